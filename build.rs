@@ -1,0 +1,21 @@
+//! Compiles the protos in pure Rust, so that neither `protoc` nor a C++ compiler is needed.
+
+use std::{error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let mut protos = fs::read_dir("proto/dossier/v1")?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    protos.sort();
+    let descriptors = protox::compile(&protos, ["proto"])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    // Reflection serves this very set.
+    fs::write(out.join("dossier.v1.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .bytes(".dossier.v1.ImportRequest")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

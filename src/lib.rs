@@ -1,0 +1,3 @@
+//! Dossier: a knowledge-graph service over gRPC.
+
+pub mod proto;
