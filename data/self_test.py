@@ -1,0 +1,140 @@
+"""Breaks the data in memory, one way at a time, and checks that the shapes report it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rdflib import RDFS, XSD, Graph, Literal, URIRef
+from rdflib.term import Node
+
+from dataset import PROV, RDF, SCHEMA, SRC, D, E, S, load_union
+from violation import Violation
+
+
+class Change(NamedTuple):
+    """One fault: the values of a property are replaced; the report must name the node and say the message."""
+
+    fault: str
+    node: str
+    path: str
+    values: list[Node]
+    message: str
+
+
+def text(value: str, datatype: URIRef | None = None) -> Literal:
+    return Literal(value, datatype=datatype)
+
+
+NOTHING: list[Node] = []
+CHANGES = (
+    Change("no subject", S + "F48", RDF + "subject", NOTHING, "has one subject"),
+    Change("two objects", S + "F48", RDF + "object", [URIRef(E + "US"), URIRef(E + "CN")], "has one object"),
+    Change("literal as predicate", S + "F48", RDF + "predicate", [text("party")], "has one predicate"),
+    Change("unknown stance", S + "F17", D + "stance", [URIRef(D + "Claimed")], "has one stance"),
+    Change("no standing", S + "F17", D + "standing", NOTHING, "has one standing"),
+    Change("text as basis", S + "F17", D + "basis", [text("Stated")], "has one basis"),
+    Change("bad EDTF", S + "F13", D + "edtf", [text("2019-13/..")], "has one EDTF"),
+    Change(
+        "valid until before valid from",
+        S + "E13",
+        D + "validUntil",
+        [text("2017-01-01", XSD.date)],
+        "is valid from a date before",
+    ),
+    Change("negated with a word", S + "F39", D + "negated", [text("yes")], "is negated or not"),
+    Change("no source", S + "F17", PROV + "wasDerivedFrom", NOTHING, "has a source"),
+    Change(
+        "source not described",
+        S + "F17",
+        PROV + "wasDerivedFrom",
+        [URIRef(SRC + "nobody")],
+        "has a publisher",
+    ),
+    Change(
+        "no time of generation", S + "F17", PROV + "generatedAtTime", NOTHING, "was generated at one time"
+    ),
+    Change(
+        "invalidated before generated",
+        S + "E04",
+        PROV + "invalidatedAtTime",
+        [text("2019-01-01T00:00:00Z", XSD.dateTime)],
+        "was generated before",
+    ),
+    Change("accepted plan", S + "F65", D + "standing", [URIRef(D + "Accepted")], "is not accepted unless"),
+    Change("accepted claim", S + "F61", D + "standing", [URIRef(D + "Accepted")], "is not accepted unless"),
+    Change("inference not described", S + "F13", D + "inferredPart", NOTHING, "says what is inferred"),
+    Change("attributed to nobody", S + "F61", D + "attributedTo", NOTHING, "says to whom"),
+    Change(
+        "unknown start, never observed", S + "F65-listed", D + "observedOn", NOTHING, "was observed on a day"
+    ),
+    Change("no row", S + "F17", D + "row", NOTHING, "is the main statement of one row"),
+    Change("paragraph that is not there", S + "F17", D + "locator", [text("P17")], "has locators"),
+    Change(
+        "disputes an entity", S + "E05", D + "disputes", [URIRef(E + "gsomia")], "disputes statements only"
+    ),
+    Change(
+        "content is no statement",
+        E + "claim-kono-security",
+        D + "content",
+        [URIRef(E + "KR")],
+        "has one content",
+    ),
+    Change("nobody speaks", E + "claim-kono-security", D + "speaker", NOTHING, "has one speaker"),
+    Change(
+        "bound as value too", E + "poll-2019-ending-after", SCHEMA + "value", [Literal(55)], "has a number"
+    ),
+    Change("word as figure", E + "poll-2016-opposing", SCHEMA + "value", [text("most")], "has a number"),
+    Change(
+        "figure without variable",
+        E + "poll-2016-opposing",
+        SCHEMA + "variableMeasured",
+        NOTHING,
+        "one variable",
+    ),
+    Change("event without standing", E + "gsomia-decision", D + "standing", NOTHING, "has one standing"),
+    Change(
+        "two English labels",
+        E + "KR",
+        str(RDFS.label),
+        [Literal("South Korea", lang="en"), Literal("Korea", lang="en")],
+        "has one label a language",
+    ),
+    Change(
+        "code in small letters", E + "KR", D + "iso3166Alpha2", [text("kr")], "has one code of two letters"
+    ),
+    Change(
+        "post in no country",
+        E + "president-of-south-korea",
+        D + "postIn",
+        NOTHING,
+        "is a post in one country",
+    ),
+    Change("term without comment", D + "party", str(RDFS.comment), NOTHING, "has one comment"),
+)
+
+
+def run_self_test(check_shapes: Callable[[Graph], list[Violation]]) -> int:
+    """Returns 1 if a fault is not reported, or if the data is at fault before."""
+    data = load_union()
+    missed = [str(violation) for violation in check_shapes(data)]
+    for change in CHANGES:
+        if not is_reported(change, data, check_shapes):
+            missed.append(f"not reported: {change.fault}")
+    print("\n".join(missed) if missed else f"{len(CHANGES)} faults, all reported")
+    return 1 if missed else 0
+
+
+def is_reported(change: Change, data: Graph, check_shapes: Callable[[Graph], list[Violation]]) -> bool:
+    """Makes the change, asks for a violation that fits, and takes the change back."""
+    node, path = URIRef(change.node), URIRef(change.path)
+    original = list(data.objects(node, path))
+    data.remove((node, path, None))
+    for value in change.values:
+        data.add((node, path, value))
+    places = {change.node, *(str(value) for value in change.values)}
+    found = any(
+        violation.node in places and change.message in violation.message for violation in check_shapes(data)
+    )
+    data.remove((node, path, None))
+    for value in original:
+        data.add((node, path, value))
+    return found
