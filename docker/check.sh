@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+# Builds the container image from this checkout, runs it locked down, asks it
+# questions, stops and restarts it. For root on Debian 12; needs nothing but
+# apt, the Rust toolchain and a way to the crates that Cargo.lock names.
+#
+#   docker/check.sh [CONTEXT]      CONTEXT: what to build, default this checkout
+#
+# DOSSIER_BIN  a client binary to use from the host (default: the image's own)
+# Caches live in ${XDG_CACHE_HOME:-~/.cache}/dossier/docker; remove to start afresh.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+context=$(cd "${1:-$here/..}" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/dossier/docker
+image=dossier:check
+server=http://127.0.0.1:50051
+query='PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+SELECT ?l WHERE { <https://w3id.org/dossier/e/KR> rdfs:label ?l FILTER(lang(?l)="en") }'
+tmp='' engine_pid='' bridge='' container='' volume='' updated='' client='' log='' host_client=''
+passed=0 told=''
+mapfile -t bases < <(awk '$1 == "FROM" { print $2 }' "$here/Dockerfile")
+
+say() { printf '[%4ds] %s\n' "$SECONDS" "$*"; }
+ok() { passed=$((passed + 1)); say "ok: $*"; }
+fail() {
+    told=1
+    say "FAILED: $*"
+    if [[ -n $container ]]; then
+        echo '--- the container said:'
+        d logs --tail 30 "$container" 2>&1 || true
+    fi
+    if [[ -s $log ]]; then echo "--- end of $log:" && tail -n 40 "$log"; fi
+    echo "$passed passed, 1 failed"
+    exit 1
+}
+# Every call to the engine is bounded in time.
+d() { timeout "${limit:-60}" "$client" "$@"; }
+
+cleanup() {
+    local rc=$?
+    trap - EXIT
+    set +e
+    ((rc == 0)) || [[ -n $told ]] || say "FAILED: ended early, exit code $rc"
+    [[ -z $container ]] || d rm -f "$container" >/dev/null 2>&1
+    [[ -z $volume ]] || d volume rm "$volume" >/dev/null 2>&1
+    if [[ -n $engine_pid ]]; then end_process "$engine_pid"; fi
+    [[ -z $bridge ]] || ip link del "$bridge" 2>/dev/null
+    if [[ -n $tmp ]]; then
+        awk -v t="$tmp/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+            while read -r m; do umount -l "$m"; done
+        rm -rf --one-file-system "$tmp"
+    fi
+    exit "$rc"
+}
+end_process() { # PID: ask, wait up to 20 s, then insist
+    kill "$1" 2>/dev/null || return 0
+    for _ in $(seq 100); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.2; done
+    kill -9 "$1" 2>/dev/null || true
+}
+
+apt_update() {
+    [[ -z $updated ]] || return 0
+    say 'apt-get update'
+    timeout 300 apt-get -q -o Acquire::Retries=3 update >"$log" 2>&1 || fail 'apt-get update'
+    updated=1
+}
+install_missing() {
+    local want=()
+    command -v dockerd >/dev/null || want+=(docker.io iptables)
+    command -v debootstrap >/dev/null || want+=(debootstrap)
+    command -v ip >/dev/null || want+=(iproute2)
+    # dockerd wants the parser where the kernel has AppArmor switched on.
+    if grep -qs Y /sys/module/apparmor/parameters/enabled && ! command -v apparmor_parser >/dev/null; then
+        want+=(apparmor)
+    fi
+    if ((${#want[@]})); then
+        apt_update
+        say "apt-get install ${want[*]}"
+        DEBIAN_FRONTEND=noninteractive timeout 900 apt-get -q -o Acquire::Retries=3 install -y \
+            --no-install-recommends "${want[@]}" >"$log" 2>&1 || fail "apt-get install ${want[*]}"
+    fi
+}
+# A client that can drive BuildKit: one with buildx, or one from before Docker
+# 23, which has it built in (Debian 12 ships 20.10 and no buildx package).
+choose_client() {
+    local c
+    while read -r c; do
+        if "$c" buildx version >/dev/null 2>&1 ||
+            [[ $("$c" --version) =~ version\ ([0-9]+) && ${BASH_REMATCH[1]} -lt 23 ]]; then
+            client=$c
+            say "client $c: $("$c" --version)"
+            return
+        fi
+    done < <(type -aP docker)
+    fail 'no docker client here can use BuildKit (neither buildx nor a version before 23)'
+}
+
+pull() { # IMAGE
+    limit=600 d pull -q "$1" >"$tmp/pull.log" 2>&1 && say "pulled $1" && return
+    say "no $1 from a registry: $(tail -n 1 "$tmp/pull.log" | cut -c1-150)"
+    return 1
+}
+usable_engine() { # does an engine answer that has, or can pull, both base images?
+    local b
+    limit=10 d info >/dev/null 2>&1 || return 1
+    for b in "${bases[@]}"; do
+        d image inspect "$b" >/dev/null 2>&1 || pull "$b" || return 1
+    done
+    say "engine in use: $(d version -f '{{.Server.Version}}')"
+}
+
+# ---- the checks ----
+build() {
+    local start=$SECONDS args=(--network host) v
+    for v in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+        [[ -z ${!v:-} ]] || args+=(--build-arg "$v")
+    done
+    args+=(--build-arg "VERSION=$(sed -n 's/^version *= *"\(.*\)"/\1/p' "$context/Cargo.toml" | head -n 1)")
+    args+=(--build-arg "REVISION=$(git -C "$context" rev-parse HEAD 2>/dev/null || echo unknown)")
+    say "build $image from $context"
+    log=$tmp/build.log
+    DOCKER_BUILDKIT=1 limit=3000 d build --progress=plain "${args[@]}" \
+        -f "$here/Dockerfile" -t "$image" "$context" >"$log" 2>&1 || fail 'docker build'
+    log=
+    ok "image built in $((SECONDS - start)) s, $(($(d image inspect -f '{{.Size}}' "$image") / 1000000)) MB"
+    [[ -z $engine_pid ]] || d image prune -f --filter label=org.opencontainers.image.title=Dossier >/dev/null
+}
+expect() { # WHAT PATTERN COMMAND...: the command succeeds and a line of its output matches
+    local what=$1 pattern=$2 out
+    shift 2
+    out=$(limit=20 "$@" 2>&1) || fail "$what: $out"
+    grep -qE -- "$pattern" <<<"$out" || fail "$what: no \"$pattern\" in: $out"
+    ok "$what"
+}
+start() {
+    local start=$SECONDS net=(--network none) health
+    [[ -n $engine_pid && -z $bridge ]] || net=(-p 127.0.0.1::50051)
+    container=$(d create --label dossier.check --read-only --cap-drop ALL --security-opt no-new-privileges --memory 512m \
+        --pids-limit 1024 --health-interval 2s -v "$volume:/data" "${net[@]}" "$image" 2>"$tmp/create.err") ||
+        fail "docker create: $(<"$tmp/create.err")"
+    d start "$container" >/dev/null || fail 'docker start'
+    until limit=10 d exec "$container" dossier health >/dev/null 2>&1; do
+        [[ $(d inspect -f '{{.State.Running}}' "$container") == true ]] || fail 'the container ended before it was ready'
+        ((SECONDS - start < 60)) || fail 'not ready within 60 s'
+        sleep 0.2
+    done
+    ok "ready within $((SECONDS - start + 1)) s"
+    until health=$(d inspect -f '{{.State.Health.Status}}' "$container") && [[ $health == healthy ]]; do
+        ((SECONDS - start < 90)) || fail "the engine calls it $health after 90 s"
+        sleep 0.2
+    done
+    ok 'the image'\''s health check says healthy'
+}
+ask() {
+    expect 'get e:KR, inside the container' 'South Korea' \
+        d exec "$container" dossier --server "$server" get e:KR
+    expect 'SPARQL query, inside the container' '^"?South Korea"?\s*$' \
+        d exec "$container" dossier --server "$server" query "$query" --output csv
+    local address
+    if ! address=$(d port "$container" 50051/tcp 2>/dev/null | head -n 1) || [[ -z $address ]]; then
+        say 'note: no bridge network here, so the published port is not asked'
+        return
+    fi
+    expect 'get e:KR, from the host through the published port' 'South Korea' \
+        timeout 20 "$host_client" --server "http://$address" get e:KR
+}
+confined() {
+    local pid want usage
+    pid=$(d inspect -f '{{.State.Pid}}' "$container")
+    for want in 'Uid:\s65532\s65532' 'CapEff:\s0+$' 'CapBnd:\s0+$' 'NoNewPrivs:\s1'; do
+        expect "process: ${want//\\s/ }" "$want" cat "/proc/$pid/status"
+    done
+    expect 'root file system is read-only' '^[0-9]+ [0-9]+ [^ ]+ [^ ]+ / ro[, ]' cat "/proc/$pid/mountinfo"
+    if [[ $(d info -f '{{.MemoryLimit}}') == true ]]; then
+        usage=$(d stats --no-stream --format '{{.MemUsage}}' "$container")
+        [[ $usage == *' / 512MiB' ]] || fail "memory limit: $usage"
+        ok "memory limit is in force, in use $usage"
+    else
+        say 'note: cgroups on this machine do not let the engine limit memory'
+    fi
+}
+stop() {
+    local start=$SECONDS code
+    d stop -t 10 "$container" >/dev/null || fail 'docker stop'
+    code=$(d inspect -f '{{.State.ExitCode}}' "$container")
+    [[ $code == 0 ]] || fail "exit code $code after SIGTERM (137: it had to be killed after 10 s)"
+    ok "SIGTERM: exit code 0 after $((SECONDS - start)) s"
+    d rm "$container" >/dev/null
+    container=
+}
+
+[[ $EUID == 0 ]] || { echo 'run as root' >&2; exit 1; }
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock -w 1800 9 || { echo 'another run holds the lock for more than 30 minutes' >&2; exit 1; }
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+tmp=$(mktemp -d /tmp/dossier-check.XXXXXX)
+log=$tmp/apt.log
+[[ ${#bases[@]} == 2 ]] || fail 'the Dockerfile is expected to have two stages'
+install_missing
+log=
+choose_client
+if ! usable_engine; then
+    # shellcheck source=engine.sh
+    source "$here/engine.sh"
+    start_engine
+    own_bases
+fi
+build
+expect 'image: user, port, volume, stop signal' '^65532:65532 .*50051/tcp.* .*/data.* SIGTERM$' d image inspect -f \
+    '{{.Config.User}} {{json .Config.ExposedPorts}} {{json .Config.Volumes}} {{.Config.StopSignal}}' "$image"
+# What an interrupted run may have left behind.
+d container prune -f --filter label=dossier.check >/dev/null
+d volume prune -f --filter label=dossier.check >/dev/null
+volume=$(d volume create --label dossier.check)
+start
+host_client=${DOSSIER_BIN:-$tmp/dossier}
+[[ -n ${DOSSIER_BIN:-} ]] || d cp "$container:/usr/local/bin/dossier" "$tmp/dossier" >/dev/null
+confined
+ask
+stop
+say 'again, on the same volume'
+start
+ask
+stop
+echo "$passed passed, 0 failed"
