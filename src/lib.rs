@@ -1,3 +1,4 @@
 //! Dossier: a knowledge-graph service over gRPC.
 
+pub mod graph;
 pub mod proto;

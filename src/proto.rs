@@ -1,5 +1,5 @@
 //! The messages and services of `dossier.v1`, generated from `proto/`.
-#![expect(missing_docs, clippy::pedantic, reason = "generated code")]
+#![expect(clippy::pedantic, clippy::allow_attributes, reason = "generated code")]
 
 /// Package `dossier.v1`.
 pub mod v1 {

@@ -1,0 +1,103 @@
+//! Changes before they meet a snapshot.
+
+use oxigraph::model::{GraphNameRef, NamedOrBlankNodeRef, QuadRef, TermRef};
+
+use super::dictionary::{Segment, TermKey};
+
+/// Quads to remove and to insert, with a dictionary of their own: built anywhere, applied later to any snapshot.
+///
+/// Removals and drops come first: a quad that is both removed and inserted is there afterwards.
+#[derive(Debug)]
+pub struct Batch {
+    pub(super) terms: Segment,
+    pub(super) inserted: Vec<[u32; 4]>,
+    pub(super) removed: Vec<[u32; 4]>,
+    pub(super) created: Vec<u32>,
+    pub(super) dropped: Vec<u32>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            // 0 is the default graph here too.
+            terms: Segment::new(1),
+            inserted: Vec::new(),
+            removed: Vec::new(),
+            created: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+}
+
+impl Batch {
+    /// Adds a quad to insert. Its graph comes to exist.
+    pub fn insert(&mut self, quad: QuadRef<'_>) {
+        let quad = self.number_quad(quad);
+        self.inserted.push(quad);
+    }
+
+    /// Adds a quad to remove.
+    pub fn remove(&mut self, quad: QuadRef<'_>) {
+        let quad = self.number_quad(quad);
+        self.removed.push(quad);
+    }
+
+    /// Adds a named graph to create, empty.
+    pub fn create_graph(&mut self, graph: NamedOrBlankNodeRef<'_>) {
+        let graph = self.number(graph.into());
+        self.created.push(graph);
+    }
+
+    /// Adds a named graph to drop: it does not exist afterwards, unless it is created or quads are inserted into it. Its
+    /// quads must be removed beside.
+    pub fn drop_graph(&mut self, graph: NamedOrBlankNodeRef<'_>) {
+        let graph = self.number(graph.into());
+        self.dropped.push(graph);
+    }
+
+    /// Tells whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.inserted.is_empty()
+            && self.removed.is_empty()
+            && self.created.is_empty()
+            && self.dropped.is_empty()
+    }
+
+    /// Returns the number of quads to insert and to remove, each occurrence counted.
+    pub fn quad_count(&self) -> u64 {
+        (self.inserted.len() + self.removed.len()) as u64
+    }
+
+    /// Returns the bytes that it takes in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        let quads = (self.inserted.capacity() + self.removed.capacity()) * size_of::<[u32; 4]>();
+        let graphs = (self.created.capacity() + self.dropped.capacity()) * size_of::<u32>();
+        (self.terms.memory_bytes() + quads + graphs) as u64
+    }
+
+    fn number_quad(&mut self, quad: QuadRef<'_>) -> [u32; 4] {
+        [
+            self.number(quad.subject.into()),
+            self.number(quad.predicate.into()),
+            self.number(quad.object),
+            match quad.graph_name {
+                GraphNameRef::DefaultGraph => 0,
+                GraphNameRef::NamedNode(graph) => self.number(graph.into()),
+                GraphNameRef::BlankNode(graph) => self.number(graph.into()),
+            },
+        ]
+    }
+
+    fn number(&mut self, term: TermRef<'_>) -> u32 {
+        number_in(&mut self.terms, term)
+    }
+}
+
+/// Returns the number of a term; it and its parts, which get lower numbers, are added where they are not there.
+fn number_in(terms: &mut Segment, term: TermRef<'_>) -> u32 {
+    let Some(key) = TermKey::new(term, &mut |part| Some(number_in(terms, part))) else {
+        return 0; // Never: every part was numbered.
+    };
+    let key = key.as_key();
+    terms.get_or_push(key, key.hash())
+}

@@ -1,0 +1,191 @@
+//! Layers: what one or more commits added and removed, with the terms that they brought.
+
+use std::array;
+
+use super::{
+    dictionary::Segment,
+    order::{DEFAULT_ORDERS, NAMED_ORDERS, Order, SortKey, pack, sort_key},
+};
+
+/// What came and what went in one sorted order. No key is in both, and relative to the layers below nothing is said twice.
+#[derive(Clone, Debug)]
+pub(super) struct Run<const N: usize> {
+    pub(super) added: Vec<SortKey<N>>,
+    pub(super) removed: Vec<SortKey<N>>,
+}
+
+impl<const N: usize> Default for Run<N> {
+    fn default() -> Self {
+        Self {
+            added: Vec::new(),
+            removed: Vec::new(),
+        }
+    }
+}
+
+impl<const N: usize> Run<N> {
+    fn sorted(order: &Order<N>, added: &[[u32; 4]], removed: &[[u32; 4]]) -> Self {
+        let sorted = |quads: &[[u32; 4]]| {
+            let mut keys: Vec<_> = quads.iter().map(|&quad| sort_key(order, quad)).collect();
+            keys.sort_unstable_by_key(pack);
+            keys
+        };
+        Self {
+            added: sorted(added),
+            removed: sorted(removed),
+        }
+    }
+
+    /// Returns what this run and then a newer one did.
+    fn merged(&self, newer: &Self) -> Self {
+        Self {
+            added: union_less(&self.added, &newer.removed, &newer.added, &self.removed),
+            removed: union_less(&self.removed, &newer.added, &newer.removed, &self.added),
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        (self.added.capacity() + self.removed.capacity()) * size_of::<SortKey<N>>()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// Returns the sorted union of `old` without `old_less` and `new` without `new_less`; all are sorted, `old` and `new` disjoint.
+fn union_less<const N: usize>(
+    old: &[SortKey<N>],
+    old_less: &[SortKey<N>],
+    new: &[SortKey<N>],
+    new_less: &[SortKey<N>],
+) -> Vec<SortKey<N>> {
+    let mut union = Vec::with_capacity(old.len() + new.len());
+    let mut old = Less {
+        keys: old,
+        less: old_less,
+    };
+    let mut new = Less {
+        keys: new,
+        less: new_less,
+    };
+    let (mut next_old, mut next_new) = (old.next(), new.next());
+    loop {
+        match (next_old, next_new) {
+            (Some(key), other) if other.is_none_or(|other| pack(&key) < pack(&other)) => {
+                union.push(key);
+                next_old = old.next();
+            }
+            (_, Some(key)) => {
+                union.push(key);
+                next_new = new.next();
+            }
+            (_, None) => break,
+        }
+    }
+    union.shrink_to_fit();
+    union
+}
+
+/// Sorted keys without others.
+struct Less<'a, const N: usize> {
+    keys: &'a [SortKey<N>],
+    less: &'a [SortKey<N>],
+}
+
+impl<const N: usize> Less<'_, N> {
+    fn next(&mut self) -> Option<SortKey<N>> {
+        while let Some((&key, rest)) = self.keys.split_first() {
+            self.keys = rest;
+            while let Some((less, others)) = self.less.split_first()
+                && pack(less) < pack(&key)
+            {
+                self.less = others;
+            }
+            if self.less.first() != Some(&key) {
+                return Some(key);
+            }
+        }
+        None
+    }
+}
+
+/// Changes to the graph, whole: every order says the same.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    /// The terms that came with it.
+    pub(super) terms: Segment,
+    /// The default graph, in [`DEFAULT_ORDERS`].
+    pub(super) default: [Run<3>; 3],
+    /// Named graphs, in [`NAMED_ORDERS`].
+    pub(super) named: [Run<4>; 6],
+    /// The named graphs that came to exist or were dropped.
+    pub(super) graphs: Run<1>,
+}
+
+impl Layer {
+    /// Returns a layer without quads.
+    pub(super) fn empty(first_term: u32) -> Self {
+        Self {
+            terms: Segment::new(first_term),
+            default: array::from_fn(|_| Run::default()),
+            named: array::from_fn(|_| Run::default()),
+            graphs: Run::default(),
+        }
+    }
+
+    /// Returns a layer of distinct, effective quads.
+    pub(super) fn new(terms: Segment, added: &[[u32; 4]], removed: &[[u32; 4]], graphs: Run<1>) -> Self {
+        let split = |quads: &[[u32; 4]]| quads.iter().partition::<Vec<_>, _>(|quad| quad[3] == 0);
+        let (default_added, named_added) = split(added);
+        let (default_removed, named_removed) = split(removed);
+        Self {
+            terms,
+            default: DEFAULT_ORDERS
+                .each_ref()
+                .map(|order| Run::sorted(order, &default_added, &default_removed)),
+            named: NAMED_ORDERS
+                .each_ref()
+                .map(|order| Run::sorted(order, &named_added, &named_removed)),
+            graphs,
+        }
+    }
+
+    /// Returns what this layer and then a newer one, right above it, did.
+    pub(super) fn merged(&self, newer: &Self) -> Self {
+        let mut terms = self.terms.clone();
+        terms.append(&newer.terms);
+        terms.shrink_to_fit();
+        Self {
+            terms,
+            default: array::from_fn(|order| self.default[order].merged(&newer.default[order])),
+            named: array::from_fn(|order| self.named[order].merged(&newer.named[order])),
+            graphs: self.graphs.merged(&newer.graphs),
+        }
+    }
+
+    pub(super) fn inserted_count(&self) -> usize {
+        self.default[0].added.len() + self.named[0].added.len()
+    }
+
+    pub(super) fn removed_count(&self) -> usize {
+        self.default[0].removed.len() + self.named[0].removed.len()
+    }
+
+    /// Tells whether it says nothing of quads and graphs. It may still have terms.
+    pub(super) fn is_void(&self) -> bool {
+        self.default[0].is_empty() && self.named[0].is_empty() && self.graphs.is_empty()
+    }
+
+    /// Returns what a merge of the layer costs: quads and terms.
+    pub(super) fn weight(&self) -> usize {
+        self.inserted_count() + self.removed_count() + self.terms.len()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.terms.memory_bytes()
+            + self.default.iter().map(Run::memory_bytes).sum::<usize>()
+            + self.named.iter().map(Run::memory_bytes).sum::<usize>()
+            + self.graphs.memory_bytes()
+    }
+}

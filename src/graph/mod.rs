@@ -1,0 +1,24 @@
+//! The graph index: every quad in sorted orders over a term dictionary, in immutable layers.
+//!
+//! A [`Snapshot`] is a stack of immutable layers and is free to clone. A [`Draft`] puts changes on top of a snapshot
+//! without publishing them; its [`Changes`] are the effective difference, exact to the quad. Within a layer stack the
+//! newest word on a quad wins.
+
+mod batch;
+mod dictionary;
+mod draft;
+mod file;
+mod layer;
+mod order;
+mod quads;
+mod snapshot;
+mod term;
+#[cfg(test)]
+mod tests;
+
+pub use batch::Batch;
+pub use draft::{Changes, Draft};
+pub use file::{SnapshotFileError, read_snapshot_file, write_snapshot_file};
+pub use quads::Quads;
+pub use snapshot::{GraphPattern, Merge, Merged, Pattern, Snapshot};
+pub use term::{QuadIds, TermId, TermView};

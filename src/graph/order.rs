@@ -1,0 +1,184 @@
+//! Sorted orders of quads, and ranges in them.
+//!
+//! Every triple pattern is a range of one of three orders: by subject, by predicate and object, or by object and subject.
+//! The default graph has these three; named graphs have them twice, with the graph first and with the graph last.
+
+use std::ops::Range;
+
+use super::{
+    snapshot::{GraphPattern, Pattern},
+    term::QuadIds,
+};
+
+/// For each place in a key, the place in a quad (subject, predicate, object, graph).
+pub(super) type Order<const N: usize> = [usize; N];
+
+/// The orders of the default graph.
+pub(super) const DEFAULT_ORDERS: [Order<3>; 3] = [[0, 1, 2], [1, 2, 0], [2, 0, 1]];
+/// The orders of named graphs.
+pub(super) const NAMED_ORDERS: [Order<4>; 6] = [
+    [3, 0, 1, 2],
+    [3, 1, 2, 0],
+    [3, 2, 0, 1],
+    [0, 1, 2, 3],
+    [1, 2, 0, 3],
+    [2, 0, 1, 3],
+];
+/// How many of the named orders have the graph first.
+const GRAPH_FIRST_COUNT: usize = 3;
+
+/// A key in a sorted order.
+pub(super) type SortKey<const N: usize> = [u32; N];
+
+/// Returns the key of a quad.
+pub(super) fn sort_key<const N: usize>(order: &Order<N>, quad: [u32; 4]) -> SortKey<N> {
+    order.map(|place| quad[place])
+}
+
+/// Returns the quad of a key; places that the order does not have are 0.
+pub(super) fn quad_of<const N: usize>(order: &Order<N>, key: &SortKey<N>) -> QuadIds {
+    let mut quad = [0; 4];
+    for (&place, &number) in order.iter().zip(key) {
+        quad[place] = number;
+    }
+    QuadIds::from_array(quad)
+}
+
+/// Returns a number that sorts as the key does.
+pub(super) fn pack<const N: usize>(key: &SortKey<N>) -> u128 {
+    key.iter()
+        .fold(0, |packed, &number| packed << 32 | u128::from(number))
+}
+
+/// The keys from `low` to `high`, both included, in one of the orders.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds<const N: usize> {
+    /// Which order of [`DEFAULT_ORDERS`] or [`NAMED_ORDERS`].
+    pub(super) order: usize,
+    pub(super) low: u128,
+    pub(super) high: u128,
+}
+
+impl<const N: usize> Bounds<N> {
+    fn new(order: usize, prefix: &[u32]) -> Self {
+        let bound = |fill: u32| {
+            pack(&std::array::from_fn::<_, N, _>(|place| {
+                *prefix.get(place).unwrap_or(&fill)
+            }))
+        };
+        Self {
+            order,
+            low: bound(0),
+            high: bound(u32::MAX),
+        }
+    }
+
+    /// Returns the bounds of what comes after a key, in the same order.
+    pub(super) fn after(self, key: &SortKey<N>) -> Self {
+        Self {
+            low: self.low.max(pack(key).saturating_add(1)),
+            ..self
+        }
+    }
+
+    /// Returns the range of the bounds in sorted keys.
+    pub(super) fn range(&self, keys: &[SortKey<N>]) -> Range<usize> {
+        if keys.is_empty() {
+            return 0..0;
+        }
+        let start = keys.partition_point(|key| pack(key) < self.low);
+        // Most ranges are short: gallop from the start before bisecting.
+        let rest = &keys[start..];
+        let mut step = 1;
+        while step < rest.len() && pack(&rest[step - 1]) <= self.high {
+            step *= 2;
+        }
+        let (known, limit) = (step / 2, step.min(rest.len()));
+        start..start + known + rest[known..limit].partition_point(|key| pack(key) <= self.high)
+    }
+}
+
+/// Where the quads of a pattern are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    Default(Bounds<3>),
+    Named(Bounds<4>),
+    Both(Bounds<3>, Bounds<4>),
+}
+
+impl Place {
+    pub(super) fn of(pattern: Pattern) -> Self {
+        let number = |part: Option<super::TermId>| part.map(super::TermId::get);
+        let (order, parts) = match (
+            number(pattern.subject),
+            number(pattern.predicate),
+            number(pattern.object),
+        ) {
+            (Some(subject), None, Some(object)) => (2, [Some(object), Some(subject), None]),
+            (Some(subject), predicate, object) => (0, [Some(subject), predicate, object]),
+            (None, Some(predicate), object) => (1, [Some(predicate), object, None]),
+            (None, None, Some(object)) => (2, [Some(object), None, None]),
+            (None, None, None) => (0, [None; 3]),
+        };
+        let mut prefix = [0; 4];
+        let mut len = 0;
+        let graph = if let GraphPattern::Named(graph) = pattern.graph {
+            Some(graph.get())
+        } else {
+            None
+        };
+        for number in graph.into_iter().chain(parts.into_iter().flatten()) {
+            prefix[len] = number;
+            len += 1;
+        }
+        let prefix = &prefix[..len];
+        match pattern.graph {
+            GraphPattern::Default => Self::Default(Bounds::new(order, prefix)),
+            GraphPattern::Named(_) => Self::Named(Bounds::new(order, prefix)),
+            GraphPattern::AnyNamed => Self::Named(Bounds::new(order + GRAPH_FIRST_COUNT, prefix)),
+            GraphPattern::Any => Self::Both(
+                Bounds::new(order, prefix),
+                Bounds::new(order + GRAPH_FIRST_COUNT, prefix),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_those_of_a_linear_scan() {
+        let keys: Vec<SortKey<3>> = (0..5)
+            .flat_map(|a| (0..4).flat_map(move |b| (0..3).map(move |c| [a, b, 2 * c])))
+            .collect();
+        for prefix in [
+            &[][..],
+            &[0],
+            &[2],
+            &[4],
+            &[9],
+            &[2, 0],
+            &[2, 3],
+            &[2, 3, 2],
+            &[2, 3, 3],
+            &[4, 3, 4],
+        ] {
+            let expected: Vec<_> = keys.iter().filter(|key| key.starts_with(prefix)).collect();
+            let range = Bounds::<3>::new(0, prefix).range(&keys);
+            assert_eq!(keys[range].iter().collect::<Vec<_>>(), expected, "{prefix:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_and_its_quad_are_each_other() {
+        let quad = [1, 2, 3, 4];
+        for order in &NAMED_ORDERS {
+            assert_eq!(quad_of(order, &sort_key(order, quad)).to_array(), quad);
+        }
+        for order in &DEFAULT_ORDERS {
+            assert_eq!(quad_of(order, &sort_key(order, quad)).to_array(), [1, 2, 3, 0]);
+        }
+    }
+}

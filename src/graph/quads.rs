@@ -1,0 +1,162 @@
+//! Iteration over quads, across layers.
+
+use std::{slice, sync::Arc};
+
+use super::{
+    layer::{Layer, Run},
+    order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, Order, Place, SortKey, pack, quad_of},
+    term::QuadIds,
+};
+
+/// Matching quads of a snapshot, borrowed from it.
+#[derive(Clone, Debug)]
+pub struct Quads<'a>(Scans<'a>);
+
+#[derive(Clone, Debug)]
+enum Scans<'a> {
+    Default(Scan<'a, 3>),
+    Named(Scan<'a, 4>),
+    Both(Scan<'a, 3>, Scan<'a, 4>),
+}
+
+impl<'a> Quads<'a> {
+    pub(super) fn new(layers: &'a [Arc<Layer>], place: Place) -> Self {
+        Self(match place {
+            Place::Default(bounds) => Scans::Default(scan_default(layers, bounds)),
+            Place::Named(bounds) => Scans::Named(scan_named(layers, bounds)),
+            Place::Both(default, named) => {
+                Scans::Both(scan_default(layers, default), scan_named(layers, named))
+            }
+        })
+    }
+
+    /// Returns how many quads are left, exactly, without walking over them.
+    pub fn remaining(&self) -> u64 {
+        match &self.0 {
+            Scans::Default(scan) => scan.remaining(),
+            Scans::Named(scan) => scan.remaining(),
+            Scans::Both(default, named) => default.remaining() + named.remaining(),
+        }
+    }
+}
+
+impl Iterator for Quads<'_> {
+    type Item = QuadIds;
+
+    fn next(&mut self) -> Option<QuadIds> {
+        match &mut self.0 {
+            Scans::Default(scan) => scan.next(),
+            Scans::Named(scan) => scan.next(),
+            Scans::Both(default, named) => default.next().or_else(|| named.next()),
+        }
+    }
+}
+
+fn scan_default(layers: &[Arc<Layer>], bounds: Bounds<3>) -> Scan<'_, 3> {
+    Scan::new(layers, bounds, &DEFAULT_ORDERS[bounds.order], |layer| {
+        &layer.default[bounds.order]
+    })
+}
+
+fn scan_named(layers: &[Arc<Layer>], bounds: Bounds<4>) -> Scan<'_, 4> {
+    Scan::new(layers, bounds, &NAMED_ORDERS[bounds.order], |layer| {
+        &layer.named[bounds.order]
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Scan<'a, const N: usize> {
+    order: &'static Order<N>,
+    keys: Keys<'a, N>,
+}
+
+#[derive(Clone, Debug)]
+enum Keys<'a, const N: usize> {
+    /// One layer alone has keys in the range: by far the most common case.
+    One(slice::Iter<'a, SortKey<N>>),
+    /// What each layer added and removed, the newest first.
+    Merged(Vec<(&'a [SortKey<N>], &'a [SortKey<N>])>),
+}
+
+impl<'a, const N: usize> Scan<'a, N> {
+    fn new(
+        layers: &'a [Arc<Layer>],
+        bounds: Bounds<N>,
+        order: &'static Order<N>,
+        run: impl Fn(&'a Layer) -> &'a Run<N>,
+    ) -> Self {
+        let in_range = |layer: &'a Arc<Layer>| {
+            let run = run(layer);
+            (
+                &run.added[bounds.range(&run.added)],
+                &run.removed[bounds.range(&run.removed)],
+            )
+        };
+        let keys = if let [layer] = layers {
+            Keys::One(in_range(layer).0.iter())
+        } else {
+            let mut touched = layers
+                .iter()
+                .rev()
+                .map(in_range)
+                .filter(|(added, removed)| !added.is_empty() || !removed.is_empty());
+            match (touched.next(), touched.next()) {
+                (None, _) => Keys::One([].iter()),
+                (Some((added, _)), None) => Keys::One(added.iter()),
+                (Some(first), Some(second)) => {
+                    Keys::Merged([first, second].into_iter().chain(touched).collect())
+                }
+            }
+        };
+        Self { order, keys }
+    }
+
+    fn remaining(&self) -> u64 {
+        match &self.keys {
+            Keys::One(keys) => keys.len() as u64,
+            Keys::Merged(layers) => {
+                let sum = |count: fn(&(&[_], &[_])) -> usize| layers.iter().map(count).sum::<usize>();
+                (sum(|(added, _)| added.len()) - sum(|(_, removed)| removed.len())) as u64
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<QuadIds> {
+        let key = match &mut self.keys {
+            Keys::One(keys) => keys.next(),
+            Keys::Merged(layers) => next_merged(layers),
+        };
+        key.map(|key| quad_of(self.order, key))
+    }
+}
+
+/// Returns the next key that the newest layer to speak of it has added.
+fn next_merged<'a, const N: usize>(
+    layers: &mut [(&'a [SortKey<N>], &'a [SortKey<N>])],
+) -> Option<&'a SortKey<N>> {
+    loop {
+        // Of equal keys the newest layer's comes first, and `min_by_key` gives the first.
+        let (key, is_added) = layers
+            .iter()
+            .flat_map(|(added, removed)| {
+                [
+                    added.first().map(|key| (key, true)),
+                    removed.first().map(|key| (key, false)),
+                ]
+            })
+            .flatten()
+            .min_by_key(|(key, _)| pack(key))?;
+        for (added, removed) in layers.iter_mut() {
+            for keys in [added, removed] {
+                if let Some((first, rest)) = keys.split_first()
+                    && first == key
+                {
+                    *keys = rest;
+                }
+            }
+        }
+        if is_added {
+            return Some(key);
+        }
+    }
+}

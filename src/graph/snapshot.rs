@@ -1,0 +1,380 @@
+//! A snapshot of the graph: a stack of layers.
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::Arc,
+};
+
+use oxigraph::model::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, TermRef, Triple};
+
+use super::{
+    dictionary::{Key, Segment, TERM_COUNT_MAX, TermKey},
+    layer::Layer,
+    order::{DEFAULT_ORDERS, NAMED_ORDERS, Place, pack, sort_key},
+    quads::Quads,
+    term::{QuadIds, TermId, TermView},
+};
+
+/// Two layers are merged as soon as the older one is not this many times the newer one's weight.
+const WEIGHT_RATIO: usize = 16;
+/// Merges up to this weight are done while a commit waits (some milliseconds), larger ones in the background.
+const PROMPT_WEIGHT_MAX: usize = 1 << 16;
+
+/// The quads of one moment: free to clone, never changes.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The oldest first; the newest word on a quad holds.
+    pub(super) layers: Arc<[Arc<Layer>]>,
+    pub(super) epoch: u64,
+}
+
+/// Which quads: every part that is `None` is open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pattern {
+    /// The subject.
+    pub subject: Option<TermId>,
+    /// The predicate.
+    pub predicate: Option<TermId>,
+    /// The object.
+    pub object: Option<TermId>,
+    /// The graphs.
+    pub graph: GraphPattern,
+}
+
+/// Which graphs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum GraphPattern {
+    /// The default graph.
+    Default,
+    /// One named graph.
+    Named(TermId),
+    /// All named graphs.
+    AnyNamed,
+    /// The default graph, then all named graphs.
+    Any,
+}
+
+impl Pattern {
+    /// Matches every quad of some graphs.
+    pub const fn all(graph: GraphPattern) -> Self {
+        Self {
+            subject: None,
+            predicate: None,
+            object: None,
+            graph,
+        }
+    }
+}
+
+impl Default for Snapshot {
+    /// Returns an empty graph with a dictionary of its own.
+    fn default() -> Self {
+        Self {
+            layers: Arc::default(),
+            epoch: RandomState::new().build_hasher().finish(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Returns the number of quads in the default graph and all named graphs.
+    pub fn quad_count(&self) -> u64 {
+        let sum = |count: fn(&Layer) -> usize| self.layers.iter().map(|layer| count(layer)).sum::<usize>();
+        (sum(Layer::inserted_count) - sum(Layer::removed_count)) as u64
+    }
+
+    /// Returns the number of terms in the dictionary, datatypes and language tags included.
+    pub fn term_count(&self) -> u64 {
+        u64::from(self.next_term() - 1)
+    }
+
+    /// Returns the bytes that the index takes in memory, by the capacity of its parts; `u64::MAX` if the dictionary is full.
+    pub fn memory_bytes(&self) -> u64 {
+        if self.next_term() > TERM_COUNT_MAX {
+            return u64::MAX;
+        }
+        self.layers.iter().map(|layer| layer.memory_bytes() as u64).sum()
+    }
+
+    /// Returns a random number that was drawn when the dictionary was begun: identifiers of one epoch mean the same term.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Returns the identifier of a term, if any quad ever had it. Terms are compared exactly, language tags without case.
+    pub fn id(&self, term: TermRef<'_>) -> Option<TermId> {
+        self.number(term).map(TermId)
+    }
+
+    /// Returns the identifier of an IRI.
+    pub fn iri_id(&self, iri: &str) -> Option<TermId> {
+        self.find(Key::iri(iri)).map(TermId)
+    }
+
+    fn number(&self, term: TermRef<'_>) -> Option<u32> {
+        TermKey::new(term, &mut |part| self.number(part)).and_then(|key| self.find(key.as_key()))
+    }
+
+    pub(super) fn find(&self, key: Key<'_>) -> Option<u32> {
+        let hash = key.hash();
+        self.layers.iter().find_map(|layer| layer.terms.get(key, hash))
+    }
+
+    /// Returns a term. The identifier must come from this snapshot or an earlier one.
+    pub fn term(&self, id: TermId) -> Term {
+        match self.view(id) {
+            TermView::Triple {
+                subject,
+                predicate,
+                object,
+            } => Triple::new(self.node(subject), self.iri(predicate), self.term(object)).into(),
+            view => view
+                .to_simple_term()
+                .unwrap_or_else(|| BlankNode::default().into()),
+        }
+    }
+
+    /// Returns a term without copying it. The identifier must come from this snapshot or an earlier one.
+    pub fn view(&self, id: TermId) -> TermView<'_> {
+        let (terms, index) = self.place(id.0);
+        terms.view(index, |suffix| {
+            let (terms, index) = self.place(suffix);
+            terms.text(index)
+        })
+    }
+
+    fn place(&self, number: u32) -> (&Segment, usize) {
+        let layer = match &*self.layers {
+            [layer] => layer,
+            layers => {
+                &layers[layers
+                    .partition_point(|layer| layer.terms.first <= number)
+                    .saturating_sub(1)]
+            }
+        };
+        (&layer.terms, (number - layer.terms.first) as usize)
+    }
+
+    /// Returns a quad with its terms.
+    pub fn quad(&self, quad: QuadIds) -> Quad {
+        let graph = if quad.graph == TermId::DEFAULT_GRAPH {
+            GraphName::DefaultGraph
+        } else {
+            self.node(quad.graph).into()
+        };
+        Quad::new(
+            self.node(quad.subject),
+            self.iri(quad.predicate),
+            self.term(quad.object),
+            graph,
+        )
+    }
+
+    /// Returns a subject or graph name.
+    fn node(&self, id: TermId) -> NamedOrBlankNode {
+        match self.view(id) {
+            TermView::BlankNode(label) => BlankNode::new_unchecked(label).into(),
+            _ => self.iri(id).into(),
+        }
+    }
+
+    fn iri(&self, id: TermId) -> NamedNode {
+        let (terms, index) = self.place(id.0);
+        NamedNode::new_unchecked(terms.text(index))
+    }
+
+    /// Tells whether a quad is there.
+    pub fn contains(&self, quad: QuadIds) -> bool {
+        let quad = quad.to_array();
+        let said = self.layers.iter().rev().find_map(|layer| {
+            if quad[3] == TermId::DEFAULT_GRAPH.0 {
+                layer.default[0].says(&sort_key(&DEFAULT_ORDERS[0], quad))
+            } else {
+                layer.named[0].says(&sort_key(&NAMED_ORDERS[0], quad))
+            }
+        });
+        said.unwrap_or(false)
+    }
+
+    /// Iterates over matching quads, in an order that depends on nothing but which parts of the pattern are open.
+    pub fn quads(&self, pattern: Pattern) -> Quads<'_> {
+        Quads::new(&self.layers, Place::of(pattern))
+    }
+
+    /// As [`Self::quads`], but only those after `after` in that order; `after` need not be there and may hold [`TermId::MAX`].
+    ///
+    /// With [`GraphPattern::Any`], `after` goes for the default graph and for named graphs alike.
+    pub fn quads_after(&self, pattern: Pattern, after: QuadIds) -> Quads<'_> {
+        let after = after.to_array();
+        let default_after =
+            |bounds: super::order::Bounds<3>| bounds.after(&sort_key(&DEFAULT_ORDERS[bounds.order], after));
+        let named_after =
+            |bounds: super::order::Bounds<4>| bounds.after(&sort_key(&NAMED_ORDERS[bounds.order], after));
+        let place = match Place::of(pattern) {
+            Place::Default(bounds) => Place::Default(default_after(bounds)),
+            Place::Named(bounds) => Place::Named(named_after(bounds)),
+            Place::Both(default, named) => Place::Both(default_after(default), named_after(named)),
+        };
+        Quads::new(&self.layers, place)
+    }
+
+    /// Counts matching quads exactly, in time that does not depend on how many they are.
+    pub fn count(&self, pattern: Pattern) -> u64 {
+        self.quads(pattern).remaining()
+    }
+
+    /// Iterates over the named graphs, empty ones included, in no particular order.
+    pub fn named_graphs(&self) -> impl Iterator<Item = TermId> + '_ {
+        let newer = |index: usize| &self.layers[index + 1..];
+        self.layers.iter().enumerate().flat_map(move |(index, layer)| {
+            let still = move |graph: &&[u32; 1]| {
+                newer(index)
+                    .iter()
+                    .all(|newer| newer.graphs.says(graph).is_none())
+            };
+            layer
+                .graphs
+                .added
+                .iter()
+                .filter(still)
+                .map(|&[graph]| TermId(graph))
+        })
+    }
+
+    /// Returns the number of named graphs, empty ones included.
+    pub fn named_graph_count(&self) -> u64 {
+        let sum = |count: fn(&Layer) -> usize| self.layers.iter().map(|layer| count(layer)).sum::<usize>();
+        (sum(|layer| layer.graphs.added.len()) - sum(|layer| layer.graphs.removed.len())) as u64
+    }
+
+    /// Tells whether a named graph exists. A graph exists from its first quad or CREATE until it is dropped.
+    pub fn contains_named_graph(&self, graph: TermId) -> bool {
+        self.layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.graphs.says(&[graph.0]))
+            .unwrap_or(false)
+    }
+
+    /// Returns the number that the next new term gets.
+    pub(super) fn next_term(&self) -> u32 {
+        self.layers.last().map_or(1, |layer| layer.terms.end())
+    }
+
+    /// Returns the snapshot with a layer on top.
+    pub(super) fn with_layer(&self, layer: Layer) -> Self {
+        let layers = self.layers.iter().cloned().chain([Arc::new(layer)]).collect();
+        Self {
+            layers,
+            epoch: self.epoch,
+        }
+    }
+
+    /// Merges the newest layers, but none of the `keep` oldest, until each outweighs the next as it should, or a merge
+    /// would be past `weight_max`.
+    pub(super) fn compacted(self, keep: usize, weight_max: usize) -> Self {
+        let mut layers = self.layers.to_vec();
+        while let [.., older, newer] = &layers[keep..]
+            && is_due(older, newer)
+            && older.weight() + newer.weight() <= weight_max
+        {
+            let merged = Arc::new(older.merged(newer));
+            layers.truncate(layers.len() - 2);
+            layers.push(merged);
+        }
+        Self {
+            layers: layers.into(),
+            ..self
+        }
+    }
+
+    /// As [`Self::compacted`], as far as a waiting commit bears.
+    pub(super) fn promptly_compacted(self) -> Self {
+        self.compacted(0, PROMPT_WEIGHT_MAX)
+    }
+
+    /// Returns the layers from the `from`th as one.
+    pub(super) fn folded(&self, from: usize) -> Arc<Layer> {
+        match &self.layers[from.min(self.layers.len())..] {
+            [] => Arc::new(Layer::empty(self.next_term())),
+            [layer] => Arc::clone(layer),
+            // From the newest, whose layers are small, to the oldest.
+            [layers @ .., last] => layers
+                .iter()
+                .rev()
+                .fold(Arc::clone(last), |newer, older| Arc::new(older.merged(&newer))),
+        }
+    }
+
+    /// Returns two adjacent layers whose merge is due and too large to do while a commit waits, if there are such.
+    pub fn due_merge(&self) -> Option<Merge> {
+        let pair = self
+            .layers
+            .windows(2)
+            .rev()
+            .find(|pair| is_due(&pair[0], &pair[1]))?;
+        Some(Merge {
+            older: Arc::clone(&pair[0]),
+            newer: Arc::clone(&pair[1]),
+        })
+    }
+
+    /// Returns the same quads with the two layers of a merge replaced by its outcome; unchanged if they are gone.
+    #[must_use]
+    pub fn with_merged(&self, merged: &Merged) -> Self {
+        let is_pair = |pair: &[Arc<Layer>]| {
+            Arc::ptr_eq(&pair[0], &merged.merge.older) && Arc::ptr_eq(&pair[1], &merged.merge.newer)
+        };
+        let Some(at) = self.layers.windows(2).position(is_pair) else {
+            return self.clone();
+        };
+        let mut layers = self.layers.to_vec();
+        layers.splice(at..at + 2, [Arc::clone(&merged.layer)]);
+        Self {
+            layers: layers.into(),
+            epoch: self.epoch,
+        }
+    }
+}
+
+fn is_due(older: &Layer, newer: &Layer) -> bool {
+    older.weight() < WEIGHT_RATIO * newer.weight().max(1)
+}
+
+impl<const N: usize> super::layer::Run<N> {
+    /// Tells what the run says of a key: added, removed, or nothing.
+    fn says(&self, key: &super::order::SortKey<N>) -> Option<bool> {
+        let has = |keys: &[_]| keys.binary_search_by_key(&pack(key), pack).is_ok();
+        if has(&self.added) {
+            Some(true)
+        } else if has(&self.removed) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+}
+
+/// A merge of two layers that is due.
+#[derive(Debug)]
+pub struct Merge {
+    older: Arc<Layer>,
+    newer: Arc<Layer>,
+}
+
+impl Merge {
+    /// Does the work, on any thread: it takes time in proportion to the layers.
+    pub fn run(self) -> Merged {
+        Merged {
+            layer: Arc::new(self.older.merged(&self.newer)),
+            merge: self,
+        }
+    }
+}
+
+/// A merge of two layers that is done, for [`Snapshot::with_merged`].
+#[derive(Debug)]
+pub struct Merged {
+    merge: Merge,
+    layer: Arc<Layer>,
+}
