@@ -1,9 +1,10 @@
 """Runs the commands that README.md and docs/ show, against the server at DOSSIER_ADDRESS.
 
-Every block fenced as `sh` runs, in a shell of its own, from the repository's root, and must succeed. A comment
-`<!-- prints: TEXT -->` after a block (in its own paragraph, one or more) names text that its output must have. The
-default address 127.0.0.1:50051 is replaced by the one of the server at hand. Relative links between the pages must
-lead to files that exist. Commands that cannot run here are in blocks fenced as `text`.
+Every block fenced as `sh` runs, in a shell of its own, from the repository's root, and must succeed. A
+comment `<!-- prints: TEXT -->` after a block (in its own paragraph, one or more) names text that its output
+must have. The default address 127.0.0.1:50051 is replaced by the one of the server at hand. Relative links
+between the pages must lead to files that exist. Commands that cannot run here are in blocks fenced as
+`text`.
 """
 
 import os
