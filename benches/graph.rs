@@ -1,0 +1,146 @@
+//! The graph index in process: load, size, start from the snapshot file, lookups, scans.
+//!
+//! ```text
+//! cargo bench --bench graph                     # 1,000,000 quads
+//! cargo bench --bench graph -- --quads 100000
+//! ```
+
+use std::{
+    error::Error,
+    fs,
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use dossier::graph::{
+    Batch, Draft, GraphPattern, Pattern, Snapshot, TermView, read_snapshot_file, write_snapshot_file,
+};
+use oxigraph::{
+    io::{RdfFormat, RdfParser},
+    model::{GraphNameRef, NamedNode, QuadRef},
+};
+
+#[path = "../examples/generate/graph.rs"]
+mod generate;
+
+const LOOKUP_COUNT: u32 = 200_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut quad_count = 1_000_000;
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quads" => quad_count = arguments.next().ok_or("--quads takes a number")?.parse()?,
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    let snapshot = load(quad_count)?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("graph");
+    let (write_time, written) = timed(|| write_snapshot_file(&path, &snapshot, b""));
+    written?;
+    let (read_time, read) = timed(|| read_snapshot_file(&path));
+    let (snapshot, _) = read?;
+    println!(
+        "snapshot file: {} MB, written in {write_time:.0?}, read in {read_time:.0?}",
+        fs::metadata(&path)?.len() / 1_000_000
+    );
+    read_entities("one layer", &snapshot, quad_count)?;
+    read_entities("four layers", &with_small_commits(&snapshot), quad_count)
+}
+
+fn load(quad_count: u64) -> Result<Snapshot, Box<dyn Error>> {
+    let mut document = Vec::new();
+    generate::write_graph(&mut document, quad_count, 1)?;
+    let mut batch = Batch::default();
+    let (parse_time, parsed) = timed(|| {
+        RdfParser::from_format(RdfFormat::NQuads)
+            .for_slice(&document)
+            .try_for_each(|quad| quad.map(|quad| batch.insert(quad.as_ref())))
+    });
+    parsed?;
+    let (apply_time, (_, snapshot)) = timed(|| {
+        let mut draft = Draft::new(Snapshot::default());
+        draft.apply(&batch);
+        draft.finish()
+    });
+    println!(
+        "load: {quad_count} quads parsed in {parse_time:.0?}, indexed in {apply_time:.0?}; {} terms, {} bytes a quad",
+        snapshot.term_count(),
+        snapshot.memory_bytes() / snapshot.quad_count().max(1)
+    );
+    Ok(snapshot)
+}
+
+/// Puts three commits on top that stay layers of their own.
+fn with_small_commits(snapshot: &Snapshot) -> Snapshot {
+    [6_000_u64, 300, 10]
+        .into_iter()
+        .fold(snapshot.clone(), |snapshot, quad_count| {
+            let mut batch = Batch::default();
+            let predicate = NamedNode::new_unchecked("http://example.org/p/later");
+            for entity in 0..quad_count {
+                let subject = NamedNode::new_unchecked(generate::entity_iri(7 * entity));
+                let object = NamedNode::new_unchecked(generate::entity_iri(entity + quad_count));
+                batch.insert(QuadRef::new(
+                    &subject,
+                    &predicate,
+                    &object,
+                    GraphNameRef::DefaultGraph,
+                ));
+            }
+            let mut draft = Draft::new(snapshot);
+            draft.apply(&batch);
+            draft.finish().1
+        })
+}
+
+fn read_entities(name: &str, snapshot: &Snapshot, quad_count: u64) -> Result<(), Box<dyn Error>> {
+    let entity_count = generate::entity_count(quad_count);
+    let iris: Vec<_> = (0..LOOKUP_COUNT)
+        .map(|turn| generate::entity_iri(u64::from(turn) * 7_919_333 % entity_count))
+        .collect();
+    let of = |iri: &str| {
+        let subject = snapshot.iri_id(iri).ok_or("an entity is missing")?;
+        Ok::<_, Box<dyn Error>>(Pattern {
+            subject: Some(subject),
+            ..Pattern::all(GraphPattern::Default)
+        })
+    };
+    let (read_time, read) = timed(|| {
+        iris.iter().try_for_each(|iri| {
+            for quad in snapshot.quads(of(iri)?) {
+                black_box::<[TermView<'_>; 2]>([snapshot.view(quad.predicate), snapshot.view(quad.object)]);
+            }
+            Ok::<_, Box<dyn Error>>(())
+        })
+    });
+    read?;
+    let (count_time, counted) = timed(|| {
+        iris.iter().try_for_each(|iri| {
+            black_box(snapshot.count(of(iri)?));
+            Ok::<_, Box<dyn Error>>(())
+        })
+    });
+    counted?;
+    let (scan_time, scanned) = timed(|| {
+        snapshot
+            .quads(Pattern::all(GraphPattern::Default))
+            .map(|quad| quad.object.get() as usize)
+            .sum::<usize>()
+    });
+    black_box(scanned);
+    println!(
+        "{name}: an entity's {} quads in {:.2?}, their count in {:.0?}, a scan of all in {scan_time:.0?}",
+        generate::QUADS_PER_ENTITY,
+        read_time / LOOKUP_COUNT,
+        count_time / LOOKUP_COUNT
+    );
+    Ok(())
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let outcome = work();
+    (start.elapsed(), outcome)
+}
