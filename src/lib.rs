@@ -1,4 +1,5 @@
 //! Dossier: a knowledge-graph service over gRPC.
 
 pub mod graph;
+pub mod log;
 pub mod proto;

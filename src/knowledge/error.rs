@@ -1,0 +1,92 @@
+//! What can go wrong with the knowledge base.
+
+use std::convert::Infallible;
+
+use crate::log::LogError;
+
+/// Why a knowledge base cannot be opened. The message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The log refuses.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A thread cannot be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a commit was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError<E> {
+    /// The plan failed.
+    #[error("{0}")]
+    Plan(E),
+    /// The plan panicked: a fault of ours.
+    #[error("the change could not be planned")]
+    PlanPanicked,
+    /// Another revision is the newest one.
+    #[error("the newest revision is {revision}")]
+    RevisionMismatch {
+        /// The newest revision.
+        revision: u64,
+    },
+    /// The request id was used for another request.
+    #[error("the request id {request_id:?} was used for another request, at revision {revision}")]
+    RequestIdReused {
+        /// The request id.
+        request_id: String,
+        /// The revision of the other request.
+        revision: u64,
+    },
+    /// The graph index would take more memory than it may.
+    #[error("the graph would take more than {graph_memory_bytes_max} bytes of memory")]
+    GraphFull {
+        /// The limit.
+        graph_memory_bytes_max: u64,
+    },
+    /// The disk is full.
+    #[error("the disk is full: nothing was written, reads go on")]
+    DiskFull,
+    /// The log reported an I/O error, now or before.
+    #[error("the log takes no writes since an I/O error: the server must be started again; reads go on")]
+    LogUnavailable,
+    /// The knowledge base is closed.
+    #[error("the knowledge base is shutting down")]
+    Closed,
+    /// Too many commits wait.
+    #[error("too many commits are waiting")]
+    Overloaded,
+}
+
+impl<E> CommitError<E> {
+    /// Returns the plan's own error, or any other one without the plan's type.
+    pub fn into_plan_error(self) -> Result<E, CommitError<Infallible>> {
+        Err(match self {
+            Self::Plan(error) => return Ok(error),
+            Self::PlanPanicked => CommitError::PlanPanicked,
+            Self::RevisionMismatch { revision } => CommitError::RevisionMismatch { revision },
+            Self::RequestIdReused { request_id, revision } => {
+                CommitError::RequestIdReused { request_id, revision }
+            }
+            Self::GraphFull {
+                graph_memory_bytes_max,
+            } => CommitError::GraphFull {
+                graph_memory_bytes_max,
+            },
+            Self::DiskFull => CommitError::DiskFull,
+            Self::LogUnavailable => CommitError::LogUnavailable,
+            Self::Closed => CommitError::Closed,
+            Self::Overloaded => CommitError::Overloaded,
+        })
+    }
+}
+
+/// A read asked for a revision that did not come in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("revision {min_revision} was not reached in time: the newest one is {revision}")]
+pub struct RevisionNotReached {
+    /// The revision that was asked for.
+    pub min_revision: u64,
+    /// The newest revision.
+    pub revision: u64,
+}

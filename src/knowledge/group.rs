@@ -1,0 +1,237 @@
+//! A group of commits: planned one on top of the other, appended with one fsync.
+
+use super::{
+    Committed, View,
+    member::{Member, Refusal, Terms},
+};
+use crate::{
+    graph::{Changes, Draft, Snapshot},
+    log::{Append, Header, Log, LogError, PayloadWriter},
+};
+
+/// Members of one group. More only wait longer for the first one's answer.
+const MEMBER_COUNT_MAX: usize = 256;
+/// Changed quads after which a group takes no more members, so that small commits do not wait for many large ones.
+const CHANGED_QUAD_COUNT_MAX: u64 = 100_000;
+
+/// Commits on their way, and the snapshot that they lead to.
+pub(super) struct Group<'log> {
+    log: &'log mut Log,
+    graph_memory_bytes_max: u64,
+    tip: Snapshot,
+    append: Option<Append>,
+    failure: Option<Refusal>,
+    members: Vec<(Box<dyn Member>, Outcome)>,
+    changed_quad_count: u64,
+}
+
+struct Outcome {
+    answer: Result<Committed, Refusal>,
+    /// It was planned on top of records that are not durable yet: it stands and falls with them.
+    depends: bool,
+}
+
+/// What a group came to.
+pub(super) struct Done {
+    pub(super) members: Vec<(Box<dyn Member>, Result<Committed, Refusal>)>,
+    /// The new view, if anything changed.
+    pub(super) view: Option<View>,
+    pub(super) commit_count: u64,
+    pub(super) changed_quad_count: u64,
+}
+
+impl<'log> Group<'log> {
+    pub(super) fn new(log: &'log mut Log, tip: Snapshot, graph_memory_bytes_max: u64) -> Self {
+        Self {
+            log,
+            graph_memory_bytes_max,
+            tip,
+            append: None,
+            failure: None,
+            members: Vec::new(),
+            changed_quad_count: 0,
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.members.len() >= MEMBER_COUNT_MAX
+            || self.changed_quad_count >= CHANGED_QUAD_COUNT_MAX
+            || self.failure.is_some()
+    }
+
+    /// Plans a commit on top of those before it.
+    pub(super) fn add(&mut self, mut member: Box<dyn Member>) {
+        if member.is_abandoned() {
+            return;
+        }
+        let terms = member.take_terms();
+        let answer = self.plan(member.as_mut(), terms);
+        let depends = self.append.is_some() || self.failure.is_some();
+        self.members.push((member, Outcome { answer, depends }));
+    }
+
+    fn plan(&mut self, member: &mut dyn Member, terms: Terms) -> Result<Committed, Refusal> {
+        if let Some(first) = self.first_answer(&terms)? {
+            return Ok(first);
+        }
+        let revision = self.revision();
+        if terms
+            .expected_revision
+            .is_some_and(|expected| expected != revision)
+        {
+            return Err(Refusal::RevisionMismatch { revision });
+        }
+        let mut draft = Draft::new(self.tip.clone());
+        if !member.plan(&mut draft) {
+            return Err(Refusal::Plan);
+        }
+        let (changes, snapshot) = draft.finish();
+        let memory_bytes = snapshot.memory_bytes();
+        // What only removes always passes: it is the way out of a full graph.
+        if memory_bytes > self.graph_memory_bytes_max
+            && memory_bytes > self.tip.memory_bytes()
+            && (changes.inserted_count() > 0 || changes.created_graphs().next().is_some())
+        {
+            return Err(Refusal::GraphFull {
+                graph_memory_bytes_max: self.graph_memory_bytes_max,
+            });
+        }
+        let committed = Committed {
+            revision,
+            quads_inserted: changes.inserted_count(),
+            quads_removed: changes.removed_count(),
+        };
+        if terms.validate_only || changes.is_empty() {
+            return Ok(committed);
+        }
+        let header = self.append(terms, &changes)?;
+        self.tip = snapshot;
+        self.changed_quad_count += committed.quads_inserted + committed.quads_removed;
+        Ok(Committed {
+            revision: header.revision,
+            ..committed
+        })
+    }
+
+    /// Returns the answer that a request had before, if there was one.
+    fn first_answer(&mut self, terms: &Terms) -> Result<Option<Committed>, Refusal> {
+        let Some(request) = &terms.request_id else {
+            return Ok(None);
+        };
+        let known = match &self.append {
+            Some(append) => append.request(&request.id),
+            None => self.log.reader().request(&request.id),
+        };
+        match known {
+            Ok(None) => Ok(None),
+            Ok(Some(header)) if header.request_id.as_ref() == Some(request) => Ok(Some(Committed {
+                revision: header.revision,
+                quads_inserted: header.counts.quads_inserted,
+                quads_removed: header.counts.quads_removed,
+            })),
+            Ok(Some(header)) => Err(Refusal::RequestIdReused {
+                request_id: request.id.clone(),
+                revision: header.revision,
+            }),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn append(&mut self, terms: Terms, changes: &Changes) -> Result<Header, Refusal> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let mut append = match self.append.take() {
+            Some(append) => append,
+            None => self.log.begin().map_err(|error| refusal(&error))?,
+        };
+        match append.record(terms.into_entry(), |writer| write_changes(writer, changes)) {
+            Ok(header) => {
+                self.append = Some(append);
+                Ok(header)
+            }
+            Err(error) => {
+                self.append = Some(append);
+                Err(self.fail(error))
+            }
+        }
+    }
+
+    /// Gives up the append: none of the group is written.
+    fn fail(&mut self, error: LogError) -> Refusal {
+        let error = match self.append.take() {
+            Some(append) => self.log.abandon(append, error),
+            None => error,
+        };
+        let refusal = refusal(&error);
+        self.failure = Some(refusal.clone());
+        refusal
+    }
+
+    fn revision(&self) -> u64 {
+        self.append
+            .as_ref()
+            .map_or_else(|| self.log.head().revision, |append| append.head().revision)
+    }
+
+    /// Makes the records durable.
+    pub(super) fn finish(mut self) -> Done {
+        let mut done = Done {
+            members: Vec::new(),
+            view: None,
+            commit_count: 0,
+            changed_quad_count: 0,
+        };
+        if let Some(append) = self.append.take() {
+            let commit_count = append.record_count();
+            match self.log.commit(append) {
+                Ok(head) => {
+                    done.view = Some(View {
+                        revision: head.revision,
+                        snapshot: self.tip,
+                    });
+                    done.commit_count = commit_count;
+                    done.changed_quad_count = self.changed_quad_count;
+                }
+                Err(error) => self.failure = Some(refusal(&error)),
+            }
+        }
+        let failure = self.failure;
+        done.members = self
+            .members
+            .into_iter()
+            .map(|(member, outcome)| match &failure {
+                Some(failure) if outcome.depends => (member, Err(failure.clone())),
+                _ => (member, outcome.answer),
+            })
+            .collect();
+        done
+    }
+}
+
+fn refusal(error: &LogError) -> Refusal {
+    tracing::error!(%error, "a commit was refused");
+    Refusal::from(error)
+}
+
+fn write_changes(writer: &mut PayloadWriter<'_>, changes: &Changes) -> Result<(), LogError> {
+    let snapshot = changes.snapshot();
+    let graph = |id| match snapshot.term(id) {
+        oxigraph::model::Term::NamedNode(node) => Some(oxigraph::model::NamedOrBlankNode::from(node)),
+        oxigraph::model::Term::BlankNode(node) => Some(node.into()),
+        _ => None,
+    };
+    for dropped in changes.dropped_graphs().filter_map(graph) {
+        writer.drop_graph(dropped.as_ref())?;
+    }
+    for created in changes.created_graphs().filter_map(graph) {
+        writer.create_graph(created.as_ref())?;
+    }
+    for quad in changes.removed() {
+        writer.remove(snapshot.quad(quad).as_ref())?;
+    }
+    for quad in changes.inserted() {
+        writer.insert(snapshot.quad(quad).as_ref())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! One waiting commit, whatever its error type.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::oneshot;
+
+use super::{CommitError, CommitRequest, Committed, Plan};
+use crate::{
+    graph::Draft,
+    log::{Entry, LogError, RequestId},
+};
+
+/// What the writer needs to know of a commit besides its plan.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Terms {
+    pub(super) request_id: Option<RequestId>,
+    pub(super) expected_revision: Option<u64>,
+    pub(super) validate_only: bool,
+    message: String,
+    author: String,
+}
+
+impl Terms {
+    pub(super) fn into_entry(self) -> Entry {
+        Entry {
+            author: self.author,
+            message: self.message,
+            request_id: self.request_id,
+        }
+    }
+}
+
+/// Why the writer refuses a commit.
+#[derive(Clone, Debug)]
+pub(super) enum Refusal {
+    /// The plan itself failed: the member knows how.
+    Plan,
+    RevisionMismatch {
+        revision: u64,
+    },
+    RequestIdReused {
+        request_id: String,
+        revision: u64,
+    },
+    GraphFull {
+        graph_memory_bytes_max: u64,
+    },
+    DiskFull,
+    LogUnavailable,
+    Closed,
+}
+
+impl From<&LogError> for Refusal {
+    fn from(error: &LogError) -> Self {
+        if matches!(error, LogError::DiskFull) {
+            Self::DiskFull
+        } else {
+            Self::LogUnavailable
+        }
+    }
+}
+
+/// A commit that waits for the writer.
+pub(super) trait Member: Send {
+    /// Takes what the writer needs to know.
+    fn take_terms(&mut self) -> Terms;
+    /// Tells whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+    /// Runs the plan, once. Tells whether it succeeded.
+    fn plan(&mut self, draft: &mut Draft) -> bool;
+    /// Sends the answer.
+    fn answer(self: Box<Self>, outcome: Result<Committed, Refusal>);
+}
+
+pub(super) struct Pending<E> {
+    plan: Option<Plan<E>>,
+    failure: Option<CommitError<E>>,
+    terms: Terms,
+    reply: oneshot::Sender<Result<Committed, CommitError<E>>>,
+}
+
+impl<E> Pending<E> {
+    pub(super) fn new(
+        request: CommitRequest<E>,
+        reply: oneshot::Sender<Result<Committed, CommitError<E>>>,
+    ) -> Self {
+        let CommitRequest {
+            plan,
+            request_id,
+            expected_revision,
+            validate_only,
+            message,
+            author,
+        } = request;
+        let terms = Terms {
+            request_id,
+            expected_revision,
+            validate_only,
+            message,
+            author,
+        };
+        Self {
+            plan: Some(plan),
+            failure: None,
+            terms,
+            reply,
+        }
+    }
+}
+
+impl<E: Send> Member for Pending<E> {
+    fn take_terms(&mut self) -> Terms {
+        std::mem::take(&mut self.terms)
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn plan(&mut self, draft: &mut Draft) -> bool {
+        let Some(plan) = self.plan.take() else {
+            return false;
+        };
+        // The draft is dropped if the plan panics, so that nobody sees it half done.
+        match catch_unwind(AssertUnwindSafe(|| plan(draft))) {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => self.failure = Some(CommitError::Plan(error)),
+            Err(_) => {
+                tracing::error!("the plan of a commit panicked");
+                self.failure = Some(CommitError::PlanPanicked);
+            }
+        }
+        false
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<Committed, Refusal>) {
+        let Self { failure, reply, .. } = *self;
+        let answer = outcome.map_err(|refusal| match refusal {
+            Refusal::Plan => failure.unwrap_or(CommitError::PlanPanicked),
+            Refusal::RevisionMismatch { revision } => CommitError::RevisionMismatch { revision },
+            Refusal::RequestIdReused { request_id, revision } => {
+                CommitError::RequestIdReused { request_id, revision }
+            }
+            Refusal::GraphFull {
+                graph_memory_bytes_max,
+            } => CommitError::GraphFull {
+                graph_memory_bytes_max,
+            },
+            Refusal::DiskFull => CommitError::DiskFull,
+            Refusal::LogUnavailable => CommitError::LogUnavailable,
+            Refusal::Closed => CommitError::Closed,
+        });
+        // Nobody may wait for it any more.
+        let _ = reply.send(answer);
+    }
+}

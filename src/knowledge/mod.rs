@@ -1,0 +1,234 @@
+//! The knowledge base: the log and its views behind two verbs, commit and read.
+//!
+//! One thread writes. Waiting commits are planned one on top of another on unpublished snapshots, appended to the log
+//! with one fsync, then published; each is acknowledged only after the fsync. Reads take the newest [`View`] and never
+//! wait for a writer.
+
+mod background;
+mod error;
+mod group;
+mod member;
+mod open;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::AtomicU64,
+        mpsc::{SyncSender, TrySendError},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{oneshot, watch};
+
+pub use self::error::{CommitError, OpenError, RevisionNotReached};
+use self::{background::Finished, member::Pending, writer::Message};
+pub use crate::log::RequestId;
+use crate::{
+    graph::{Draft, Snapshot},
+    log::{LogError, LogReader, Summary},
+};
+
+/// Commits that may wait for the writer; one more is refused.
+pub const WAITING_COMMIT_COUNT_MAX: usize = 1024;
+/// How long a read waits for its revision.
+pub const MIN_REVISION_WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long [`KnowledgeBase::close`] waits for the threads. Nothing is lost beyond it: the snapshot file is a cache.
+pub const CLOSE_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Where a knowledge base is and how much it may hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// The folder of its files; made if it is not there.
+    pub data_dir: PathBuf,
+    /// Bytes of memory that the graph index may take; a commit that would take it past them is refused.
+    pub graph_memory_bytes_max: u64,
+    /// Bytes that must stay free on the disk; with less, commits are refused.
+    pub disk_free_bytes_min: u64,
+}
+
+impl Settings {
+    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            graph_memory_bytes_max: 4 << 30,
+            disk_free_bytes_min: 64 << 20,
+        }
+    }
+}
+
+/// What a read sees: one revision of the graph.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The revision.
+    pub revision: u64,
+    /// The graph as it is at that revision.
+    pub snapshot: Snapshot,
+}
+
+/// What a caller puts on a draft; it runs on the writer's thread, which has a large stack.
+pub type Plan<E> = Box<dyn FnOnce(&mut Draft) -> Result<(), E> + Send>;
+
+/// A change to commit.
+pub struct CommitRequest<E> {
+    /// Makes the change, on the newest state.
+    pub plan: Plan<E>,
+    /// Makes the commit idempotent: the same id with the same fingerprint answers the first answer again.
+    pub request_id: Option<RequestId>,
+    /// Commits only if this is the newest revision.
+    pub expected_revision: Option<u64>,
+    /// Plans and counts, and commits nothing.
+    pub validate_only: bool,
+    /// Why, for the log. May be empty.
+    pub message: String,
+    /// Who, for the log. May be empty.
+    pub author: String,
+}
+
+impl<E> CommitRequest<E> {
+    /// Returns a request with a plan and nothing else.
+    pub fn new(plan: impl FnOnce(&mut Draft) -> Result<(), E> + Send + 'static) -> Self {
+        Self {
+            plan: Box::new(plan),
+            request_id: None,
+            expected_revision: None,
+            validate_only: false,
+            message: String::new(),
+            author: String::new(),
+        }
+    }
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Committed {
+    /// Its revision; the newest one if it changed nothing or was only validated.
+    pub revision: u64,
+    /// Quads that are there now and were not before, exactly.
+    pub quads_inserted: u64,
+    /// Quads that were there before and are not now, exactly.
+    pub quads_removed: u64,
+}
+
+/// The knowledge base. Clones are the same one.
+#[derive(Clone)]
+pub struct KnowledgeBase {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    queue: SyncSender<Message>,
+    log: LogReader,
+    finished: Arc<Finished>,
+}
+
+impl Drop for Inner {
+    /// Lets the threads end, which nobody waits for: [`KnowledgeBase::close`] does.
+    fn drop(&mut self) {
+        let _ = self.queue.send(Message::Close);
+    }
+}
+
+/// What the writer shows to readers.
+struct Shared {
+    view: ArcSwap<View>,
+    revision: watch::Sender<u64>,
+    append_count: AtomicU64,
+}
+
+impl Shared {
+    fn publish(&self, view: View) {
+        let revision = view.revision;
+        // The view first: who is woken by the revision must find it.
+        self.view.store(Arc::new(view));
+        self.revision.send_replace(revision);
+    }
+}
+
+impl KnowledgeBase {
+    /// Opens a knowledge base, or begins one: verifies the log, reads the snapshot file, replays what is newer.
+    ///
+    /// Blocks while it does. An error says what to do about it.
+    pub fn open(settings: Settings) -> Result<Self, OpenError> {
+        open::open(settings, Box::new(crate::log::open_database))
+    }
+
+    /// Returns the newest view, without waiting.
+    pub fn read(&self) -> View {
+        View::clone(&self.inner.shared.view.load())
+    }
+
+    /// Returns a view of at least a revision: at once if it is there, else waits up to
+    /// [`MIN_REVISION_WAIT_MAX`] and the deadline.
+    pub async fn read_at_least(
+        &self,
+        min_revision: u64,
+        deadline: Option<Instant>,
+    ) -> Result<View, RevisionNotReached> {
+        let view = self.read();
+        if view.revision >= min_revision {
+            return Ok(view);
+        }
+        let last = Instant::now() + MIN_REVISION_WAIT_MAX;
+        let last = deadline.map_or(last, |deadline| deadline.min(last));
+        let mut revisions = self.inner.shared.revision.subscribe();
+        let reached = revisions.wait_for(|revision| *revision >= min_revision);
+        // Whether it came in time or not is seen in the view.
+        let _ = tokio::time::timeout_at(last.into(), reached).await;
+        let view = self.read();
+        if view.revision >= min_revision {
+            Ok(view)
+        } else {
+            Err(RevisionNotReached {
+                min_revision,
+                revision: view.revision,
+            })
+        }
+    }
+
+    /// Commits a change; returns when it is durable and to be read.
+    ///
+    /// A change that changes nothing makes no commit. A caller that goes away before its plan has begun commits nothing;
+    /// after that the commit goes on.
+    pub async fn commit<E: Send + 'static>(
+        &self,
+        request: CommitRequest<E>,
+    ) -> Result<Committed, CommitError<E>> {
+        let (reply, answer) = oneshot::channel();
+        let pending = Box::new(Pending::new(request, reply));
+        match self.inner.queue.try_send(Message::Commit(pending)) {
+            Ok(()) => answer.await.unwrap_or(Err(CommitError::Closed)),
+            Err(TrySendError::Full(_)) => Err(CommitError::Overloaded),
+            Err(TrySendError::Disconnected(_)) => Err(CommitError::Closed),
+        }
+    }
+
+    /// Verifies the whole log: every header, every payload, the chain. Blocks; commits go on.
+    pub fn verify(&self) -> Result<Summary, LogError> {
+        self.inner.log.verify()
+    }
+
+    /// Returns how often the log was appended to, one fsync each, since it was opened.
+    pub fn append_count(&self) -> u64 {
+        self.inner
+            .shared
+            .append_count
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Finishes waiting commits, writes the snapshot file, and gives the data directory free.
+    ///
+    /// Blocks, at most [`CLOSE_WAIT_MAX`]. Commits afterwards fail with [`CommitError::Closed`]; reads go on.
+    pub fn close(&self) {
+        // An error says that the writer has ended already.
+        let _ = self.inner.queue.send(Message::Close);
+        self.inner.finished.wait(CLOSE_WAIT_MAX);
+    }
+}

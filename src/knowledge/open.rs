@@ -1,0 +1,159 @@
+//! Opening: the snapshot file, what the log has beyond it, and the threads.
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicU64, mpsc},
+    thread,
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::{
+    Inner, KnowledgeBase, OpenError, Settings, Shared, View, WAITING_COMMIT_COUNT_MAX,
+    background::{self, Finished, Finishing},
+    writer::Writer,
+};
+use crate::{
+    graph::{Batch, Draft, Snapshot, SnapshotFileError, read_snapshot_file},
+    log::{Change, Log, LogError, LogReader, OpenDatabase},
+};
+
+/// Plans run SPARQL, whose parser and evaluator recurse.
+const WRITER_STACK_BYTES: usize = 64 << 20;
+/// Changes that are applied at once: enough for the index to work in bulk, few enough to bound the memory.
+const BATCH_CHANGE_COUNT: usize = 500_000;
+
+pub(super) fn open(settings: Settings, open_database: OpenDatabase) -> Result<KnowledgeBase, OpenError> {
+    let Settings {
+        data_dir,
+        graph_memory_bytes_max,
+        disk_free_bytes_min,
+    } = settings;
+    let log = Log::open_on(&data_dir, disk_free_bytes_min, open_database)?;
+    let reader = log.reader();
+    let file = data_dir.join("snapshot");
+    let mut view = read_file(&file, &log)?;
+    let file_revision = view.revision;
+    let changed_quad_count = replay(&reader, &mut view, log.head().revision)?;
+    let shared = Arc::new(Shared {
+        revision: watch::Sender::new(view.revision),
+        view: ArcSwap::from_pointee(view.clone()),
+        append_count: AtomicU64::new(0),
+    });
+    let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
+    let (jobs, waiting_jobs) = mpsc::channel();
+    let writer = Writer {
+        log,
+        shared: Arc::clone(&shared),
+        view,
+        graph_memory_bytes_max,
+        background: jobs,
+        file_revision,
+        changed_quad_count,
+        is_merging: false,
+        is_writing_file: false,
+    };
+    let finished = Arc::new(Finished::default());
+    let finishing = Finishing(Arc::clone(&finished));
+    let writer_thread = spawn("dossier-writer", WRITER_STACK_BYTES, move || {
+        writer.run(&messages);
+    })?;
+    let answers = queue.clone();
+    spawn("dossier-background", 2 << 20, move || {
+        background::run(&file, &waiting_jobs, &answers);
+        // The writer holds the lock of the data directory: it is free when the writer's thread has ended.
+        let _ = writer_thread.join();
+        drop(finishing);
+    })?;
+    Ok(KnowledgeBase {
+        inner: Arc::new(Inner {
+            shared,
+            queue,
+            log: reader,
+            finished,
+        }),
+    })
+}
+
+fn spawn(
+    name: &str,
+    stack_bytes: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, OpenError> {
+    let thread = thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(stack_bytes);
+    thread.spawn(work).map_err(OpenError::Thread)
+}
+
+/// Reads the snapshot file if it is of this log; else the view is empty, and all of the log is replayed.
+fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
+    let empty = View {
+        revision: 0,
+        snapshot: Snapshot::default(),
+    };
+    let (snapshot, note) = match read_snapshot_file(path) {
+        Ok(read) => read,
+        Err(SnapshotFileError::Missing) => return Ok(empty),
+        Err(error) => {
+            tracing::warn!(%error, "the graph is rebuilt from the log");
+            return Ok(empty);
+        }
+    };
+    let Some((revision, digest)) = background::read_note(&note) else {
+        tracing::warn!("the snapshot file has an unknown note: the graph is rebuilt from the log");
+        return Ok(empty);
+    };
+    let head = log.head();
+    if revision > head.revision {
+        let witness = "the file `snapshot`";
+        return Err(LogError::LostTail {
+            revision: head.revision,
+            mark: revision,
+            witness,
+        }
+        .into());
+    }
+    if revision == 0 || log.reader().header(revision)?.1 != digest {
+        tracing::warn!("the snapshot file is of another log: the graph is rebuilt from this one");
+        return Ok(empty);
+    }
+    Ok(View { revision, snapshot })
+}
+
+/// Applies the records up to a revision; returns the number of quads that they change.
+fn replay(log: &LogReader, view: &mut View, to: u64) -> Result<u64, OpenError> {
+    let mut changed_quad_count = 0;
+    while view.revision < to {
+        let mut draft = Draft::new(view.snapshot.clone());
+        let mut batch = Batch::default();
+        let mut batch_count = 0;
+        // Dropped last: a graph must be empty by then.
+        let mut dropped = Vec::new();
+        let header = log.changes(view.revision + 1, &mut |change| {
+            match change {
+                Change::DropGraph(graph) => dropped.push(graph),
+                Change::CreateGraph(graph) => batch.create_graph(graph.as_ref()),
+                Change::Remove(quad) => batch.remove(quad.as_ref()),
+                Change::Insert(quad) => batch.insert(quad.as_ref()),
+            }
+            batch_count += 1;
+            if batch_count == BATCH_CHANGE_COUNT {
+                draft.apply(&std::mem::take(&mut batch));
+                batch_count = 0;
+            }
+        })?;
+        for graph in dropped {
+            batch.drop_graph(graph.as_ref());
+        }
+        draft.apply(&batch);
+        view.snapshot = draft.finish().1;
+        while let Some(merge) = view.snapshot.due_merge() {
+            view.snapshot = view.snapshot.with_merged(&merge.run());
+        }
+        view.revision += 1;
+        changed_quad_count += header.counts.quads_inserted + header.counts.quads_removed;
+    }
+    Ok(changed_quad_count)
+}

@@ -1,0 +1,140 @@
+//! The writer's thread.
+
+use std::sync::{
+    Arc,
+    atomic::Ordering,
+    mpsc::{Receiver, Sender},
+};
+
+use super::{
+    Shared, View,
+    background::Job,
+    group::{Done, Group},
+    member::{Member, Refusal},
+};
+use crate::{graph::Merged, log::Log};
+
+/// Commits after which the snapshot file is written: as many small ones are replayed in about half a second.
+const FILE_COMMIT_COUNT: u64 = 10_000;
+/// Changed quads after which the snapshot file is written, unless the graph is large.
+const FILE_QUAD_COUNT_MIN: u64 = 250_000;
+/// The part of the graph that must have changed before the file is written: a file is the whole graph, so that bulk loads
+/// would write it over and over. This way all files of a load together are at most five times the last one.
+const FILE_QUAD_PART: u64 = 4;
+
+pub(super) enum Message {
+    Commit(Box<dyn Member>),
+    Merged(Merged),
+    FileWritten,
+    Close,
+}
+
+pub(super) struct Writer {
+    pub(super) log: Log,
+    pub(super) shared: Arc<Shared>,
+    pub(super) view: View,
+    pub(super) graph_memory_bytes_max: u64,
+    pub(super) background: Sender<Job>,
+    /// The revision of the last snapshot file that was asked for.
+    pub(super) file_revision: u64,
+    pub(super) changed_quad_count: u64,
+    pub(super) is_merging: bool,
+    pub(super) is_writing_file: bool,
+}
+
+impl Writer {
+    /// Works until it is told to close.
+    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+        self.look_after_views();
+        let mut next = None;
+        while let Some(message) = next.take().or_else(|| queue.recv().ok()) {
+            match message {
+                Message::Commit(member) => next = self.commit(member, queue),
+                Message::Merged(merged) => {
+                    self.is_merging = false;
+                    self.view.snapshot = self.view.snapshot.with_merged(&merged);
+                    self.shared.publish(self.view.clone());
+                }
+                Message::FileWritten => self.is_writing_file = false,
+                Message::Close => break,
+            }
+            self.look_after_views();
+        }
+        self.write_file();
+        for message in queue.try_iter() {
+            if let Message::Commit(member) = message {
+                member.answer(Err(Refusal::Closed));
+            }
+        }
+    }
+
+    /// Commits a member and those that wait behind it; returns the message that ended the group, if one did.
+    fn commit(&mut self, first: Box<dyn Member>, queue: &Receiver<Message>) -> Option<Message> {
+        let mut group = Group::new(
+            &mut self.log,
+            self.view.snapshot.clone(),
+            self.graph_memory_bytes_max,
+        );
+        group.add(first);
+        let mut next = None;
+        while !group.is_full() {
+            match queue.try_recv() {
+                Ok(Message::Commit(member)) => group.add(member),
+                Ok(other) => {
+                    next = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let Done {
+            members,
+            view,
+            commit_count,
+            changed_quad_count,
+        } = group.finish();
+        if let Some(view) = view {
+            self.view = view;
+            self.changed_quad_count += changed_quad_count;
+            self.shared.append_count.fetch_add(1, Ordering::Relaxed);
+            self.shared.publish(self.view.clone());
+        }
+        for (member, answer) in members {
+            member.answer(answer);
+        }
+        // After the answers: nobody waits for this fsync, unless the next commit is there already.
+        if commit_count > 0
+            && let Err(error) = self.log.mark()
+        {
+            tracing::error!(%error, "the high-water file cannot be written: no more writes");
+        }
+        next
+    }
+
+    fn look_after_views(&mut self) {
+        if !self.is_merging
+            && let Some(merge) = self.view.snapshot.due_merge()
+        {
+            self.is_merging = self.background.send(Job::Merge(merge)).is_ok();
+        }
+        let commit_count = self.view.revision - self.file_revision;
+        let quad_count = FILE_QUAD_COUNT_MIN.max(self.view.snapshot.quad_count() / FILE_QUAD_PART);
+        if !self.is_writing_file
+            && (commit_count >= FILE_COMMIT_COUNT || self.changed_quad_count >= quad_count)
+        {
+            self.write_file();
+        }
+    }
+
+    fn write_file(&mut self) {
+        let head = self.log.head();
+        if head.revision > self.file_revision {
+            self.is_writing_file = self
+                .background
+                .send(Job::WriteFile(self.view.clone(), head))
+                .is_ok();
+            self.file_revision = head.revision;
+            self.changed_quad_count = 0;
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Appending: any number of records, one fsync.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use redb::{Durability, ReadableTable as _, WriteTransaction};
+
+use super::{
+    Head,
+    error::LogError,
+    payload::PayloadWriter,
+    record::{Header, RequestId, digest},
+    tables::{self, HEADERS, PAYLOADS, REQUESTS},
+};
+
+/// What the writer of a record says about it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Entry {
+    /// Who makes the change. May be empty.
+    pub author: String,
+    /// Why. May be empty.
+    pub message: String,
+    /// The request that makes it, if it is named.
+    pub request_id: Option<RequestId>,
+}
+
+/// Records that are not in the log yet: dropped, they never were.
+pub struct Append {
+    transaction: WriteTransaction,
+    head: Head,
+    record_count: u64,
+}
+
+impl Append {
+    pub(super) fn new(mut transaction: WriteTransaction, head: Head) -> Result<Self, LogError> {
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(LogError::from_redb)?;
+        Ok(Self {
+            transaction,
+            head,
+            record_count: 0,
+        })
+    }
+
+    /// Returns the last record, these included.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Returns the number of records in this append.
+    pub fn record_count(&self) -> u64 {
+        self.record_count
+    }
+
+    /// Returns the record that a request made, these included.
+    pub fn request(&self, id: &str) -> Result<Option<Header>, LogError> {
+        let requests = self
+            .transaction
+            .open_table(REQUESTS)
+            .map_err(LogError::from_redb)?;
+        let revision = requests
+            .get(id)
+            .map_err(LogError::from_redb)?
+            .map(|revision| revision.value());
+        let Some(revision) = revision else { return Ok(None) };
+        let headers = self
+            .transaction
+            .open_table(HEADERS)
+            .map_err(LogError::from_redb)?;
+        Ok(Some(tables::header(&headers, revision)?.0))
+    }
+
+    /// Adds a record with the changes that `write` writes. After an error the whole append must be dropped.
+    pub fn record(
+        &mut self,
+        entry: Entry,
+        write: impl FnOnce(&mut PayloadWriter<'_>) -> Result<(), LogError>,
+    ) -> Result<Header, LogError> {
+        let revision = self.head.revision + 1;
+        let payload = {
+            let mut payloads = self
+                .transaction
+                .open_table(PAYLOADS)
+                .map_err(LogError::from_redb)?;
+            let mut position = 0_u32;
+            let mut writer = PayloadWriter::new(Box::new(|chunk: &[u8]| {
+                payloads
+                    .insert((revision, position), chunk)
+                    .map_err(tables::into_io)?;
+                position += 1;
+                Ok(())
+            }))
+            .map_err(LogError::from_io)?;
+            write(&mut writer)?;
+            writer.finish().map_err(LogError::from_io)?
+        };
+        let header = Header {
+            revision,
+            // The wall clock may step back; the log's does not.
+            time_us: now_us().max(self.head.time_us),
+            author: entry.author,
+            message: entry.message,
+            request_id: entry.request_id,
+            counts: payload.counts,
+            payload_bytes: payload.stored_bytes,
+            text_bytes: payload.text_bytes,
+            payload_digest: payload.digest,
+            previous: self.head.digest,
+        };
+        let bytes = header.encode();
+        let mut headers = self
+            .transaction
+            .open_table(HEADERS)
+            .map_err(LogError::from_redb)?;
+        headers
+            .insert(revision, bytes.as_slice())
+            .map_err(LogError::from_redb)?;
+        if let Some(request) = &header.request_id {
+            let mut requests = self
+                .transaction
+                .open_table(REQUESTS)
+                .map_err(LogError::from_redb)?;
+            requests
+                .insert(request.id.as_str(), revision)
+                .map_err(LogError::from_redb)?;
+        }
+        self.head = Head {
+            revision,
+            digest: digest(&bytes),
+            time_us: header.time_us,
+        };
+        self.record_count += 1;
+        Ok(header)
+    }
+
+    /// Writes all records durably, or none of them.
+    pub(super) fn commit(self) -> Result<Head, LogError> {
+        self.transaction.commit().map_err(LogError::from_redb)?;
+        Ok(self.head)
+    }
+
+    /// Removes the records above a revision.
+    pub(super) fn remove_above(&self, revision: u64) -> Result<(), LogError> {
+        let mut headers = self
+            .transaction
+            .open_table(HEADERS)
+            .map_err(LogError::from_redb)?;
+        let mut payloads = self
+            .transaction
+            .open_table(PAYLOADS)
+            .map_err(LogError::from_redb)?;
+        let mut requests = self
+            .transaction
+            .open_table(REQUESTS)
+            .map_err(LogError::from_redb)?;
+        headers
+            .retain_in(revision + 1.., |_, _| false)
+            .map_err(LogError::from_redb)?;
+        payloads
+            .retain_in((revision + 1, 0).., |_, _| false)
+            .map_err(LogError::from_redb)?;
+        requests
+            .retain(|_, made| made <= revision)
+            .map_err(LogError::from_redb)
+    }
+}
+
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}

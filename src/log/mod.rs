@@ -1,0 +1,377 @@
+//! The commit log: the truth of the knowledge base.
+//!
+//! Each record is a header and a payload. Headers are chained by hash, and hold a salted hash of their payload: a
+//! change to either shows, and a payload can be erased without breaking the chain. The log never reads a view.
+//!
+//! It stands on `redb` with one fsync for each append. Quick repair is off: it would cost a second fsync and a write of
+//! the allocator's state for each append, to save a walk of the file at the next start, where the whole log is read and
+//! verified anyway.
+
+mod append;
+mod error;
+mod high_water;
+mod payload;
+mod record;
+mod tables;
+#[cfg(test)]
+pub(crate) mod tests;
+mod verify;
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwapOption;
+use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, TableError};
+
+pub use self::{
+    append::{Append, Entry},
+    error::{LogError, RecordFault},
+    payload::{Change, PayloadWriter},
+    record::{Counts, Digest, Header, RequestId},
+    verify::Summary,
+};
+use self::{
+    high_water::{Found, HighWater, Mark},
+    record::GENESIS,
+    tables::{ChunkReader, HEADERS, PAYLOADS, REQUESTS},
+};
+
+/// Bytes of the file that are kept in memory, half of them for pages not yet written.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// The last record of a log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// Its revision; 0 in an empty log.
+    pub revision: u64,
+    /// The hash of its header, which covers all records before.
+    pub digest: Digest,
+    /// When it was made, in microseconds since 1970.
+    pub time_us: u64,
+}
+
+/// Opens the database file; another one than [`open_database`] lets tests put faults under the log.
+pub(crate) type OpenDatabase = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send>;
+
+/// The log, open for writing. One at a time has a data directory.
+pub struct Log {
+    dir: PathBuf,
+    open_database: OpenDatabase,
+    database: Arc<ArcSwapOption<Database>>,
+    head: Head,
+    high_water: HighWater,
+    failure: Option<Failure>,
+    disk_free_bytes_min: u64,
+    // Unlocked when it is dropped, or when the process ends in any way.
+    _lock: File,
+}
+
+/// Why the log takes no writes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Failure {
+    /// It can be opened again when there is room.
+    DiskFull,
+    /// Nobody knows what the disk holds: only a new start looks at all of it.
+    Io,
+}
+
+impl Log {
+    /// Opens the log of a data directory, or begins one, and verifies all of it.
+    ///
+    /// Writes are refused while the disk has less than `disk_free_bytes_min` left.
+    pub fn open(dir: &Path, disk_free_bytes_min: u64) -> Result<Self, LogError> {
+        Self::open_on(dir, disk_free_bytes_min, Box::new(open_database))
+    }
+
+    pub(crate) fn open_on(
+        dir: &Path,
+        disk_free_bytes_min: u64,
+        open_database: OpenDatabase,
+    ) -> Result<Self, LogError> {
+        fs::create_dir_all(dir).map_err(LogError::from_io)?;
+        let lock = lock(dir)?;
+        let (mut high_water, found) = HighWater::open(&dir.join("high-water")).map_err(LogError::from_io)?;
+        let database = open_and_prepare(dir, &open_database)?;
+        sync_dir(dir).map_err(LogError::from_io)?;
+        let head = {
+            let transaction = database.begin_read().map_err(LogError::from_redb)?;
+            let head = verify::verify(&transaction)?.head;
+            check_high_water(&transaction, head, found)?;
+            head
+        };
+        let mark = Mark {
+            revision: head.revision,
+            digest: head.digest,
+        };
+        if found != Found::Mark(mark) {
+            high_water.write(mark).map_err(LogError::from_io)?;
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            open_database,
+            database: Arc::new(ArcSwapOption::from_pointee(database)),
+            head,
+            high_water,
+            failure: None,
+            disk_free_bytes_min,
+            _lock: lock,
+        })
+    }
+
+    /// Returns the last record.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Returns a reader, for any thread.
+    pub fn reader(&self) -> LogReader {
+        LogReader {
+            database: Arc::clone(&self.database),
+        }
+    }
+
+    /// Begins to append.
+    ///
+    /// Fails with [`LogError::DiskFull`] while there is no room, and with [`LogError::Unavailable`] after an I/O error.
+    pub fn begin(&mut self) -> Result<Append, LogError> {
+        if self.failure == Some(Failure::Io) {
+            return Err(LogError::Unavailable);
+        }
+        let free = fs4::available_space(&self.dir).map_err(LogError::from_io)?;
+        if free < self.disk_free_bytes_min {
+            return Err(LogError::DiskFull);
+        }
+        if self.failure == Some(Failure::DiskFull) {
+            self.reopen().map_err(|error| self.failed(error))?;
+            self.failure = None;
+        }
+        self.begin_unchecked().map_err(|error| self.failed(error))
+    }
+
+    /// Writes an append durably. When this returns, a crash loses nothing of it.
+    ///
+    /// After an error none of its records is in the log as far as this process goes, and [`Self::begin`] says whether
+    /// there can be more.
+    pub fn commit(&mut self, append: Append) -> Result<Head, LogError> {
+        self.head = append.commit().map_err(|error| self.failed(error))?;
+        Ok(self.head)
+    }
+
+    /// Gives up an append after an error in it; returns the error to report.
+    pub fn abandon(&mut self, append: Append, error: LogError) -> LogError {
+        drop(append);
+        self.failed(error)
+    }
+
+    /// Writes the last record's revision and hash into the high-water file, durably.
+    pub fn mark(&mut self) -> Result<(), LogError> {
+        let mark = Mark {
+            revision: self.head.revision,
+            digest: self.head.digest,
+        };
+        self.high_water
+            .write(mark)
+            .map_err(|error| self.failed(LogError::from_io(error)))
+    }
+
+    fn begin_unchecked(&self) -> Result<Append, LogError> {
+        let database = self.database.load_full().ok_or(LogError::Unavailable)?;
+        Append::new(database.begin_write().map_err(LogError::from_redb)?, self.head)
+    }
+
+    /// Remembers an error: the database refuses all that comes after one.
+    fn failed(&mut self, error: LogError) -> LogError {
+        self.failure = match (&error, self.failure) {
+            // A reader still holds the old file: the next attempt may find it closed.
+            (LogError::DiskFull, None) => Some(Failure::DiskFull),
+            (LogError::InUse { .. } | LogError::DiskFull, before) => before,
+            _ => Some(Failure::Io),
+        };
+        error
+    }
+
+    /// Opens the database again. An append that failed may be in it whole; it was refused, so it goes.
+    fn reopen(&mut self) -> Result<(), LogError> {
+        drop(self.database.swap(None));
+        let database = open_and_prepare(&self.dir, &self.open_database)?;
+        let found = {
+            let transaction = database.begin_read().map_err(LogError::from_redb)?;
+            let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
+            tables::last_header(&headers)?.map_or(0, |(header, _)| header.revision)
+        };
+        self.database.store(Some(Arc::new(database)));
+        if found < self.head.revision {
+            return Err(LogError::LostTail {
+                revision: found,
+                mark: self.head.revision,
+                witness: "the running server",
+            });
+        }
+        if found > self.head.revision {
+            let append = self.begin_unchecked()?;
+            append.remove_above(self.head.revision)?;
+            append.commit()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Log {
+    /// Closes the file: readers that are left must not keep it from the next one to open it.
+    fn drop(&mut self) {
+        self.database.store(None);
+    }
+}
+
+/// Reads the log, also while it is written.
+#[derive(Clone)]
+pub struct LogReader {
+    database: Arc<ArcSwapOption<Database>>,
+}
+
+impl LogReader {
+    /// Verifies the whole log as it is now: every header, every payload, the chain.
+    pub fn verify(&self) -> Result<Summary, LogError> {
+        verify::verify(&self.begin()?)
+    }
+
+    /// Returns the header of a revision and its hash.
+    pub fn header(&self, revision: u64) -> Result<(Header, Digest), LogError> {
+        let headers = self.begin()?.open_table(HEADERS).map_err(LogError::from_redb)?;
+        tables::header(&headers, revision)
+    }
+
+    /// Returns the record that a request made.
+    pub fn request(&self, id: &str) -> Result<Option<Header>, LogError> {
+        let transaction = self.begin()?;
+        let requests = transaction.open_table(REQUESTS).map_err(LogError::from_redb)?;
+        let Some(revision) = requests.get(id).map_err(LogError::from_redb)? else {
+            return Ok(None);
+        };
+        let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
+        tables::header(&headers, revision.value()).map(|(header, _)| Some(header))
+    }
+
+    /// Calls `each` for every change of a record: dropped graphs, created graphs, removed quads, inserted quads.
+    pub fn changes(&self, revision: u64, each: &mut dyn FnMut(Change)) -> Result<Header, LogError> {
+        let transaction = self.begin()?;
+        let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
+        let payloads = transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
+        let (header, _) = tables::header(&headers, revision)?;
+        let stored = ChunkReader::new(tables::chunks(&payloads, revision)?);
+        match payload::read(stored, header.counts, header.text_bytes, each) {
+            Ok(()) => Ok(header),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Err(LogError::DamagedRecord {
+                    revision,
+                    fault: RecordFault::Text,
+                })
+            }
+            Err(error) => Err(LogError::from_io(error)),
+        }
+    }
+
+    fn begin(&self) -> Result<ReadTransaction, LogError> {
+        let database = self.database.load_full().ok_or(LogError::Unavailable)?;
+        database.begin_read().map_err(LogError::from_redb)
+    }
+}
+
+/// Opens the database file of the log, or makes it; verifies the checksum of every page.
+pub(crate) fn open_database(path: &Path) -> Result<Database, DatabaseError> {
+    builder().create(path)
+}
+
+/// The settings of the database.
+pub(crate) fn builder() -> Builder {
+    let mut builder = Database::builder();
+    // Without the check a file that was altered from outside can panic inside the database.
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
+    builder
+}
+
+fn open_and_prepare(dir: &Path, open_database: &OpenDatabase) -> Result<Database, LogError> {
+    let database = open_database(&dir.join("log.redb")).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => LogError::InUse { dir: dir.to_owned() },
+        DatabaseError::Storage(redb::StorageError::Io(error))
+            if error.kind() == io::ErrorKind::InvalidData =>
+        {
+            LogError::Damaged(format!("`log.redb`: {error}"))
+        }
+        error => LogError::from_redb(error),
+    })?;
+    let is_new = {
+        let transaction = database.begin_read().map_err(LogError::from_redb)?;
+        matches!(
+            transaction.open_table(HEADERS),
+            Err(TableError::TableDoesNotExist(_))
+        )
+    };
+    if is_new {
+        let transaction = database.begin_write().map_err(LogError::from_redb)?;
+        transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
+        transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
+        transaction.open_table(REQUESTS).map_err(LogError::from_redb)?;
+        transaction.commit().map_err(LogError::from_redb)?;
+    }
+    Ok(database)
+}
+
+fn lock(dir: &Path) -> Result<File, LogError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(LogError::from_io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LogError::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(LogError::from_io(error)),
+    }
+}
+
+fn check_high_water(transaction: &ReadTransaction, head: Head, found: Found) -> Result<(), LogError> {
+    let mark = match found {
+        // The first start, or the file was deleted by someone who was told to.
+        Found::Nothing => return Ok(()),
+        Found::Damage => return Err(LogError::HighWaterDamaged),
+        Found::Mark(mark) => mark,
+    };
+    if head.revision < mark.revision {
+        return Err(LogError::LostTail {
+            revision: head.revision,
+            mark: mark.revision,
+            witness: "the file `high-water`",
+        });
+    }
+    let digest = if mark.revision == 0 {
+        GENESIS
+    } else {
+        let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
+        tables::header(&headers, mark.revision)?.1
+    };
+    if digest == mark.digest {
+        Ok(())
+    } else {
+        Err(LogError::OtherHistory {
+            revision: mark.revision,
+        })
+    }
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}

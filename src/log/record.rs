@@ -1,0 +1,229 @@
+//! Headers of records, and how they are written.
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 hash.
+pub type Digest = [u8; 32];
+
+/// What the first record has as the hash of the record before it.
+pub(super) const GENESIS: Digest = [0; 32];
+
+/// The version of the header's layout, its first byte.
+const VERSION: u8 = 1;
+
+/// A client's name for a request, and what tells it from other requests of that name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RequestId {
+    /// The name that the client gave.
+    pub id: String,
+    /// A hash of all that the request asks for.
+    pub fingerprint: Digest,
+}
+
+/// How much a record changes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Named graphs that no longer exist.
+    pub graphs_dropped: u64,
+    /// Named graphs that came to exist.
+    pub graphs_created: u64,
+    /// Quads that are no longer there.
+    pub quads_removed: u64,
+    /// Quads that came to be there.
+    pub quads_inserted: u64,
+}
+
+/// A record without its payload: who changed how much, when and why, and the hashes that chain the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Header {
+    /// The revision that the record makes; dense, from 1.
+    pub revision: u64,
+    /// Microseconds since 1970 (UTC); never less than the record's before.
+    pub time_us: u64,
+    /// Who made the change. May be empty.
+    pub author: String,
+    /// Why. May be empty.
+    pub message: String,
+    /// The request that made it, if it was named.
+    pub request_id: Option<RequestId>,
+    /// How much the payload changes.
+    pub counts: Counts,
+    /// Bytes of the payload as it is stored: salt and compressed text.
+    pub payload_bytes: u64,
+    /// Bytes of the payload's text.
+    pub text_bytes: u64,
+    /// The hash of the payload as it is stored. The salt keeps what was erased from being guessed.
+    pub payload_digest: Digest,
+    /// The hash of the header before, or [`GENESIS`].
+    pub previous: Digest,
+}
+
+impl Header {
+    /// Returns the bytes that are stored and hashed.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(192 + self.author.len() + self.message.len());
+        bytes.push(VERSION);
+        let counts = self.counts;
+        for number in [
+            self.revision,
+            self.time_us,
+            counts.graphs_dropped,
+            counts.graphs_created,
+            counts.quads_removed,
+            counts.quads_inserted,
+            self.payload_bytes,
+            self.text_bytes,
+        ] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.payload_digest);
+        bytes.extend_from_slice(&self.previous);
+        put_text(&mut bytes, &self.author);
+        put_text(&mut bytes, &self.message);
+        if let Some(request) = &self.request_id {
+            put_text(&mut bytes, &request.id);
+            bytes.extend_from_slice(&request.fingerprint);
+        }
+        bytes
+    }
+
+    /// Reads what [`Self::encode`] wrote, to the last byte; nothing if it is anything else.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&version, mut rest) = bytes.split_first()?;
+        if version != VERSION {
+            return None;
+        }
+        let rest = &mut rest;
+        let revision = take_number(rest)?;
+        let time_us = take_number(rest)?;
+        let counts = Counts {
+            graphs_dropped: take_number(rest)?,
+            graphs_created: take_number(rest)?,
+            quads_removed: take_number(rest)?,
+            quads_inserted: take_number(rest)?,
+        };
+        let payload_bytes = take_number(rest)?;
+        let text_bytes = take_number(rest)?;
+        let payload_digest = take(rest)?;
+        let previous = take(rest)?;
+        let author = take_text(rest)?;
+        let message = take_text(rest)?;
+        let request_id = if rest.is_empty() {
+            None
+        } else {
+            Some(RequestId {
+                id: take_text(rest)?,
+                fingerprint: take(rest)?,
+            })
+        };
+        rest.is_empty().then_some(Self {
+            revision,
+            time_us,
+            author,
+            message,
+            request_id,
+            counts,
+            payload_bytes,
+            text_bytes,
+            payload_digest,
+            previous,
+        })
+    }
+}
+
+/// Returns the hash that chains an encoded header to the next.
+pub(super) fn digest(header: &[u8]) -> Digest {
+    Sha256::digest(header).into()
+}
+
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk()?;
+    *rest = tail;
+    Some(*head)
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<u64> {
+    take(rest).map(u64::from_le_bytes)
+}
+
+fn take_text(rest: &mut &[u8]) -> Option<String> {
+    let len = usize::try_from(take_number(rest)?).ok()?;
+    let (text, tail) = rest.split_at_checked(len)?;
+    *rest = tail;
+    String::from_utf8(text.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers() -> impl Strategy<Value = Header> {
+        let numbers = any::<[u64; 8]>();
+        let digests = any::<(Digest, Digest)>();
+        let request = proptest::option::of((".{0,20}", any::<Digest>()));
+        (numbers, digests, ".{0,40}", ".{0,40}", request).prop_map(
+            |(numbers, (payload_digest, previous), author, message, request)| {
+                let [
+                    revision,
+                    time_us,
+                    dropped,
+                    created,
+                    removed,
+                    inserted,
+                    payload_bytes,
+                    text_bytes,
+                ] = numbers;
+                Header {
+                    revision,
+                    time_us,
+                    author,
+                    message,
+                    request_id: request.map(|(id, fingerprint)| RequestId { id, fingerprint }),
+                    counts: Counts {
+                        graphs_dropped: dropped,
+                        graphs_created: created,
+                        quads_removed: removed,
+                        quads_inserted: inserted,
+                    },
+                    payload_bytes,
+                    text_bytes,
+                    payload_digest,
+                    previous,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_comes_back_as_it_was(header in headers()) {
+            let bytes = header.encode();
+            prop_assert_eq!(Header::decode(&bytes), Some(header));
+        }
+
+        #[test]
+        fn a_header_with_other_bytes_is_another_header(header in headers(), at in any::<prop::sample::Index>(), bit in 0..8u8) {
+            let bytes = header.encode();
+            let mut flipped = bytes.clone();
+            flipped[at.index(bytes.len())] ^= 1 << bit;
+            prop_assert_ne!(Header::decode(&flipped), Some(header));
+            prop_assert_ne!(digest(&flipped), digest(&bytes));
+        }
+
+        #[test]
+        fn a_header_cut_short_or_with_more_is_refused(header in headers(), at in any::<prop::sample::Index>()) {
+            let header = Header { request_id: None, ..header };
+            let mut bytes = header.encode();
+            prop_assert_eq!(Header::decode(&bytes[..at.index(bytes.len())]), None);
+            bytes.push(0);
+            prop_assert_eq!(Header::decode(&bytes), None);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The tables of the log's database.
+
+use std::io::{self, Read};
+
+use redb::{AccessGuard, Range, ReadableTable, TableDefinition};
+
+use super::{
+    error::{LogError, RecordFault},
+    record::{Digest, Header, digest},
+};
+
+/// Headers by revision. Never changed once written.
+pub(super) const HEADERS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("headers");
+/// Chunks of payloads by revision and position. Apart, so that a payload can go while the chain stays.
+pub(super) const PAYLOADS: TableDefinition<'static, (u64, u32), &[u8]> = TableDefinition::new("payloads");
+/// Revisions by request id.
+pub(super) const REQUESTS: TableDefinition<'static, &str, u64> = TableDefinition::new("requests");
+
+/// Reads the header of a revision and its hash.
+pub(super) fn header(
+    headers: &impl ReadableTable<u64, &'static [u8]>,
+    revision: u64,
+) -> Result<(Header, Digest), LogError> {
+    let bytes = headers.get(revision).map_err(LogError::from_redb)?;
+    let bytes = bytes.ok_or(LogError::DamagedRecord {
+        revision,
+        fault: RecordFault::Missing,
+    })?;
+    decode(revision, bytes.value())
+}
+
+/// Decodes the header that stands at a revision.
+pub(super) fn decode(revision: u64, bytes: &[u8]) -> Result<(Header, Digest), LogError> {
+    match Header::decode(bytes) {
+        Some(header) if header.revision == revision => Ok((header, digest(bytes))),
+        _ => Err(LogError::DamagedRecord {
+            revision,
+            fault: RecordFault::Header,
+        }),
+    }
+}
+
+/// The last revision and its header; nothing in an empty log.
+pub(super) fn last_header(
+    headers: &impl ReadableTable<u64, &'static [u8]>,
+) -> Result<Option<(Header, Digest)>, LogError> {
+    let last = headers.last().map_err(LogError::from_redb)?;
+    last.map(|(revision, bytes)| decode(revision.value(), bytes.value()))
+        .transpose()
+}
+
+/// The chunks of one payload.
+pub(super) fn chunks(
+    payloads: &impl ReadableTable<(u64, u32), &'static [u8]>,
+    revision: u64,
+) -> Result<Range<'_, (u64, u32), &'static [u8]>, LogError> {
+    payloads
+        .range((revision, 0)..=(revision, u32::MAX))
+        .map_err(LogError::from_redb)
+}
+
+/// The chunks of one payload as a stream of bytes.
+pub(super) struct ChunkReader<'t> {
+    chunks: Range<'t, (u64, u32), &'static [u8]>,
+    chunk: Option<AccessGuard<'t, &'static [u8]>>,
+    read_bytes: usize,
+}
+
+impl<'t> ChunkReader<'t> {
+    pub(super) fn new(chunks: Range<'t, (u64, u32), &'static [u8]>) -> Self {
+        Self {
+            chunks,
+            chunk: None,
+            read_bytes: 0,
+        }
+    }
+}
+
+impl Read for ChunkReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(chunk) = &self.chunk {
+                let rest = &chunk.value()[self.read_bytes..];
+                if !rest.is_empty() {
+                    let len = rest.len().min(out.len());
+                    out[..len].copy_from_slice(&rest[..len]);
+                    self.read_bytes += len;
+                    return Ok(len);
+                }
+            }
+            match self.chunks.next() {
+                Some(Ok((_, chunk))) => (self.chunk, self.read_bytes) = (Some(chunk), 0),
+                Some(Err(error)) => return Err(into_io(error)),
+                None => return Ok(0),
+            }
+        }
+    }
+}
+
+/// An error of the database inside a stream; an I/O error stays what it is.
+pub(super) fn into_io(error: impl Into<redb::Error>) -> io::Error {
+    match error.into() {
+        redb::Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}

@@ -1,0 +1,180 @@
+//! Kills a process that commits, at random moments, and looks whether every acknowledged commit is there afterwards.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "all of this is a test"
+)]
+
+use std::{
+    env,
+    ffi::OsStr,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use dossier::{
+    graph::{Batch, Pattern},
+    knowledge::{CommitRequest, KnowledgeBase, Settings, View},
+};
+use oxigraph::model::{GraphName, Literal, NamedNode, Quad};
+
+/// Where the child finds its data directory; unset in the parent.
+const DATA_DIR: &str = "DOSSIER_CRASH_TEST_DATA_DIR";
+const KILL_COUNT: u64 = 100;
+const WRITER_COUNT: u64 = 4;
+
+#[test]
+fn every_acknowledged_commit_survives_a_kill() {
+    match env::var_os(DATA_DIR) {
+        Some(dir) => commit_for_ever(&dir),
+        None => kill_again_and_again(),
+    }
+}
+
+fn kill_again_and_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let seed = getrandom::u64().unwrap();
+    let mut random = Random(seed);
+    let mut acknowledged = Vec::new();
+    for kill in 0..KILL_COUNT {
+        let mut child = spawn(dir.path().as_os_str());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Some die before their first acknowledgement, while they open.
+        let mut wanted = random.below(30);
+        while wanted > 0 {
+            let line = lines.next().expect("the child ended by itself").unwrap();
+            wanted -= u64::from(note(&line, &mut acknowledged));
+        }
+        for _ in 0..random.below(2_000) {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines {
+            note(&line.unwrap(), &mut acknowledged);
+        }
+        check(
+            dir.path().as_os_str(),
+            &acknowledged,
+            &format!("seed {seed}, kill {kill}"),
+        );
+    }
+    assert!(
+        acknowledged.len() > 500,
+        "only {} commits were acknowledged",
+        acknowledged.len()
+    );
+}
+
+fn spawn(dir: &OsStr) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "every_acknowledged_commit_survives_a_kill",
+            "--nocapture",
+        ])
+        .env(DATA_DIR, dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+/// Takes down an acknowledgement: its revision, and the number of the commit.
+fn note(line: &str, acknowledged: &mut Vec<(u64, u64)>) -> bool {
+    let Some((revision, number)) = line.strip_prefix("ack ").and_then(|ack| ack.split_once(' ')) else {
+        return false;
+    };
+    acknowledged.push((revision.parse().unwrap(), number.parse().unwrap()));
+    true
+}
+
+fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) {
+    let base = KnowledgeBase::open(settings(dir)).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let View { revision, snapshot } = base.read();
+    for &(acknowledged, number) in acknowledged {
+        assert!(
+            acknowledged <= revision,
+            "{context}: revision {acknowledged} is lost, the last is {revision}"
+        );
+        let found = snapshot.iri_id(subject(number).as_str()).map(|id| {
+            snapshot.count(Pattern {
+                subject: Some(id),
+                ..Pattern::all(dossier::graph::GraphPattern::Default)
+            })
+        });
+        assert_eq!(
+            found,
+            Some(quad_count(number)),
+            "{context}: commit {number} is not whole"
+        );
+    }
+    let summary = base.verify().unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(summary.head.revision, revision, "{context}");
+    assert_eq!(
+        summary.quads_inserted - summary.quads_removed,
+        snapshot.quad_count(),
+        "{context}"
+    );
+    base.close();
+}
+
+fn commit_for_ever(dir: &OsStr) {
+    let base = KnowledgeBase::open(settings(dir)).unwrap();
+    let first = base.read().revision * WRITER_COUNT * 1000;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let writers = (0..WRITER_COUNT).map(|writer| {
+            let base = base.clone();
+            async move {
+                for number in (first + writer..).step_by(4) {
+                    let committed = base.commit(inserting(number)).await.unwrap();
+                    println!("ack {} {number}", committed.revision);
+                }
+            }
+        });
+        futures::future::join_all(writers).await;
+    });
+}
+
+fn settings(dir: &OsStr) -> Settings {
+    Settings {
+        disk_free_bytes_min: 0,
+        ..Settings::new(dir)
+    }
+}
+
+fn inserting(number: u64) -> CommitRequest<String> {
+    let mut batch = Batch::default();
+    for object in 0..quad_count(number) {
+        let predicate = NamedNode::new_unchecked("http://example.com/p");
+        let object = Literal::from(object.to_string());
+        batch.insert(Quad::new(subject(number), predicate, object, GraphName::DefaultGraph).as_ref());
+    }
+    CommitRequest::new(move |draft| {
+        draft.apply(&batch);
+        Ok(())
+    })
+}
+
+fn subject(number: u64) -> NamedNode {
+    NamedNode::new_unchecked(format!("http://example.com/{number}"))
+}
+
+fn quad_count(number: u64) -> u64 {
+    number % 7 + 1
+}
+
+/// Knuth's linear congruential generator.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
