@@ -1,5 +1,6 @@
 //! Dossier: a knowledge-graph service over gRPC.
 
+pub mod config;
 pub mod graph;
 pub mod knowledge;
 pub mod log;

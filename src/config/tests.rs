@@ -1,0 +1,201 @@
+use clap::{Parser, builder::Resettable};
+
+use super::*;
+
+#[derive(Parser)]
+struct Serve {
+    #[command(flatten)]
+    settings: ServeSettings,
+}
+
+/// Parses flags without regard to the environment of the test.
+fn parse(flags: &[&str]) -> Result<ServeSettings, clap::Error> {
+    use clap::{CommandFactory as _, FromArgMatches as _};
+
+    let command = Serve::command().mut_args(|arg| arg.env(Resettable::Reset));
+    let matches = command.try_get_matches_from([&["serve"], flags].concat())?;
+    Serve::from_arg_matches(&matches).map(|serve| serve.settings)
+}
+
+#[test]
+fn no_flags_are_the_default() {
+    let settings = parse(&[]).unwrap();
+    assert_eq!(settings, ServeSettings::default());
+    assert_eq!(settings.validate(), Ok(()));
+}
+
+#[test]
+fn flags_are_read() {
+    let settings = parse(&[
+        "--listen=[::1]:0",
+        "--data-dir=/var/lib/dossier",
+        "--no-shipped-data",
+        "--graph-memory-max=2GiB",
+        "--query-timeout-max=500ms",
+        "--query-size-max=2MiB",
+        "--message-size-max=33554432",
+        "--log-format=json",
+    ])
+    .unwrap();
+    assert_eq!(settings.listen, "[::1]:0".parse().unwrap());
+    assert_eq!(settings.data_dir, PathBuf::from("/var/lib/dossier"));
+    assert!(!settings.load_shipped_data);
+    assert_eq!(settings.graph_memory_bytes_max, 2 << 30);
+    assert_eq!(settings.query_timeout_max, Duration::from_millis(500));
+    assert_eq!(settings.query_bytes_max, 2 * MIB);
+    assert_eq!(settings.message_bytes_max, 32 * MIB);
+    assert_eq!(settings.log_format, LogFormat::Json);
+}
+
+#[test]
+fn bad_values_are_named_with_their_flag() {
+    let check = |flag: &str, value: &str, hint: &str| {
+        let error = parse(&[flag, value]).unwrap_err().to_string();
+        assert!(
+            error.contains(flag) && error.contains(value) && error.contains(hint),
+            "{error}"
+        );
+    };
+    check("--graph-memory-max", "2 sheep", "2GiB");
+    check("--graph-memory-max", "99999999EiB", "2GiB");
+    check("--query-timeout-max", "60", "500ms");
+    check("--listen", "localhost", "socket address");
+    check("--log-format", "xml", "json");
+}
+
+#[test]
+fn sizes_have_units() {
+    let check = |text: &str, expected: Option<u64>| assert_eq!(byte_size(text).ok(), expected, "{text}");
+    check("0", Some(0));
+    check("4096", Some(4096));
+    check(" 512MiB ", Some(512 << 20));
+    check("2GiB", Some(2 << 30));
+    check("2 GiB", Some(2 << 30));
+    check("2gb", Some(2_000_000_000));
+    check("1.5KiB", Some(1536));
+    check("", None);
+    check("-1", None);
+    check("1e3", None);
+    check("GiB", None);
+    check("18446744073709551615", None);
+}
+
+#[test]
+fn only_loopback_is_safe() {
+    let check = |listen: &str, safe: bool| {
+        let listen: SocketAddr = listen.parse().unwrap();
+        let settings = ServeSettings {
+            listen,
+            ..ServeSettings::default()
+        };
+        let expected = if safe {
+            Ok(())
+        } else {
+            Err(SettingsError::Exposed(listen))
+        };
+        assert_eq!(settings.validate(), expected);
+        assert_eq!(
+            ServeSettings {
+                insecure: true,
+                ..settings
+            }
+            .validate(),
+            Ok(())
+        );
+    };
+    check("127.0.0.1:1", true);
+    check("127.8.8.8:1", true);
+    check("[::1]:1", true);
+    check("[::ffff:127.0.0.1]:1", true);
+    check("0.0.0.0:1", false);
+    check("[::]:1", false);
+    check("192.168.1.5:1", false);
+    check("[::ffff:10.0.0.1]:1", false);
+    let message = SettingsError::Exposed("0.0.0.0:1".parse().unwrap());
+    assert!(message.to_string().contains("0.0.0.0:1"));
+    assert!(message.hint().unwrap().contains("--insecure"));
+}
+
+#[test]
+fn limits_have_limits() {
+    /// Sets a field to its least, its greatest, and one past each.
+    macro_rules! check {
+        ($field:ident, $flag:literal, $min:expr, $max:expr, $one:expr) => {
+            let with = |value| {
+                let query_bytes_max = KIB;
+                let message_bytes_max = 1024 * MIB;
+                let settings = ServeSettings {
+                    query_bytes_max,
+                    message_bytes_max,
+                    ..ServeSettings::default()
+                };
+                ServeSettings {
+                    $field: value,
+                    ..settings
+                }
+                .validate()
+            };
+            for value in [$min, $max] {
+                assert_eq!(with(value), Ok(()));
+            }
+            for value in [$min - $one, $max + $one] {
+                let error = with(value).unwrap_err();
+                assert!(
+                    matches!(&error, SettingsError::OutOfRange { flag: $flag, .. }),
+                    "{error}"
+                );
+            }
+        };
+    }
+    let tick = Duration::from_nanos(1);
+    let day = Duration::from_hours(24);
+    check!(query_bytes_max, "query-size-max", KIB, 64 * MIB, 1);
+    check!(message_bytes_max, "message-size-max", 64 * KIB, 1024 * MIB, 1);
+    check!(query_nesting_max, "query-nesting-max", 1, 1_000, 1);
+    check!(query_concurrency_max, "query-concurrency-max", 1, 10_000, 1);
+    check!(connection_count_max, "connections-max", 1, 1_000_000, 1);
+    check!(stream_count_max, "streams-max", 1, 1_000_000, 1);
+    check!(
+        query_timeout_max,
+        "query-timeout-max",
+        Duration::from_millis(1),
+        day,
+        tick
+    );
+    let settings = ServeSettings {
+        drain_timeout: day + tick,
+        ..ServeSettings::default()
+    };
+    assert!(
+        settings
+            .validate()
+            .unwrap_err()
+            .to_string()
+            .contains("--drain-timeout must be from 0s to 1day")
+    );
+    let settings = ServeSettings {
+        graph_memory_bytes_max: MIB as u64 - 1,
+        ..ServeSettings::default()
+    };
+    assert!(
+        settings
+            .validate()
+            .unwrap_err()
+            .to_string()
+            .contains("--graph-memory-max must be from 1.0 MiB")
+    );
+}
+
+#[test]
+fn a_query_fits_into_a_message() {
+    let check = |query_bytes_max, message_bytes_max, fits: bool| {
+        let settings = ServeSettings {
+            query_bytes_max,
+            message_bytes_max,
+            ..ServeSettings::default()
+        };
+        assert_eq!(settings.validate().is_ok(), fits, "{settings:?}");
+    };
+    check(MIB - 1, MIB, true);
+    check(MIB, MIB, false);
+}
