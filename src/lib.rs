@@ -1,7 +1,9 @@
 //! Dossier: a knowledge-graph service over gRPC.
 
 pub mod config;
+pub mod facts;
 pub mod graph;
 pub mod knowledge;
 pub mod log;
+pub mod model;
 pub mod proto;

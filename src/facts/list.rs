@@ -1,0 +1,223 @@
+//! Pages of entities and of facts.
+
+use oxigraph::model::Term;
+
+use super::{
+    Budget, Cursor, Reader, default_graph, past,
+    walk::{Step, Walk, Wanted},
+};
+use crate::{
+    graph::{Pattern, QuadIds, TermId, TermView},
+    model::fact::{Entity, Fact, Standing},
+};
+
+/// A page of entities, without facts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EntityPage {
+    /// The entities.
+    pub entities: Vec<Entity>,
+    /// Where the page ends, if there may be more.
+    pub end: Option<Cursor>,
+}
+
+/// A page of facts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FactPage {
+    /// The facts.
+    pub facts: Vec<Fact>,
+    /// Where the page ends, if there may be more.
+    pub end: Option<Cursor>,
+}
+
+/// Which facts to list: parts that are `None` or empty are open.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FactFilter {
+    /// The IRI of the subject.
+    pub subject: Option<String>,
+    /// The IRI of the predicate.
+    pub predicate: Option<String>,
+    /// The object.
+    pub object: Option<Term>,
+    /// The IRI of a source that a supporting statement was taken from.
+    pub source: Option<String>,
+    /// Standings; `None` is one that is not stated.
+    pub standings: Vec<Option<Standing>>,
+}
+
+impl Reader<'_> {
+    /// Returns a page of entities, of one type (an IRI) or all.
+    pub fn entities(
+        &self,
+        r#type: Option<&str>,
+        languages: &[String],
+        size: usize,
+        after: Option<Cursor>,
+        budget: &mut Budget,
+    ) -> EntityPage {
+        let pattern = match r#type.map(|iri| self.snapshot.iri_id(iri)) {
+            None => default_graph(None, None, None),
+            Some(Some(id)) => default_graph(None, Some(self.words.r#type), Some(id)),
+            Some(None) => return EntityPage::default(),
+        };
+        let mut page = EntityPage::default();
+        let mut after = after;
+        // The next subject is a seek away, however many triples the last one has.
+        while let Some(quad) =
+            self.first_after(pattern, after.map(|cursor| past(pattern, cursor.quad().subject)))
+        {
+            let id = quad.subject;
+            if page.entities.len() == size || (budget.is_spent() && after.is_some()) {
+                page.end = after;
+                break;
+            }
+            budget.step(2);
+            if let TermView::Iri(iri) = self.snapshot.view(id) {
+                page.entities.push(self.names(id, iri, languages, budget));
+            }
+            after = Some(Cursor::after_triple(quad));
+        }
+        page
+    }
+
+    /// Returns a page of facts. A page may be shorter than `size`, and even empty, and yet not the last one.
+    pub fn facts(
+        &self,
+        filter: &FactFilter,
+        size: usize,
+        after: Option<Cursor>,
+        budget: &mut Budget,
+    ) -> FactPage {
+        let Some((pattern, wanted)) = self.resolve(filter) else {
+            return FactPage::default();
+        };
+        let by_source = match (after, wanted.source) {
+            (Some(cursor), Some(_)) => cursor.by_source,
+            (None, Some(source)) => {
+                let statements = self.in_statements(None, Some(self.words.derived_from), Some(source));
+                self.snapshot.count(statements) < self.snapshot.count(pattern)
+            }
+            (_, None) => false,
+        };
+        if let (true, Some(source)) = (by_source, wanted.source) {
+            return self.facts_by_source(source, pattern, &wanted, size, after, budget);
+        }
+        let mut walk = Walk::new(*self, pattern, wanted, after);
+        let mut page = FactPage {
+            facts: Vec::new(),
+            end: after,
+        };
+        loop {
+            match walk.next(budget) {
+                Step::End => return FactPage { end: None, ..page },
+                Step::Spent(cursor) => {
+                    return FactPage {
+                        end: Some(cursor),
+                        ..page
+                    };
+                }
+                Step::Fact(..) if page.facts.len() == size => return page,
+                Step::Fact(fact, cursor) => {
+                    page.facts.push(*fact);
+                    page.end = Some(cursor);
+                }
+            }
+        }
+    }
+
+    /// Goes through the statements of a source instead of through triples.
+    fn facts_by_source(
+        &self,
+        source: TermId,
+        pattern: Pattern,
+        wanted: &Wanted,
+        size: usize,
+        after: Option<Cursor>,
+        budget: &mut Budget,
+    ) -> FactPage {
+        let statements = self.in_statements(None, Some(self.words.derived_from), Some(source));
+        let mut page = FactPage {
+            facts: Vec::new(),
+            end: after,
+        };
+        let mut looked_at = after;
+        let start = after.map(|cursor| past(statements, TermId::new(cursor.statement)));
+        let quads = match start {
+            Some(start) => self.snapshot.quads_after(statements, start),
+            None => self.snapshot.quads(statements),
+        };
+        for found in quads {
+            if budget.is_spent() && looked_at.is_some() {
+                return FactPage {
+                    end: looked_at,
+                    ..page
+                };
+            }
+            budget.step(4);
+            let id = found.subject;
+            let cursor = Cursor {
+                triple: [0; 3],
+                statement: id.get(),
+                is_supported: true,
+                by_source: true,
+            };
+            looked_at = Some(cursor);
+            let Some(fact) = self.fact_of(id, pattern, wanted, budget) else {
+                continue;
+            };
+            if page.facts.len() == size {
+                return page;
+            }
+            page.facts.push(fact);
+            page.end = Some(cursor);
+        }
+        FactPage { end: None, ..page }
+    }
+
+    /// Returns the fact that a statement supports, if it holds and is wanted.
+    fn fact_of(&self, id: TermId, pattern: Pattern, wanted: &Wanted, budget: &mut Budget) -> Option<Fact> {
+        let [subject, predicate, object] = self.triple_of(id, pattern.subject)?;
+        let quad = QuadIds {
+            subject,
+            predicate,
+            object,
+            graph: TermId::DEFAULT_GRAPH,
+        };
+        let is_match = pattern.predicate.is_none_or(|wanted| wanted == predicate)
+            && pattern.object.is_none_or(|wanted| wanted == object)
+            && self.snapshot.contains(quad);
+        if !is_match {
+            return None;
+        }
+        let statement = self.statement(id, budget)?;
+        if !wanted.is_standing(statement.standing) {
+            return None;
+        }
+        self.fact(quad, Some(statement), budget).map(|fact| *fact)
+    }
+
+    /// Returns a filter as identifiers. `None` if the graph lacks one of its terms: nothing matches then.
+    fn resolve(&self, filter: &FactFilter) -> Option<(Pattern, Wanted)> {
+        let id = |iri: &Option<String>| match iri {
+            None => Some(None),
+            Some(iri) => self.snapshot.iri_id(iri).map(Some),
+        };
+        let object = match &filter.object {
+            None => None,
+            Some(term) => Some(self.snapshot.id(term.as_ref())?),
+        };
+        let pattern = default_graph(id(&filter.subject)?, id(&filter.predicate)?, object);
+        let wanted = Wanted {
+            without_names: false,
+            source: id(&filter.source)?,
+            standings: filter.standings.clone(),
+        };
+        Some((pattern, wanted))
+    }
+
+    fn first_after(&self, pattern: Pattern, after: Option<QuadIds>) -> Option<QuadIds> {
+        match after {
+            Some(after) => self.snapshot.quads_after(pattern, after).next(),
+            None => self.snapshot.quads(pattern).next(),
+        }
+    }
+}

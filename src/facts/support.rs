@@ -1,0 +1,134 @@
+//! Which statements are about a triple.
+
+use super::{Budget, Reader, past};
+use crate::graph::{GraphPattern, Pattern, QuadIds, TermId};
+
+/// Subjects with at most this many statements get a list of them all; others are probed triple by triple.
+const LISTED_COUNT_MAX: u64 = 512;
+
+/// Finds the statements about triples; fastest if consecutive triples have the same subject.
+#[derive(Debug, Default)]
+pub(super) struct Support {
+    subject: Option<TermId>,
+    /// Predicate, object and statement of each statement about the subject, sorted. `None`: too many to list.
+    listed: Option<Vec<[TermId; 3]>>,
+}
+
+/// The next statement about a triple.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Next {
+    Statement(TermId),
+    /// There are no more.
+    End,
+    /// The budget ran out after having looked at this one.
+    Spent(TermId),
+}
+
+impl Support {
+    /// Returns the first statement about a triple with an identifier above `after`, whether live or not.
+    pub(super) fn next(
+        &mut self,
+        reader: &Reader<'_>,
+        quad: QuadIds,
+        after: TermId,
+        budget: &mut Budget,
+    ) -> Next {
+        if self.subject != Some(quad.subject) {
+            self.subject = Some(quad.subject);
+            self.listed = list(reader, quad.subject, budget);
+        }
+        match &self.listed {
+            Some(listed) => {
+                let key = [quad.predicate, quad.object, after];
+                match listed.get(listed.partition_point(|entry| *entry <= key)) {
+                    Some(&[predicate, object, statement])
+                        if predicate == quad.predicate && object == quad.object =>
+                    {
+                        Next::Statement(statement)
+                    }
+                    _ => Next::End,
+                }
+            }
+            None => probe(reader, quad, after, budget),
+        }
+    }
+}
+
+fn list(reader: &Reader<'_>, subject: TermId, budget: &mut Budget) -> Option<Vec<[TermId; 3]>> {
+    let words = &reader.words;
+    if words.statements == TermId::MAX {
+        return Some(Vec::new());
+    }
+    let about = reader
+        .snapshot
+        .quads(reader.in_statements(None, Some(words.subject), Some(subject)));
+    match about.remaining() {
+        0 => return Some(Vec::new()),
+        count if count > LISTED_COUNT_MAX => return None,
+        _ => {}
+    }
+    let mut listed: Vec<_> = about
+        .filter_map(|quad| {
+            budget.step(3);
+            let [_, predicate, object] = reader.triple_of(quad.subject, Some(subject))?;
+            Some([predicate, object, quad.subject])
+        })
+        .collect();
+    listed.sort_unstable();
+    Some(listed)
+}
+
+/// Looks through the statements with the triple's subject or those with its object, whichever are fewer.
+fn probe(reader: &Reader<'_>, quad: QuadIds, after: TermId, budget: &mut Budget) -> Next {
+    let words = &reader.words;
+    let by_subject = reader.in_statements(None, Some(words.subject), Some(quad.subject));
+    let by_object = reader.in_statements(None, Some(words.object), Some(quad.object));
+    let pattern = if reader.snapshot.count(by_subject) <= reader.snapshot.count(by_object) {
+        by_subject
+    } else {
+        by_object
+    };
+    let mut last = after;
+    for candidate in reader.snapshot.quads_after(pattern, past(pattern, after)) {
+        if budget.is_spent() {
+            return Next::Spent(last);
+        }
+        budget.step(3);
+        last = candidate.subject;
+        if reader.triple_of(last, None) == Some([quad.subject, quad.predicate, quad.object]) {
+            return Next::Statement(last);
+        }
+    }
+    Next::End
+}
+
+impl Reader<'_> {
+    /// Matches quads of the graph of statements.
+    pub(super) const fn in_statements(
+        &self,
+        subject: Option<TermId>,
+        predicate: Option<TermId>,
+        object: Option<TermId>,
+    ) -> Pattern {
+        Pattern {
+            subject,
+            predicate,
+            object,
+            graph: GraphPattern::Named(self.words.statements),
+        }
+    }
+
+    /// Returns the triple that a statement is about: the first subject, predicate and object in index order, should there
+    /// be more. `None` if one is missing, or the subject is not the expected one.
+    pub(super) fn triple_of(&self, statement: TermId, expected: Option<TermId>) -> Option<[TermId; 3]> {
+        let value = |property| {
+            let pattern = self.in_statements(Some(statement), Some(property), None);
+            self.snapshot.quads(pattern).next().map(|quad| quad.object)
+        };
+        let subject = value(self.words.subject)?;
+        if expected.is_some_and(|expected| expected != subject) {
+            return None;
+        }
+        Some([subject, value(self.words.predicate)?, value(self.words.object)?])
+    }
+}

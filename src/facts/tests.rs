@@ -1,0 +1,180 @@
+use std::fmt::Write as _;
+
+use oxigraph::io::{RdfFormat, RdfParser};
+
+use super::*;
+use crate::{
+    graph::{Batch, Draft},
+    model::fact::{Fact, Standing},
+};
+
+const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <https://w3id.org/dossier/e/> .
+    @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .
+    @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . @prefix prov: <http://www.w3.org/ns/prov#> . ";
+
+fn snapshot(text: &str) -> Snapshot {
+    let mut batch = Batch::default();
+    for quad in RdfParser::from_format(RdfFormat::TriG).for_slice(format!("{PREFIXES}{text}").as_bytes()) {
+        batch.insert(quad.unwrap().as_ref());
+    }
+    let mut draft = Draft::new(Snapshot::default());
+    draft.apply(&batch);
+    draft.finish().1
+}
+
+/// Statements about few subjects, one of which has more than are listed; some dead, some of another standing.
+fn crowded() -> Snapshot {
+    let mut text =
+        String::from("e:hub d:p e:o1, e:o2, e:o3 . e:small d:p e:o1 . e:plain d:p e:o1 . g:statements {");
+    for number in 0..700 {
+        let (object, standing) = (
+            number % 3 + 1,
+            if number % 7 == 0 { "Preferred" } else { "Accepted" },
+        );
+        let end = if number % 5 == 0 {
+            "; prov:invalidatedAtTime \"x\""
+        } else {
+            ""
+        };
+        write!(
+            text,
+            " s:h{number} rdf:subject e:hub ; rdf:predicate d:p ; rdf:object e:o{object} ; d:standing d:{standing} ;
+            prov:wasDerivedFrom e:src{} {end} .",
+            number % 2
+        )
+        .unwrap();
+    }
+    text.push_str(
+        "s:small rdf:subject e:small ; rdf:predicate d:p ; rdf:object e:o1 ; prov:wasDerivedFrom e:src0 . }",
+    );
+    snapshot(&text)
+}
+
+fn walk(reader: &Reader<'_>, filter: &FactFilter, size: usize, steps: u32) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut after = None;
+    loop {
+        let page = reader.facts(filter, size, after, &mut Budget::of_steps(steps));
+        assert!(page.facts.len() <= size);
+        assert!(
+            page.end.is_none() || page.end != after,
+            "a page must come further"
+        );
+        facts.extend(page.facts);
+        after = page.end;
+        if after.is_none() {
+            return facts;
+        }
+    }
+}
+
+fn check(filter: &FactFilter, expected_count: usize) {
+    let snapshot = crowded();
+    let reader = Lookup::default().on(&snapshot);
+    let whole = walk(&reader, filter, usize::MAX, u32::MAX);
+    assert_eq!(whole.len(), expected_count, "{filter:?}");
+    for (size, steps) in [(1, u32::MAX), (7, u32::MAX), (1_000, 1), (1_000, 50), (3, 20)] {
+        assert_eq!(
+            walk(&reader, filter, size, steps),
+            whole,
+            "{filter:?} {size} {steps}"
+        );
+    }
+}
+
+fn iri(name: &str) -> String {
+    format!("https://w3id.org/dossier/{name}")
+}
+
+#[test]
+fn pages_of_any_size_and_budget_are_the_whole() {
+    // 560 of the 700 live.
+    check(&FactFilter::default(), 562);
+    check(
+        &FactFilter {
+            subject: Some(iri("e/hub")),
+            ..FactFilter::default()
+        },
+        560,
+    );
+    check(
+        &FactFilter {
+            subject: Some(iri("e/plain")),
+            ..FactFilter::default()
+        },
+        1,
+    );
+    check(
+        &FactFilter {
+            source: Some(iri("e/src0")),
+            ..FactFilter::default()
+        },
+        281,
+    );
+    check(
+        &FactFilter {
+            source: Some(iri("e/src0")),
+            subject: Some(iri("e/small")),
+            ..FactFilter::default()
+        },
+        1,
+    );
+    check(
+        &FactFilter {
+            standings: vec![Some(Standing::Preferred)],
+            ..FactFilter::default()
+        },
+        80,
+    );
+    check(
+        &FactFilter {
+            standings: vec![None],
+            ..FactFilter::default()
+        },
+        1,
+    );
+    check(
+        &FactFilter {
+            subject: Some(iri("e/nobody")),
+            ..FactFilter::default()
+        },
+        0,
+    );
+}
+
+#[test]
+fn an_entity_is_found_by_its_iri() {
+    let snapshot = crowded();
+    let reader = Lookup::default().on(&snapshot);
+    let find = |name: &str| reader.entity(&iri(name), &[], 10, None, &mut Budget::page());
+    let (entity, end) = find("e/plain").unwrap();
+    assert_eq!((entity.facts.len(), end), (1, None));
+    assert!(entity.facts[0].statement.is_none());
+    let (entity, end) = find("e/hub").unwrap();
+    assert_eq!(entity.facts.len(), 10);
+    assert!(end.is_some());
+    // No subject of the default graph.
+    assert!(find("s/h1").is_none());
+    assert!(find("e/nobody").is_none());
+}
+
+#[test]
+fn a_lookup_learns_words_that_come_later() {
+    let lookup = Lookup::default();
+    let plain = snapshot("e:a d:p e:b .");
+    assert_eq!(
+        walk(&lookup.on(&plain), &FactFilter::default(), 10, u32::MAX).len(),
+        1
+    );
+    let mut draft = Draft::new(plain);
+    let mut batch = Batch::default();
+    let more =
+        "g:statements { s:1 rdf:subject e:a ; rdf:predicate d:p ; rdf:object e:b ; d:standing d:Disputed }";
+    for quad in RdfParser::from_format(RdfFormat::TriG).for_slice(format!("{PREFIXES}{more}").as_bytes()) {
+        batch.insert(quad.unwrap().as_ref());
+    }
+    draft.apply(&batch);
+    let later = draft.finish().1;
+    let facts = walk(&lookup.on(&later), &FactFilter::default(), 10, u32::MAX);
+    assert_eq!(facts[0].standing(), Some(Standing::Disputed));
+}

@@ -1,0 +1,212 @@
+//! Walks over facts in index order, from any place, within a budget.
+
+use oxigraph::model::{NamedNode, NamedOrBlankNode, Term};
+
+use super::{
+    Budget, Cursor, Reader,
+    statement::term_bytes,
+    support::{Next, Support},
+};
+use crate::{
+    graph::{Pattern, QuadIds, Quads, TermId},
+    model::fact::{Fact, Standing, Statement},
+};
+
+/// Which facts of the triples that are walked over.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// Leaves out labels, aliases and types.
+    pub(super) without_names: bool,
+    /// Only those that a statement from this source supports.
+    pub(super) source: Option<TermId>,
+    /// Only those of these standings; empty: any.
+    pub(super) standings: Vec<Option<Standing>>,
+}
+
+/// One step of a walk.
+pub(super) enum Step {
+    /// A fact, and the place right after it.
+    Fact(Box<Fact>, Cursor),
+    /// There are no more facts.
+    End,
+    /// The budget ran out; the walk can go on from here.
+    Spent(Cursor),
+}
+
+/// A walk over the triples of a pattern.
+pub(super) struct Walk<'a> {
+    reader: Reader<'a>,
+    wanted: Wanted,
+    quads: Quads<'a>,
+    support: Support,
+    current: Option<Current>,
+    last: Option<Cursor>,
+}
+
+#[derive(Clone, Copy)]
+struct Current {
+    quad: QuadIds,
+    after: TermId,
+    is_supported: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(reader: Reader<'a>, pattern: Pattern, wanted: Wanted, after: Option<Cursor>) -> Self {
+        let mut current = None;
+        let quads = match after {
+            None => reader.snapshot.quads(pattern),
+            Some(cursor) => {
+                let quad = cursor.quad();
+                if cursor.statement != TermId::MAX.get() && reader.snapshot.contains(quad) {
+                    let after = TermId::new(cursor.statement);
+                    current = Some(Current {
+                        quad,
+                        after,
+                        is_supported: cursor.is_supported,
+                    });
+                }
+                reader.snapshot.quads_after(pattern, quad)
+            }
+        };
+        Self {
+            reader,
+            wanted,
+            quads,
+            support: Support::default(),
+            current,
+            last: after,
+        }
+    }
+
+    pub(super) fn next(&mut self, budget: &mut Budget) -> Step {
+        loop {
+            if let Some(current) = self.current {
+                if let Some(step) = self.next_of(current, budget) {
+                    return step;
+                }
+                continue;
+            }
+            if let (true, Some(last)) = (budget.is_spent(), self.last) {
+                return Step::Spent(last);
+            }
+            let Some(quad) = self.quads.next() else {
+                return Step::End;
+            };
+            budget.step(1);
+            if self.wanted.without_names && self.reader.is_name(quad.predicate) {
+                self.last = Some(Cursor::after_triple(quad));
+            } else {
+                self.current = Some(Current {
+                    quad,
+                    after: TermId::DEFAULT_GRAPH,
+                    is_supported: false,
+                });
+            }
+        }
+    }
+
+    /// Goes on with a triple: to its next statement, or past it.
+    fn next_of(&mut self, mut current: Current, budget: &mut Budget) -> Option<Step> {
+        match self
+            .support
+            .next(&self.reader, current.quad, current.after, budget)
+        {
+            Next::Statement(id) => {
+                current.after = id;
+                if let Some(statement) = self.reader.statement(id, budget) {
+                    current.is_supported = true;
+                    self.current = Some(current);
+                    let cursor = Cursor::within(current.quad, id, true);
+                    self.last = Some(cursor);
+                    return self
+                        .is_wanted(id, &statement)
+                        .then(|| self.reader.fact(current.quad, Some(statement), budget))
+                        .flatten()
+                        .map(|fact| Step::Fact(fact, cursor));
+                }
+                self.current = Some(current);
+                let cursor = Cursor::within(current.quad, id, current.is_supported);
+                self.last = Some(cursor);
+                budget.is_spent().then_some(Step::Spent(cursor))
+            }
+            Next::Spent(after) => {
+                let cursor = Cursor::within(current.quad, after, current.is_supported);
+                self.current = Some(Current { after, ..current });
+                Some(Step::Spent(cursor))
+            }
+            Next::End => {
+                self.current = None;
+                let cursor = Cursor::after_triple(current.quad);
+                self.last = Some(cursor);
+                if current.is_supported || !self.is_plain_wanted() {
+                    return None;
+                }
+                let fact = self.reader.fact(current.quad, None, budget)?;
+                Some(Step::Fact(fact, cursor))
+            }
+        }
+    }
+
+    fn is_plain_wanted(&self) -> bool {
+        self.wanted.source.is_none() && self.wanted.is_standing(Some(Standing::Accepted))
+    }
+
+    fn is_wanted(&self, id: TermId, statement: &Statement) -> bool {
+        self.wanted.is_standing(statement.standing)
+            && self
+                .wanted
+                .source
+                .is_none_or(|source| self.reader.is_from(id, source))
+    }
+}
+
+impl Wanted {
+    pub(super) fn is_standing(&self, standing: Option<Standing>) -> bool {
+        self.standings.is_empty() || self.standings.contains(&standing)
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn is_name(&self, predicate: TermId) -> bool {
+        let words = &self.words;
+        predicate == words.label || predicate == words.alt_label || predicate == words.r#type
+    }
+
+    fn is_from(&self, statement: TermId, source: TermId) -> bool {
+        self.snapshot.contains(QuadIds {
+            subject: statement,
+            predicate: self.words.derived_from,
+            object: source,
+            graph: self.words.statements,
+        })
+    }
+
+    /// Returns a fact with its terms. `None` never happens: subjects and predicates are what RDF lets them be.
+    pub(super) fn fact(
+        &self,
+        quad: QuadIds,
+        statement: Option<Statement>,
+        budget: &mut Budget,
+    ) -> Option<Box<Fact>> {
+        let subject: NamedOrBlankNode = match self.snapshot.term(quad.subject) {
+            Term::NamedNode(node) => node.into(),
+            Term::BlankNode(node) => node.into(),
+            _ => return None,
+        };
+        let Term::NamedNode(predicate) = self.snapshot.term(quad.predicate) else {
+            return None;
+        };
+        let predicate: NamedNode = predicate;
+        let object = self.snapshot.term(quad.object);
+        budget.text(64 + predicate.as_str().len() + term_bytes(&object));
+        if let NamedOrBlankNode::NamedNode(subject) = &subject {
+            budget.text(subject.as_str().len());
+        }
+        Some(Box::new(Fact {
+            subject,
+            predicate,
+            object,
+            statement: statement.map(Box::new),
+        }))
+    }
+}

@@ -1,0 +1,85 @@
+//! IRIs of the terms that the fact model uses (docs/architecture.md). Those of RDF and XSD are in `oxigraph::model::vocab`.
+
+/// `rdfs:label`: the label of an entity.
+pub const LABEL: &str = "http://www.w3.org/2000/01/rdf-schema#label";
+/// `skos:altLabel`: another name of an entity.
+pub const ALT_LABEL: &str = "http://www.w3.org/2004/02/skos/core#altLabel";
+/// `rdf:type`.
+pub const TYPE: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type";
+/// `rdf:subject` of a statement.
+pub const SUBJECT: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#subject";
+/// `rdf:predicate` of a statement.
+pub const PREDICATE: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#predicate";
+/// `rdf:object` of a statement.
+pub const OBJECT: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#object";
+
+/// The graph of all statements.
+pub const STATEMENTS: &str = "https://w3id.org/dossier/g/statements";
+/// The graph of all sources.
+pub const SOURCES: &str = "https://w3id.org/dossier/g/sources";
+
+/// `d:standing`: the editorial verdict.
+pub const STANDING: &str = "https://w3id.org/dossier/ns#standing";
+/// `d:stance`: how the source put it.
+pub const STANCE: &str = "https://w3id.org/dossier/ns#stance";
+/// `d:basis`: what it rests on.
+pub const BASIS: &str = "https://w3id.org/dossier/ns#basis";
+/// `d:negated`: whether the triple is denied.
+pub const NEGATED: &str = "https://w3id.org/dossier/ns#negated";
+/// `d:confidence`, from 0 to 1.
+pub const CONFIDENCE: &str = "https://w3id.org/dossier/ns#confidence";
+/// `d:attributedTo`: whose words the content is.
+pub const ATTRIBUTED_TO: &str = "https://w3id.org/dossier/ns#attributedTo";
+/// `d:edtf`: the valid time.
+pub const EDTF: &str = "https://w3id.org/dossier/ns#edtf";
+/// `d:validFrom`: the earliest possible first day.
+pub const VALID_FROM: &str = "https://w3id.org/dossier/ns#validFrom";
+/// `d:validUntil`: the day after the latest possible last day.
+pub const VALID_UNTIL: &str = "https://w3id.org/dossier/ns#validUntil";
+/// `d:observedOn`: a day on which the source says so.
+pub const OBSERVED_ON: &str = "https://w3id.org/dossier/ns#observedOn";
+/// `d:disputes`: a statement that this one contradicts.
+pub const DISPUTES: &str = "https://w3id.org/dossier/ns#disputes";
+/// `d:locator`: the place in the source.
+pub const LOCATOR: &str = "https://w3id.org/dossier/ns#locator";
+
+/// `prov:wasDerivedFrom`: the source.
+pub const DERIVED_FROM: &str = "http://www.w3.org/ns/prov#wasDerivedFrom";
+/// `prov:generatedAtTime`: when the statement was recorded.
+pub const GENERATED_AT: &str = "http://www.w3.org/ns/prov#generatedAtTime";
+/// `prov:invalidatedAtTime`: when the statement was retracted.
+pub const INVALIDATED_AT: &str = "http://www.w3.org/ns/prov#invalidatedAtTime";
+
+/// `dcterms:title` of a source.
+pub const TITLE: &str = "http://purl.org/dc/terms/title";
+/// `dcterms:publisher` of a source.
+pub const PUBLISHER: &str = "http://purl.org/dc/terms/publisher";
+
+/// `d:Preferred`.
+pub const PREFERRED: &str = "https://w3id.org/dossier/ns#Preferred";
+/// `d:Accepted`.
+pub const ACCEPTED: &str = "https://w3id.org/dossier/ns#Accepted";
+/// `d:Unconfirmed`.
+pub const UNCONFIRMED: &str = "https://w3id.org/dossier/ns#Unconfirmed";
+/// `d:Disputed`.
+pub const DISPUTED: &str = "https://w3id.org/dossier/ns#Disputed";
+/// `d:Rejected`.
+pub const REJECTED: &str = "https://w3id.org/dossier/ns#Rejected";
+/// `d:Asserted`.
+pub const ASSERTED: &str = "https://w3id.org/dossier/ns#Asserted";
+/// `d:Attributed`.
+pub const ATTRIBUTED: &str = "https://w3id.org/dossier/ns#Attributed";
+/// `d:Reported`.
+pub const REPORTED: &str = "https://w3id.org/dossier/ns#Reported";
+/// `d:Planned`.
+pub const PLANNED: &str = "https://w3id.org/dossier/ns#Planned";
+/// `d:Projected`.
+pub const PROJECTED: &str = "https://w3id.org/dossier/ns#Projected";
+/// `d:Opinion`.
+pub const OPINION: &str = "https://w3id.org/dossier/ns#Opinion";
+/// `d:Stated`.
+pub const STATED: &str = "https://w3id.org/dossier/ns#Stated";
+/// `d:Inferred`.
+pub const INFERRED: &str = "https://w3id.org/dossier/ns#Inferred";
+/// `d:Background`.
+pub const BACKGROUND: &str = "https://w3id.org/dossier/ns#Background";
