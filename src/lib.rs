@@ -7,3 +7,4 @@ pub mod knowledge;
 pub mod log;
 pub mod model;
 pub mod proto;
+pub mod rdf;

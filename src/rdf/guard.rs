@@ -1,0 +1,298 @@
+//! Refuses what would break a parser, before the parser sees it: nesting, document types, endless attributes.
+//!
+//! The scan is linear and knows just enough of each syntax to tell structure from text.
+
+use std::io::{self, Read};
+
+use oxigraph::io::RdfFormat;
+
+use super::{DocumentError, Place, ReadError};
+
+/// Levels of brackets in a document.
+const NESTING_MAX: u32 = 200;
+/// Attributes of one XML element: the parser's work grows with their square.
+const ATTRIBUTE_COUNT_MAX: u32 = 256;
+
+/// A reader that fails as soon as the document does not pass.
+pub(super) struct Guarded<R> {
+    inner: R,
+    scan: Scan,
+    line: u64,
+    column: u64,
+}
+
+enum Scan {
+    Terse(Terse),
+    Json(Json),
+    Xml(Xml),
+}
+
+impl<R> Guarded<R> {
+    pub(super) fn new(inner: R, format: RdfFormat) -> Self {
+        let scan = match format {
+            RdfFormat::JsonLd { .. } => Scan::Json(Json::default()),
+            RdfFormat::RdfXml => Scan::Xml(Xml::default()),
+            _ => Scan::Terse(Terse::default()),
+        };
+        Self {
+            inner,
+            scan,
+            line: 1,
+            column: 1,
+        }
+    }
+}
+
+impl<R: Read> Read for Guarded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        for &byte in &buffer[..count] {
+            let fault = match &mut self.scan {
+                Scan::Terse(scan) => scan.next(byte),
+                Scan::Json(scan) => scan.next(byte),
+                Scan::Xml(scan) => scan.next(byte),
+            };
+            if let Some(message) = fault {
+                let place = Some(Place {
+                    line: self.line,
+                    column: self.column,
+                });
+                let error = ReadError::Refused(DocumentError {
+                    message: message.to_owned(),
+                    place,
+                });
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+            if byte == b'\n' {
+                self.line += 1;
+                self.column = 1;
+            } else if byte & 0xC0 != 0x80 {
+                self.column += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+type Fault = Option<&'static str>;
+
+const TOO_DEEP: Fault = Some("nested deeper than 200 levels");
+
+/// N-Triples, N-Quads, Turtle, TriG.
+#[derive(Default)]
+struct Terse {
+    state: TerseState,
+    depth: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+enum TerseState {
+    #[default]
+    Plain,
+    Comment,
+    Escape,
+    /// After `<`: an IRI begins, or a triple term with the next `<`.
+    Less,
+    /// After `>` outside of an IRI.
+    Greater,
+    Iri,
+    /// So many quotes seen, of this kind.
+    Opening(u8, u8),
+    Short(u8, bool),
+    /// Inside of a long string: quotes seen in a row, and whether the next character is escaped.
+    Long(u8, u8, bool),
+}
+
+impl Terse {
+    fn next(&mut self, byte: u8) -> Fault {
+        use TerseState as S;
+        self.state = match self.state {
+            S::Plain => return self.plain(byte),
+            S::Comment if byte == b'\n' || byte == b'\r' => S::Plain,
+            S::Iri if byte == b'>' => S::Plain,
+            // No IRI holds these: the parser will say so.
+            S::Iri if byte == b'\n' => S::Plain,
+            S::Less if byte == b'<' => {
+                self.depth += 1;
+                S::Plain
+            }
+            S::Less if byte == b'>' => S::Plain,
+            S::Less => S::Iri,
+            S::Greater if byte == b'>' => {
+                self.depth = self.depth.saturating_sub(1);
+                S::Plain
+            }
+            S::Greater | S::Escape => {
+                let was_escape = matches!(self.state, S::Escape);
+                self.state = S::Plain;
+                return if was_escape { None } else { self.plain(byte) };
+            }
+            S::Opening(quote, 1) if byte == quote => S::Opening(quote, 2),
+            S::Opening(quote, 1) => short(quote, byte),
+            S::Opening(quote, _) if byte == quote => S::Long(quote, 0, false),
+            // An empty string has ended.
+            S::Opening(..) => {
+                self.state = S::Plain;
+                return self.plain(byte);
+            }
+            S::Short(quote, true) => S::Short(quote, false),
+            S::Short(quote, false) => {
+                if byte == quote || byte == b'\n' {
+                    S::Plain
+                } else {
+                    short(quote, byte)
+                }
+            }
+            S::Long(quote, _, true) => S::Long(quote, 0, false),
+            S::Long(quote, 2, false) if byte == quote => S::Plain,
+            S::Long(quote, seen, false) if byte == quote => S::Long(quote, seen + 1, false),
+            S::Long(quote, _, false) => S::Long(quote, 0, byte == b'\\'),
+            state @ (S::Comment | S::Iri) => state,
+        };
+        if self.depth > NESTING_MAX { TOO_DEEP } else { None }
+    }
+
+    fn plain(&mut self, byte: u8) -> Fault {
+        use TerseState as S;
+        match byte {
+            b'#' => self.state = S::Comment,
+            b'\\' => self.state = S::Escape,
+            b'<' => self.state = S::Less,
+            b'>' => self.state = S::Greater,
+            b'"' | b'\'' => self.state = S::Opening(byte, 1),
+            b'[' | b'(' | b'{' => self.depth += 1,
+            b']' | b')' | b'}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        if self.depth > NESTING_MAX { TOO_DEEP } else { None }
+    }
+}
+
+const fn short(quote: u8, byte: u8) -> TerseState {
+    TerseState::Short(quote, byte == b'\\')
+}
+
+#[derive(Default)]
+struct Json {
+    is_string: bool,
+    is_escape: bool,
+    depth: u32,
+}
+
+impl Json {
+    fn next(&mut self, byte: u8) -> Fault {
+        if self.is_escape {
+            self.is_escape = false;
+        } else if self.is_string {
+            self.is_escape = byte == b'\\';
+            self.is_string = byte != b'"';
+        } else {
+            match byte {
+                b'"' => self.is_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        if self.depth > NESTING_MAX { TOO_DEEP } else { None }
+    }
+}
+
+#[derive(Default)]
+struct Xml {
+    state: XmlState,
+    depth: u32,
+    attributes: u32,
+    /// The last bytes of markup, to tell its kinds and their ends.
+    recent: [u8; 3],
+    offset: u64,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum XmlState {
+    #[default]
+    Text,
+    /// Right after `<`.
+    Open,
+    /// After `<!`.
+    Declaration,
+    Comment,
+    Cdata,
+    Instruction,
+    Tag {
+        is_end: bool,
+        quote: u8,
+    },
+}
+
+impl Xml {
+    fn next(&mut self, byte: u8) -> Fault {
+        use XmlState as S;
+        self.offset += 1;
+        if byte == 0 || (self.offset == 1 && byte >= 0xFE) {
+            return Some("RDF/XML must be in UTF-8");
+        }
+        self.recent = [self.recent[1], self.recent[2], byte];
+        let ended = self.recent;
+        match self.state {
+            S::Text if byte == b'<' => self.state = S::Open,
+            S::Open => {
+                self.attributes = 0;
+                self.recent = [0; 3];
+                self.state = match byte {
+                    b'!' => S::Declaration,
+                    b'?' => S::Instruction,
+                    b'/' => S::Tag {
+                        is_end: true,
+                        quote: 0,
+                    },
+                    _ => S::Tag {
+                        is_end: false,
+                        quote: 0,
+                    },
+                };
+            }
+            S::Declaration => match byte {
+                b'-' => self.begin(S::Comment),
+                b'[' => self.begin(S::Cdata),
+                _ => return Some("a document type is not taken"),
+            },
+            // The first two bytes after `<!` are `--` in every well-formed comment: `<!-->` is none.
+            S::Comment if ended == *b"-->" => self.state = S::Text,
+            S::Cdata if ended == *b"]]>" => self.state = S::Text,
+            S::Instruction if byte == b'>' && ended[1] == b'?' => self.state = S::Text,
+            S::Tag { is_end, quote: 0 } => return self.tag(byte, is_end),
+            S::Tag { is_end, quote } if byte == quote => self.state = S::Tag { is_end, quote: 0 },
+            S::Text | S::Comment | S::Cdata | S::Instruction | S::Tag { .. } => {}
+        }
+        None
+    }
+
+    fn begin(&mut self, state: XmlState) {
+        self.recent = [0; 3];
+        self.state = state;
+    }
+
+    fn tag(&mut self, byte: u8, is_end: bool) -> Fault {
+        match byte {
+            b'"' | b'\'' => self.state = XmlState::Tag { is_end, quote: byte },
+            b'=' => self.attributes += 1,
+            b'>' => {
+                self.state = XmlState::Text;
+                if is_end {
+                    self.depth = self.depth.saturating_sub(1);
+                } else if self.recent[1] != b'/' {
+                    self.depth += 1;
+                }
+            }
+            _ => {}
+        }
+        if self.depth > NESTING_MAX {
+            TOO_DEEP
+        } else if self.attributes > ATTRIBUTE_COUNT_MAX {
+            Some("an element has more than 256 attributes")
+        } else {
+            None
+        }
+    }
+}

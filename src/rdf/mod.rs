@@ -1,0 +1,313 @@
+//! RDF documents in, batches out: strict parsers behind a guard, fresh blank nodes, and a memory limit.
+
+mod guard;
+
+use std::{
+    fmt,
+    io::{self, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use oxigraph::{
+    io::{RdfFormat, RdfParseError, RdfParser},
+    model::NamedNode,
+};
+
+use crate::graph::Batch;
+use guard::Guarded;
+
+/// Bytes of stack that a thread needs to parse a document.
+pub const STACK_BYTES: usize = 64 << 20;
+/// Quads between two looks at memory and at who listens.
+const CHECK_INTERVAL: u64 = 4_096;
+
+/// The compression of a document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Compression {
+    /// None.
+    None,
+    /// gzip, of one member or several.
+    Gzip,
+    /// Zstandard, of one frame or several.
+    Zstd,
+}
+
+/// How to read a document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The format.
+    pub format: RdfFormat,
+    /// The compression.
+    pub compression: Compression,
+    /// Base of relative IRIs; without one they are faults.
+    pub base_iri: Option<String>,
+    /// The graph of triples that the document has in its default graph.
+    pub default_graph: Option<NamedNode>,
+}
+
+/// Memory that imports may take together with the graph.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    graph_memory_bytes_max: u64,
+    taken: Arc<AtomicU64>,
+}
+
+impl Memory {
+    /// Returns the memory below a limit, none of it taken.
+    pub fn new(graph_memory_bytes_max: u64) -> Self {
+        Self {
+            graph_memory_bytes_max,
+            taken: Arc::default(),
+        }
+    }
+}
+
+/// A place in a document, counted from 1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The column, in characters.
+    pub column: u64,
+}
+
+/// What is wrong with a document.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DocumentError {
+    /// What it is.
+    pub message: String,
+    /// Where, if that is known.
+    pub place: Option<Place>,
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some(Place { line, column }) => write!(f, "line {line}, column {column}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// Why a document was not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The document is at fault.
+    #[error("{0}")]
+    Document(DocumentError),
+    /// It needs more memory than the graph may take.
+    #[error("the document needs more than {graph_memory_bytes_max} bytes of memory")]
+    Full {
+        /// The limit.
+        graph_memory_bytes_max: u64,
+    },
+    /// Whoever sent it broke off.
+    #[error("the document was broken off")]
+    BrokenOff,
+    /// The server is at fault.
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl ImportError {
+    fn document(message: impl Into<String>) -> Self {
+        Self::Document(DocumentError {
+            message: message.into(),
+            place: None,
+        })
+    }
+}
+
+/// Returns the format of a media type or file extension. N3 is not RDF and is not taken.
+pub fn format(name: &str) -> Option<RdfFormat> {
+    RdfFormat::from_media_type(name)
+        .or_else(|| RdfFormat::from_extension(name.trim_start_matches('.')))
+        .filter(|format| *format != RdfFormat::N3)
+}
+
+/// Reads a whole document into a batch; blank nodes get fresh labels.
+///
+/// Needs a stack of [`STACK_BYTES`]. `graph_bytes` is what the graph takes already; `progress` hears now and then how many
+/// quads were read and answers whether to go on.
+pub fn read(
+    document: &Document,
+    bytes: impl Read,
+    memory: &Memory,
+    graph_bytes: u64,
+    progress: impl FnMut(u64) -> bool,
+) -> Result<Batch, ImportError> {
+    match document.compression {
+        Compression::None => parse(document, bytes, memory, graph_bytes, progress),
+        Compression::Gzip => {
+            let inflated = flate2::read::MultiGzDecoder::new(bytes);
+            parse(
+                document,
+                Inflated::new(inflated, memory),
+                memory,
+                graph_bytes,
+                progress,
+            )
+        }
+        Compression::Zstd => {
+            let inflated = zstd::Decoder::new(bytes).map_err(|error| of_io(&error, memory))?;
+            parse(
+                document,
+                Inflated::new(inflated, memory),
+                memory,
+                graph_bytes,
+                progress,
+            )
+        }
+    }
+}
+
+fn parse(
+    document: &Document,
+    bytes: impl Read,
+    memory: &Memory,
+    graph_bytes: u64,
+    mut progress: impl FnMut(u64) -> bool,
+) -> Result<Batch, ImportError> {
+    let mut parser = RdfParser::from_format(document.format).rename_blank_nodes();
+    if let Some(base) = &document.base_iri {
+        parser = parser
+            .with_base_iri(base)
+            .map_err(|error| ImportError::document(error.to_string()))?;
+    }
+    if let Some(graph) = &document.default_graph {
+        parser = parser.with_default_graph(graph.clone());
+    }
+    let mut share = Share { memory, bytes: 0 };
+    let mut batch = Batch::default();
+    let mut count: u64 = 0;
+    for quad in parser.for_reader(Guarded::new(bytes, document.format)) {
+        let quad = quad.map_err(|error| of_parser(error, memory))?;
+        batch.insert(quad.as_ref());
+        count += 1;
+        if count.is_multiple_of(CHECK_INTERVAL) {
+            share.set(batch.memory_bytes(), graph_bytes)?;
+            if !progress(count) {
+                return Err(ImportError::BrokenOff);
+            }
+        }
+    }
+    share.set(batch.memory_bytes(), graph_bytes)?;
+    if progress(count) {
+        Ok(batch)
+    } else {
+        Err(ImportError::BrokenOff)
+    }
+}
+
+/// What one import takes of the memory; given back when it ends.
+struct Share<'a> {
+    memory: &'a Memory,
+    bytes: u64,
+}
+
+impl Share<'_> {
+    fn set(&mut self, bytes: u64, graph_bytes: u64) -> Result<(), ImportError> {
+        let added = bytes.saturating_sub(self.bytes);
+        self.bytes += added;
+        let others_and_this = self.memory.taken.fetch_add(added, Ordering::Relaxed) + added;
+        let graph_memory_bytes_max = self.memory.graph_memory_bytes_max;
+        if others_and_this.saturating_add(graph_bytes) > graph_memory_bytes_max {
+            return Err(ImportError::Full {
+                graph_memory_bytes_max,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.memory.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Marks errors of ours on their way through the parser.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("the inflated document is larger than the graph's memory")]
+    Full,
+    #[error("the document was broken off")]
+    BrokenOff,
+    #[error("{0}")]
+    Refused(DocumentError),
+}
+
+/// Returns the error with which a reader says that the sender broke off, as opposed to the end.
+pub fn broken_off() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, ReadError::BrokenOff)
+}
+
+fn of_parser(error: RdfParseError, memory: &Memory) -> ImportError {
+    match error {
+        RdfParseError::Io(error) => of_io(&error, memory),
+        RdfParseError::Syntax(error) => ImportError::Document(DocumentError {
+            place: error.location().map(|range| Place {
+                line: range.start.line + 1,
+                column: range.start.column + 1,
+            }),
+            message: error.to_string(),
+        }),
+    }
+}
+
+fn of_io(error: &io::Error, memory: &Memory) -> ImportError {
+    let mut source = error
+        .get_ref()
+        .map(|source| source as &(dyn std::error::Error + 'static));
+    while let Some(error) = source {
+        match error.downcast_ref::<ReadError>() {
+            Some(ReadError::Full) => {
+                return ImportError::Full {
+                    graph_memory_bytes_max: memory.graph_memory_bytes_max,
+                };
+            }
+            Some(ReadError::BrokenOff) => return ImportError::BrokenOff,
+            Some(ReadError::Refused(error)) => return ImportError::Document(error.clone()),
+            None => {}
+        }
+        // An error of I/O inside of one shows what it holds, not itself.
+        source = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    // What is left comes of bytes that are not what they were said to be: a truncated gzip, bad UTF-8.
+    ImportError::document(error.to_string())
+}
+
+/// A decompressor that stops at the memory limit, however much a few bytes inflate to.
+struct Inflated<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R> Inflated<R> {
+    fn new(inner: R, memory: &Memory) -> Self {
+        Self {
+            inner,
+            left: memory.graph_memory_bytes_max,
+        }
+    }
+}
+
+impl<R: Read> Read for Inflated<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(count as u64)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::QuotaExceeded, ReadError::Full))?;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests;
