@@ -3,8 +3,10 @@
 pub mod config;
 pub mod facts;
 pub mod graph;
+pub mod grpc;
 pub mod knowledge;
 pub mod log;
 pub mod model;
 pub mod proto;
 pub mod rdf;
+pub mod server;

@@ -1,0 +1,55 @@
+//! `AdminService`.
+
+use std::time::Instant;
+
+use tonic::{Request, Response, Status};
+
+use super::convert::to_int64;
+use crate::{
+    knowledge::KnowledgeBase,
+    model::prefixes::PREFIXES,
+    proto::v1::{self, admin_service_server::AdminService},
+};
+
+/// Answers `AdminService`.
+pub struct AdminApi {
+    knowledge: KnowledgeBase,
+    limits: v1::Limits,
+    started_at: Instant,
+}
+
+impl AdminApi {
+    /// Answers for a knowledge base, served since now under these limits.
+    pub fn new(knowledge: KnowledgeBase, limits: v1::Limits) -> Self {
+        Self {
+            knowledge,
+            limits,
+            started_at: Instant::now(),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for AdminApi {
+    async fn get_server_info(
+        &self,
+        _: Request<v1::GetServerInfoRequest>,
+    ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
+        let view = self.knowledge.read();
+        let prefix = |(name, iri): (&str, &str)| v1::Prefix {
+            name: name.to_owned(),
+            iri: iri.to_owned(),
+        };
+        Ok(Response::new(v1::GetServerInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: to_int64(view.revision),
+            quad_count: to_int64(view.snapshot.quad_count()),
+            term_count: to_int64(view.snapshot.term_count()),
+            named_graph_count: to_int64(view.snapshot.named_graph_count()),
+            graph_memory_bytes: to_int64(view.snapshot.memory_bytes()),
+            prefixes: PREFIXES.into_iter().map(prefix).collect(),
+            limits: Some(self.limits),
+            uptime_seconds: to_int64(self.started_at.elapsed().as_secs()),
+        }))
+    }
+}

@@ -1,0 +1,180 @@
+//! `EntityService`.
+
+use tonic::{Request, Response, Status};
+
+use super::{convert::to_int64, page_token, read::Reads, status::entity_not_found, validate::Violations};
+use crate::{
+    facts::{Budget, Cursor, Reader},
+    model::fact::Entity,
+    proto::v1::{self, entity_service_server::EntityService},
+};
+
+const FACT_PAGE_DEFAULT: usize = 1_000;
+const FACT_PAGE_MAX: usize = 10_000;
+const BATCH_MAX: usize = 1_000;
+/// Larger batches go to a thread that may block at once.
+const INLINE_BATCH_MAX: usize = 16;
+const BATCH_FACT_PAGE_DEFAULT: usize = 100;
+const BATCH_FACT_PAGE_MAX: usize = 1_000;
+const ENTITY_PAGE_DEFAULT: usize = 100;
+const ENTITY_PAGE_MAX: usize = 1_000;
+
+/// Answers `EntityService`.
+pub struct EntityApi {
+    reads: Reads,
+}
+
+impl EntityApi {
+    /// Answers from these reads.
+    pub fn new(reads: Reads) -> Self {
+        Self { reads }
+    }
+}
+
+#[tonic::async_trait]
+impl EntityService for EntityApi {
+    async fn get_entity(
+        &self,
+        request: Request<v1::GetEntityRequest>,
+    ) -> Result<Response<v1::GetEntityResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let mut violations = Violations::default();
+        let iri = violations.name("entity", &request.entity);
+        let size = violations.page_size(request.page_size, FACT_PAGE_DEFAULT, FACT_PAGE_MAX);
+        violations.languages(&request.languages);
+        let min_revision = min_revision(request.read.as_ref(), &mut violations);
+        let Some(iri) = iri else {
+            return Err(invalid(violations));
+        };
+        violations.finish()?;
+        let iri = iri.into_string();
+        let view = self.reads.view(min_revision, &extensions).await?;
+        let epoch = Reads::epoch(&view);
+        let after = cursor(&request.page_token, epoch, &iri)?;
+        let languages = request.languages;
+        let found = {
+            let iri = iri.clone();
+            let read = move |reader: Reader<'_>, budget: &mut Budget| {
+                reader.entity(&iri, &languages, size, after, budget)
+            };
+            self.reads.run(&view, read).await?
+        };
+        let entity = found.ok_or_else(|| entity_not_found(&iri))?;
+        Ok(Response::new(v1::GetEntityResponse {
+            entity: Some(with_token(entity, epoch)),
+            revision: to_int64(view.revision),
+        }))
+    }
+
+    async fn batch_get_entities(
+        &self,
+        request: Request<v1::BatchGetEntitiesRequest>,
+    ) -> Result<Response<v1::BatchGetEntitiesResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let mut violations = Violations::default();
+        let count = request.entities.len();
+        if !(1..=BATCH_MAX).contains(&count) {
+            violations.invalid(
+                "entities",
+                format!("must be 1 to {BATCH_MAX} entities, not {count}"),
+            );
+        }
+        let mut iris = Vec::with_capacity(count.min(BATCH_MAX));
+        for (index, text) in request.entities.iter().take(BATCH_MAX).enumerate() {
+            iris.extend(violations.name(&format!("entities[{index}]"), text));
+        }
+        let size = violations.page_size(request.page_size, BATCH_FACT_PAGE_DEFAULT, BATCH_FACT_PAGE_MAX);
+        violations.languages(&request.languages);
+        let min_revision = min_revision(request.read.as_ref(), &mut violations);
+        violations.finish()?;
+        let view = self.reads.view(min_revision, &extensions).await?;
+        let epoch = Reads::epoch(&view);
+        let languages = request.languages;
+        let read = move |reader: Reader<'_>, budget: &mut Budget| {
+            let each = |iri: &oxigraph::model::NamedNode| {
+                reader.entity(iri.as_str(), &languages, size, None, budget)
+            };
+            iris.iter().map(each).collect::<Vec<_>>()
+        };
+        let found = if count > INLINE_BATCH_MAX {
+            self.reads.run_blocking(&view, read).await?
+        } else {
+            self.reads.run(&view, read).await?
+        };
+        let mut response = v1::BatchGetEntitiesResponse {
+            revision: to_int64(view.revision),
+            ..v1::BatchGetEntitiesResponse::default()
+        };
+        for (entity, text) in found.into_iter().zip(request.entities) {
+            match entity {
+                Some(entity) => response.entities.push(with_token(entity, epoch)),
+                None => response.missing.push(text),
+            }
+        }
+        Ok(Response::new(response))
+    }
+
+    async fn list_entities(
+        &self,
+        request: Request<v1::ListEntitiesRequest>,
+    ) -> Result<Response<v1::ListEntitiesResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let mut violations = Violations::default();
+        let r#type = violations.optional_name("type", &request.r#type);
+        let size = violations.page_size(request.page_size, ENTITY_PAGE_DEFAULT, ENTITY_PAGE_MAX);
+        violations.languages(&request.languages);
+        let min_revision = min_revision(request.read.as_ref(), &mut violations);
+        violations.finish()?;
+        let view = self.reads.view(min_revision, &extensions).await?;
+        let epoch = Reads::epoch(&view);
+        let filter = page_token::filter("entities", &[r#type.as_deref().unwrap_or_default()]);
+        let mut violations = Violations::default();
+        let after = violations.cursor(&request.page_token, epoch, filter);
+        violations.finish()?;
+        let languages = request.languages;
+        let read = move |reader: Reader<'_>, budget: &mut Budget| {
+            reader.entities(r#type.as_deref(), &languages, size, after, budget)
+        };
+        let page = self.reads.run(&view, read).await?;
+        Ok(Response::new(v1::ListEntitiesResponse {
+            entities: page.entities.into_iter().map(Into::into).collect(),
+            next_page_token: page
+                .end
+                .map(|end| page_token::encode(end, epoch, filter))
+                .unwrap_or_default(),
+            revision: to_int64(view.revision),
+        }))
+    }
+}
+
+/// Returns the status of violations that are there.
+pub(super) fn invalid(violations: Violations) -> Status {
+    match violations.finish() {
+        Err(status) => status,
+        Ok(()) => super::status::invalid_fields(v1::ErrorReason::InvalidField, Vec::new()),
+    }
+}
+
+pub(super) fn min_revision(read: Option<&v1::ReadOptions>, violations: &mut Violations) -> u64 {
+    read.map_or(0, |read| {
+        violations.min_revision("read.min_revision", read.min_revision)
+    })
+}
+
+fn cursor(token: &str, epoch: u64, iri: &str) -> Result<Option<Cursor>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let mut violations = Violations::default();
+    let cursor = violations.cursor(token, epoch, page_token::filter("entity", &[iri]));
+    violations.finish()?;
+    Ok(cursor)
+}
+
+fn with_token((entity, end): (Entity, Option<Cursor>), epoch: u64) -> v1::Entity {
+    let token = end.map(|end| page_token::encode(end, epoch, page_token::filter("entity", &[&entity.iri])));
+    v1::Entity {
+        next_page_token: token.unwrap_or_default(),
+        ..entity.into()
+    }
+}

@@ -1,0 +1,12 @@
+//! The gRPC services: thin handlers, one file a service, and what lies around all of them.
+
+pub mod admin;
+pub mod call;
+pub mod convert;
+pub mod entity;
+pub mod fact;
+mod page_token;
+pub mod read;
+pub mod status;
+pub mod validate;
+pub mod write;

@@ -1,0 +1,76 @@
+//! What every read of entities and facts shares.
+
+use std::time::Instant;
+
+use http::Extensions;
+use tonic::Status;
+
+use super::{call::Deadline, status::internal};
+use crate::{
+    facts::{Budget, Lookup, Reader},
+    knowledge::{KnowledgeBase, View},
+};
+
+/// Reads facts from the knowledge base.
+#[derive(Clone)]
+pub struct Reads {
+    knowledge: KnowledgeBase,
+    lookup: Lookup,
+}
+
+impl Reads {
+    /// Returns reads of a knowledge base.
+    pub fn new(knowledge: KnowledgeBase) -> Self {
+        Self {
+            knowledge,
+            lookup: Lookup::default(),
+        }
+    }
+
+    /// Returns a view at least as fresh as a revision (0: the newest).
+    pub async fn view(&self, min_revision: u64, extensions: &Extensions) -> Result<View, Status> {
+        if min_revision == 0 {
+            return Ok(self.knowledge.read());
+        }
+        Ok(self
+            .knowledge
+            .read_at_least(min_revision, deadline(extensions))
+            .await?)
+    }
+
+    /// Returns the epoch of the cursors of a view.
+    pub fn epoch(view: &View) -> u64 {
+        view.snapshot.epoch()
+    }
+
+    /// Runs a read on this thread if it turns out small, else on one that may block.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        view: &View,
+        read: impl Fn(Reader<'_>, &mut Budget) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let mut budget = Budget::inline();
+        let answer = read(self.lookup.on(&view.snapshot), &mut budget);
+        if !budget.is_out_of_steps() {
+            return Ok(answer);
+        }
+        self.run_blocking(view, read).await
+    }
+
+    /// Runs a read that is known to be large on a thread that may block.
+    pub async fn run_blocking<T: Send + 'static>(
+        &self,
+        view: &View,
+        read: impl Fn(Reader<'_>, &mut Budget) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let (lookup, snapshot) = (self.lookup.clone(), view.snapshot.clone());
+        tokio::task::spawn_blocking(move || read(lookup.on(&snapshot), &mut Budget::page()))
+            .await
+            .map_err(|error| internal(&error))
+    }
+}
+
+/// Returns the deadline of a call, if its caller set one.
+pub fn deadline(extensions: &Extensions) -> Option<Instant> {
+    extensions.get::<Deadline>().map(|deadline| deadline.0)
+}

@@ -1,0 +1,153 @@
+//! The composition root: opens the knowledge base, serves it, and drains on shutdown.
+
+mod connection;
+mod router;
+mod shipped;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{net::TcpListener, sync::OnceCell};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    config::ServeSettings,
+    knowledge::{KnowledgeBase, OpenError, Settings},
+};
+use connection::Connections;
+use router::{Router, SERVICE_NAMES, Services};
+
+/// Why the server could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The knowledge base cannot be opened; the message says what to do.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The listener has no address.
+    #[error("the listener cannot be used: {0}")]
+    Listener(#[source] std::io::Error),
+    /// The data that the server ships cannot be loaded.
+    #[error("the shipped data cannot be loaded: {0}")]
+    ShippedData(String),
+    /// A fault of ours.
+    #[error("the server failed: {0}")]
+    Fault(String),
+}
+
+/// Serves on a listener until `shutdown` is ready, then drains: running calls get `drain_timeout` to end.
+///
+/// The port answers at once; until the log is replayed, health says `NOT_SERVING` and calls get `UNAVAILABLE`.
+pub async fn serve(
+    settings: ServeSettings,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr().map_err(ServeError::Listener)?;
+    let (reporter, health) = health().await;
+    let services = Arc::new(OnceCell::new());
+    let router =
+        Router::new(Arc::clone(&services), health).map_err(|error| ServeError::Fault(error.to_string()))?;
+    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    let tracker = TaskTracker::new();
+    let connections = Connections::new(&settings, router, tracker.clone(), drain.clone(), stop.clone());
+    let accepting = tokio::spawn(connections.accept(listener));
+    let served = async {
+        let knowledge = open(&settings).await?;
+        // Set once: nobody else does.
+        let _ = services.set(Services::new(&knowledge, &settings));
+        set_health(&reporter, ServingStatus::Serving).await;
+        tracing::info!(%address, revision = knowledge.read().revision, "serving");
+        Ok::<_, ServeError>(knowledge)
+    };
+    let mut shutdown = std::pin::pin!(shutdown);
+    let opened = tokio::select! {
+        opened = served => Some(opened),
+        () = &mut shutdown => None,
+    };
+    let knowledge = match opened {
+        Some(Ok(knowledge)) => {
+            shutdown.await;
+            Ok(Some(knowledge))
+        }
+        Some(Err(error)) => Err(error),
+        None => Ok(None),
+    };
+    tracing::info!(%address, "draining");
+    set_health(&reporter, ServingStatus::NotServing).await;
+    drain.cancel();
+    end_watches(reporter).await;
+    tracker.close();
+    if tokio::time::timeout(settings.drain_timeout, tracker.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = tracker.len(),
+            "the drain time is over: cutting connections"
+        );
+        stop.cancel();
+        tracker.wait().await;
+    }
+    accepting.abort();
+    if let Some(knowledge) = knowledge? {
+        let closing = tokio::task::spawn_blocking(move || knowledge.close()).await;
+        closing.map_err(|error| ServeError::Fault(error.to_string()))?;
+    }
+    tracing::info!(%address, "stopped");
+    Ok(())
+}
+
+/// Opens the knowledge base on a thread that may block, and loads the shipped data into an empty one.
+async fn open(settings: &ServeSettings) -> Result<KnowledgeBase, ServeError> {
+    let knowledge_settings = Settings {
+        graph_memory_bytes_max: settings.graph_memory_bytes_max,
+        ..Settings::new(&settings.data_dir)
+    };
+    let knowledge = tokio::task::spawn_blocking(move || KnowledgeBase::open(knowledge_settings))
+        .await
+        .map_err(|error| ServeError::Fault(error.to_string()))??;
+    if settings.load_shipped_data && knowledge.read().revision == 0 {
+        shipped::load(&knowledge, settings.graph_memory_bytes_max).await?;
+    }
+    Ok(knowledge)
+}
+
+async fn health() -> (HealthReporter, router::Health) {
+    let reporter = HealthReporter::new();
+    set_health(&reporter, ServingStatus::NotServing).await;
+    let service = tonic_health::server::HealthService::from_health_reporter(reporter.clone());
+    (
+        reporter,
+        tonic_health::pb::health_server::HealthServer::new(service),
+    )
+}
+
+async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
+    for name in SERVICE_NAMES.iter().copied().chain([""]) {
+        reporter.set_service_status(name, status).await;
+    }
+}
+
+/// Ends watches of health, after their last word: they would hold up the drain.
+async fn end_watches(mut reporter: HealthReporter) {
+    for name in SERVICE_NAMES.iter().copied().chain([""]) {
+        reporter.clear_service_status(name).await;
+    }
+}
+
+/// Returns a future that is ready on SIGTERM or SIGINT.
+pub async fn signals() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Returns the URL of an address for clients.
+pub fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}

@@ -1,0 +1,189 @@
+//! From the path of a call to its service.
+//!
+//! Every call goes through here: no boxes and no layers but those that its service needs.
+
+use std::{convert::Infallible, sync::Arc, time::Instant};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::sync::OnceCell;
+use tonic::{
+    body::Body,
+    codec::CompressionEncoding,
+    codegen::{BoxFuture, Service},
+};
+use tonic_health::{pb::health_server::HealthServer, server::HealthService};
+use tonic_reflection::server::{Builder, Error};
+
+use crate::{
+    config::ServeSettings,
+    grpc::{
+        admin::AdminApi,
+        call::{self, BrokenOff, Deadline, Watched},
+        convert::to_int64,
+        entity::EntityApi,
+        fact::FactApi,
+        read::Reads,
+        status::{status, unavailable},
+        write::WriteApi,
+    },
+    knowledge::KnowledgeBase,
+    proto::v1::{
+        self, admin_service_server::AdminServiceServer, entity_service_server::EntityServiceServer,
+        fact_service_server::FactServiceServer, write_service_server::WriteServiceServer,
+    },
+};
+
+/// The health service.
+pub(super) type Health = HealthServer<HealthService>;
+
+/// The services whose health is told.
+pub(super) const SERVICE_NAMES: [&str; 4] = [
+    "dossier.v1.AdminService",
+    "dossier.v1.EntityService",
+    "dossier.v1.FactService",
+    "dossier.v1.WriteService",
+];
+
+/// The services of `dossier.v1`; there once the knowledge base is open.
+#[derive(Clone)]
+pub(super) struct Services {
+    admin: AdminServiceServer<AdminApi>,
+    entity: EntityServiceServer<EntityApi>,
+    fact: FactServiceServer<FactApi>,
+    write: WriteServiceServer<WriteApi>,
+}
+
+macro_rules! configured {
+    ($service:expr, $settings:expr) => {
+        $service
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .max_decoding_message_size($settings.message_bytes_max)
+    };
+}
+
+impl Services {
+    pub(super) fn new(knowledge: &KnowledgeBase, settings: &ServeSettings) -> Self {
+        let reads = Reads::new(knowledge.clone());
+        let admin = AdminApi::new(knowledge.clone(), limits(settings));
+        let write = WriteApi::new(knowledge.clone(), settings.graph_memory_bytes_max);
+        Self {
+            admin: configured!(AdminServiceServer::new(admin), settings),
+            entity: configured!(EntityServiceServer::new(EntityApi::new(reads.clone())), settings),
+            fact: configured!(FactServiceServer::new(FactApi::new(reads)), settings),
+            write: configured!(WriteServiceServer::new(write), settings),
+        }
+    }
+}
+
+fn limits(settings: &ServeSettings) -> v1::Limits {
+    v1::Limits {
+        query_bytes_max: to_int64(settings.query_bytes_max as u64),
+        query_timeout_ms_max: i64::try_from(settings.query_timeout_max.as_millis()).unwrap_or(i64::MAX),
+        concurrent_query_count_max: to_int64(settings.query_concurrency_max as u64),
+        message_bytes_max: to_int64(settings.message_bytes_max as u64),
+        graph_memory_bytes_max: to_int64(settings.graph_memory_bytes_max),
+        connection_count_max: to_int64(settings.connection_count_max as u64),
+        stream_count_max: i64::from(settings.stream_count_max),
+        query_nesting_max: to_int64(settings.query_nesting_max as u64),
+    }
+}
+
+/// Answers every call.
+pub(super) struct Router {
+    services: Arc<OnceCell<Services>>,
+    health: Health,
+    reflect: Box<Reflect>,
+    reflect_alpha: Box<Reflect>,
+}
+
+type Answer = BoxFuture<Response<Body>, Infallible>;
+type Reflect = dyn Fn(Request<Incoming>) -> Answer + Send + Sync;
+
+impl Router {
+    pub(super) fn new(services: Arc<OnceCell<Services>>, health: Health) -> Result<Self, Error> {
+        let builder = || {
+            Builder::configure()
+                .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let reflection = builder().build_v1()?;
+        let reflection_alpha = builder().build_v1alpha()?;
+        Ok(Self {
+            services,
+            health,
+            reflect: Box::new(move |request| reflection.clone().call(request)),
+            reflect_alpha: Box::new(move |request| reflection_alpha.clone().call(request)),
+        })
+    }
+
+    /// Answers one call. Everything that is not a response is one with a status.
+    pub(super) async fn call(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let log = tracing::enabled!(tracing::Level::DEBUG)
+            .then(|| (Instant::now(), request.uri().path().to_owned()));
+        let deadline = match call::deadline_of(request.headers()) {
+            Ok(deadline) => deadline,
+            Err(status) => return Ok(status.into_http()),
+        };
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(Deadline(deadline));
+        }
+        let response = call::answer(self.dispatch(request), deadline).await;
+        if let Some((started_at, path)) = log {
+            let code = response
+                .headers()
+                .get(tonic::Status::GRPC_STATUS)
+                .and_then(|code| code.to_str().ok());
+            let elapsed_us = started_at.elapsed().as_micros();
+            tracing::debug!(path, status = code.unwrap_or("0"), %elapsed_us, "call");
+        }
+        Ok(response)
+    }
+
+    fn dispatch(&self, mut request: Request<Incoming>) -> Answer {
+        let path = request.uri().path();
+        let service = path
+            .strip_prefix('/')
+            .and_then(|path| path.split_once('/'))
+            .map_or("", |(service, _)| service);
+        match service {
+            "grpc.health.v1.Health" => return self.health.clone().call(request),
+            "grpc.reflection.v1.ServerReflection" => return (self.reflect)(request),
+            "grpc.reflection.v1alpha.ServerReflection" => return (self.reflect_alpha)(request),
+            // SparqlService is to be told here and in `Services`.
+            _ if !SERVICE_NAMES.contains(&service) => return answer(unimplemented(path)),
+            _ => {}
+        }
+        let Some(services) = self.services.get() else {
+            return answer(unavailable("the server is starting: the log is being replayed"));
+        };
+        match service {
+            "dossier.v1.EntityService" => services.entity.clone().call(request),
+            "dossier.v1.FactService" => services.fact.clone().call(request),
+            "dossier.v1.AdminService" => services.admin.clone().call(request),
+            _ => {
+                let broken_off = BrokenOff::default();
+                request.extensions_mut().insert(broken_off.clone());
+                services
+                    .write
+                    .clone()
+                    .call(request.map(|body| Watched::new(body, broken_off)))
+            }
+        }
+    }
+}
+
+fn unimplemented(path: &str) -> tonic::Status {
+    let message = format!("there is no method {path}");
+    status(
+        tonic::Code::Unimplemented,
+        v1::ErrorReason::Unimplemented,
+        message,
+        [],
+    )
+}
+
+fn answer(status: tonic::Status) -> Answer {
+    Box::pin(async move { Ok(status.into_http()) })
+}

@@ -1,0 +1,127 @@
+//! Holds the code to its map: who may import whom (docs/architecture.md).
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
+const ALLOWED: [(&str, &[&str]); 11] = [
+    ("model", &[]),
+    ("proto", &[]),
+    ("config", &[]),
+    ("telemetry", &["config"]),
+    ("graph", &["model"]),
+    ("log", &["graph", "model"]),
+    ("rdf", &["graph", "model"]),
+    ("facts", &["graph", "model"]),
+    ("sparql", &["graph", "model"]),
+    ("knowledge", &["log", "graph", "facts", "model"]),
+    // Batches and drafts pass through from the parser to the commit.
+    (
+        "grpc",
+        &["knowledge", "sparql", "facts", "rdf", "model", "proto", "graph"],
+    ),
+];
+/// Crates of the transport, which nothing below `grpc` names.
+const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
+const BELOW_GRPC: [&str; 8] = [
+    "model",
+    "graph",
+    "log",
+    "rdf",
+    "facts",
+    "sparql",
+    "knowledge",
+    "config",
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Returns the modules of ours that a source names: `crate::x`, and `x` in `use crate::{…}`.
+fn imports(source: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (at, _) in source.match_indices("crate::") {
+        let rest = &source[at + "crate::".len()..];
+        let name = |text: &str| {
+            let end = text
+                .find(|c: char| !c.is_alphanumeric() && c != '_')
+                .unwrap_or(text.len());
+            text[..end].to_owned()
+        };
+        if let Some(list) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut item = String::new();
+            for c in list.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => names.push(name(std::mem::take(&mut item).trim())),
+                    _ => {}
+                }
+                if depth == 0 && c != ',' {
+                    item.push(c);
+                }
+            }
+            names.push(name(item.trim()));
+        } else {
+            names.push(name(rest));
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[test]
+fn modules_import_only_what_they_may() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut checked = 0;
+    for path in sources(&root) {
+        let relative = path.strip_prefix(&root).unwrap();
+        let first = relative.iter().next().unwrap().to_str().unwrap();
+        let module = first.trim_end_matches(".rs");
+        let source = fs::read_to_string(&path).unwrap();
+        if BELOW_GRPC.contains(&module) {
+            let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for line in code {
+                assert!(
+                    !TRANSPORT.iter().any(|name| line.contains(name)),
+                    "{}: {line}",
+                    relative.display()
+                );
+            }
+        }
+        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == module) else {
+            continue;
+        };
+        checked += 1;
+        for import in imports(&source) {
+            assert!(
+                import == module || allowed.contains(&import.as_str()),
+                "{} must not name crate::{import}",
+                relative.display()
+            );
+        }
+    }
+    assert!(checked > 20);
+}
+
+#[test]
+fn imports_are_found() {
+    let source = "use crate::{a::{b, c}, d, e::F}; use crate::g; crate::h::i()";
+    assert_eq!(imports(source), ["a", "d", "e", "g", "h"]);
+}

@@ -1,0 +1,77 @@
+use dossier::model::prefixes::PREFIXES;
+use tokio_stream::StreamExt as _;
+use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
+
+use crate::harness::Server;
+
+#[tokio::test]
+async fn server_info_tells_what_is_there() {
+    let server = Server::start().await;
+    let info = server.info().await;
+    assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(info.revision, 1);
+    assert!(info.quad_count > 3_000, "{}", info.quad_count);
+    assert!(info.term_count > 1_000);
+    assert_eq!(info.named_graph_count, 4);
+    assert!(info.graph_memory_bytes > 100_000);
+    let prefixes: Vec<_> = info
+        .prefixes
+        .iter()
+        .map(|prefix| (&*prefix.name, &*prefix.iri))
+        .collect();
+    assert_eq!(prefixes, PREFIXES);
+    let limits = info.limits.unwrap();
+    assert_eq!(limits.message_bytes_max, 16 << 20);
+    assert_eq!(limits.graph_memory_bytes_max, 256 << 20);
+    assert_eq!(limits.query_timeout_ms_max, 60_000);
+}
+
+#[tokio::test]
+async fn reflection_lists_every_service() {
+    let server = Server::start_empty().await;
+    let expected = [
+        "dossier.v1.AdminService",
+        "dossier.v1.EntityService",
+        "dossier.v1.FactService",
+        "dossier.v1.WriteService",
+        "grpc.health.v1.Health",
+    ];
+
+    let list = reflection::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = reflection::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(list),
+    };
+    let mut client =
+        reflection::server_reflection_client::ServerReflectionClient::new(server.channel.clone());
+    let mut answers = client
+        .server_reflection_info(tokio_stream::once(request))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers.next().await.unwrap().unwrap().message_response.unwrap();
+    let reflection::server_reflection_response::MessageResponse::ListServicesResponse(listed) = answer else {
+        panic!("{answer:?}");
+    };
+    let names: Vec<_> = listed.service.into_iter().map(|service| service.name).collect();
+    assert!(
+        expected
+            .iter()
+            .all(|name| names.iter().any(|listed| listed == name)),
+        "{names:?}"
+    );
+
+    let list = reflection_alpha::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = reflection_alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(list),
+    };
+    let mut client =
+        reflection_alpha::server_reflection_client::ServerReflectionClient::new(server.channel.clone());
+    let mut answers = client
+        .server_reflection_info(tokio_stream::once(request))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(answers.next().await.unwrap().unwrap().message_response.is_some());
+}

@@ -1,0 +1,77 @@
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt as _;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+
+use crate::harness::Server;
+
+#[tokio::test]
+async fn what_is_committed_is_there_after_a_restart() {
+    let server = Server::start().await;
+    let text = "<http://e.com/s> <http://e.com/p> \"01\"^^<http://www.w3.org/2001/XMLSchema#int> .";
+    let revision = server.import_text("nt", text).await.unwrap().revision;
+    let (kr, count) = (
+        server.entity("e:KR").await.unwrap(),
+        server.info().await.quad_count,
+    );
+    let folder = server.stop().await;
+    let server = Server::start_in(folder, |_| {}).await;
+    let info = server.info().await;
+    assert_eq!((info.revision, info.quad_count), (revision, count));
+    let again = server.entity("e:KR").await.unwrap();
+    assert_eq!((again.iri, again.facts.len()), (kr.iri, kr.facts.len()));
+}
+
+#[tokio::test]
+async fn health_follows_the_life_of_the_server() {
+    let server = Server::start_empty().await;
+    for service in ["", "dossier.v1.EntityService", "dossier.v1.WriteService"] {
+        let request = HealthCheckRequest {
+            service: service.into(),
+        };
+        let answer = server.health().check(request).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
+    }
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
+    let mut states = server.health().watch(request).await.unwrap().into_inner();
+    assert_eq!(
+        states.message().await.unwrap().unwrap().status(),
+        ServingStatus::Serving
+    );
+    server.shutdown.send(()).unwrap();
+    assert_eq!(
+        states.message().await.unwrap().unwrap().status(),
+        ServingStatus::NotServing
+    );
+    assert!(states.message().await.unwrap().is_none());
+    server.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn shutdown_ends_on_time_with_an_open_stream_and_a_silent_socket() {
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.drain_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let mut silent = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let (sender, parts) = tokio::sync::mpsc::channel(1);
+    let answers = server
+        .writes()
+        .import(tokio_stream::wrappers::ReceiverStream::new(parts))
+        .await
+        .unwrap();
+    let started_at = Instant::now();
+    server.shutdown.send(()).unwrap();
+    server.served.await.unwrap().unwrap();
+    assert!(
+        started_at.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started_at.elapsed()
+    );
+    assert!(answers.into_inner().message().await.is_err());
+    assert_eq!(silent.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    drop(sender);
+}

@@ -1,0 +1,16 @@
+//! The server over the wire: real server, real client, one process.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod admin;
+mod calls;
+mod entities;
+mod facts;
+mod harness;
+mod imports;
+mod lifecycle;
