@@ -298,7 +298,6 @@ proptest! {
             assert_eq!(Model::of(&merged.with_merged(&merge)), model, "a merge is put in twice");
         }
         check_patterns(&merged);
-        assert!(merged.layers.len() <= 1 || merged.layers.len() < stacked.layers.len());
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("graph");
