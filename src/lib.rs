@@ -10,3 +10,4 @@ pub mod model;
 pub mod proto;
 pub mod rdf;
 pub mod server;
+pub mod sparql;

@@ -1,0 +1,47 @@
+//! Why a query or an update fails.
+
+/// Why a query or an update fails.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SparqlError {
+    /// The text is past a limit of the guard.
+    #[error("the SPARQL text is past the limit {limit} of {limit_value}")]
+    TooComplex {
+        /// The name of the limit.
+        limit: &'static str,
+        /// Its value.
+        limit_value: u64,
+    },
+    /// The text does not parse.
+    #[error("line {line}, column {column}: {message}")]
+    Syntax {
+        /// The line, from 1.
+        line: u64,
+        /// The column in characters, from 1.
+        column: u64,
+        /// What is wrong there.
+        message: String,
+    },
+    /// An update was sent as a query, or a query as an update.
+    #[error("this is {actual}: send it to {method}")]
+    WrongForm {
+        /// What it is.
+        actual: &'static str,
+        /// The method that takes it.
+        method: &'static str,
+    },
+    /// The text asks for what this server does not do.
+    #[error("{0} is not supported by this server")]
+    Unsupported(String),
+    /// It failed while it ran.
+    #[error("{0}")]
+    Evaluation(String),
+    /// The deadline came first.
+    #[error("the deadline passed before the end")]
+    DeadlineExceeded,
+    /// The caller went away.
+    #[error("the caller cancelled")]
+    Cancelled,
+    /// A fault of ours. The text is for the log, not for the caller.
+    #[error("internal error: {0}")]
+    Internal(String),
+}

@@ -1,0 +1,105 @@
+//! When to stop.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Instant,
+};
+
+use spareval::CancellationToken;
+
+use super::SparqlError;
+
+const DEADLINE: u8 = 1;
+const CANCELLED: u8 = 2;
+
+/// The deadline and the cancellation of one query or update; clones share them.
+#[derive(Clone)]
+pub struct Interrupt {
+    deadline: Option<Instant>,
+    token: CancellationToken,
+    /// 0 or the cause that struck first.
+    cause: Arc<AtomicU8>,
+}
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Interrupt")
+            .field("deadline", &self.deadline)
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Interrupt {
+    /// Returns an interrupt that strikes at `deadline`, if there is one.
+    pub fn new(deadline: Option<Instant>) -> Self {
+        Self {
+            deadline,
+            token: CancellationToken::new(),
+            cause: Arc::default(),
+        }
+    }
+
+    /// Returns the deadline.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Stops the work: its result is no longer wanted.
+    pub fn cancel(&self) {
+        self.strike(CANCELLED);
+    }
+
+    /// Fails if the work must stop. Reads the clock.
+    pub fn check(&self) -> Result<(), SparqlError> {
+        if !self.has_struck() && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.strike(DEADLINE);
+        }
+        match self.cause.load(Ordering::Acquire) {
+            0 => Ok(()),
+            DEADLINE => Err(SparqlError::DeadlineExceeded),
+            _ => Err(SparqlError::Cancelled),
+        }
+    }
+
+    /// Tells whether it was seen to strike: cheap, does not read the clock.
+    pub fn has_struck(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    pub(super) fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    fn strike(&self, cause: u8) {
+        // Only the first cause counts.
+        let _ = self
+            .cause
+            .compare_exchange(0, cause, Ordering::AcqRel, Ordering::Acquire);
+        self.token.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cause_counts() {
+        let interrupt = Interrupt::new(Some(Instant::now()));
+        assert!(!interrupt.has_struck());
+        assert_eq!(interrupt.check(), Err(SparqlError::DeadlineExceeded));
+        interrupt.cancel();
+        assert_eq!(interrupt.check(), Err(SparqlError::DeadlineExceeded));
+        let interrupt = Interrupt::new(None);
+        assert_eq!(interrupt.check(), Ok(()));
+        interrupt.clone().cancel();
+        assert!(interrupt.has_struck());
+        assert_eq!(interrupt.check(), Err(SparqlError::Cancelled));
+    }
+}

@@ -1,0 +1,23 @@
+//! SPARQL: guard, parse, run under a deadline, plan updates.
+//!
+//! The engine's parser, planner and evaluator recurse, so a text passes the [guard](GuardLimits) first and everything after
+//! it runs on a thread with a large stack ([`QueryPool`], or the writer's). The evaluator sees the graph through a data set
+//! whose iterators *end* when the [`Interrupt`] strikes: that stops operators which ignore errors. Whoever drains them asks
+//! the interrupt afterwards, so a short result never looks whole.
+
+mod dataset;
+mod error;
+mod guard;
+mod interrupt;
+mod parse;
+mod pool;
+mod run;
+mod update;
+
+pub use error::SparqlError;
+pub use guard::GuardLimits;
+pub use interrupt::Interrupt;
+pub use parse::Parser;
+pub use pool::{PoolError, QueryPool};
+pub use run::{Cell, Completion, Query, QueryForm, Row, Sink, run_query};
+pub use update::{ParsedUpdate, parse_update};

@@ -1,0 +1,250 @@
+//! From a SPARQL Update to changes of a draft.
+
+use std::collections::HashMap;
+
+use oxigraph::model::{
+    BlankNode, GraphName, NamedNode, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, Term, Triple,
+};
+use spareval::{DeleteInsertQuad, QueryEvaluator};
+use spargebra::{
+    GraphUpdateOperation, Update,
+    algebra::{GraphTarget, QueryDataset},
+    term::{self, GroundQuad, GroundTerm, GroundTriple},
+};
+
+use super::{
+    Interrupt, Parser, SparqlError,
+    dataset::{Dataset, Output},
+    run::failure,
+};
+use crate::graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId};
+
+/// An update that was parsed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ParsedUpdate(Update);
+
+/// Parses an update. Recurses: call it on a thread with a large stack.
+pub fn parse_update(parser: &Parser, text: &str) -> Result<ParsedUpdate, SparqlError> {
+    parser.update(text).map(ParsedUpdate)
+}
+
+impl ParsedUpdate {
+    /// Returns the plan: all operations one after the other, each on top of those before it.
+    ///
+    /// Evaluation recurses: the plan needs a large stack. One that fails leaves the draft half changed: drop it.
+    pub fn plan(
+        self,
+        interrupt: Interrupt,
+    ) -> impl FnOnce(&mut Draft) -> Result<(), SparqlError> + Send + 'static {
+        move |draft| apply(&self.0, draft, &interrupt)
+    }
+}
+
+fn apply(update: &Update, draft: &mut Draft, interrupt: &Interrupt) -> Result<(), SparqlError> {
+    for operation in &update.operations {
+        interrupt.check()?;
+        let mut batch = Batch::default();
+        match operation {
+            GraphUpdateOperation::InsertData { data } => insert_data(data, &mut batch),
+            GraphUpdateOperation::DeleteData { data } => {
+                for quad in data {
+                    batch.remove(ground_quad(quad).as_ref());
+                }
+            }
+            GraphUpdateOperation::DeleteInsert {
+                delete,
+                insert,
+                using,
+                pattern,
+            } => {
+                let evaluator = QueryEvaluator::new().with_cancellation_token(interrupt.token());
+                let mut prepared = evaluator.prepare_delete_insert(
+                    delete.clone(),
+                    insert.clone(),
+                    update.base_iri.clone(),
+                    None,
+                    pattern,
+                );
+                if let Some(QueryDataset {
+                    named: Some(named), ..
+                }) = using
+                {
+                    let named = named.iter().cloned().map(Into::into).collect();
+                    prepared.dataset_mut().set_available_named_graphs(named);
+                }
+                let default_graphs = using.as_ref().map(|using| using.default.as_slice());
+                let dataset =
+                    Dataset::new(draft.snapshot(), default_graphs, Output::Terms, interrupt.clone());
+                for change in prepared
+                    .execute(dataset)
+                    .map_err(|error| failure(&error, interrupt))?
+                {
+                    match change.map_err(|error| failure(&error, interrupt))? {
+                        DeleteInsertQuad::Delete(quad) => batch.remove(quad.as_ref()),
+                        DeleteInsertQuad::Insert(quad) => batch.insert(quad.as_ref()),
+                    }
+                }
+            }
+            GraphUpdateOperation::Clear { silent, graph } => {
+                empty(draft.snapshot(), graph, *silent, false, interrupt, &mut batch)?;
+            }
+            GraphUpdateOperation::Drop { silent, graph } => {
+                empty(draft.snapshot(), graph, *silent, true, interrupt, &mut batch)?;
+            }
+            GraphUpdateOperation::Create { silent, graph } => {
+                create(draft.snapshot(), graph, *silent, &mut batch)?;
+            }
+            GraphUpdateOperation::Load { .. } => return Err(SparqlError::Unsupported("LOAD".to_owned())),
+        }
+        // An iterator may have ended early: then the batch is not whole.
+        interrupt.check()?;
+        draft.apply(&batch);
+    }
+    Ok(())
+}
+
+/// Inserts quads, their blank nodes under fresh labels.
+fn insert_data(data: &[term::Quad], batch: &mut Batch) {
+    let mut nodes = HashMap::new();
+    for quad in data {
+        let quad = Quad {
+            subject: fresh_subject(&quad.subject, &mut nodes),
+            predicate: quad.predicate.clone(),
+            object: fresh_term(&quad.object, &mut nodes),
+            graph_name: graph_name(&quad.graph_name),
+        };
+        batch.insert(quad.as_ref());
+    }
+}
+
+type Nodes = HashMap<BlankNode, BlankNode>;
+
+fn fresh_subject(subject: &NamedOrBlankNode, nodes: &mut Nodes) -> NamedOrBlankNode {
+    match subject {
+        NamedOrBlankNode::NamedNode(node) => node.clone().into(),
+        NamedOrBlankNode::BlankNode(node) => nodes.entry(node.clone()).or_default().clone().into(),
+    }
+}
+
+fn fresh_term(term: &Term, nodes: &mut Nodes) -> Term {
+    match term {
+        Term::BlankNode(node) => nodes.entry(node.clone()).or_default().clone().into(),
+        Term::Triple(triple) => Triple {
+            subject: fresh_subject(&triple.subject, nodes),
+            predicate: triple.predicate.clone(),
+            object: fresh_term(&triple.object, nodes),
+        }
+        .into(),
+        Term::NamedNode(_) | Term::Literal(_) => term.clone(),
+    }
+}
+
+fn ground_quad(quad: &GroundQuad) -> Quad {
+    Quad {
+        subject: quad.subject.clone().into(),
+        predicate: quad.predicate.clone(),
+        object: ground_term(&quad.object),
+        graph_name: graph_name(&quad.graph_name),
+    }
+}
+
+fn ground_term(term: &GroundTerm) -> Term {
+    match term {
+        GroundTerm::NamedNode(node) => node.clone().into(),
+        GroundTerm::Literal(literal) => literal.clone().into(),
+        GroundTerm::Triple(triple) => {
+            let GroundTriple {
+                subject,
+                predicate,
+                object,
+            } = triple.as_ref();
+            Triple {
+                subject: subject.clone().into(),
+                predicate: predicate.clone(),
+                object: ground_term(object),
+            }
+            .into()
+        }
+    }
+}
+
+fn graph_name(name: &term::GraphName) -> GraphName {
+    match name {
+        term::GraphName::NamedNode(node) => node.clone().into(),
+        term::GraphName::DefaultGraph => GraphName::DefaultGraph,
+    }
+}
+
+/// Clears or drops graphs (SPARQL 1.1 Update, sections 3.1.3 and 3.2.2).
+fn empty(
+    snapshot: &Snapshot,
+    target: &GraphTarget,
+    silent: bool,
+    drop: bool,
+    interrupt: &Interrupt,
+    batch: &mut Batch,
+) -> Result<(), SparqlError> {
+    let pattern = match target {
+        GraphTarget::DefaultGraph => GraphPattern::Default,
+        GraphTarget::NamedGraphs => GraphPattern::AnyNamed,
+        GraphTarget::AllGraphs => GraphPattern::Any,
+        GraphTarget::NamedNode(graph) => match existing(snapshot, graph) {
+            Some(id) => GraphPattern::Named(id),
+            None if silent => return Ok(()),
+            None => {
+                return Err(SparqlError::Evaluation(format!(
+                    "the graph {graph} does not exist"
+                )));
+            }
+        },
+    };
+    for (number, quad) in snapshot.quads(Pattern::all(pattern)).enumerate() {
+        if number.is_multiple_of(1024) {
+            interrupt.check()?;
+        }
+        batch.remove(snapshot.quad(quad).as_ref());
+    }
+    if drop {
+        match pattern {
+            GraphPattern::Default => {}
+            GraphPattern::Named(graph) => drop_graph(snapshot, graph, batch),
+            GraphPattern::AnyNamed | GraphPattern::Any => {
+                for graph in snapshot.named_graphs() {
+                    drop_graph(snapshot, graph, batch);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn drop_graph(snapshot: &Snapshot, graph: TermId, batch: &mut Batch) {
+    match snapshot.term(graph) {
+        Term::NamedNode(node) => batch.drop_graph(node.as_ref().into()),
+        Term::BlankNode(node) => batch.drop_graph(node.as_ref().into()),
+        // No graph has such a name.
+        Term::Literal(_) | Term::Triple(_) => {}
+    }
+}
+
+fn create(
+    snapshot: &Snapshot,
+    graph: &NamedNode,
+    silent: bool,
+    batch: &mut Batch,
+) -> Result<(), SparqlError> {
+    if existing(snapshot, graph).is_none() {
+        batch.create_graph(NamedOrBlankNodeRef::from(graph.as_ref()));
+    } else if !silent {
+        return Err(SparqlError::Evaluation(format!(
+            "the graph {graph} exists already"
+        )));
+    }
+    Ok(())
+}
+
+fn existing(snapshot: &Snapshot, graph: &NamedNode) -> Option<TermId> {
+    snapshot
+        .iri_id(graph.as_str())
+        .filter(|&id| snapshot.contains_named_graph(id))
+}
