@@ -75,7 +75,7 @@ pub struct ServeSettings {
     )]
     pub query_nesting_max: usize,
 
-    /// Queries that run at once; one more is refused
+    /// Queries that run at once; eight times as many wait, and one more is refused
     #[arg(
         long,
         env = "DOSSIER_QUERY_CONCURRENCY_MAX",

@@ -13,9 +13,13 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     config::ServeSettings,
     knowledge::{KnowledgeBase, OpenError, Settings},
+    sparql::QueryPool,
 };
 use connection::Connections;
 use router::{Router, SERVICE_NAMES, Services};
+
+/// Queries that may wait, for each that may run.
+const WAITING_PER_THREAD: usize = 8;
 
 /// Why the server could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +57,13 @@ pub async fn serve(
     let accepting = tokio::spawn(connections.accept(listener));
     let served = async {
         let knowledge = open(&settings).await?;
+        let pool = QueryPool::start(
+            settings.query_concurrency_max,
+            WAITING_PER_THREAD * settings.query_concurrency_max,
+        )
+        .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
         // Set once: nobody else does.
-        let _ = services.set(Services::new(&knowledge, &settings));
+        let _ = services.set(Services::new(&knowledge, &Arc::new(pool), &settings));
         set_health(&reporter, ServingStatus::Serving).await;
         tracing::info!(%address, revision = knowledge.read().revision, "serving");
         Ok::<_, ServeError>(knowledge)

@@ -11,6 +11,7 @@ use crate::{
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::{DocumentError, ImportError},
+    sparql::{PoolError, SparqlError},
 };
 
 const DOMAIN: &str = "dossier";
@@ -232,6 +233,45 @@ where
                 &message,
                 OVERLOADED_RETRY_DELAY,
             ),
+        }
+    }
+}
+
+impl From<SparqlError> for Status {
+    fn from(error: SparqlError) -> Self {
+        let message = error.to_string();
+        let invalid = |reason| status(Code::InvalidArgument, reason, message.clone(), []);
+        match error {
+            SparqlError::TooComplex { limit, limit_value } => status(
+                Code::InvalidArgument,
+                ErrorReason::SparqlTooComplex,
+                message,
+                [
+                    ("limit", limit.to_owned()),
+                    ("limit_value", limit_value.to_string()),
+                ],
+            ),
+            SparqlError::Syntax { line, column, .. } => status(
+                Code::InvalidArgument,
+                ErrorReason::SparqlSyntax,
+                message,
+                [("line", line.to_string()), ("column", column.to_string())],
+            ),
+            SparqlError::WrongForm { .. } => invalid(ErrorReason::SparqlWrongForm),
+            SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
+            SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
+            SparqlError::DeadlineExceeded => deadline_exceeded(),
+            SparqlError::Cancelled => cancelled(),
+            SparqlError::Internal(cause) => internal(&cause),
+        }
+    }
+}
+
+impl From<PoolError> for Status {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Overloaded { .. } => overloaded(&error.to_string()),
+            PoolError::Closed => unavailable(&error.to_string()),
         }
     }
 }

@@ -33,8 +33,10 @@ const IMPORT_COUNT_MAX: usize = 4;
 /// Chunks that wait for the parser.
 const WAITING_CHUNK_COUNT_MAX: usize = 2;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
-const REQUEST_ID_BYTES_MAX: usize = 128;
-const MESSAGE_BYTES_MAX: usize = 1_024;
+/// Bytes of the id that makes a write idempotent.
+pub(super) const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Bytes of the reason that a write gives.
+pub(super) const MESSAGE_BYTES_MAX: usize = 1_024;
 
 type Answer = Result<v1::ImportResponse, Status>;
 

@@ -24,24 +24,28 @@ use crate::{
         entity::EntityApi,
         fact::FactApi,
         read::Reads,
+        sparql::SparqlApi,
         status::{status, unavailable},
         write::WriteApi,
     },
     knowledge::KnowledgeBase,
     proto::v1::{
         self, admin_service_server::AdminServiceServer, entity_service_server::EntityServiceServer,
-        fact_service_server::FactServiceServer, write_service_server::WriteServiceServer,
+        fact_service_server::FactServiceServer, sparql_service_server::SparqlServiceServer,
+        write_service_server::WriteServiceServer,
     },
+    sparql::{GuardLimits, QueryPool},
 };
 
 /// The health service.
 pub(super) type Health = HealthServer<HealthService>;
 
 /// The services whose health is told.
-pub(super) const SERVICE_NAMES: [&str; 4] = [
+pub(super) const SERVICE_NAMES: [&str; 5] = [
     "dossier.v1.AdminService",
     "dossier.v1.EntityService",
     "dossier.v1.FactService",
+    "dossier.v1.SparqlService",
     "dossier.v1.WriteService",
 ];
 
@@ -51,6 +55,7 @@ pub(super) struct Services {
     admin: AdminServiceServer<AdminApi>,
     entity: EntityServiceServer<EntityApi>,
     fact: FactServiceServer<FactApi>,
+    sparql: SparqlServiceServer<SparqlApi>,
     write: WriteServiceServer<WriteApi>,
 }
 
@@ -64,14 +69,25 @@ macro_rules! configured {
 }
 
 impl Services {
-    pub(super) fn new(knowledge: &KnowledgeBase, settings: &ServeSettings) -> Self {
+    pub(super) fn new(knowledge: &KnowledgeBase, pool: &Arc<QueryPool>, settings: &ServeSettings) -> Self {
         let reads = Reads::new(knowledge.clone());
         let admin = AdminApi::new(knowledge.clone(), limits(settings));
         let write = WriteApi::new(knowledge.clone(), settings.graph_memory_bytes_max);
+        let guard = GuardLimits {
+            byte_count_max: settings.query_bytes_max,
+            nesting_max: settings.query_nesting_max,
+        };
+        let sparql = SparqlApi::new(
+            knowledge.clone(),
+            Arc::clone(pool),
+            guard,
+            settings.query_timeout_max,
+        );
         Self {
             admin: configured!(AdminServiceServer::new(admin), settings),
             entity: configured!(EntityServiceServer::new(EntityApi::new(reads.clone())), settings),
             fact: configured!(FactServiceServer::new(FactApi::new(reads)), settings),
+            sparql: configured!(SparqlServiceServer::new(sparql), settings),
             write: configured!(WriteServiceServer::new(write), settings),
         }
     }
@@ -151,7 +167,6 @@ impl Router {
             "grpc.health.v1.Health" => return self.health.clone().call(request),
             "grpc.reflection.v1.ServerReflection" => return (self.reflect)(request),
             "grpc.reflection.v1alpha.ServerReflection" => return (self.reflect_alpha)(request),
-            // SparqlService is to be told here and in `Services`.
             _ if !SERVICE_NAMES.contains(&service) => return answer(unimplemented(path)),
             _ => {}
         }
@@ -161,6 +176,7 @@ impl Router {
         match service {
             "dossier.v1.EntityService" => services.entity.clone().call(request),
             "dossier.v1.FactService" => services.fact.clone().call(request),
+            "dossier.v1.SparqlService" => services.sparql.clone().call(request),
             "dossier.v1.AdminService" => services.admin.clone().call(request),
             _ => {
                 let broken_off = BrokenOff::default();

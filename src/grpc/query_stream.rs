@@ -1,0 +1,219 @@
+//! The stream of one query: from its thread to its caller.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use oxigraph::model::Triple;
+use tokio::{
+    runtime::Handle,
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
+    time::{Sleep, sleep_until, timeout_at},
+};
+use tokio_stream::Stream;
+use tonic::Status;
+
+use super::{
+    rows::{Encoder, Triples},
+    status::deadline_exceeded,
+};
+use crate::{
+    proto::v1::{self, query_response::Frame},
+    sparql::{Interrupt, QueryForm, Row, Sink, SparqlError},
+};
+
+/// Frames that wait for the reader; with more the query waits.
+const WAITING_FRAME_COUNT_MAX: usize = 4;
+/// Rows do not wait longer for more rows to go with them.
+const BATCH_WAIT_MAX: Duration = Duration::from_millis(10);
+
+/// How long an error waits for a slow reader, if there is no deadline.
+const FAILURE_WAIT_MAX: Duration = Duration::from_mins(1);
+
+type Answer = Result<v1::QueryResponse, Status>;
+
+/// Opens a stream: the end that writes and the one that reads.
+pub(super) fn open(interrupt: &Interrupt) -> (Frames, QueryStream) {
+    let (sender, receiver) = mpsc::channel(WAITING_FRAME_COUNT_MAX);
+    let (done, is_done) = oneshot::channel::<()>();
+    tokio::spawn(watch(sender.clone(), interrupt.clone(), is_done));
+    let frames = Frames {
+        sender,
+        runtime: Handle::current(),
+        interrupt: interrupt.clone(),
+        _done: done,
+    };
+    let end = interrupt
+        .deadline()
+        .map(|deadline| Box::pin(sleep_until(deadline.into())));
+    (
+        frames,
+        QueryStream {
+            receiver,
+            end,
+            is_ended: false,
+        },
+    )
+}
+
+/// Strikes when the reader has gone or the deadline has come, whatever the query is at.
+async fn watch(sender: mpsc::Sender<Answer>, interrupt: Interrupt, is_done: oneshot::Receiver<()>) {
+    let deadline = async {
+        match interrupt.deadline() {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = is_done => {}
+        () = sender.closed() => interrupt.cancel(),
+        () = deadline => {
+            // It strikes when it looks at the clock.
+            let _ = interrupt.check();
+        }
+    }
+}
+
+/// The end of a stream that the query writes to, on its own thread.
+pub(super) struct Frames {
+    sender: mpsc::Sender<Answer>,
+    runtime: Handle,
+    interrupt: Interrupt,
+    /// Dropped at the end: then nobody watches any more.
+    _done: oneshot::Sender<()>,
+}
+
+impl Frames {
+    /// Sends a frame; waits for a slow reader, but not past the deadline.
+    pub(super) fn send(&self, frame: Frame) -> Result<(), SparqlError> {
+        let answer = match self.sender.try_send(Ok(v1::QueryResponse { frame: Some(frame) })) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(_)) => return Err(SparqlError::Cancelled),
+            Err(TrySendError::Full(answer)) => answer,
+        };
+        let sent = match self.interrupt.deadline() {
+            None => self.runtime.block_on(self.sender.send(answer)),
+            Some(deadline) => {
+                let send = async { timeout_at(deadline.into(), self.sender.send(answer)).await };
+                self.runtime
+                    .block_on(send)
+                    .map_err(|_| SparqlError::DeadlineExceeded)?
+            }
+        };
+        sent.map_err(|_| SparqlError::Cancelled)
+    }
+
+    /// Ends the stream with an error.
+    pub(super) fn fail(self, error: SparqlError) {
+        let status = Err(Status::from(error));
+        // The reader's end knows the deadline itself.
+        let deadline = self
+            .interrupt
+            .deadline()
+            .unwrap_or_else(|| Instant::now() + FAILURE_WAIT_MAX);
+        let send = async { timeout_at(deadline.into(), self.sender.send(status)).await };
+        // A reader that has gone needs no status.
+        let _ = self.runtime.block_on(send);
+    }
+}
+
+/// The end of a stream that the caller reads: it ends with `DEADLINE_EXCEEDED` at the deadline, whatever the query is at.
+pub struct QueryStream {
+    receiver: mpsc::Receiver<Answer>,
+    end: Option<Pin<Box<Sleep>>>,
+    is_ended: bool,
+}
+
+impl Stream for QueryStream {
+    type Item = Answer;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+        if self.is_ended {
+            return Poll::Ready(None);
+        }
+        if self
+            .end
+            .as_mut()
+            .is_some_and(|end| end.as_mut().poll(context).is_ready())
+        {
+            self.is_ended = true;
+            self.receiver.close();
+            return Poll::Ready(Some(Err(deadline_exceeded())));
+        }
+        self.receiver.poll_recv(context)
+    }
+}
+
+/// Sends a result as frames.
+pub(super) struct FrameSink<'a> {
+    frames: &'a Frames,
+    header: v1::QueryHeader,
+    rows: Encoder,
+    triples: Triples,
+    sent_at: Option<Instant>,
+}
+
+impl<'a> FrameSink<'a> {
+    /// `header`: its form and variables are filled in.
+    pub(super) fn new(frames: &'a Frames, header: v1::QueryHeader, encoding: v1::RowEncoding) -> Self {
+        Self {
+            frames,
+            header,
+            rows: Encoder::new(encoding),
+            triples: Triples::default(),
+            sent_at: None,
+        }
+    }
+
+    /// Sends what is left.
+    pub(super) fn flush(&mut self) -> Result<(), SparqlError> {
+        let frame = self.rows.take().or_else(|| self.triples.take());
+        self.sent_at = Some(Instant::now());
+        frame.map_or(Ok(()), |frame| self.frames.send(frame))
+    }
+
+    /// The first row goes at once, the others together.
+    fn is_due(&self) -> bool {
+        self.sent_at
+            .is_none_or(|sent_at| sent_at.elapsed() >= BATCH_WAIT_MAX)
+    }
+}
+
+impl Sink for FrameSink<'_> {
+    fn header(&mut self, form: QueryForm, variables: &[&str]) -> Result<(), SparqlError> {
+        let mut header = std::mem::take(&mut self.header);
+        header.set_form(match form {
+            QueryForm::Select => v1::QueryForm::Select,
+            QueryForm::Ask => v1::QueryForm::Ask,
+            QueryForm::Construct => v1::QueryForm::Construct,
+            QueryForm::Describe => v1::QueryForm::Describe,
+        });
+        header.variables = variables.iter().map(|&name| name.to_owned()).collect();
+        self.frames.send(Frame::Header(header))
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<(), SparqlError> {
+        if self.rows.push(&row) || self.is_due() {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn triple(&mut self, triple: &Triple) -> Result<(), SparqlError> {
+        if self.triples.push(triple) || self.is_due() {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn boolean(&mut self, answer: bool) -> Result<(), SparqlError> {
+        self.frames.send(Frame::Boolean(answer))
+    }
+}

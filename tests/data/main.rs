@@ -1,0 +1,172 @@
+//! The shipped data set: it parses, and our own engine answers the questions in `data/questions` as is written there.
+//!
+//! Shapes, times and the derived triples are checked by the scripts in `data/`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use dossier::{
+    graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
+    model::prefixes::PREFIXES,
+    sparql::{GuardLimits, Interrupt, Parser, Query, QueryForm, Row, Sink, SparqlError, run_query},
+};
+use oxigraph::{
+    io::{RdfFormat, RdfParser},
+    model::{Term, Triple, Variable},
+    sparql::results::{QueryResultsFormat, QueryResultsSerializer},
+};
+
+const FILES: [&str; 3] = ["vocabulary.ttl", "japan-korea-2019.trig", "derived.trig"];
+const QUESTION_COUNT_MIN: usize = 25;
+
+#[test]
+fn the_questions_are_answered() {
+    let snapshot = load();
+    let mut questions: Vec<_> = fs::read_dir(data().join("questions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rq"))
+        .collect();
+    questions.sort();
+    assert!(
+        questions.len() >= QUESTION_COUNT_MIN,
+        "{} questions",
+        questions.len()
+    );
+    let answers = thread::Builder::new()
+        .stack_size(64 << 20)
+        .spawn(move || {
+            questions
+                .into_iter()
+                .map(|path| (answer(&snapshot, &path), path))
+                .collect::<Vec<_>>()
+        })
+        .unwrap()
+        .join()
+        .unwrap();
+    for (answer, path) in answers {
+        let expected = fs::read_to_string(path.with_extension("csv")).unwrap();
+        assert_eq!(answer, expected.lines().collect::<Vec<_>>(), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_default_graph_holds_what_the_derived_graph_holds() {
+    let snapshot = load();
+    let derived = snapshot.iri_id("https://w3id.org/dossier/g/derived").unwrap();
+    let mut count = 0;
+    for quad in snapshot.quads(Pattern::all(GraphPattern::Named(derived))) {
+        let plain = dossier::graph::QuadIds {
+            graph: dossier::graph::TermId::DEFAULT_GRAPH,
+            ..quad
+        };
+        assert!(
+            snapshot.contains(plain),
+            "{} is derived and not plain",
+            snapshot.quad(quad)
+        );
+        count += 1;
+    }
+    assert!(count > 100, "{count} derived triples");
+}
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data")
+}
+
+fn load() -> Snapshot {
+    let mut batch = Batch::default();
+    for file in FILES {
+        let extension = Path::new(file)
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap();
+        let text = fs::read(data().join(file)).unwrap();
+        for quad in RdfParser::from_format(RdfFormat::from_extension(extension).unwrap()).for_slice(&text) {
+            batch.insert(quad.unwrap_or_else(|error| panic!("{file}: {error}")).as_ref());
+        }
+    }
+    let mut draft = Draft::new(Snapshot::default());
+    draft.apply(&batch);
+    draft.finish().1
+}
+
+/// Returns the lines of an answer: rows sorted by their text unless the query has an ORDER BY.
+fn answer(snapshot: &Snapshot, path: &Path) -> Vec<String> {
+    let query = Query {
+        text: fs::read_to_string(path).unwrap(),
+        ..Query::default()
+    };
+    let parser = Parser::new(GuardLimits::default(), PREFIXES);
+    let interrupt = Interrupt::new(Some(Instant::now() + Duration::from_secs(60)));
+    let mut answer = Answer::default();
+    run_query(&parser, &query, snapshot, &interrupt, &mut answer)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let is_ordered = query
+        .text
+        .lines()
+        .any(|line| line.trim_start().to_uppercase().starts_with("ORDER BY"));
+    answer.into_lines(is_ordered)
+}
+
+#[derive(Default)]
+struct Answer {
+    variables: Vec<Variable>,
+    rows: Vec<Vec<Option<Term>>>,
+    boolean: Option<bool>,
+}
+
+impl Answer {
+    fn into_lines(self, is_ordered: bool) -> Vec<String> {
+        if let Some(boolean) = self.boolean {
+            return vec![boolean.to_string()];
+        }
+        let csv = QueryResultsSerializer::from_format(QueryResultsFormat::Csv);
+        let mut writer = csv
+            .serialize_solutions_to_writer(Vec::new(), self.variables.clone())
+            .unwrap();
+        for row in &self.rows {
+            let bound = self.variables.iter().zip(row);
+            let bound = bound.filter_map(|(name, term)| Some((name.as_ref(), term.as_ref()?.as_ref())));
+            writer.serialize(bound).unwrap();
+        }
+        let text = String::from_utf8(writer.finish().unwrap()).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        if !is_ordered {
+            lines[1..].sort();
+        }
+        lines
+    }
+}
+
+impl Sink for Answer {
+    fn header(&mut self, form: QueryForm, variables: &[&str]) -> Result<(), SparqlError> {
+        assert!(
+            matches!(form, QueryForm::Select | QueryForm::Ask),
+            "questions are SELECT or ASK queries"
+        );
+        self.variables = variables
+            .iter()
+            .map(|name| Variable::new_unchecked(*name))
+            .collect();
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<(), SparqlError> {
+        self.rows.push(row.terms());
+        Ok(())
+    }
+
+    fn triple(&mut self, triple: &Triple) -> Result<(), SparqlError> {
+        panic!("a question answered the triple {triple}")
+    }
+
+    fn boolean(&mut self, answer: bool) -> Result<(), SparqlError> {
+        self.boolean = Some(answer);
+        Ok(())
+    }
+}
