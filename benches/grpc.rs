@@ -1,0 +1,368 @@
+//! What a call costs, side by side with a bare tonic echo of the same size, in one run.
+//!
+//! ```text
+//! cargo bench --bench grpc                                 # 1,000,000 quads, 1, 8 and 64 callers
+//! cargo bench --bench grpc -- --quads 100000 --seconds 2   # a quick look
+//! benches/oxigraph_server.py                               # with Oxigraph's own server on the same graph beside it
+//! ```
+//!
+//! Server and clients share this machine's cores, so rates are those of the pair. The ratio to the echo is what can be
+//! compared between machines.
+
+use std::{
+    error::Error,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dossier::{
+    config::ServeSettings,
+    proto::v1::{
+        BatchGetEntitiesRequest, GetEntityRequest, ImportHeader, ImportRequest, QueryRequest, RowEncoding,
+        entity_service_client::EntityServiceClient, import_request, query_response,
+        sparql_service_client::SparqlServiceClient, write_service_client::WriteServiceClient,
+    },
+};
+use prost::Message as _;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tonic::transport::{Channel, Endpoint};
+
+mod echo;
+#[path = "../examples/generate/graph.rs"]
+mod generate;
+mod oxigraph;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Connections that the callers share.
+const CONNECTION_COUNT: usize = 8;
+const CALLER_COUNTS: [usize; 3] = [1, 8, 64];
+const BATCH_ENTITY_COUNT: usize = 100;
+
+fn main() -> Result<(), Failure> {
+    let mut quad_count = 1_000_000;
+    let mut time = Duration::from_secs(3);
+    let mut oxigraph = None;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quads" => quad_count = arguments.next().ok_or("--quads takes a number")?.parse()?,
+            "--seconds" => {
+                time = Duration::from_secs(arguments.next().ok_or("--seconds takes a number")?.parse()?);
+            }
+            "--oxigraph" => oxigraph = Some(arguments.next().ok_or("--oxigraph takes an address")?.parse()?),
+            "--bench" => {} // From cargo.
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(quad_count, time, oxigraph))
+}
+
+async fn run(quad_count: u64, time: Duration, oxigraph: Option<SocketAddr>) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let (address, stop, server) = start_dossier(folder.path()).await?;
+    let channels = connect(address).await?;
+    wait_until_ready(&channels[0]).await?;
+    load(&channels[0], quad_count).await?;
+
+    let entity_count = generate::entity_count(quad_count);
+    let entity = move |turn: usize| generate::entity_iri(turn as u64 * 7_919_333 % entity_count);
+    let size = entity_size(&channels[0], entity(1)).await?;
+    let (echo_address, echo_stop) = echo::start(size).await?;
+    let echo_channels = connect(echo_address).await?;
+    println!("an entity's answer has {size} bytes; the echo answers as many\n");
+    println!(
+        "{:<24} {:>8} {:>12} {:>10} {:>10} {:>8}",
+        "call", "callers", "calls/s", "p50 µs", "p99 µs", "of echo"
+    );
+    for caller_count in CALLER_COUNTS {
+        let echo = measure(
+            "echo",
+            &echo_channels,
+            caller_count,
+            time,
+            None,
+            move |channel, turn| echo::call(channel, entity(turn)),
+        )
+        .await?;
+        let against = Some(echo);
+        measure(
+            "GetEntity",
+            &channels,
+            caller_count,
+            time,
+            against,
+            move |channel, turn| get_entity(channel, entity(turn)),
+        )
+        .await?;
+        measure(
+            "BatchGetEntities(100)",
+            &channels,
+            caller_count,
+            time,
+            against,
+            move |channel, turn| {
+                batch_get(
+                    channel,
+                    (0..BATCH_ENTITY_COUNT)
+                        .map(|at| entity(turn * BATCH_ENTITY_COUNT + at))
+                        .collect(),
+                )
+            },
+        )
+        .await?;
+        measure(
+            "SPARQL point query",
+            &channels,
+            caller_count,
+            time,
+            against,
+            move |channel, turn| point_query(channel, entity(turn)),
+        )
+        .await?;
+        if let Some(address) = oxigraph {
+            let connections = oxigraph::connect(address, caller_count).await?;
+            measure(
+                "Oxigraph's point query",
+                &connections,
+                caller_count,
+                time,
+                against,
+                move |connection, turn| oxigraph::query(connection, point_query_text(&entity(turn))),
+            )
+            .await?;
+        }
+    }
+    println!();
+    for encoding in [RowEncoding::Plain, RowEncoding::Dictionary] {
+        stream(&channels[0], encoding).await?;
+    }
+    // A receiver that is gone has stopped already.
+    let _ = (stop.send(()), echo_stop.send(()));
+    server.await?
+}
+
+async fn start_dossier(
+    folder: &std::path::Path,
+) -> Result<
+    (
+        SocketAddr,
+        oneshot::Sender<()>,
+        tokio::task::JoinHandle<Result<(), Failure>>,
+    ),
+    Failure,
+> {
+    let settings = ServeSettings {
+        data_dir: folder.to_owned(),
+        load_shipped_data: false,
+        ..ServeSettings::default()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        Ok(dossier::server::serve(settings, listener, stopped).await?)
+    });
+    Ok((address, stop, server))
+}
+
+async fn connect(address: SocketAddr) -> Result<Vec<Channel>, Failure> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
+    let mut channels = Vec::new();
+    for _ in 0..CONNECTION_COUNT {
+        channels.push(endpoint.connect().await?);
+    }
+    Ok(channels)
+}
+
+async fn wait_until_ready(channel: &Channel) -> Result<(), Failure> {
+    use tonic_health::pb::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    };
+    let mut health = HealthClient::new(channel.clone())
+        .watch(HealthCheckRequest::default())
+        .await?
+        .into_inner();
+    while let Some(answer) = health.message().await? {
+        if answer.status() == ServingStatus::Serving {
+            return Ok(());
+        }
+    }
+    Err("the server stopped before it was ready".into())
+}
+
+async fn load(channel: &Channel, quad_count: u64) -> Result<(), Failure> {
+    let mut document = Vec::new();
+    generate::write_graph(&mut document, quad_count, 1)?;
+    let document = bytes::Bytes::from(document);
+    let header = ImportHeader {
+        format: "nq".to_owned(),
+        ..ImportHeader::default()
+    };
+    let chunks = (0..document.len()).step_by(1 << 20).map({
+        let document = document.clone();
+        move |start| import_request::Part::Chunk(document.slice(start..document.len().min(start + (1 << 20))))
+    });
+    let parts = std::iter::once(import_request::Part::Header(header)).chain(chunks);
+    let requests = tokio_stream::iter(
+        parts
+            .map(|part| ImportRequest { part: Some(part) })
+            .collect::<Vec<_>>(),
+    );
+    let start = Instant::now();
+    let mut answers = WriteServiceClient::new(channel.clone())
+        .import(requests)
+        .await?
+        .into_inner();
+    while answers.message().await?.is_some() {}
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "load: {quad_count} quads, {} MB in {seconds:.2} s, durable: {:.0} quads/s",
+        document.len() / 1_000_000,
+        per_second(quad_count, seconds)
+    );
+    Ok(())
+}
+
+async fn entity_size(channel: &Channel, entity: String) -> Result<usize, Failure> {
+    let request = GetEntityRequest {
+        entity,
+        ..GetEntityRequest::default()
+    };
+    Ok(EntityServiceClient::new(channel.clone())
+        .get_entity(request)
+        .await?
+        .into_inner()
+        .encoded_len())
+}
+
+async fn get_entity(channel: Channel, entity: String) -> Result<(), Failure> {
+    let request = GetEntityRequest {
+        entity,
+        ..GetEntityRequest::default()
+    };
+    EntityServiceClient::new(channel).get_entity(request).await?;
+    Ok(())
+}
+
+async fn batch_get(channel: Channel, entities: Vec<String>) -> Result<(), Failure> {
+    let request = BatchGetEntitiesRequest {
+        entities,
+        ..BatchGetEntitiesRequest::default()
+    };
+    let answer = EntityServiceClient::new(channel)
+        .batch_get_entities(request)
+        .await?
+        .into_inner();
+    if answer.entities.len() == BATCH_ENTITY_COUNT {
+        Ok(())
+    } else {
+        Err("entities are missing".into())
+    }
+}
+
+async fn point_query(channel: Channel, entity: String) -> Result<(), Failure> {
+    let request = QueryRequest {
+        query: point_query_text(&entity),
+        ..QueryRequest::default()
+    };
+    let mut frames = SparqlServiceClient::new(channel)
+        .query(request)
+        .await?
+        .into_inner();
+    while frames.message().await?.is_some() {}
+    Ok(())
+}
+
+fn point_query_text(entity: &str) -> String {
+    format!("SELECT ?p ?o WHERE {{ <{entity}> ?p ?o }}")
+}
+
+/// Calls for some time from so many callers, prints the line of the table, and returns the calls a second.
+async fn measure<C: Clone + Send + 'static, F>(
+    name: &str,
+    channels: &[C],
+    caller_count: usize,
+    time: Duration,
+    echo: Option<f64>,
+    call: impl Fn(C, usize) -> F + Clone + Send + 'static,
+) -> Result<f64, Failure>
+where
+    F: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    let turn = Arc::new(AtomicUsize::new(0));
+    let start = Instant::now();
+    let mut callers = JoinSet::new();
+    for caller in 0..caller_count {
+        let (channel, call, turn) = (
+            channels[caller % channels.len()].clone(),
+            call.clone(),
+            Arc::clone(&turn),
+        );
+        callers.spawn(async move {
+            let mut latencies = Vec::new();
+            while start.elapsed() < time {
+                let sent = Instant::now();
+                call(channel.clone(), turn.fetch_add(1, Ordering::Relaxed)).await?;
+                latencies.push(sent.elapsed());
+            }
+            Ok::<_, Failure>(latencies)
+        });
+    }
+    let mut latencies = Vec::new();
+    while let Some(caller) = callers.join_next().await {
+        latencies.append(&mut caller??);
+    }
+    let rate = per_second(latencies.len() as u64, start.elapsed().as_secs_f64());
+    latencies.sort_unstable();
+    let micros = |share: usize| latencies[(latencies.len() - 1) * share / 100].as_micros();
+    let ratio = echo.map_or_else(|| "1.00".to_owned(), |echo| format!("{:.2}", rate / echo));
+    println!(
+        "{name:<24} {caller_count:>8} {rate:>12.0} {:>10} {:>10} {ratio:>8}",
+        micros(50),
+        micros(99)
+    );
+    Ok(rate)
+}
+
+async fn stream(channel: &Channel, encoding: RowEncoding) -> Result<(), Failure> {
+    let query = "SELECT ?s ?p ?o WHERE { ?s ?p ?o }".to_owned();
+    let request = QueryRequest {
+        query,
+        row_encoding: encoding.into(),
+        ..QueryRequest::default()
+    };
+    let start = Instant::now();
+    let client = SparqlServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    let mut frames = { client }.query(request).await?.into_inner();
+    let (mut row_count, mut byte_count) = (0, 0);
+    while let Some(frame) = frames.message().await? {
+        byte_count += frame.encoded_len();
+        if let Some(query_response::Frame::Rows(rows)) = frame.frame {
+            row_count += u64::from(rows.row_count.unsigned_abs());
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "stream, {}: {row_count} rows of 3, {} MB in {seconds:.2} s: {:.0} rows/s",
+        encoding.as_str_name(),
+        byte_count / 1_000_000,
+        per_second(row_count, seconds)
+    );
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn per_second(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds
+}
