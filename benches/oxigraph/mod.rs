@@ -38,7 +38,7 @@ pub(crate) async fn query(connection: Connection, query: String) -> Result<(), F
     let answer = sender.send_request(request).await?;
     let is_ok = answer.status().is_success();
     let body = answer.into_body().collect().await?.to_bytes();
-    if is_ok && body.len() > 200 {
+    if is_ok && body.len() > 100 {
         Ok(())
     } else {
         Err(format!("Oxigraph answered {body:?}").into())
