@@ -1,5 +1,6 @@
 //! Dossier: a knowledge-graph service over gRPC.
 
+pub mod cli;
 pub mod config;
 pub mod facts;
 pub mod graph;
@@ -11,3 +12,4 @@ pub mod proto;
 pub mod rdf;
 pub mod server;
 pub mod sparql;
+pub mod telemetry;

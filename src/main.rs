@@ -1,2 +1,7 @@
-//! The `dossier` command.
-fn main() {}
+//! The `dossier` command: the server and its clients.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dossier::cli::run()
+}

@@ -1,0 +1,110 @@
+//! The command line. Client commands are gRPC clients like any other.
+
+mod caret;
+mod client;
+mod fact;
+mod facts;
+mod failure;
+mod format;
+mod get;
+mod info;
+mod load;
+mod output;
+mod query;
+mod rows;
+mod serve;
+mod term;
+mod text;
+mod update;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use client::ServerArgs;
+use failure::Failure;
+
+use crate::config::ServeSettings;
+
+/// A knowledge graph served over gRPC: facts with their date, source and standing, and SPARQL
+#[derive(Parser, Debug)]
+#[command(name = "dossier", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 it worked; 1 it failed, or nothing was found; 2 the command line is wrong; 3 the server cannot be reached
+or is not ready. Errors go to standard error. Colours are for terminals only, and off with NO_COLOR.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve a knowledge base
+    Serve(Box<ServeSettings>),
+    /// Look an entity up by IRI, prefixed name or label
+    Get(get::GetArgs),
+    /// List facts by subject, predicate, object, source or standing
+    Facts(facts::FactsArgs),
+    /// Run a SPARQL query
+    Query(query::QueryArgs),
+    /// Run a SPARQL update
+    Update(update::UpdateArgs),
+    /// Load RDF files
+    Load(load::LoadArgs),
+    /// Tell about the server: version, size, limits, prefixes
+    Info(info::InfoArgs),
+    /// Exit with 0 if the server is ready, else with 1
+    Health,
+    /// Write a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command that the arguments of the process ask for.
+pub fn run() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
+    if let Command::Serve(settings) = command {
+        return serve::serve(*settings);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // The main thread prints while this one receives.
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    match command {
+        Command::Serve(_) => Ok(()),
+        Command::Get(args) => runtime.block_on(get::get(args, &server)),
+        Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
+        Command::Query(args) => runtime.block_on(query::query(args, &server)),
+        Command::Update(args) => runtime.block_on(update::update(args, &server)),
+        Command::Load(args) => runtime.block_on(load::load(args, &server)),
+        Command::Info(args) => runtime.block_on(info::info(args, &server)),
+        Command::Health => runtime.block_on(info::health(&server)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "dossier", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,129 @@
+//! The connection to the server.
+
+use std::{error::Error as _, time::Duration};
+
+use clap::Args;
+use tonic::transport::{Channel, Endpoint};
+
+use super::{failure::Failure, term::Prefixes};
+use crate::proto::v1::{
+    GetServerInfoRequest, GetServerInfoResponse, admin_service_client::AdminServiceClient,
+    entity_service_client::EntityServiceClient, fact_service_client::FactServiceClient,
+    sparql_service_client::SparqlServiceClient, write_service_client::WriteServiceClient,
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// An answer comes in one message, and a page of facts with long texts can be large.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// Which server.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ServerArgs {
+    /// Address of the server
+    #[arg(
+        long,
+        global = true,
+        env = "DOSSIER_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:50051",
+        value_parser = server_url
+    )]
+    pub(super) server: String,
+}
+
+/// Clients of all services on one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) admin: AdminServiceClient<Channel>,
+    pub(super) entities: EntityServiceClient<Channel>,
+    pub(super) facts: FactServiceClient<Channel>,
+    pub(super) sparql: SparqlServiceClient<Channel>,
+    pub(super) writes: WriteServiceClient<Channel>,
+}
+
+impl Client {
+    pub(super) async fn connect(args: &ServerArgs) -> Result<Self, Failure> {
+        let channel = channel(args).await?;
+        Ok(Self {
+            admin: AdminServiceClient::new(channel.clone()),
+            entities: EntityServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            facts: FactServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            sparql: SparqlServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            writes: WriteServiceClient::new(channel),
+        })
+    }
+
+    pub(super) async fn info(&mut self) -> Result<GetServerInfoResponse, Failure> {
+        Ok(self
+            .admin
+            .get_server_info(GetServerInfoRequest {})
+            .await?
+            .into_inner())
+    }
+
+    pub(super) async fn prefixes(&mut self) -> Result<Prefixes, Failure> {
+        Ok(Prefixes::new(self.info().await?.prefixes))
+    }
+}
+
+/// Connects, or says why not.
+pub(super) async fn channel(args: &ServerArgs) -> Result<Channel, Failure> {
+    let endpoint = Endpoint::from_shared(args.server.clone())
+        .map_err(|error| Failure::usage(format!("--server {}: {error}", args.server)))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        // A server that went away without a word is noticed also while a long query is silent.
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .initial_stream_window_size(4 << 20)
+        .initial_connection_window_size(8 << 20);
+    endpoint.connect().await.map_err(|error| {
+        // The innermost error is the system's; those around it say "transport error".
+        let mut cause = error.source();
+        while let Some(inner) = cause.and_then(|cause| cause.source()) {
+            cause = Some(inner);
+        }
+        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::unreachable(format!("cannot reach the server at {}: {cause}", args.server))
+            .hint("start it with `dossier serve`, or say where it is with --server (DOSSIER_SERVER)")
+    })
+}
+
+/// Reads the address of a server; the scheme may be left out.
+fn server_url(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    if scheme != "http" {
+        return Err(format!("only http:// is supported, not {scheme}://"));
+    }
+    let uri: http::Uri = format!("http://{rest}")
+        .parse()
+        .map_err(|_| "expected a URL such as http://127.0.0.1:50051".to_owned())?;
+    if uri.port().is_none() {
+        return Err(format!(
+            "the port is missing, as in http://{}:50051",
+            uri.host().unwrap_or("127.0.0.1")
+        ));
+    }
+    Ok(uri.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_may_be_left_out_and_the_port_not() {
+        let check = |text: &str, expected: Result<&str, &str>| match (server_url(text), expected) {
+            (Ok(url), Ok(expected)) => assert_eq!(url, expected),
+            (Err(message), Err(part)) => assert!(message.contains(part), "{message}"),
+            (result, expected) => panic!("{text}: {result:?}, not {expected:?}"),
+        };
+        check("http://127.0.0.1:50051", Ok("http://127.0.0.1:50051/"));
+        check("localhost:1", Ok("http://localhost:1/"));
+        check("[::1]:50051", Ok("http://[::1]:50051/"));
+        check("https://kg.example:443", Err("https"));
+        check("http://kg.example", Err("http://kg.example:50051"));
+        check("kg.example:port", Err("expected a URL"));
+        check("", Err("expected a URL"));
+    }
+}

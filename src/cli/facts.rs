@@ -1,0 +1,305 @@
+//! `dossier facts`.
+
+use std::{io::Write as _, str::FromStr as _};
+
+use clap::{Args, ValueEnum};
+use oxigraph::{
+    io::{RdfFormat, RdfSerializer},
+    model::{Literal, Term, Variable},
+    sparql::results::{QueryResultsFormat, QueryResultsSerializer},
+};
+
+use super::{
+    client::{Client, ServerArgs},
+    fact,
+    failure::Failure,
+    output::{Json, Output, thousands},
+    term::{Prefixes, from_proto, to_proto, triple_from_proto},
+};
+use crate::proto::v1::{self, Fact, ListFactsRequest, ReadOptions, Standing, TripleTerm, term::Term as Kind};
+
+/// Facts of one answer.
+const PAGE_SIZE: i32 = 1_000;
+
+/// Arguments of `dossier facts`.
+#[derive(Args, Debug)]
+pub(super) struct FactsArgs {
+    /// Only facts of this subject: an IRI or a prefixed name such as `e:KR`
+    #[arg(
+        long,
+        short,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    subject: String,
+
+    /// Only facts of this predicate
+    #[arg(
+        long,
+        short,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    predicate: String,
+
+    /// Only facts with exactly this object: a name, or a literal such as '"Seoul"@en', '"2019-07-04"^^xsd:date', 42
+    #[arg(long, value_name = "TERM")]
+    object: Option<String>,
+
+    /// Only facts that a statement from this source supports
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    source: String,
+
+    /// Only facts of this standing; may be repeated
+    #[arg(long = "standing", value_enum, value_name = "STANDING")]
+    standings: Vec<StandingArg>,
+
+    /// Stop after so many facts. Default: all
+    #[arg(long, value_name = "FACTS", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+
+    /// Read at least as fresh as this revision
+    #[arg(long, value_name = "REVISION", default_value_t = 0, hide_default_value = true)]
+    min_revision: i64,
+
+    /// Form of the output. Default: table on a terminal, tsv in a pipe
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    output: Option<FactsFormat>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum StandingArg {
+    Preferred,
+    Accepted,
+    Unconfirmed,
+    Disputed,
+    Rejected,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum FactsFormat {
+    /// For people: columns, with IRIs in short
+    Table,
+    /// One `Fact` a line, whole, in protobuf's JSON mapping
+    Json,
+    /// SPARQL Results CSV: plain values, for spreadsheets
+    Csv,
+    /// SPARQL Results TSV: exact terms, one fact a line
+    Tsv,
+    /// The triples alone, as N-Triples
+    #[value(name = "ntriples", alias = "nt")]
+    NTriples,
+}
+
+/// Lists facts, a page at a time.
+pub(super) async fn facts(args: FactsArgs, server: &ServerArgs) -> Result<(), Failure> {
+    let mut client = Client::connect(server).await?;
+    let prefixes = client.prefixes().await?;
+    let object = args
+        .object
+        .as_deref()
+        .map(|text| parse_object(text, &prefixes))
+        .transpose()?;
+    let mut request = ListFactsRequest {
+        subject: args.subject,
+        predicate: args.predicate,
+        object,
+        source: args.source,
+        standings: args
+            .standings
+            .iter()
+            .map(|standing| standing.to_proto().into())
+            .collect(),
+        read: Some(ReadOptions {
+            min_revision: args.min_revision,
+        }),
+        page_size: PAGE_SIZE,
+        page_token: String::new(),
+    };
+    let mut output = Output::stdout();
+    let format = args.output.unwrap_or(if output.is_terminal() {
+        FactsFormat::Table
+    } else {
+        FactsFormat::Tsv
+    });
+    let mut pages = Pages {
+        format,
+        prefixes,
+        first: true,
+    };
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    loop {
+        request.page_size = i32::try_from(left).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
+        let page = client.facts.list_facts(request.clone()).await?.into_inner();
+        left = left.saturating_sub(page.facts.len() as u64);
+        let last = page.next_page_token.is_empty();
+        pages.write(page.facts, &mut output)?;
+        output.flush()?;
+        if last {
+            return Ok(());
+        }
+        if left == 0 {
+            if output.is_terminal() {
+                anstream::eprintln!(
+                    "stopped after {} facts; there are more",
+                    thousands(args.limit.unwrap_or(0))
+                );
+            }
+            return Ok(());
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+impl StandingArg {
+    fn to_proto(self) -> Standing {
+        match self {
+            Self::Preferred => Standing::Preferred,
+            Self::Accepted => Standing::Accepted,
+            Self::Unconfirmed => Standing::Unconfirmed,
+            Self::Disputed => Standing::Disputed,
+            Self::Rejected => Standing::Rejected,
+        }
+    }
+}
+
+/// Writes pages of facts; the columns are named once, a table's on each page.
+struct Pages {
+    format: FactsFormat,
+    prefixes: Prefixes,
+    first: bool,
+}
+
+impl Pages {
+    fn write(&mut self, facts: Vec<Fact>, output: &mut Output) -> Result<(), Failure> {
+        match self.format {
+            FactsFormat::Table => {
+                let rows = facts
+                    .iter()
+                    .map(|fact| fact::cells(fact, &self.prefixes, output))
+                    .collect();
+                output.table(&fact::COLUMNS, rows)?;
+            }
+            FactsFormat::Json => {
+                let json = Json::new()?;
+                for fact in &facts {
+                    writeln!(output, "{}", json.value("Fact", fact)?)?;
+                }
+            }
+            FactsFormat::Csv => self.rows(facts, QueryResultsFormat::Csv, output)?,
+            FactsFormat::Tsv => self.rows(facts, QueryResultsFormat::Tsv, output)?,
+            FactsFormat::NTriples => {
+                let mut writer = RdfSerializer::from_format(RdfFormat::NTriples).for_writer(&mut *output);
+                for triple in facts
+                    .into_iter()
+                    .filter_map(|fact| triple_from_proto(triple(fact)))
+                {
+                    writer.serialize_triple(&triple)?;
+                }
+                writer.finish()?;
+            }
+        }
+        self.first = false;
+        Ok(())
+    }
+
+    fn rows(&self, facts: Vec<Fact>, format: QueryResultsFormat, output: &mut Output) -> Result<(), Failure> {
+        let names = [
+            "subject",
+            "predicate",
+            "object",
+            "standing",
+            "time",
+            "sources",
+            "id",
+        ];
+        let variables = names.map(Variable::new_unchecked);
+        let mut lines = Vec::new();
+        let mut writer = QueryResultsSerializer::from_format(format)
+            .serialize_solutions_to_writer(&mut lines, variables.to_vec())?;
+        for fact in facts {
+            let row = columns(fact, &self.prefixes);
+            writer.serialize(
+                variables
+                    .iter()
+                    .zip(&row)
+                    .filter_map(|(name, term)| Some((name, term.as_ref()?))),
+            )?;
+        }
+        writer.finish()?;
+        // The serializer begins each page with the names.
+        let header = lines
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        output.write_all(&lines[if self.first { 0 } else { header }..])?;
+        Ok(())
+    }
+}
+
+fn columns(fact: Fact, prefixes: &Prefixes) -> [Option<Term>; 7] {
+    let text = |text: String| (!text.is_empty()).then(|| Term::from(Literal::new_simple_literal(text)));
+    let iri = |iri: String| {
+        (!iri.is_empty())
+            .then_some(v1::Term {
+                term: Some(Kind::Iri(iri)),
+            })
+            .and_then(from_proto)
+    };
+    let standing = text(fact::standing_word(fact.standing()));
+    let time = text(fact.valid_time.as_ref().map(fact::time).unwrap_or_default());
+    let sources = text(fact::sources(&fact.sources, prefixes));
+    let subject = from_proto(fact::subject_term(&fact.subject));
+    [
+        subject,
+        iri(fact.predicate),
+        fact.object.and_then(from_proto),
+        standing,
+        time,
+        sources,
+        iri(fact.id),
+    ]
+}
+
+/// Returns the triple of a fact.
+pub(super) fn triple(fact: Fact) -> TripleTerm {
+    TripleTerm {
+        subject: Some(Box::new(fact::subject_term(&fact.subject))),
+        predicate: fact.predicate,
+        object: fact.object.map(Box::new),
+    }
+}
+
+/// Reads an object: N-Triples, numbers and booleans as in Turtle, and prefixed names, also of a datatype.
+fn parse_object(text: &str, prefixes: &Prefixes) -> Result<v1::Term, Failure> {
+    let text = text.trim();
+    let full = match text.rsplit_once("^^") {
+        Some((value, datatype)) if value.ends_with('"') && !datatype.starts_with('<') => {
+            let iri = prefixes.expand(datatype).ok_or_else(|| {
+                Failure::usage(format!(
+                    "--object: the datatype {datatype} is no prefixed name of the server"
+                ))
+                .hint("`dossier info` lists the prefixes; a whole IRI stands in <>")
+            })?;
+            format!("{value}^^<{iri}>")
+        }
+        _ => text.to_owned(),
+    };
+    if let Ok(term) = Term::from_str(&full) {
+        return Ok(to_proto(term));
+    }
+    if text.contains(':') && !text.contains(char::is_whitespace) && !text.starts_with(['"', '<', '_']) {
+        // The server knows its prefixes, and says what is wrong with an IRI.
+        return Ok(v1::Term {
+            term: Some(Kind::Iri(text.to_owned())),
+        });
+    }
+    Err(Failure::usage(format!("--object: not a term: {text}")).hint(
+        "a text stands in double quotes inside of the shell's: '\"Seoul\"@en'; a name has a prefix: e:seoul",
+    ))
+}
+
+#[cfg(test)]
+mod tests;

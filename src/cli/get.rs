@@ -1,0 +1,246 @@
+//! `dossier get`.
+
+use std::io::Write as _;
+
+use clap::{Args, ValueEnum};
+use oxigraph::{
+    io::{RdfFormat, RdfSerializer},
+    model::Literal,
+};
+use tonic::Code;
+
+use super::{
+    client::{Client, ServerArgs},
+    fact, facts,
+    failure::{Failure, reason},
+    output::{Json, Output},
+    term::{Prefixes, printable, triple_from_proto},
+};
+use crate::proto::v1::{
+    Entity, ErrorReason, GetEntityRequest, LangString, QueryRequest, ReadOptions, query_response::Frame, term,
+};
+
+/// Entities that are listed where a label is not unique.
+const CANDIDATE_COUNT_MAX: i64 = 20;
+const PAGE_SIZE: i32 = 1_000;
+
+/// Arguments of `dossier get`.
+#[derive(Args, Debug)]
+pub(super) struct GetArgs {
+    /// The entity: an IRI, a prefixed name such as `e:KR`, or a label such as `South Korea`
+    #[arg(value_name = "ENTITY")]
+    entity: String,
+
+    /// Only labels and aliases in this language; may be repeated
+    #[arg(long = "language", short, value_name = "TAG")]
+    languages: Vec<String>,
+
+    /// Read at least as fresh as this revision
+    #[arg(long, value_name = "REVISION", default_value_t = 0, hide_default_value = true)]
+    min_revision: i64,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    output: GetFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default)]
+enum GetFormat {
+    /// For people: names, types, and the facts in columns
+    #[default]
+    Table,
+    /// `Entity` in protobuf's JSON mapping, with all its facts
+    Json,
+    /// The facts alone, as N-Triples
+    #[value(name = "ntriples", alias = "nt")]
+    NTriples,
+}
+
+/// Looks an entity up and shows all of it.
+pub(super) async fn get(args: GetArgs, server: &ServerArgs) -> Result<(), Failure> {
+    let mut client = Client::connect(server).await?;
+    let prefixes = client.prefixes().await?;
+    let request = GetEntityRequest {
+        entity: args.entity.clone(),
+        read: Some(ReadOptions {
+            min_revision: args.min_revision,
+        }),
+        languages: args.languages,
+        page_size: PAGE_SIZE,
+        page_token: String::new(),
+    };
+    let entity = match whole(&mut client, request.clone()).await {
+        Ok(entity) => entity,
+        Err(status) if is_no_name(&status) => {
+            let Some(iri) = by_label(&mut client, &args.entity, &prefixes).await? else {
+                return Err(unknown(&args.entity, status));
+            };
+            whole(
+                &mut client,
+                GetEntityRequest {
+                    entity: iri,
+                    ..request
+                },
+            )
+            .await?
+        }
+        Err(status) => return Err(status.into()),
+    };
+    let mut output = Output::stdout();
+    match args.output {
+        GetFormat::Table => show(&entity, &prefixes, &mut output)?,
+        GetFormat::Json => Json::new()?.write(&mut output, "Entity", &entity)?,
+        GetFormat::NTriples => {
+            let mut writer = RdfSerializer::from_format(RdfFormat::NTriples).for_writer(&mut output);
+            for triple in entity
+                .facts
+                .into_iter()
+                .filter_map(|fact| triple_from_proto(facts::triple(fact)))
+            {
+                writer.serialize_triple(&triple)?;
+            }
+            writer.finish()?;
+        }
+    }
+    Ok(output.flush()?)
+}
+
+/// Gets an entity with all pages of its facts.
+async fn whole(client: &mut Client, mut request: GetEntityRequest) -> Result<Entity, tonic::Status> {
+    let mut whole: Option<Entity> = None;
+    loop {
+        let page = client
+            .entities
+            .get_entity(request.clone())
+            .await?
+            .into_inner()
+            .entity
+            .unwrap_or_default();
+        request.page_token.clone_from(&page.next_page_token);
+        match &mut whole {
+            None => whole = Some(page),
+            Some(whole) => whole.facts.extend(page.facts),
+        }
+        if request.page_token.is_empty() {
+            return Ok(Entity {
+                next_page_token: String::new(),
+                ..whole.unwrap_or_default()
+            });
+        }
+    }
+}
+
+/// Returns the failure for a text that is neither a name nor a label.
+fn unknown(text: &str, status: tonic::Status) -> Failure {
+    match status.code() {
+        Code::NotFound => status.into(),
+        _ => Failure::failed(format!("no entity is called {text}"))
+            .hint("an entity has an IRI, a prefixed name such as e:KR, or a label; `dossier info` lists the prefixes"),
+    }
+}
+
+/// Tells whether the text may be a label: it names no entity.
+fn is_no_name(status: &tonic::Status) -> bool {
+    match status.code() {
+        Code::NotFound => true,
+        Code::InvalidArgument => {
+            matches!(
+                reason(status),
+                Some(ErrorReason::InvalidIri | ErrorReason::UnknownPrefix)
+            )
+        }
+        _ => false,
+    }
+}
+
+/// Returns the one entity with a label or alias, compared exactly and, if there is none, without case.
+async fn by_label(client: &mut Client, label: &str, prefixes: &Prefixes) -> Result<Option<String>, Failure> {
+    let text = Literal::new_simple_literal(label);
+    for filter in [
+        format!("STR(?label) = {text}"),
+        format!("LCASE(STR(?label)) = LCASE({text})"),
+    ] {
+        let query = format!(
+            "SELECT DISTINCT ?entity WHERE {{ ?entity rdfs:label|skos:altLabel ?label FILTER({filter}) }} \
+             LIMIT {CANDIDATE_COUNT_MAX}"
+        );
+        let found = column(client, query).await?;
+        match found.as_slice() {
+            [] => {}
+            [iri] => return Ok(Some(iri.clone())),
+            several => {
+                let names = several.iter().map(|iri| format!("  {}", prefixes.shorten(iri)));
+                return Err(Failure::failed(format!(
+                    "several entities are called {label}:\n{}",
+                    names.collect::<Vec<_>>().join("\n")
+                ))
+                .hint("ask for one of these"));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the IRIs in the only column of a result.
+async fn column(client: &mut Client, query: String) -> Result<Vec<String>, Failure> {
+    let request = QueryRequest {
+        query,
+        ..QueryRequest::default()
+    };
+    let mut frames = client.sparql.query(request).await?.into_inner();
+    let mut iris = Vec::new();
+    while let Some(message) = frames.message().await? {
+        if let Some(Frame::Rows(batch)) = message.frame {
+            let terms = batch.rows.into_iter().flat_map(|row| row.terms);
+            iris.extend(terms.filter_map(|term| match term.term? {
+                term::Term::Iri(iri) => Some(iri),
+                _ => None,
+            }));
+        }
+    }
+    Ok(iris)
+}
+
+fn show(entity: &Entity, prefixes: &Prefixes, output: &mut Output) -> Result<(), Failure> {
+    let name = prefixes.shorten(&entity.iri);
+    let english = entity
+        .labels
+        .iter()
+        .find(|label| label.language == "en")
+        .or(entity.labels.first());
+    match english {
+        Some(label) => output.heading(&format!("{}  ({name})", printable(&label.text)))?,
+        None => output.heading(&name)?,
+    }
+    for (title, texts) in [("labels", &entity.labels), ("also", &entity.aliases)] {
+        if !texts.is_empty() {
+            writeln!(
+                output,
+                "{title:<7} {}",
+                texts.iter().map(tagged).collect::<Vec<_>>().join(" · ")
+            )?;
+        }
+    }
+    if !entity.types.is_empty() {
+        let types = entity.types.iter().map(|iri| prefixes.shorten(iri));
+        writeln!(output, "{:<7} {}", "types", types.collect::<Vec<_>>().join(" · "))?;
+    }
+    if !entity.facts.is_empty() {
+        writeln!(output)?;
+        // The subject is the same in every row.
+        let rows = entity
+            .facts
+            .iter()
+            .map(|fact| fact::cells(fact, prefixes, output).split_off(1))
+            .collect();
+        output.table(&fact::COLUMNS[1..], rows)?;
+    }
+    Ok(())
+}
+
+fn tagged(text: &LangString) -> String {
+    match text.language.as_str() {
+        "" => printable(&text.text).into_owned(),
+        language => format!("{} ({language})", printable(&text.text)),
+    }
+}

@@ -1,0 +1,117 @@
+//! `dossier info` and `dossier health`.
+
+use std::{io::Write as _, time::Duration};
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use comfy_table::Cell;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::{
+    client::{Client, ServerArgs, channel},
+    failure::Failure,
+    output::{Json, Output, thousands},
+};
+use crate::proto::v1::GetServerInfoResponse;
+
+/// Arguments of `dossier info`.
+#[derive(Args, Debug)]
+pub(super) struct InfoArgs {
+    /// Form of the output
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    output: InfoFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default)]
+enum InfoFormat {
+    /// For people
+    #[default]
+    Table,
+    /// `GetServerInfoResponse` in protobuf's JSON mapping
+    Json,
+}
+
+/// Tells about the server.
+pub(super) async fn info(args: InfoArgs, server: &ServerArgs) -> Result<(), Failure> {
+    let info = Client::connect(server).await?.info().await?;
+    let mut output = Output::stdout();
+    match args.output {
+        InfoFormat::Json => Json::new()?.write(&mut output, "GetServerInfoResponse", &info)?,
+        InfoFormat::Table => {
+            output.table(&["SERVER", &server.server], state(&info))?;
+            writeln!(output)?;
+            output.table(&["LIMIT", ""], limits(&info))?;
+            writeln!(output)?;
+            let prefixes = info.prefixes.into_iter();
+            let rows = prefixes.map(|prefix| vec![Cell::new(prefix.name), Cell::new(prefix.iri)]);
+            output.table(&["PREFIX", "IRI"], rows.collect())?;
+        }
+    }
+    Ok(output.flush()?)
+}
+
+/// Fails unless the server is ready.
+///
+/// Exits with 1 also where no server can be reached: container engines know 0 and 1 only.
+pub(super) async fn health(server: &ServerArgs) -> Result<(), Failure> {
+    let channel = channel(server).await.map_err(Failure::into_failed)?;
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
+    let answer = HealthClient::new(channel).check(request).await;
+    let status = answer
+        .map_err(|status| Failure::from(status).into_failed())?
+        .into_inner()
+        .status();
+    let mut output = Output::stdout();
+    writeln!(output, "{}", status.as_str_name())?;
+    output.flush()?;
+    match status {
+        ServingStatus::Serving => Ok(()),
+        ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => Err(
+            Failure::failed(format!("the server at {} is not ready", server.server)),
+        ),
+    }
+}
+
+fn state(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
+    let uptime = Duration::from_secs(info.uptime_seconds.try_into().unwrap_or(0));
+    rows([
+        ("version", info.version.clone()),
+        ("up for", humantime::format_duration(uptime).to_string()),
+        ("revision", thousands(info.revision)),
+        ("quads", thousands(info.quad_count)),
+        ("named graphs", thousands(info.named_graph_count)),
+        ("terms", thousands(info.term_count)),
+        ("graph memory", bytes(info.graph_memory_bytes)),
+    ])
+}
+
+fn limits(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
+    let limits = info.limits.unwrap_or_default();
+    let timeout = Duration::from_millis(limits.query_timeout_ms_max.try_into().unwrap_or(0));
+    rows([
+        ("query size", bytes(limits.query_bytes_max)),
+        ("query nesting", thousands(limits.query_nesting_max)),
+        ("query time", humantime::format_duration(timeout).to_string()),
+        ("queries at once", thousands(limits.concurrent_query_count_max)),
+        ("message size", bytes(limits.message_bytes_max)),
+        ("graph memory", bytes(limits.graph_memory_bytes_max)),
+        ("connections", thousands(limits.connection_count_max)),
+        ("streams a connection", thousands(limits.stream_count_max)),
+    ])
+}
+
+fn rows<const N: usize>(rows: [(&str, String); N]) -> Vec<Vec<Cell>> {
+    rows.into_iter()
+        .map(|(name, value)| vec![Cell::new(name), Cell::new(value)])
+        .collect()
+}
+
+fn bytes(count: i64) -> String {
+    count
+        .try_into()
+        .map_or_else(|_| "?".to_owned(), |count| ByteSize(count).to_string())
+}

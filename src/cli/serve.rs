@@ -1,0 +1,51 @@
+//! `dossier serve`.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+use super::failure::Failure;
+use crate::{config::ServeSettings, server, telemetry};
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) fn serve(settings: ServeSettings) -> Result<(), Failure> {
+    settings
+        .validate()
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    telemetry::init(settings.log_format).map_err(|error| Failure::usage(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    let served = runtime.block_on(async {
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(|error| Failure::failed(format!("cannot listen on {}: {error}", settings.listen)))?;
+        tell(listener.local_addr()?);
+        let stop = async {
+            if let Err(error) = server::signals().await {
+                tracing::error!(%error, "cannot wait for signals: only a kill ends this server");
+                std::future::pending::<()>().await;
+            }
+        };
+        server::serve(settings, listener, stop)
+            .await
+            .map_err(|error| Failure::failed(error.to_string()))
+    });
+    // Nothing that blocks may hold up the end.
+    runtime.shutdown_background();
+    served
+}
+
+/// Says where the server listens, and two calls to try.
+fn tell(address: SocketAddr) {
+    anstream::eprintln!(
+        "Dossier listens on {url}. Try:
+
+  dossier --server {url} get e:KR
+  buf curl --protocol grpc --http2-prior-knowledge --data '{{\"entity\": \"e:KR\"}}' \\
+      {url}/dossier.v1.EntityService/GetEntity
+",
+        url = server::url(address)
+    );
+}
