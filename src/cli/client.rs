@@ -123,7 +123,7 @@ mod tests {
         check("[::1]:50051", Ok("http://[::1]:50051/"));
         check("https://kg.example:443", Err("https"));
         check("http://kg.example", Err("http://kg.example:50051"));
-        check("kg.example:port", Err("expected a URL"));
+        check("kg.example:port", Err("the port is missing"));
         check("", Err("expected a URL"));
     }
 }
