@@ -4,8 +4,8 @@
     pip install oxigraph==0.5.13
     benches/oxigraph_server.py [--quads 1000000] [--seconds 3]
 
-Generates the seeded graph, loads it into Oxigraph's server (the official binary of the `oxigraph` package), starts it on
-loopback, and runs `cargo bench --bench grpc` with its address. One client program drives both servers.
+Generates the seeded graph, loads it into Oxigraph's server (the official binary of the `oxigraph` package),
+starts it on loopback, and runs `cargo bench --bench grpc` with its address. One client drives both servers.
 """
 
 import argparse
@@ -22,7 +22,8 @@ START_SECONDS_MAX = 60
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("--quads", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=3)
     arguments = parser.parse_args()
