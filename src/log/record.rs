@@ -54,7 +54,7 @@ pub struct Header {
     pub text_bytes: u64,
     /// The hash of the payload as it is stored. The salt keeps what was erased from being guessed.
     pub payload_digest: Digest,
-    /// The hash of the header before, or [`GENESIS`].
+    /// The hash of the header before, or zeros for the first.
     pub previous: Digest,
 }
 
