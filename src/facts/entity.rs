@@ -5,12 +5,15 @@ use super::{
     walk::{Step, Walk, Wanted},
 };
 use crate::{
-    graph::{TermId, TermView},
+    graph::{QuadIds, TermId, TermView},
     model::{
         fact::{Entity, Text},
         language,
     },
 };
+
+/// Quads of an entity up to which one pass over all of them is cheaper than three look-ups.
+const ONE_PASS_QUAD_COUNT_MAX: u64 = 48;
 
 impl Reader<'_> {
     /// Returns an entity with a page of up to `size` facts and where the page ends, if there are more. `None` if no triple
@@ -27,7 +30,9 @@ impl Reader<'_> {
     ) -> Option<(Entity, Option<Cursor>)> {
         let id = self.snapshot.iri_id(iri)?;
         let pattern = default_graph(Some(id), None, None);
-        self.snapshot.quads(pattern).next()?;
+        if self.snapshot.count(pattern) == 0 {
+            return None;
+        }
         let mut entity = self.names(id, iri, languages, budget);
         let wanted = Wanted {
             without_names: true,
@@ -51,40 +56,46 @@ impl Reader<'_> {
     /// Returns an entity without facts.
     pub(super) fn names(&self, id: TermId, iri: &str, languages: &[String], budget: &mut Budget) -> Entity {
         budget.text(iri.len());
-        Entity {
+        let mut entity = Entity {
             iri: iri.to_owned(),
-            labels: self.texts(id, self.words.label, languages, budget),
-            aliases: self.texts(id, self.words.alt_label, languages, budget),
-            types: self
-                .snapshot
-                .quads(default_graph(Some(id), Some(self.words.r#type), None))
-                .filter_map(|quad| {
-                    budget.step(1);
-                    self.node_text(quad.object)
-                })
-                .collect(),
-            facts: Vec::new(),
+            ..Entity::default()
+        };
+        let mut take = |quad: QuadIds| {
+            budget.step(1);
+            if quad.predicate == self.words.label {
+                entity.labels.extend(self.text(quad.object, languages, budget));
+            } else if quad.predicate == self.words.alt_label {
+                entity.aliases.extend(self.text(quad.object, languages, budget));
+            } else if quad.predicate == self.words.r#type {
+                entity.types.extend(self.node_text(quad.object));
+            }
+        };
+        let quads = self.snapshot.quads(default_graph(Some(id), None, None));
+        if quads.remaining() <= ONE_PASS_QUAD_COUNT_MAX {
+            quads.for_each(take);
+        } else {
+            for property in [self.words.label, self.words.alt_label, self.words.r#type] {
+                let named = default_graph(Some(id), Some(property), None);
+                self.snapshot.quads(named).for_each(&mut take);
+            }
         }
+        entity
     }
 
-    fn texts(&self, id: TermId, property: TermId, languages: &[String], budget: &mut Budget) -> Vec<Text> {
-        let quads = self.snapshot.quads(default_graph(Some(id), Some(property), None));
-        let texts = quads.filter_map(|quad| {
-            budget.step(1);
-            let (text, language) = match self.snapshot.view(quad.object) {
-                TermView::String(value) | TermView::Typed { value, .. } => (value, ""),
-                TermView::Language { value, language, .. } => (value, language),
-                _ => return None,
-            };
-            let is_wanted = language.is_empty()
-                || languages.is_empty()
-                || languages.iter().any(|range| language::in_range(language, range));
-            budget.text(if is_wanted { text.len() } else { 0 });
-            is_wanted.then(|| Text {
-                text: text.to_owned(),
-                language: language.to_owned(),
-            })
-        });
-        texts.collect()
+    /// Returns a label or alias, if it is a text in one of the languages.
+    fn text(&self, id: TermId, languages: &[String], budget: &mut Budget) -> Option<Text> {
+        let (text, language) = match self.snapshot.view(id) {
+            TermView::String(value) | TermView::Typed { value, .. } => (value, ""),
+            TermView::Language { value, language, .. } => (value, language),
+            TermView::Iri(_) | TermView::BlankNode(_) | TermView::Triple { .. } => return None,
+        };
+        let is_wanted = language.is_empty()
+            || languages.is_empty()
+            || languages.iter().any(|range| language::in_range(language, range));
+        budget.text(if is_wanted { text.len() } else { 0 });
+        is_wanted.then(|| Text {
+            text: text.to_owned(),
+            language: language.to_owned(),
+        })
     }
 }

@@ -3,7 +3,7 @@
 use oxigraph::model::{NamedNode, NamedOrBlankNode, Term};
 
 /// An entity with one page of its facts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entity {
     /// Its IRI.
     pub iri: String,
