@@ -9,9 +9,13 @@ use crate::{config::ServeSettings, server, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn serve(settings: ServeSettings) -> Result<(), Failure> {
-    settings
-        .validate()
-        .map_err(|error| Failure::usage(error.to_string()))?;
+    settings.validate().map_err(|error| {
+        let failure = Failure::usage(error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
     telemetry::init(settings.log_format).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
