@@ -14,3 +14,5 @@ mod facts;
 mod harness;
 mod imports;
 mod lifecycle;
+mod sparql;
+mod updates;
