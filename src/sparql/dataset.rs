@@ -5,7 +5,7 @@ use std::{cell::Cell, convert::Infallible, rc::Rc};
 use oxigraph::model::{BlankNode, NamedNode, Term};
 use spareval::{ExpressionTerm, InternalQuad, QueryableDataset};
 
-use super::Interrupt;
+use super::{Interrupt, watch};
 use crate::graph::{GraphPattern, Pattern, QuadIds, Quads, Snapshot, TermId, TermView};
 
 /// Quads and look-ups between two looks at the clock: some tens of microseconds.
@@ -14,10 +14,21 @@ const TICKS_PER_CHECK: u32 = 256;
 /// A term of the graph or one that a query made.
 ///
 /// A term that the snapshot has is always an identifier, so that equality is equality of terms.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Debug, Eq, Hash, PartialEq)]
 pub(super) enum InternalTerm {
     Id(TermId),
     Made(Rc<Term>),
+}
+
+impl Clone for InternalTerm {
+    /// Every operator that makes rows of rows comes through here: see [`watch`].
+    fn clone(&self) -> Self {
+        watch::tick();
+        match self {
+            Self::Id(id) => Self::Id(*id),
+            Self::Made(term) => Self::Made(Rc::clone(term)),
+        }
+    }
 }
 
 /// How terms of the graph leave the evaluator.

@@ -28,7 +28,7 @@ impl Default for GuardLimits {
 const OPERATOR_COUNT_MAX: usize = 2_000;
 /// UNION, OPTIONAL, MINUS, FILTER, BIND, GRAPH, VALUES, SELECT and EXISTS in one operation.
 const CLAUSE_COUNT_MAX: usize = 500;
-/// Triple patterns in one operation: planning takes time that grows faster than their number, and cannot be interrupted.
+/// Triple patterns and steps of paths in one operation: planning takes time that grows faster than their number, and cannot be interrupted.
 const PATTERN_COUNT_MAX: usize = 150;
 /// Open brackets that the parser reads twice: after `!`, of `REGEX`, `SUBSTR`, `REPLACE`, `GROUP_CONCAT`. Each doubles its time.
 const AMBIGUITY_MAX: usize = 8;
@@ -187,7 +187,12 @@ impl Scanner<'_> {
             // The halves of `{|` and `|}`.
             (b'|', Some(b'}')) => {}
             (b'|', _) if self.at >= 2 && self.bytes[self.at - 2] == b'{' => {}
-            (b'|' | b'/' | b'^' | b'*', _) => self.operator()?,
+            // A step of a path becomes a pattern of its own.
+            (b'/', _) => {
+                self.operator()?;
+                self.pattern()?;
+            }
+            (b'|' | b'^' | b'*', _) => self.operator()?,
             (b'+' | b'-', _) if !self.is_data() => self.operator()?,
             (b';', _) if self.frames.is_empty() => self.next_operation(),
             (b'.' | b';' | b',', _)
@@ -212,8 +217,7 @@ impl Scanner<'_> {
         self.skip_while(is_word);
         if self.bytes.get(self.at) == Some(&b':') {
             self.local_name();
-            self.operand();
-            self.previous = Previous::Word;
+            self.name();
             return Ok(());
         }
         let word = &self.bytes[start..self.at];
@@ -332,8 +336,7 @@ impl Scanner<'_> {
         )?;
         self.hidden_depth += depth;
         self.at += length + 2;
-        self.operand();
-        self.previous = Previous::Word;
+        self.name();
         Ok(())
     }
 
@@ -381,6 +384,25 @@ impl Scanner<'_> {
         self.previous = Previous::Other;
     }
 
+    /// An IRI or prefixed name ended: an operand, or a function whose call is one.
+    fn name(&mut self) {
+        let mut rest = &self.bytes[self.at..];
+        while let [b' ' | b'\t' | b'\r' | b'\n' | b'#', ..] = rest {
+            let skipped = if rest[0] == b'#' {
+                rest.iter()
+                    .position(|&byte| byte == b'\n' || byte == b'\r')
+                    .unwrap_or(rest.len())
+            } else {
+                1
+            };
+            rest = &rest[skipped..];
+        }
+        if rest.first() != Some(&b'(') {
+            self.bang_count = 0;
+        }
+        self.previous = Previous::Word;
+    }
+
     fn operator(&mut self) -> Result<(), SparqlError> {
         self.operator_count += 1;
         within("operator_count_max", self.operator_count, OPERATOR_COUNT_MAX)
@@ -409,3 +431,6 @@ impl Scanner<'_> {
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
+
+#[cfg(test)]
+mod tests;

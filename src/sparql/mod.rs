@@ -12,7 +12,11 @@ mod interrupt;
 mod parse;
 mod pool;
 mod run;
+mod syntax;
+#[cfg(test)]
+mod tests;
 mod update;
+mod watch;
 
 pub use error::SparqlError;
 pub use guard::GuardLimits;

@@ -8,6 +8,7 @@ use spareval::{QueryEvaluationError, QueryEvaluator, QueryResults};
 use super::{
     Interrupt, Parser, SparqlError,
     dataset::{Dataset, Output, RowTag},
+    watch,
 };
 use crate::graph::{Snapshot, TermId};
 
@@ -141,16 +142,18 @@ pub fn run_query(
             .dataset_mut()
             .set_available_named_graphs(graphs.into_iter().map(Into::into).collect());
     }
-    let results = prepared
-        .execute(dataset)
-        .map_err(|error| failure(&error, interrupt))?;
     let mut run = Run {
         interrupt,
         sink,
         row_count: 0,
         row_count_max: query.row_count_max.unwrap_or(u64::MAX),
     };
-    let is_limited = run.drain(form, results, snapshot, tag)?;
+    let is_limited = watch::run(interrupt, || {
+        let results = prepared
+            .execute(dataset)
+            .map_err(|error| failure(&error, interrupt))?;
+        run.drain(form, results, snapshot, tag)
+    })?;
     Ok(Completion {
         row_count: run.row_count,
         elapsed: start.elapsed(),
@@ -248,3 +251,6 @@ impl Run<'_> {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

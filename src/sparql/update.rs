@@ -16,6 +16,7 @@ use super::{
     Interrupt, Parser, SparqlError,
     dataset::{Dataset, Output},
     run::failure,
+    watch,
 };
 use crate::graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId};
 
@@ -36,7 +37,7 @@ impl ParsedUpdate {
         self,
         interrupt: Interrupt,
     ) -> impl FnOnce(&mut Draft) -> Result<(), SparqlError> + Send + 'static {
-        move |draft| apply(&self.0, draft, &interrupt)
+        move |draft| watch::run(&interrupt, || apply(&self.0, draft, &interrupt))
     }
 }
 
@@ -248,3 +249,6 @@ fn existing(snapshot: &Snapshot, graph: &NamedNode) -> Option<TermId> {
         .iri_id(graph.as_str())
         .filter(|&id| snapshot.contains_named_graph(id))
 }
+
+#[cfg(test)]
+mod tests;

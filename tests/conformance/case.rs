@@ -117,7 +117,12 @@ fn update(case: &Case, folder: &Path, text: &str) -> Result<(), String> {
     if compare::same_quads(refs, expected_refs) {
         Ok(())
     } else {
-        let shown = |quads: &[Quad]| quads.iter().map(Quad::to_string).collect::<Vec<_>>().join(" . ");
+        let shown = |quads: &[Quad]| {
+            quads
+                .iter()
+                .map(|quad| quad.to_string() + " . ")
+                .collect::<String>()
+        };
         Err(format!("{} is not {}", shown(&actual), shown(&expected)))
     }
 }
@@ -166,7 +171,7 @@ impl Collector {
                 is_ordered: false,
             },
             QueryForm::Ask => Answer::Boolean(self.boolean),
-            QueryForm::Construct | QueryForm::Describe => Answer::Graph(self.graph),
+            QueryForm::Construct | QueryForm::Describe => Answer::Graph(Box::new(self.graph)),
         }
     }
 }

@@ -24,11 +24,10 @@ pub(crate) type Bindings = BTreeMap<String, Term>;
 
 /// A result.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum Answer {
     Boolean(bool),
     Rows { rows: Vec<Bindings>, is_ordered: bool },
-    Graph(Graph),
+    Graph(Box<Graph>),
 }
 
 impl fmt::Display for Answer {
@@ -81,7 +80,7 @@ pub(crate) fn read(folder: &Path, iri: &str) -> Answer {
 fn of_graph(graph: Graph) -> Answer {
     let rs = |local: &str| NamedNode::new_unchecked(format!("{RS}{local}"));
     let Some(set) = graph.subject_for_predicate_object(rdf::TYPE, rs("ResultSet").as_ref()) else {
-        return Answer::Graph(graph);
+        return Answer::Graph(Box::new(graph));
     };
     if let Some(TermRef::Literal(answer)) = graph.object_for_subject_predicate(set, rs("boolean").as_ref()) {
         return Answer::Boolean(answer.value() == "true");

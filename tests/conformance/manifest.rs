@@ -87,8 +87,9 @@ fn read_one(folder: &Path, iri: &str, cases: &mut Vec<Case>) {
 }
 
 fn case(graph: &Graph, manifest: &str, node: NamedNodeRef<'_>) -> Option<Case> {
-    let kinds = graph.objects_for_subject_predicate(node, rdf::TYPE);
-    let kind = { kinds }.find_map(kind_of)?;
+    let kind = graph
+        .objects_for_subject_predicate(node, rdf::TYPE)
+        .find_map(kind_of)?;
     let action = object(graph, node.into(), &name(MF, "action"))?;
     let parts = |object: Option<&Term>| match object {
         Some(Term::BlankNode(node)) => Some(NamedOrBlankNode::from(node.clone())),
