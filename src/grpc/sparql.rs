@@ -35,21 +35,25 @@ pub struct SparqlApi {
     pool: Arc<QueryPool>,
     parser: Parser,
     timeout_max: Duration,
+    memory_bytes_max: u64,
 }
 
 impl SparqlApi {
-    /// Runs queries on the threads of `pool`, each at most for `timeout_max`.
+    /// Runs queries on the threads of `pool`, each at most for `timeout_max`; an update's changes take at most
+    /// `memory_bytes_max`.
     pub fn new(
         knowledge: KnowledgeBase,
         pool: Arc<QueryPool>,
         limits: GuardLimits,
         timeout_max: Duration,
+        memory_bytes_max: u64,
     ) -> Self {
         Self {
             knowledge,
             pool,
             parser: Parser::new(limits, PREFIXES),
             timeout_max,
+            memory_bytes_max,
         }
     }
 
@@ -112,7 +116,7 @@ impl SparqlService for SparqlApi {
         let update = parsing
             .await
             .map_err(|_| internal(&"parsing an update panicked"))??;
-        let mut commit = CommitRequest::new(update.plan(interrupt));
+        let mut commit = CommitRequest::new(update.plan(interrupt, self.memory_bytes_max));
         commit.expected_revision = expected_revision;
         commit.validate_only = validate_only;
         commit.message = message;

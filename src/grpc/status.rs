@@ -260,6 +260,7 @@ impl From<SparqlError> for Status {
             SparqlError::WrongForm { .. } => invalid(ErrorReason::SparqlWrongForm),
             SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
             SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
+            SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
             SparqlError::DeadlineExceeded => deadline_exceeded(),
             SparqlError::Cancelled => cancelled(),
             SparqlError::Internal(cause) => internal(&cause),

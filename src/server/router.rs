@@ -82,6 +82,7 @@ impl Services {
             Arc::clone(pool),
             guard,
             settings.query_timeout_max,
+            settings.graph_memory_bytes_max,
         );
         Self {
             admin: configured!(AdminServiceServer::new(admin), settings),

@@ -35,6 +35,12 @@ pub enum SparqlError {
     /// It failed while it ran.
     #[error("{0}")]
     Evaluation(String),
+    /// An update changes more than there is memory for.
+    #[error("the update changes more than fits into the graph's {memory_bytes_max} bytes of memory")]
+    MemoryExceeded {
+        /// Bytes that the graph may take.
+        memory_bytes_max: u64,
+    },
     /// The deadline came first.
     #[error("the deadline passed before the end")]
     DeadlineExceeded,

@@ -32,16 +32,26 @@ pub fn parse_update(parser: &Parser, text: &str) -> Result<ParsedUpdate, SparqlE
 impl ParsedUpdate {
     /// Returns the plan: all operations one after the other, each on top of those before it.
     ///
-    /// Evaluation recurses: the plan needs a large stack. One that fails leaves the draft half changed: drop it.
+    /// Evaluation recurses: the plan needs a large stack. One that fails leaves the draft half changed: drop it. It fails
+    /// where the changes of one operation take more than `memory_bytes_max`, each occurrence counted.
     pub fn plan(
         self,
         interrupt: Interrupt,
+        memory_bytes_max: u64,
     ) -> impl FnOnce(&mut Draft) -> Result<(), SparqlError> + Send + 'static {
-        move |draft| watch::run(&interrupt, || apply(&self.0, draft, &interrupt))
+        move |draft| watch::run(&interrupt, || apply(&self.0, draft, &interrupt, memory_bytes_max))
     }
 }
 
-fn apply(update: &Update, draft: &mut Draft, interrupt: &Interrupt) -> Result<(), SparqlError> {
+/// Changes between two looks at the memory that they take.
+const CHANGES_PER_LOOK: usize = 1_024;
+
+fn apply(
+    update: &Update,
+    draft: &mut Draft,
+    interrupt: &Interrupt,
+    memory_bytes_max: u64,
+) -> Result<(), SparqlError> {
     for operation in &update.operations {
         interrupt.check()?;
         let mut batch = Batch::default();
@@ -76,10 +86,13 @@ fn apply(update: &Update, draft: &mut Draft, interrupt: &Interrupt) -> Result<()
                 let default_graphs = using.as_ref().map(|using| using.default.as_slice());
                 let dataset =
                     Dataset::new(draft.snapshot(), default_graphs, Output::Terms, interrupt.clone());
-                for change in prepared
+                let changes = prepared
                     .execute(dataset)
-                    .map_err(|error| failure(&error, interrupt))?
-                {
+                    .map_err(|error| failure(&error, interrupt))?;
+                for (number, change) in changes.enumerate() {
+                    if number.is_multiple_of(CHANGES_PER_LOOK) && batch.memory_bytes() > memory_bytes_max {
+                        return Err(SparqlError::MemoryExceeded { memory_bytes_max });
+                    }
                     match change.map_err(|error| failure(&error, interrupt))? {
                         DeleteInsertQuad::Delete(quad) => batch.remove(quad.as_ref()),
                         DeleteInsertQuad::Insert(quad) => batch.insert(quad.as_ref()),

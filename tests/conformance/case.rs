@@ -109,7 +109,7 @@ fn update(case: &Case, folder: &Path, text: &str) -> Result<(), String> {
     let snapshot = load(folder, &case.data, None);
     let mut draft = Draft::new(snapshot);
     let update = parse_update(&parser(), text).map_err(|error| error.to_string())?;
-    update.plan(interrupt())(&mut draft).map_err(|error| error.to_string())?;
+    update.plan(interrupt(), u64::MAX)(&mut draft).map_err(|error| error.to_string())?;
     let (_, actual) = draft.finish();
     let expected = load(folder, &case.after, None);
     let (actual, expected) = (quads(&actual), quads(&expected));

@@ -155,8 +155,8 @@ impl Pair {
     fn update(&mut self, text: &str) {
         let before = our_quads(&self.ours);
         let mut draft = Draft::new(self.ours.clone());
-        let ours =
-            parse_update(&parser(), text).and_then(|update| update.plan(Interrupt::new(None))(&mut draft));
+        let ours = parse_update(&parser(), text)
+            .and_then(|update| update.plan(Interrupt::new(None), u64::MAX)(&mut draft));
         let theirs = SparqlEvaluator::new()
             .parse_update(text)
             .unwrap()

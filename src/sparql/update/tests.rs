@@ -8,7 +8,7 @@ use crate::{
 
 fn update(snapshot: &Snapshot, text: &str) -> Result<(u64, u64, Snapshot), SparqlError> {
     let mut draft = Draft::new(snapshot.clone());
-    parse_update(&parser(), text)?.plan(Interrupt::new(None))(&mut draft)?;
+    parse_update(&parser(), text)?.plan(Interrupt::new(None), u64::MAX)(&mut draft)?;
     let (changes, snapshot) = draft.finish();
     Ok((changes.inserted_count(), changes.removed_count(), snapshot))
 }
@@ -139,6 +139,31 @@ fn an_update_past_its_deadline_fails() {
     let mut draft = Draft::new(numbers());
     let text = "INSERT { ?a ex:q ?i } WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i FILTER(?c + ?f + ?i < 0) }";
     let interrupt = Interrupt::new(Some(Instant::now() + Duration::from_millis(100)));
-    let plan = parse_update(&parser(), text).unwrap().plan(interrupt);
+    let plan = parse_update(&parser(), text).unwrap().plan(interrupt, u64::MAX);
     assert_eq!(plan(&mut draft), Err(SparqlError::DeadlineExceeded));
+}
+
+#[test]
+fn changes_past_the_memory_limit_are_refused() {
+    let mut draft = Draft::new(Snapshot::default());
+    let insert: Vec<_> = (0..60)
+        .map(|number| format!("ex:s{number} ex:p {number}"))
+        .collect();
+    let insert = insert.join(" . ");
+    let plan = |text: &str, memory_bytes_max| {
+        parse_update(&parser(), text)
+            .unwrap()
+            .plan(Interrupt::new(None), memory_bytes_max)
+    };
+    plan(&format!("INSERT DATA {{ {insert} }}"), u64::MAX)(&mut draft).unwrap();
+    // 216,000 changes.
+    let product = "INSERT { ?a ex:q ?c } WHERE { ?a ex:p ?x . ?b ex:p ?y . ?c ex:p ?z }";
+    let memory_bytes_max = 64 << 10;
+    assert_eq!(
+        plan(product, memory_bytes_max)(&mut draft),
+        Err(SparqlError::MemoryExceeded { memory_bytes_max })
+    );
+    assert_eq!(draft.snapshot().quad_count(), 60);
+    plan(product, u64::MAX)(&mut draft).unwrap();
+    assert_eq!(draft.snapshot().quad_count(), 60 + 60 * 60);
 }
