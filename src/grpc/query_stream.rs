@@ -20,7 +20,7 @@ use tonic::Status;
 
 use super::{
     rows::{Encoder, Triples},
-    status::deadline_exceeded,
+    status::{deadline_exceeded, internal},
 };
 use crate::{
     proto::v1::{self, query_response::Frame},
@@ -145,7 +145,22 @@ impl Stream for QueryStream {
             self.receiver.close();
             return Poll::Ready(Some(Err(deadline_exceeded())));
         }
-        self.receiver.poll_recv(context)
+        let answer = std::task::ready!(self.receiver.poll_recv(context));
+        match &answer {
+            Some(
+                Ok(v1::QueryResponse {
+                    frame: Some(Frame::Complete(_)),
+                })
+                | Err(_),
+            ) => self.is_ended = true,
+            Some(Ok(_)) => {}
+            // Its thread is gone without a last word: a short result must not look whole.
+            None => {
+                self.is_ended = true;
+                return Poll::Ready(Some(Err(internal(&"a query ended without its last frame"))));
+            }
+        }
+        Poll::Ready(answer)
     }
 }
 
@@ -215,5 +230,23 @@ impl Sink for FrameSink<'_> {
 
     fn boolean(&mut self, answer: bool) -> Result<(), SparqlError> {
         self.frames.send(Frame::Boolean(answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_stream::StreamExt as _;
+    use tonic::Code;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_without_a_last_word_ends_with_an_error() {
+        let (frames, mut stream) = open(&Interrupt::new(None));
+        frames.send(Frame::Boolean(true)).unwrap();
+        drop(frames);
+        assert!(stream.next().await.unwrap().is_ok());
+        assert_eq!(stream.next().await.unwrap().unwrap_err().code(), Code::Internal);
+        assert!(stream.next().await.is_none());
     }
 }
