@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     call::BrokenOff,
     convert::to_int64,
-    status::{cancelled, internal, malformed, of_tonic, overloaded},
+    status::{cancelled, deadline_exceeded, internal, malformed, of_tonic, overloaded},
     validate::Violations,
 };
 use crate::{
@@ -32,6 +32,8 @@ use crate::{
 const IMPORT_COUNT_MAX: usize = 4;
 /// Chunks that wait for the parser.
 const WAITING_CHUNK_COUNT_MAX: usize = 2;
+/// How long an import waits for its caller's next message: its place is wanted by others.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes of the id that makes a write idempotent.
 pub(super) const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -91,9 +93,10 @@ impl WriteService for WriteApi {
             let answer = outcome.map(|complete| v1::ImportResponse {
                 part: Some(import_response::Part::Complete(complete)),
             });
+            // The place is free before a slow reader has taken the last word.
+            drop(permit);
             // An error says that nobody listens any more.
             let _ = answers.send(answer).await;
-            drop(permit);
         });
         Ok(Response::new(ReceiverStream::new(stream)))
     }
@@ -149,7 +152,10 @@ impl Import {
     }
 
     async fn next(&mut self) -> Result<Option<import_request::Part>, Status> {
-        let message = self.chunks.message().await.map_err(|status| of_tonic(&status))?;
+        let message = tokio::time::timeout(SILENCE_MAX, self.chunks.message()).await;
+        let message = message
+            .map_err(|_| deadline_exceeded())?
+            .map_err(|status| of_tonic(&status))?;
         if self.broken_off.is_set() {
             return Err(cancelled());
         }
