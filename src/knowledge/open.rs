@@ -19,8 +19,8 @@ use crate::{
     log::{Change, Log, LogError, LogReader, OpenDatabase},
 };
 
-/// Plans run SPARQL, whose parser and evaluator recurse.
-const WRITER_STACK_BYTES: usize = 64 << 20;
+/// Plans run SPARQL, whose evaluator recurses: as much as a query thread has. Memory is taken only as deep as it goes.
+const WRITER_STACK_BYTES: usize = 256 << 20;
 /// Changes that are applied at once: enough for the index to work in bulk, few enough to bound the memory.
 const BATCH_CHANGE_COUNT: usize = 500_000;
 

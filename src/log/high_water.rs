@@ -52,7 +52,8 @@ impl HighWater {
             .open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        if bytes.is_empty() {
+        // Zeros alone: a first start that ended before its first mark.
+        if bytes.iter().all(|byte| *byte == 0) {
             file.set_len(2 * SLOT_BYTES)?;
             let mut this = Self { file, next_slot: 0 };
             // Both slots, so that the disk has room for both from now on.
@@ -117,6 +118,18 @@ mod tests {
             revision,
             digest: [u8::try_from(revision).unwrap(); 32],
         }
+    }
+
+    #[test]
+    fn a_first_start_that_was_cut_short_is_begun_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mark");
+        std::fs::write(&path, [0; 100]).unwrap();
+        assert_eq!(HighWater::open(&path).unwrap().1, Found::Nothing);
+        assert!(matches!(
+            HighWater::open(&path).unwrap().1,
+            Found::Mark(Mark { revision: 0, .. })
+        ));
     }
 
     #[test]
