@@ -50,7 +50,7 @@ pub struct ServeSettings {
 
     /// Memory that the graph index may take; a write that needs more is refused
     ///
-    /// Sizes are in bytes or with a unit: `2GiB`, `512MiB`, `1.5GB`. Default: half of the memory of the container or,
+    /// Merges and large updates take up to as much again for a moment. Sizes are in bytes or with a unit: `2GiB`, `512MiB`, `1.5GB`. Default: half of the memory of the container or,
     /// outside of one, of the machine; 4GiB where that cannot be learned.
     #[arg(long = "graph-memory-max", env = "DOSSIER_GRAPH_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,
         default_value_t = memory::default_graph_memory_bytes_max(), hide_default_value = true)]
