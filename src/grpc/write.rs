@@ -11,7 +11,10 @@ use std::{
 
 use bytes::{Buf as _, Bytes};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -22,10 +25,10 @@ use super::{
     validate::Violations,
 };
 use crate::{
-    graph::{Batch, Draft},
+    graph::Draft,
     knowledge::{CommitRequest, KnowledgeBase, RequestId},
     proto::v1::{self, import_request, import_response, write_service_server::WriteService},
-    rdf::{self, Compression, Document, ImportError, Memory},
+    rdf::{self, Compression, Document, ImportError, Memory, Parsed},
 };
 
 /// Imports at once.
@@ -83,6 +86,7 @@ impl WriteService for WriteApi {
             chunks: request.into_inner(),
             broken_off,
             answers: answers.clone(),
+            heard_at: Instant::now(),
         };
         tokio::spawn(async move {
             let gone = answers.clone();
@@ -109,6 +113,8 @@ struct Import {
     chunks: Streaming<v1::ImportRequest>,
     broken_off: BrokenOff,
     answers: mpsc::Sender<Answer>,
+    /// When the caller said something last, or was last kept waiting.
+    heard_at: Instant,
 }
 
 struct Header {
@@ -128,13 +134,13 @@ impl Import {
         let quads_read = Arc::new(AtomicU64::new(0));
         let mut parsed = self.parse(header.document.clone(), chunks, Arc::clone(&quads_read))?;
         let outcome = self.feed(&mut header, sender, &mut parsed, &quads_read).await?;
-        let batch = outcome?;
-        let quads_read = batch.quad_count();
+        let parsed = outcome?;
+        let quads_read = parsed.batch.quad_count();
         if self.broken_off.is_set() || self.answers.is_closed() {
             return Err(cancelled());
         }
         let plan = move |draft: &mut Draft| {
-            draft.apply(&batch);
+            draft.apply(&parsed.batch);
             Ok::<_, ImportError>(())
         };
         let mut request = CommitRequest::new(plan);
@@ -152,10 +158,12 @@ impl Import {
     }
 
     async fn next(&mut self) -> Result<Option<import_request::Part>, Status> {
-        let message = tokio::time::timeout(SILENCE_MAX, self.chunks.message()).await;
+        // A point in time, not a span: callers drop this future and begin anew.
+        let message = timeout_at(self.heard_at + SILENCE_MAX, self.chunks.message()).await;
         let message = message
             .map_err(|_| deadline_exceeded())?
             .map_err(|status| of_tonic(&status))?;
+        self.heard_at = Instant::now();
         if self.broken_off.is_set() {
             return Err(cancelled());
         }
@@ -174,7 +182,7 @@ impl Import {
         document: Document,
         chunks: mpsc::Receiver<Chunk>,
         quads_read: Arc<AtomicU64>,
-    ) -> Result<oneshot::Receiver<Result<Batch, ImportError>>, Status> {
+    ) -> Result<oneshot::Receiver<Result<Parsed, ImportError>>, Status> {
         let (done, parsed) = oneshot::channel();
         let memory = self.memory.clone();
         let graph_bytes = self.knowledge.read().snapshot.memory_bytes();
@@ -205,9 +213,9 @@ impl Import {
         &mut self,
         header: &mut Header,
         sender: mpsc::Sender<Chunk>,
-        parsed: &mut oneshot::Receiver<Result<Batch, ImportError>>,
+        parsed: &mut oneshot::Receiver<Result<Parsed, ImportError>>,
         quads_read: &AtomicU64,
-    ) -> Result<Result<Batch, ImportError>, Status> {
+    ) -> Result<Result<Parsed, ImportError>, Status> {
         let mut bytes_received: u64 = 0;
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         let mut sender = Some(sender);
@@ -224,6 +232,7 @@ impl Import {
                         }
                         // An error says that the parser is done already: its outcome tells why.
                         let _ = to_parser.send(Chunk::Bytes(chunk)).await;
+                        self.heard_at = Instant::now();
                     }
                     (Some(import_request::Part::Header(_)), _) => {
                         return Err(malformed("an import has one header"));

@@ -128,7 +128,7 @@ pub fn format(name: &str) -> Option<RdfFormat> {
         .filter(|format| *format != RdfFormat::N3)
 }
 
-/// Reads a whole document into a batch; blank nodes get fresh labels.
+/// Reads a whole document; blank nodes get fresh labels.
 ///
 /// Needs a stack of [`STACK_BYTES`]. `graph_bytes` is what the graph takes already; `progress` hears now and then how many
 /// quads were read and answers whether to go on.
@@ -138,7 +138,7 @@ pub fn read(
     memory: &Memory,
     graph_bytes: u64,
     progress: impl FnMut(u64) -> bool,
-) -> Result<Batch, ImportError> {
+) -> Result<Parsed, ImportError> {
     match document.compression {
         Compression::None => parse(document, bytes, memory, graph_bytes, progress),
         Compression::Gzip => {
@@ -170,7 +170,7 @@ fn parse(
     memory: &Memory,
     graph_bytes: u64,
     mut progress: impl FnMut(u64) -> bool,
-) -> Result<Batch, ImportError> {
+) -> Result<Parsed, ImportError> {
     let mut parser = RdfParser::from_format(document.format).rename_blank_nodes();
     if let Some(base) = &document.base_iri {
         parser = parser
@@ -180,7 +180,10 @@ fn parse(
     if let Some(graph) = &document.default_graph {
         parser = parser.with_default_graph(graph.clone());
     }
-    let mut share = Share { memory, bytes: 0 };
+    let mut share = Share {
+        memory: memory.clone(),
+        bytes: 0,
+    };
     let mut batch = Batch::default();
     let mut count: u64 = 0;
     for quad in parser.for_reader(Guarded::new(bytes, document.format)) {
@@ -196,19 +199,28 @@ fn parse(
     }
     share.set(batch.memory_bytes(), graph_bytes)?;
     if progress(count) {
-        Ok(batch)
+        Ok(Parsed { batch, _share: share })
     } else {
         Err(ImportError::BrokenOff)
     }
 }
 
+/// A document that is read. Its memory counts as taken until it is dropped: keep it until the batch is applied.
+#[derive(Debug)]
+pub struct Parsed {
+    /// Its quads.
+    pub batch: Batch,
+    _share: Share,
+}
+
 /// What one import takes of the memory; given back when it ends.
-struct Share<'a> {
-    memory: &'a Memory,
+#[derive(Debug)]
+struct Share {
+    memory: Memory,
     bytes: u64,
 }
 
-impl Share<'_> {
+impl Share {
     fn set(&mut self, bytes: u64, graph_bytes: u64) -> Result<(), ImportError> {
         let added = bytes.saturating_sub(self.bytes);
         self.bytes += added;
@@ -223,7 +235,7 @@ impl Share<'_> {
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
         self.memory.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }

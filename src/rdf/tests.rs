@@ -4,6 +4,16 @@ use super::*;
 
 const BYTES_MAX: u64 = 1 << 20;
 
+fn read(
+    document: &Document,
+    bytes: impl Read,
+    memory: &Memory,
+    graph_bytes: u64,
+    progress: impl FnMut(u64) -> bool,
+) -> Result<Batch, ImportError> {
+    super::read(document, bytes, memory, graph_bytes, progress).map(|parsed| parsed.batch)
+}
+
 fn import(name: &str, text: &[u8], compression: Compression) -> Result<Batch, ImportError> {
     let document = Document {
         format: format(name).unwrap(),
@@ -241,6 +251,11 @@ fn memory_is_bounded_and_given_back() {
             .quad_count(),
         1
     );
+    // Memory is taken until the document is applied and dropped.
+    let parsed = super::read(&document, NT.as_bytes(), &memory, 0, |_| true).unwrap();
+    assert_eq!(memory.taken.load(Ordering::Relaxed), parsed.batch.memory_bytes());
+    drop(parsed);
+    assert_eq!(memory.taken.load(Ordering::Relaxed), 0);
     assert!(matches!(
         read(&document, NT.as_bytes(), &memory, BYTES_MAX, |_| true),
         Err(ImportError::Full { .. })

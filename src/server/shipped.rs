@@ -53,5 +53,6 @@ fn parse(format: &str, text: &str, memory: &Memory) -> Result<Batch, ServeError>
         default_graph: None,
     };
     rdf::read(&document, text.as_bytes(), memory, 0, |_| true)
+        .map(|parsed| parsed.batch)
         .map_err(|error| ServeError::ShippedData(error.to_string()))
 }
