@@ -83,7 +83,7 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    match command {
+    let result = match command {
         Command::Serve(_) => Ok(()),
         Command::Get(args) => runtime.block_on(get::get(args, &server)),
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
@@ -96,7 +96,10 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "dossier", &mut std::io::stdout());
             Ok(())
         }
-    }
+    };
+    // A read of standard input that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    result
 }
 
 #[cfg(test)]

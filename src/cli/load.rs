@@ -1,16 +1,19 @@
 //! `dossier load`.
 
 use std::{
-    fs::File,
-    io::{self, IsTerminal as _, Read, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
-    time::Instant,
+    time::Duration,
 };
 
-use bytes::Bytes;
-use clap::Args;
+use bytes::BytesMut;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::sync::mpsc;
+use oxigraph::io::RdfFormat;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    sync::{mpsc, oneshot},
+};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
@@ -20,31 +23,42 @@ use super::{
     update::quads,
 };
 use crate::proto::v1::{
-    Compression, ImportComplete, ImportHeader, ImportRequest, import_request, import_response::Part,
+    Compression, ImportComplete, ImportHeader, ImportRequest, import_request, import_response,
 };
 
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks that are read ahead of the connection.
-const WAITING_CHUNK_COUNT_MAX: usize = 4;
+const CHUNK_COUNT_AHEAD: usize = 4;
 
 /// Arguments of `dossier load`.
 #[derive(Args, Debug)]
 pub(super) struct LoadArgs {
-    /// Files to load, each as one commit; `-` for standard input. `.gz` and `.zst` are sent as they are
+    /// RDF files, each loaded whole or not at all, as one revision; `-` is standard input
+    ///
+    /// Turtle (.ttl), TriG (.trig), N-Triples (.nt), N-Quads (.nq), RDF/XML (.rdf), JSON-LD (.jsonld), each also as .gz
+    /// or .zst.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
-    /// Format by extension or media type, such as `ttl`, `trig`, `nt`, `nq`, `rdf`, `jsonld`. Default: the file's extension
-    #[arg(long, short, value_name = "FORMAT")]
-    format: Option<String>,
+    /// Format of all files instead of what their names say: an extension (ttl) or a media type (text/turtle)
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    format: Option<RdfFormat>,
 
-    /// Graph for triples that are in no graph
+    /// Compression of all files instead of what their names say
+    #[arg(long, value_enum, value_name = "COMPRESSION")]
+    compression: Option<CompressionArg>,
+
+    /// Graph for triples that the file puts into the default graph
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     graph: String,
 
-    /// Base IRI for relative IRIs
+    /// Base of relative IRIs
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     base: String,
+
+    /// Name that makes the load of one file safe to repeat: with the same name it is done once
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    request_id: String,
 
     /// Why, for the log
     #[arg(
@@ -57,109 +71,107 @@ pub(super) struct LoadArgs {
     message: String,
 }
 
-/// Loads files one after the other; stops at the first that fails.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum CompressionArg {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// Loads files, one after the other; it stops at the first that fails.
 pub(super) async fn load(args: LoadArgs, server: &ServerArgs) -> Result<(), Failure> {
+    if !args.request_id.is_empty() && args.files.len() > 1 {
+        return Err(Failure::usage(
+            "--request-id names one request, and each file is a request of its own",
+        ));
+    }
+    // All names are understood before anything is sent.
+    let headers = args
+        .files
+        .iter()
+        .map(|path| header(path, &args))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut client = Client::connect(server).await?;
     let mut output = Output::stdout();
-    for path in &args.files {
-        let header = header(&args, path)?;
-        let start = Instant::now();
-        let complete = import(&mut client, path, header).await?;
+    for (path, header) in args.files.iter().zip(headers) {
+        let complete = load_file(path, header, &mut client).await?;
+        let name = if is_stdin(path) {
+            "standard input".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        let (read, new) = (quads(complete.quads_read), thousands(complete.quads_inserted));
         writeln!(
             output,
-            "{}: {} read, {} inserted, revision {}, {:.1?}",
-            path.display(),
-            quads(complete.quads_read),
-            thousands(complete.quads_inserted),
-            complete.revision,
-            start.elapsed()
+            "{name}: {read} read, {new} new, revision {}",
+            complete.revision
         )?;
         output.flush()?;
     }
     Ok(())
 }
 
-fn header(args: &LoadArgs, path: &Path) -> Result<ImportHeader, Failure> {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let (name, compression) = compression(name);
-    let extension = Path::new(name)
-        .extension()
-        .and_then(|extension| extension.to_str());
-    let format = args.format.as_deref().or(extension).ok_or_else(|| {
-        Failure::usage(format!("{}: the name does not tell the format", path.display()))
-            .hint("say it with --format, such as --format ttl")
-    })?;
+fn header(path: &Path, args: &LoadArgs) -> Result<ImportHeader, Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, by_name) = match name.rsplit_once('.') {
+        Some((stem, "gz")) => (stem, CompressionArg::Gzip),
+        Some((stem, "zst")) => (stem, CompressionArg::Zstd),
+        _ => (&*name, CompressionArg::None),
+    };
+    let extension = stem.rsplit_once('.').map(|(_, extension)| extension);
+    let format = args
+        .format
+        .or_else(|| parse_format(extension?).ok())
+        .ok_or_else(|| {
+            let name = if is_stdin(path) {
+                "standard input".into()
+            } else {
+                path.display().to_string()
+            };
+            Failure::usage(format!("the name of {name} does not tell its format"))
+                .hint("say it with --format: ttl, trig, nt, nq, rdf or jsonld")
+        })?;
+    let compression = match args.compression.unwrap_or(by_name) {
+        CompressionArg::None => Compression::Unspecified,
+        CompressionArg::Gzip => Compression::Gzip,
+        CompressionArg::Zstd => Compression::Zstd,
+    };
     Ok(ImportHeader {
-        format: format.to_owned(),
+        format: format.file_extension().to_owned(),
         compression: compression.into(),
         base_iri: args.base.clone(),
         default_graph: args.graph.clone(),
-        request_id: String::new(),
+        request_id: args.request_id.clone(),
         message: args.message.clone(),
     })
 }
 
-/// Returns the name without the ending that tells a compression, and the compression.
-fn compression(name: &str) -> (&str, Compression) {
-    if let Some(name) = name.strip_suffix(".gz") {
-        (name, Compression::Gzip)
-    } else if let Some(name) = name.strip_suffix(".zst") {
-        (name, Compression::Zstd)
-    } else {
-        (name, Compression::Unspecified)
-    }
+fn parse_format(text: &str) -> Result<RdfFormat, String> {
+    RdfFormat::from_extension(text)
+        .or_else(|| RdfFormat::from_media_type(text))
+        .filter(|format| *format != RdfFormat::N3)
+        .ok_or_else(|| {
+            "expected ttl, trig, nt, nq, rdf, jsonld, or a media type such as text/turtle".to_owned()
+        })
 }
 
-async fn import(client: &mut Client, path: &Path, header: ImportHeader) -> Result<ImportComplete, Failure> {
-    let (file, size): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
-        (Box::new(io::stdin()), None)
-    } else {
-        let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
-        let size = file
-            .metadata()
-            .ok()
-            .filter(std::fs::Metadata::is_file)
-            .map(|metadata| metadata.len());
-        (Box::new(file), size)
-    };
-    let bar = progress_bar(size);
-    let (sender, chunks) = mpsc::channel(WAITING_CHUNK_COUNT_MAX);
-    let reading = tokio::task::spawn_blocking({
-        let bar = bar.clone();
-        move || send_chunks(file, header, &sender, &bar)
-    });
-    let answers = client.writes.import(ReceiverStream::new(chunks)).await;
-    let imported = async {
-        let mut answers = answers?.into_inner();
-        while let Some(answer) = answers.message().await? {
-            match answer.part {
-                Some(Part::Progress(progress)) => {
-                    bar.set_message(format!("{} quads", thousands(progress.quads_read)));
-                }
-                Some(Part::Complete(complete)) => return Ok(Some(complete)),
-                None => {}
-            }
-        }
-        Ok::<_, tonic::Status>(None)
-    }
-    .await;
-    bar.finish_and_clear();
-    // What went wrong with the file comes first: the server only sees that the stream broke off.
-    match reading.await {
-        Ok(read) => read.map_err(|error| Failure::file(path, &error))?,
-        Err(error) => {
-            return Err(Failure::failed(format!(
-                "cannot read {}: {error}",
-                path.display()
-            )));
-        }
-    }
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+async fn load_file(
+    path: &Path,
+    header: ImportHeader,
+    client: &mut Client,
+) -> Result<ImportComplete, Failure> {
+    let (reader, bytes_total) = open(path).await?;
+    let progress = progress_bar(bytes_total);
+    let (parts, received) = mpsc::channel(CHUNK_COUNT_AHEAD);
+    let (fault, mut faulted) = oneshot::channel();
     let origin = path.display().to_string();
-    imported
-        .map_err(|status| {
+    tokio::spawn(read_chunks(header, reader, parts, fault, progress.clone()));
+    let answer = async {
+        let in_file = |status| {
             Failure::in_text(
                 &status,
                 SourceText {
@@ -167,76 +179,209 @@ async fn import(client: &mut Client, path: &Path, header: ImportHeader) -> Resul
                     text: None,
                 },
             )
-        })?
-        .ok_or_else(|| Failure::failed("the server ended the import without an answer"))
-}
-
-/// Reads the file in chunks, until its end or until nobody takes them.
-fn send_chunks(
-    mut file: Box<dyn Read + Send>,
-    header: ImportHeader,
-    sender: &mpsc::Sender<ImportRequest>,
-    bar: &ProgressBar,
-) -> io::Result<()> {
-    let mut part = import_request::Part::Header(header);
-    while sender.blocking_send(ImportRequest { part: Some(part) }).is_ok() {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        let limit = CHUNK_BYTES as u64;
-        if file.by_ref().take(limit).read_to_end(&mut chunk)? == 0 {
-            break;
+        };
+        let mut answers = client
+            .writes
+            .import(ReceiverStream::new(received))
+            .await
+            .map_err(in_file)?
+            .into_inner();
+        while let Some(answer) = answers.message().await.map_err(in_file)? {
+            match answer.part {
+                Some(import_response::Part::Progress(now)) => show(&progress, now.quads_read),
+                Some(import_response::Part::Complete(complete)) => return Ok(complete),
+                None => {}
+            }
         }
-        bar.inc(chunk.len() as u64);
-        part = import_request::Part::Chunk(Bytes::from(chunk));
-    }
-    Ok(())
+        Err(Failure::failed(
+            "the server ended the import without saying that it is complete",
+        ))
+    };
+    let result = tokio::select! {
+        biased;
+        // Leaving here drops the call, which breaks the stream off: nothing is committed.
+        Ok(error) = &mut faulted => Err(Failure::file(path, &error)),
+        result = answer => result,
+    };
+    progress.finish_and_clear();
+    result
 }
 
-fn progress_bar(size: Option<u64>) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+async fn open(path: &Path) -> Result<(Box<dyn AsyncRead + Send + Unpin>, Option<u64>), Failure> {
+    if is_stdin(path) {
+        return Ok((Box::new(tokio::io::stdin()), None));
     }
-    let (bar, template) = match size {
-        Some(size) => (
-            ProgressBar::new(size),
-            "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}",
+    let fault = |error| Failure::file(path, &error);
+    let file = tokio::fs::File::open(path).await.map_err(fault)?;
+    let metadata = file.metadata().await.map_err(fault)?;
+    // A pipe has no length.
+    let length = metadata.is_file().then_some(metadata.len());
+    Ok((Box::new(file), length))
+}
+
+/// Hands the header and the file on in chunks.
+///
+/// The channel closes at the end of the file only: to the server its end means that the document is whole. After a fault
+/// it is therefore kept open for as long as the call lives.
+async fn read_chunks(
+    header: ImportHeader,
+    mut reader: Box<dyn AsyncRead + Send + Unpin>,
+    parts: mpsc::Sender<ImportRequest>,
+    fault: oneshot::Sender<std::io::Error>,
+    progress: ProgressBar,
+) {
+    let mut part = Some(import_request::Part::Header(header));
+    loop {
+        // The receiver is gone if the server refused the import: its answer says why.
+        if parts.send(ImportRequest { part: part.take() }).await.is_err() {
+            return;
+        }
+        let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
+        while chunk.len() < CHUNK_BYTES {
+            match reader.read_buf(&mut chunk).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    if fault.send(error).is_ok() {
+                        parts.closed().await;
+                    }
+                    return;
+                }
+            }
+        }
+        if chunk.is_empty() {
+            return;
+        }
+        progress.inc(chunk.len() as u64);
+        part = Some(import_request::Part::Chunk(chunk.freeze()));
+    }
+}
+
+/// Returns a bar over the bytes of the file on standard error; it shows itself on terminals only.
+fn progress_bar(bytes_total: Option<u64>) -> ProgressBar {
+    let (progress, template) = match bytes_total {
+        Some(total) => (
+            ProgressBar::new(total),
+            "{bar:32} {binary_bytes}/{binary_total_bytes}  {msg}  {elapsed} (left: {eta})",
         ),
         None => (
-            ProgressBar::new_spinner(),
-            "{spinner} {bytes} {bytes_per_sec} {msg}",
+            ProgressBar::no_length(),
+            "{spinner} {binary_bytes}  {msg}  {elapsed}",
         ),
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        progress.set_style(style.progress_chars("━╸─"));
     }
-    bar
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress
+}
+
+fn show(progress: &ProgressBar, quads_read: i64) {
+    let elapsed_ms = u64::try_from(progress.elapsed().as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
+    let rate = u64::try_from(quads_read).unwrap_or(0).saturating_mul(1_000) / elapsed_ms;
+    progress.set_message(format!("{}, {}/s", quads(quads_read), thousands(rate)));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[derive(clap::Parser, Debug)]
+    struct Load {
+        #[command(flatten)]
+        args: LoadArgs,
+    }
+
+    /// `expected`: format and compression; None for a usage fault.
+    fn check(arguments: &[&str], expected: Option<(&str, Compression)>) {
+        let Load { args } = clap::Parser::parse_from([&["load"], arguments].concat());
+        let header = header(&args.files[0], &args).ok();
+        let found = header
+            .as_ref()
+            .map(|header| (header.format.as_str(), header.compression()));
+        assert_eq!(found, expected, "{arguments:?}");
+    }
+
     #[test]
     fn names_tell_format_and_compression() {
-        let check = |file: &str, format: Option<&str>, expected: Option<(&str, Compression)>| {
-            let args = LoadArgs {
-                files: Vec::new(),
-                format: format.map(str::to_owned),
-                graph: String::new(),
-                base: String::new(),
-                message: String::new(),
-            };
-            let header = header(&args, Path::new(file)).ok();
-            let found = header
-                .as_ref()
-                .map(|header| (header.format.as_str(), header.compression()));
-            assert_eq!(found, expected, "{file}");
+        use Compression::{Gzip, Unspecified, Zstd};
+
+        check(&["a.ttl"], Some(("ttl", Unspecified)));
+        check(&["dir.nt/a.b.trig.gz"], Some(("trig", Gzip)));
+        check(&["a.nq.zst"], Some(("nq", Zstd)));
+        check(&["a.rdf"], Some(("rdf", Unspecified)));
+        check(&["a.jsonld"], Some(("jsonld", Unspecified)));
+        check(&["a"], None);
+        check(&["a.gz"], None);
+        check(&["a.n3"], None);
+        check(&["-"], None);
+    }
+
+    #[test]
+    fn flags_go_before_names() {
+        check(
+            &["-", "--format=text/turtle"],
+            Some(("ttl", Compression::Unspecified)),
+        );
+        check(&["a.ttl.gz", "--format=nt"], Some(("nt", Compression::Gzip)));
+        check(
+            &["a.ttl.gz", "--compression=none"],
+            Some(("ttl", Compression::Unspecified)),
+        );
+        check(
+            &["-", "--format=nq", "--compression=zstd"],
+            Some(("nq", Compression::Zstd)),
+        );
+        assert!(parse_format("n3").is_err() && parse_format("docx").is_err());
+    }
+
+    /// Reads to the end of the channel; None if the fault came before it.
+    async fn read_all(reader: impl AsyncRead + Send + Unpin + 'static) -> Option<Vec<u8>> {
+        let (parts, mut received) = mpsc::channel(CHUNK_COUNT_AHEAD);
+        let (fault, mut faulted) = oneshot::channel();
+        let reading = read_chunks(
+            ImportHeader::default(),
+            Box::new(reader),
+            parts,
+            fault,
+            ProgressBar::hidden(),
+        );
+        let reading = tokio::spawn(reading);
+        let mut bytes = Vec::new();
+        let to_the_end = async {
+            while let Some(request) = received.recv().await {
+                if let Some(import_request::Part::Chunk(chunk)) = request.part {
+                    bytes.extend(chunk);
+                }
+            }
         };
-        check("a/b.ttl", None, Some(("ttl", Compression::Unspecified)));
-        check("b.nq.gz", None, Some(("nq", Compression::Gzip)));
-        check("b.trig.zst", None, Some(("trig", Compression::Zstd)));
-        check("b.txt.zst", Some("nt"), Some(("nt", Compression::Zstd)));
-        check("-", Some("ttl"), Some(("ttl", Compression::Unspecified)));
-        check("-", None, None);
-        check("b.gz", None, None);
+        let is_whole = tokio::select! {
+            biased;
+            () = to_the_end => true,
+            Ok(_) = &mut faulted => false,
+        };
+        if !is_whole {
+            // To the server the document is not at its end.
+            assert_eq!(received.try_recv().unwrap_err(), mpsc::error::TryRecvError::Empty);
+        }
+        drop(received);
+        reading.await.unwrap();
+        is_whole.then_some(bytes)
+    }
+
+    #[tokio::test]
+    async fn a_file_that_breaks_off_does_not_look_whole() {
+        let text = vec![b'a'; 3 * CHUNK_BYTES + 1];
+        assert_eq!(
+            read_all(std::io::Cursor::new(text.clone())).await,
+            Some(text.clone())
+        );
+        assert_eq!(read_all(tokio::io::empty()).await, Some(Vec::new()));
+        // A directory can be opened, and reading it is a fault.
+        let directory = tempfile::tempdir().unwrap();
+        let directory = tokio::fs::File::open(directory.path()).await.unwrap();
+        assert_eq!(read_all(std::io::Cursor::new(text).chain(directory)).await, None);
     }
 }
