@@ -8,6 +8,7 @@ mod failure;
 mod format;
 mod get;
 mod info;
+mod label;
 mod load;
 mod output;
 mod query;

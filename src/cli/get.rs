@@ -3,31 +3,30 @@
 use std::io::Write as _;
 
 use clap::{Args, ValueEnum};
-use oxigraph::{
-    io::{RdfFormat, RdfSerializer},
-    model::Literal,
-};
+use oxigraph::io::{RdfFormat, RdfSerializer};
 use tonic::Code;
 
 use super::{
     client::{Client, ServerArgs},
     fact, facts,
     failure::{Failure, reason},
+    label::{self, Candidate, Choice, Fit},
     output::{Json, Output},
     term::{Prefixes, printable, triple_from_proto},
 };
-use crate::proto::v1::{
-    Entity, ErrorReason, GetEntityRequest, LangString, QueryRequest, ReadOptions, query_response::Frame, term,
-};
+use crate::proto::v1::{Entity, ErrorReason, GetEntityRequest, LangString, ReadOptions};
 
 /// Entities that are listed where a label is not unique.
-const CANDIDATE_COUNT_MAX: i64 = 20;
+const CANDIDATE_COUNT_MAX: usize = 20;
 const PAGE_SIZE: i32 = 1_000;
 
 /// Arguments of `dossier get`.
 #[derive(Args, Debug)]
 pub(super) struct GetArgs {
-    /// The entity: an IRI, a prefixed name such as `e:KR`, or a label such as `South Korea`
+    /// The entity: an IRI, a prefixed name such as `e:KR`, or a label or alias such as `South Korea`
+    ///
+    /// Names are compared whole, first as they are, then in any case; a label goes before an alias. Where several entities
+    /// fit equally well, they are listed and the exit code is 1.
     #[arg(value_name = "ENTITY")]
     entity: String,
 
@@ -153,52 +152,40 @@ fn is_no_name(status: &tonic::Status) -> bool {
     }
 }
 
-/// Returns the one entity with a label or alias, compared exactly and, if there is none, without case.
-async fn by_label(client: &mut Client, label: &str, prefixes: &Prefixes) -> Result<Option<String>, Failure> {
-    let text = Literal::new_simple_literal(label);
-    for filter in [
-        format!("STR(?label) = {text}"),
-        format!("LCASE(STR(?label)) = LCASE({text})"),
-    ] {
-        let query = format!(
-            "SELECT DISTINCT ?entity WHERE {{ ?entity rdfs:label|skos:altLabel ?label FILTER({filter}) }} \
-             LIMIT {CANDIDATE_COUNT_MAX}"
-        );
-        let found = column(client, query).await?;
-        match found.as_slice() {
-            [] => {}
-            [iri] => return Ok(Some(iri.clone())),
-            several => {
-                let names = several.iter().map(|iri| format!("  {}", prefixes.shorten(iri)));
-                return Err(Failure::failed(format!(
-                    "several entities are called {label}:\n{}",
-                    names.collect::<Vec<_>>().join("\n")
-                ))
-                .hint("ask for one of these"));
+/// Returns the entity that a label or alias fits best, and tells which others it fits.
+async fn by_label(client: &mut Client, name: &str, prefixes: &Prefixes) -> Result<Option<String>, Failure> {
+    match label::look_up(client, name).await? {
+        Choice::Nothing => Ok(None),
+        Choice::One(chosen, others) => {
+            if !others.is_empty() {
+                anstream::eprintln!("note: others have this name too:\n{}", list(&others, prefixes));
             }
+            Ok(Some(chosen.iri))
+        }
+        Choice::Several(candidates) => {
+            let list = list(&candidates, prefixes);
+            Err(
+                Failure::failed(format!("several entities are called {name}:\n{list}"))
+                    .hint("ask for one of these"),
+            )
         }
     }
-    Ok(None)
 }
 
-/// Returns the IRIs in the only column of a result.
-async fn column(client: &mut Client, query: String) -> Result<Vec<String>, Failure> {
-    let request = QueryRequest {
-        query,
-        ..QueryRequest::default()
+fn list(candidates: &[Candidate], prefixes: &Prefixes) -> String {
+    let line = |candidate: &Candidate| {
+        let kind = match candidate.fit {
+            Fit::Label | Fit::LabelInOtherCase => "label",
+            Fit::Alias | Fit::AliasInOtherCase => "alias",
+        };
+        let iri = prefixes.shorten(&candidate.iri);
+        format!("  {iri}  {kind}: {}", prefixes.show(&candidate.name))
     };
-    let mut frames = client.sparql.query(request).await?.into_inner();
-    let mut iris = Vec::new();
-    while let Some(message) = frames.message().await? {
-        if let Some(Frame::Rows(batch)) = message.frame {
-            let terms = batch.rows.into_iter().flat_map(|row| row.terms);
-            iris.extend(terms.filter_map(|term| match term.term? {
-                term::Term::Iri(iri) => Some(iri),
-                _ => None,
-            }));
-        }
+    let mut lines: Vec<_> = candidates.iter().take(CANDIDATE_COUNT_MAX).map(line).collect();
+    if candidates.len() > CANDIDATE_COUNT_MAX {
+        lines.push(format!("  and {} more", candidates.len() - CANDIDATE_COUNT_MAX));
     }
-    Ok(iris)
+    lines.join("\n")
 }
 
 fn show(entity: &Entity, prefixes: &Prefixes, output: &mut Output) -> Result<(), Failure> {
