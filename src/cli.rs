@@ -41,19 +41,53 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 it worked; 1 it failed, or nothing was found; 2 the command line is wrong; 3 the server cannot be reached
 or is not ready. Errors go to standard error. Colours are for terminals only, and off with NO_COLOR.";
 
+const GET_EXAMPLES: &str = "\
+Examples:
+  dossier get e:KR
+  dossier get 'South Korea' --language en
+  dossier get https://w3id.org/dossier/e/gsomia --output json";
+
+const FACTS_EXAMPLES: &str = "\
+Examples:
+  dossier facts --subject e:gsomia
+  dossier facts --predicate rdfs:label --object '\"Seoul\"@en'
+  dossier facts --standing disputed --standing unconfirmed --output json";
+
+const QUERY_EXAMPLES: &str = "\
+Examples:
+  dossier query 'SELECT ?label { e:KR rdfs:label ?label }'
+  dossier query @question.rq --output csv > answer.csv
+  echo 'CONSTRUCT WHERE { ?s d:party ?o }' | dossier query | sort";
+
+const UPDATE_EXAMPLES: &str = "\
+Examples:
+  dossier update 'INSERT DATA { e:seoul rdfs:comment \"A city\"@en }'
+  dossier update --file correction.ru --dry-run
+  dossier update @correction.ru --expected-revision 7 --message 'as the minister said'";
+
+const LOAD_EXAMPLES: &str = "\
+Examples:
+  dossier load people.ttl places.nq.gz
+  gunzip -c data.nt.gz | dossier load - --format nt --graph https://example.com/data";
+
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve a knowledge base
     Serve(Box<ServeSettings>),
     /// Look an entity up by IRI, prefixed name or label
+    #[command(after_help = GET_EXAMPLES)]
     Get(get::GetArgs),
     /// List facts by subject, predicate, object, source or standing
+    #[command(after_help = FACTS_EXAMPLES)]
     Facts(facts::FactsArgs),
     /// Run a SPARQL query
+    #[command(after_help = QUERY_EXAMPLES)]
     Query(query::QueryArgs),
     /// Run a SPARQL update
+    #[command(after_help = UPDATE_EXAMPLES)]
     Update(update::UpdateArgs),
     /// Load RDF files
+    #[command(after_help = LOAD_EXAMPLES)]
     Load(load::LoadArgs),
     /// Tell about the server: version, size, limits, prefixes
     Info(info::InfoArgs),
