@@ -1,143 +1,124 @@
-//! A server of the real binary, and tables of commands to run against it.
+//! A server of its own process, and commands against it.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    env,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::Path,
     process::{Child, Command, Stdio},
-    thread,
 };
 
 use tempfile::TempDir;
 
-/// Returns the command, without the settings of whoever runs the tests.
-pub(crate) fn dossier() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dossier"));
-    command.env_remove("DOSSIER_SERVER").env("NO_COLOR", "1");
-    command
-}
-
-/// A command, and what it should do.
-pub(crate) struct Case<'a> {
-    args: &'a [&'a str],
-    exit_code: i32,
-    stdin: &'a str,
-    out: &'a str,
-    err: &'a str,
-}
-
-impl<'a> Case<'a> {
-    pub(crate) fn new(args: &'a [&'a str], exit_code: i32) -> Self {
-        Self {
-            args,
-            exit_code,
-            stdin: "",
-            out: "",
-            err: "",
-        }
-    }
-
-    pub(crate) fn stdin(self, stdin: &'a str) -> Self {
-        Self { stdin, ..self }
-    }
-
-    pub(crate) fn out(self, out: &'a str) -> Self {
-        Self { out, ..self }
-    }
-
-    pub(crate) fn err(self, err: &'a str) -> Self {
-        Self { err, ..self }
-    }
-}
-
-/// A server in a process of its own, killed at the end.
+/// A running server; it ends with this.
 pub(crate) struct Server {
-    pub(crate) url: String,
-    dir: TempDir,
     child: Child,
+    url: String,
+    folder: TempDir,
+}
+
+/// What a command wrote, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (child, url) = spawn(&dir);
-        Self { url, dir, child }
+    /// Starts a server on a free port and waits until it says that it serves.
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut child = command()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder.path().join("data"))
+            .args(flags)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(" serving ") {
+            assert_ne!(log.read_line(&mut said).unwrap(), 0, "the server ended: {said}");
+        }
+        // What it says later must not block it.
+        std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
+        let url = said.strip_prefix("Dossier listens on ").expect(&said);
+        let url = url[..url.find(". Try:").expect(&said)].to_owned();
+        Self { child, url, folder }
     }
 
-    pub(crate) fn restart(&mut self) {
-        (self.child, self.url) = spawn(&self.dir);
+    /// Runs a command against this server.
+    pub(crate) fn run(&self, arguments: &[&str], input: &str) -> Ran {
+        dossier(&[arguments, &["--server", &self.url]].concat(), input)
     }
 
-    /// Sends SIGTERM, and returns the exit code.
-    pub(crate) fn terminate(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends it with SIGTERM, which it must obey with success.
+    pub(crate) fn stop(mut self) {
+        let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
-                .args(["-TERM", &id])
+                .args(["-TERM", &pid])
                 .status()
                 .unwrap()
                 .success()
         );
-        self.child.wait().unwrap().code()
-    }
-
-    /// Runs the commands one after the other, and tells of all that do something else.
-    pub(crate) fn check(&self, cases: &[Case<'_>]) {
-        let faults: Vec<_> = cases.iter().filter_map(|case| self.fault(case)).collect();
-        assert!(faults.is_empty(), "{}", faults.join("\n"));
-    }
-
-    fn fault(&self, case: &Case<'_>) -> Option<String> {
-        let mut child = dossier()
-            .args(["--server", &self.url])
-            .args(case.args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that does not read its input may have gone.
-        let _ = child.stdin.take().unwrap().write_all(case.stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let out = String::from_utf8(output.stdout).unwrap();
-        let err = String::from_utf8(output.stderr).unwrap();
-        let code = output.status.code();
-        let quiet = case.exit_code != 0 || err.is_empty();
-        let fits = code == Some(case.exit_code) && out.contains(case.out) && err.contains(case.err) && quiet;
-        (!fits).then(|| format!("{:?}: exit code {code:?}\n{out}{err}", case.args))
+        assert!(self.child.wait().unwrap().success());
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn spawn(dir: &TempDir) -> (Child, String) {
-    let mut child = dossier()
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(dir.path())
+impl Ran {
+    /// Returns standard output of a command that succeeded.
+    pub(crate) fn succeeded(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.stdout
+    }
+
+    /// Returns standard error of a command that failed with this code and said this.
+    pub(crate) fn failed(self, code: i32, said: &str) -> String {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(self.stderr.contains(said), "{said}: {self:?}");
+        self.stderr
+    }
+}
+
+/// Runs a command with this standard input.
+pub(crate) fn dossier(arguments: &[&str], input: &str) -> Ran {
+    let mut child = command()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let url = lines
-        .find_map(|line| {
-            let rest = line.strip_prefix("Dossier listens on ")?;
-            Some(rest.split_whitespace().next()?.trim_end_matches('.').to_owned())
-        })
-        .expect("the server ended without an address");
-    // A pipe that nobody reads would stop the server.
-    thread::spawn(move || lines.for_each(drop));
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            panic!("the server ended: {status}");
-        }
-        let health = dossier().args(["--server", &url, "health"]).output().unwrap();
-        if health.status.success() && health.stdout == b"SERVING\n" {
-            return (child, url);
+    // A command that does not read its input may have ended already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Returns the binary without the settings of whoever runs the tests.
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dossier"));
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("DOSSIER_") || name == "RUST_LOG" {
+            command.env_remove(name);
         }
     }
+    command
 }

@@ -1,153 +1,304 @@
-//! The command line as users meet it: the real binary, its output and its exit codes.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+//! Drives the real `dossier` against a real server.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is a test")]
 
 mod harness;
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    process::Stdio,
-};
+use std::{fs, io::Write as _};
 
-use harness::{Case, Server, dossier};
-
-const FACT: &str = "INSERT DATA { <http://a.example/s> <http://a.example/p> 1 }";
+use flate2::{Compression, write::GzEncoder};
+use harness::{Server, dossier};
 
 #[test]
-fn entities_facts_and_queries_are_answered() {
-    let server = Server::start();
-    server.check(&[
-        Case::new(&["get", "e:KR"], 0).out("South Korea  (e:KR)"),
-        Case::new(&["get", "https://w3id.org/dossier/e/KR"], 0).out("(e:KR)"),
-        Case::new(&["get", "South Korea"], 0).out("(e:KR)"),
-        Case::new(&["get", "south korea"], 0).out("(e:KR)"),
-        Case::new(&["get", "e:no-such-entity"], 1).err("error"),
-        Case::new(&["get", "No such label"], 1).err("error"),
-        Case::new(&["get", "e:KR", "--output", "json"], 0).out("https://w3id.org/dossier/e/KR"),
-        Case::new(&["get", "e:KR", "--output", "ntriples"], 0).out("<https://w3id.org/dossier/e/KR> <"),
-        Case::new(&["facts", "--subject", "e:KR", "--limit", "1", "-o", "table"], 0).out("SUBJECT"),
-        Case::new(&["facts", "--subject", "e:KR", "-o", "json"], 0).out("\"subject\""),
-        Case::new(&["facts", "--subject", "e:KR", "-o", "csv"], 0).out("subject,predicate,object"),
-        Case::new(&["facts", "--subject", "e:KR"], 0).out("?subject\t?predicate"),
-        Case::new(&["facts", "--object", "Seoul"], 2).err("not a term"),
-        Case::new(&["facts", "--limit", "0"], 2).err("--limit"),
-        Case::new(&["query", "ASK {}"], 0).out("true"),
-        Case::new(&["query", "SELECT (1 AS ?x) {}", "-o", "table"], 0).out("1"),
-        Case::new(&["query", "SELECT (1 AS ?x) {}", "-o", "json"], 0).out("\"bindings\""),
-        Case::new(&["query", "SELECT (1 AS ?x) {}", "-o", "xml"], 0).out("<sparql"),
-        Case::new(&["query", "SELECT (1 AS ?x) {}", "-o", "csv"], 0).out("x\r\n1"),
-        Case::new(&["query", "SELECT (1 AS ?x) {}", "-o", "tsv"], 0).out("?x\n1"),
-        Case::new(&["query", "SELECT (1 AS ?x) {}", "-o", "turtle"], 2).err("holds triples"),
-        Case::new(&["query", "CONSTRUCT { <a:s> <a:p> 1 } {}", "-o", "turtle"], 0).out("<a:s> <a:p> 1 ."),
-        Case::new(&["query", "CONSTRUCT { <a:s> <a:p> 1 } {}", "-o", "nt"], 0).out("<a:s> <a:p> \"1\"^^"),
-        Case::new(&["query", "CONSTRUCT { <a:s> <a:p> 1 } {}", "-o", "jsonld"], 0).out("\"a:s\""),
-        Case::new(&["query"], 0).stdin("ASK {}").out("true"),
-        Case::new(&["query", "--timeout", "soon", "ASK {}"], 2).err("--timeout"),
-        Case::new(&["info"], 0).out("PREFIX"),
-        Case::new(&["info", "--output", "json"], 0).out("\"prefixes\""),
-        Case::new(&["health"], 0).out("SERVING"),
-    ]);
+fn get_takes_iris_prefixed_names_and_labels() {
+    let server = Server::start(&[]);
+    for name in [
+        "e:KR",
+        "https://w3id.org/dossier/e/KR",
+        "South Korea",
+        "south korea",
+        "大韓民国",
+        "ROK",
+    ] {
+        let got = server.run(&["get", name], "").succeeded();
+        assert!(got.starts_with("South Korea  (e:KR)\n"), "{name}: {got}");
+    }
+    // The label of a city, and the alias of a government.
+    let got = server.run(&["get", "Seoul"], "");
+    assert!(got.stdout.starts_with("Seoul  (e:seoul)\n"), "{}", got.stdout);
+    assert!(
+        got.stderr
+            .contains("e:government-of-south-korea  alias: Seoul @en"),
+        "{}",
+        got.stderr
+    );
+
+    server
+        .run(&["get", "e:nobody"], "")
+        .failed(1, "error[ENTITY_NOT_FOUND]");
+    server
+        .run(&["get", "Nobody at all"], "")
+        .failed(1, "no entity is called Nobody at all");
+    let twins = "INSERT DATA { e:a rdfs:label 'Twin' . e:b rdfs:label 'Twin' . e:c skos:altLabel 'Twin' }";
+    server.run(&["update", twins], "").succeeded();
+    let several = server
+        .run(&["get", "Twin"], "")
+        .failed(1, "several entities are called Twin");
+    assert!(
+        several.contains("e:a") && several.contains("e:b") && !several.contains("e:c"),
+        "{several}"
+    );
 }
 
 #[test]
-fn faults_have_a_caret_under_their_column() {
-    let server = Server::start();
-    server.check(&[
-        Case::new(&["query", "\tASK { \"서울\" oops }"], 1).err("error[SPARQL_SYNTAX]: "),
-        Case::new(&["query"], 1)
-            .stdin("ASK {")
-            .err(" --> standard input:1:6\n  |\n1 | ASK {\n  |      ^"),
-    ]);
+fn facts_are_filtered_and_paged() {
+    let server = Server::start(&[]);
+    let rows = |arguments: &[&str]| {
+        let output = server.run(&[&["facts"], arguments].concat(), "").succeeded();
+        output.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let party = rows(&["--predicate", "d:party", "--object", "e:KR"]);
+    assert_eq!(
+        party[0],
+        "?subject\t?predicate\t?object\t?standing\t?time\t?sources\t?id"
+    );
+    assert!(
+        party
+            .iter()
+            .any(|row| row.starts_with("<https://w3id.org/dossier/e/gsomia>\t")),
+        "{party:?}"
+    );
+    // More than a page, with one header.
+    let all = rows(&[]);
+    assert!(all.len() > 1_001 && all.iter().filter(|row| row.starts_with("?subject")).count() == 1);
+    assert_eq!(rows(&["--limit", "3"]).len(), 1 + 3);
+    assert_eq!(
+        rows(&["--object", "\"Seoul\"@en", "-p", "rdfs:label"]).len(),
+        1 + 1
+    );
+    let json = rows(&["-s", "e:KR", "--limit", "1", "--output", "json"]);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&json[0]).unwrap()["standing"],
+        "STANDING_ACCEPTED"
+    );
+    server
+        .run(&["facts", "--object", "Seoul"], "")
+        .failed(2, "not a term");
 }
 
 #[test]
-fn updates_and_loads_are_whole_or_nothing() {
-    let server = Server::start();
-    let dir = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &[u8]| {
-        let path = dir.path().join(name);
-        fs::write(&path, text).unwrap();
+fn queries_are_written_in_every_form() {
+    let server = Server::start(&[]);
+    let check = |query: &str, format: &str, expected: &str| {
+        let output = server.run(&["query", query, "--output", format], "").succeeded();
+        assert_eq!(output.trim_end(), expected, "{format}");
+    };
+    let select = "SELECT ?s ?o { VALUES (?s ?o) { (e:KR 'a'@en) (UNDEF 7) } }";
+    let kr = "https://w3id.org/dossier/e/KR";
+    check(select, "tsv", &format!("?s\t?o\n<{kr}>\t\"a\"@en\n\t7"));
+    check(select, "csv", &format!("s,o\r\n{kr},a\r\n,7"));
+    check(select, "table", "s     o\n────────────\ne:KR  a @en\n      7");
+    let json = server.run(&["query", select, "--output", "json"], "").succeeded();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["results"]["bindings"][0]["s"]["value"], kr);
+    let xml = server.run(&["query", select, "--output", "xml"], "").succeeded();
+    assert!(xml.contains(&format!("<uri>{kr}</uri>")), "{xml}");
+    check("ASK { e:KR a schema:Country }", "tsv", "true");
+    let construct = "CONSTRUCT { e:KR d:p 'x' } WHERE {}";
+    check(
+        construct,
+        "ntriples",
+        &format!("<{kr}> <https://w3id.org/dossier/ns#p> \"x\" ."),
+    );
+    let turtle = server
+        .run(&["query", construct, "--output", "turtle"], "")
+        .succeeded();
+    assert!(turtle.contains("e:KR d:p \"x\""), "{turtle}");
+    server
+        .run(&["query", select, "--output", "turtle"], "")
+        .failed(2, "turtle holds triples");
+    server
+        .run(&["query", construct, "--output", "csv"], "")
+        .failed(2, "csv holds rows");
+}
+
+#[test]
+fn both_row_encodings_say_the_same() {
+    let server = Server::start(&[]);
+    let query = "SELECT ?s ?p ?o { ?s ?p ?o OPTIONAL { ?o rdfs:label ?unbound } } ORDER BY ?s ?p ?o";
+    let run = |encoding| {
+        server
+            .run(&["query", query, "--row-encoding", encoding], "")
+            .succeeded()
+    };
+    let plain = run("plain");
+    assert!(plain.lines().count() > 1_000);
+    assert_eq!(plain, run("dictionary"));
+}
+
+#[test]
+fn texts_come_from_arguments_files_and_standard_input() {
+    let server = Server::start(&["--no-shipped-data"]);
+    let text = "ASK {}";
+    let file = server.folder().join("q.rq");
+    fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, input) in [
+        (vec![text], ""),
+        (vec![&*format!("@{file}")], ""),
+        (vec!["--file", file], ""),
+        (vec!["-"], text),
+        (vec![], text),
+    ] {
+        let output = server.run(&[&["query"], &*arguments].concat(), input).succeeded();
+        assert_eq!(output, "true\n", "{arguments:?}");
+    }
+    server
+        .run(&["query", "@nowhere.rq"], "")
+        .failed(1, "cannot read nowhere.rq");
+    server
+        .run(&["query", "--limit", "2", "SELECT * { VALUES ?x { 1 2 3 } }"], "")
+        .succeeded();
+    server
+        .run(&["query", "--timeout", "soon", text], "")
+        .failed(2, "500ms");
+}
+
+#[test]
+fn faults_are_quoted() {
+    let server = Server::start(&["--no-shipped-data"]);
+    let told = server
+        .run(&["query", "SELECT *\nWHERE { ?서울 oops }"], "")
+        .failed(1, "error[SPARQL_SYNTAX]");
+    let lines: Vec<_> = told.lines().collect();
+    let at = lines
+        .iter()
+        .position(|line| line.starts_with("2 | "))
+        .expect(&told);
+    assert_eq!(lines[at], "2 | WHERE { ?서울 oops }");
+    // The caret stands under or after what cannot be read, in cells: the two syllables take four.
+    let caret = lines[at + 1].find('^').expect(&told);
+    assert!((caret - "  | ".len()) >= "WHERE { ?".len() + 4, "{told}");
+    server.run(&["query", "DROP ALL"], "").failed(1, "dossier update");
+    server.run(&["update", "ASK {}"], "").failed(1, "dossier query");
+}
+
+#[test]
+fn updates_say_what_they_did() {
+    let server = Server::start(&["--no-shipped-data"]);
+    let insert = "INSERT DATA { e:a d:p 1, 2 }";
+    let check = |arguments: &[&str], expected: &str| {
+        let output = server.run(&[&["update"], arguments].concat(), "").succeeded();
+        assert_eq!(output, format!("{expected}\n"), "{arguments:?}");
+    };
+    check(
+        &["--dry-run", insert],
+        "would insert 2 quads and remove 0 quads; revision 0 stays the newest",
+    );
+    check(
+        &["--request-id", "r", insert],
+        "revision 1: 2 quads inserted, 0 quads removed",
+    );
+    check(
+        &["--request-id", "r", insert],
+        "revision 1: 2 quads inserted, 0 quads removed",
+    );
+    check(&[insert], "nothing changed; revision 1 stays the newest");
+    check(
+        &["--expected-revision", "1", "DELETE DATA { e:a d:p 1 }"],
+        "revision 2: 0 quads inserted, 1 quad removed",
+    );
+    server
+        .run(&["update", "--expected-revision", "1", "CLEAR ALL"], "")
+        .failed(1, "error[REVISION_MISMATCH]");
+    server
+        .run(&["update", "--request-id", "r", "CLEAR ALL"], "")
+        .failed(1, "error[REQUEST_ID_REUSED]");
+}
+
+#[test]
+fn files_are_loaded_whole_or_not_at_all() {
+    let server = Server::start(&["--no-shipped-data"]);
+    let text = "<http://x/a> <http://x/p> \"1\" .\n<http://x/a> <http://x/p> \"2\" .\n";
+    let write = |name: &str, bytes: &[u8]| {
+        let path = server.folder().join(name);
+        fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let good = file("good.ttl", b"<http://b.example/s> <http://b.example/p> 1 .\n");
-    let bad = file(
-        "bad.nt",
-        b"<http://c.example/s> <http://c.example/p> \"1\" .\nbad\n",
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(text.as_bytes()).unwrap();
+    let plain = write("a.nt", text.as_bytes());
+    let packed = write("a.nt.gz", &gzip.finish().unwrap());
+    let zstandard = write("a.ttl.zst", &zstd::encode_all(text.as_bytes(), 0).unwrap());
+    let load = |arguments: &[&str], input: &str| server.run(&[&["load"], arguments].concat(), input);
+
+    let output = load(&[&packed, &plain, &zstandard], "").succeeded();
+    let said: Vec<_> = output
+        .lines()
+        .map(|line| line.split_once(": ").unwrap().1)
+        .collect();
+    assert!(said[0].contains("2 quads read, 2 new, revision 1"), "{output}");
+    assert!(
+        said[1..]
+            .iter()
+            .all(|line| line.contains("2 quads read, 0 new, revision 1")),
+        "{output}"
     );
-    let odd = file("odd", b"");
-    let query = file("q.rq", b"ASK { <http://b.example/s> ?p ?o }");
-    let at = format!("@{query}");
-    server.check(&[
-        Case::new(&["update", "--dry-run", FACT], 0).out("would insert 1 quad and remove 0 quads"),
-        Case::new(&["update", "--expected-revision", "999", FACT], 1).err("error[REVISION_MISMATCH]"),
-        Case::new(&["update", "--request-id", "once", FACT], 0).out("1 quad inserted"),
-        Case::new(&["update", "--request-id", "once", FACT], 0).out("1 quad inserted"),
-        Case::new(&["update", FACT], 0).out("nothing changed"),
-        Case::new(&["load", &good], 0).out("1 quad read, 1 inserted"),
-        Case::new(&["query", &at], 0).out("true"),
-        Case::new(&["query", "--file", &query], 0).out("true"),
-        Case::new(&["load", "-", "--format", "ttl"], 0)
-            .stdin("<a:s> <a:p> 1 .")
-            .out("1 inserted"),
-        Case::new(&["load", &bad], 1).err("bad.nt:2"),
-        Case::new(&["query", "ASK { <http://c.example/s> ?p ?o }"], 0).out("false"),
-        Case::new(&["load", &odd], 2).err("--format"),
-    ]);
-}
-
-#[test]
-fn a_server_ends_on_sigterm_and_keeps_its_data() {
-    let mut server = Server::start();
-    server.check(&[Case::new(&["update", FACT], 0)]);
-    assert_eq!(server.terminate(), Some(0));
-    server.check(&[
-        Case::new(&["info"], 3).err("cannot reach the server"),
-        Case::new(&["health"], 1).err("cannot reach the server"),
-    ]);
-    server.restart();
-    server.check(&[Case::new(&["query", "ASK { <http://a.example/s> ?p 1 }"], 0).out("true")]);
-}
-
-#[test]
-fn a_reader_that_leaves_is_no_error() {
-    let server = Server::start();
-    let mut child = dossier()
-        .args([
-            "--server",
-            &server.url,
+    load(&["-", "--format", "nt", "--graph", "http://x/g"], text).succeeded();
+    let count = server.run(
+        &[
             "query",
-            "SELECT * { ?s ?p ?o . ?a ?b ?c }",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(
-        (output.status.code(), output.stderr.as_slice()),
-        (Some(0), &b""[..])
+            "SELECT (COUNT(*) AS ?n) { GRAPH <http://x/g> { ?s ?p ?o } }",
+        ],
+        "",
     );
+    assert_eq!(count.succeeded(), "?n\n2\n");
+
+    let bad = write("bad.nt", format!("{text}<http://x/b> oops\n").as_bytes());
+    load(&[&bad], "").failed(1, "bad.nt:3");
+    load(&["-"], text).failed(2, "--format");
+    // It can be opened, and not read.
+    load(&[server.folder().to_str().unwrap(), "--format", "nt"], "").failed(1, "cannot read");
+    let ask = server
+        .run(&["query", "ASK { <http://x/b> ?p ?o }"], "")
+        .succeeded();
+    assert_eq!(ask, "false\n");
 }
 
 #[test]
-fn wrong_settings_are_refused() {
-    for (args, part) in [
-        (["serve", "--listen", "0.0.0.0:0"], "--insecure"),
-        (["serve", "--graph-memory-max", "much"], "--graph-memory-max"),
-    ] {
-        let output = dossier().args(args).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.contains(part), "{told}");
-    }
+fn the_server_is_told_about() {
+    let server = Server::start(&["--no-shipped-data", "--query-timeout-max", "7s"]);
+    let info = server.run(&["info"], "").succeeded();
+    assert!(
+        info.contains(env!("CARGO_PKG_VERSION")) && info.contains("7s"),
+        "{info}"
+    );
+    let json = server.run(&["info", "--output", "json"], "").succeeded();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["limits"]["queryTimeoutMsMax"], "7000");
+    assert_eq!(server.run(&["health"], "").succeeded(), "SERVING\n");
+    server.stop();
+}
+
+#[test]
+fn a_server_that_is_not_there_is_code_3_and_for_health_1() {
+    // Nobody can listen on port 0.
+    let gone = ["--server", "http://127.0.0.1:0"];
+    dossier(&[&gone[..], &["info"]].concat(), "").failed(3, "cannot reach the server");
+    dossier(&[&gone[..], &["health"]].concat(), "").failed(1, "cannot reach the server");
+    dossier(&["info", "--server", "https://127.0.0.1:1"], "").failed(2, "only http://");
+}
+
+#[test]
+fn an_exposed_server_needs_a_word() {
+    let told = dossier(&["serve", "--listen", "0.0.0.0:0"], "").failed(2, "0.0.0.0:0");
+    assert!(told.contains("hint") && told.contains("--insecure"), "{told}");
+}
+
+#[test]
+fn completions_are_written() {
+    assert!(
+        dossier(&["completions", "bash"], "")
+            .succeeded()
+            .contains("dossier")
+    );
 }
