@@ -161,12 +161,61 @@ fn parse_triple(text: &str) -> [u32; 3] {
 pub(super) struct Segment {
     /// The number of the first term.
     pub(super) first: u32,
-    text: String,
-    /// Where each term's text ends.
-    ends: Vec<u64>,
-    kinds: Vec<Kind>,
+    terms: Terms,
     /// Indices of terms by hash.
     table: HashTable<u32>,
+}
+
+/// Kinds and texts of terms.
+#[derive(Clone, Debug, Default)]
+struct Terms {
+    text: String,
+    places: Vec<Place>,
+}
+
+/// Where the text of a term ends and what kind it is: together, so that a look-up meets one line of memory, not two.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// A `u64` in halves: whole it would be padded to 16 bytes.
+    end: [u32; 2],
+    kind: Kind,
+}
+
+impl Place {
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
+    const fn new(end: u64, kind: Kind) -> Self {
+        Self {
+            end: [end as u32, (end >> 32) as u32],
+            kind,
+        }
+    }
+
+    const fn end(self) -> u64 {
+        self.end[0] as u64 | (self.end[1] as u64) << 32
+    }
+}
+
+impl Terms {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an end is a place in a text in memory"
+    )]
+    fn key(&self, index: usize) -> Key<'_> {
+        let start = if index == 0 {
+            0
+        } else {
+            self.places[index - 1].end()
+        };
+        let place = self.places[index];
+        Key {
+            kind: place.kind,
+            text: &self.text[start as usize..place.end() as usize],
+        }
+    }
+
+    fn hash(&self, index: u32) -> u64 {
+        self.key(index as usize).hash()
+    }
 }
 
 impl Segment {
@@ -178,35 +227,45 @@ impl Segment {
     }
 
     /// Returns a segment from what [`Self::parts`] gave; `None` if the parts do not fit together.
-    pub(super) fn from_parts(first: u32, text: String, ends: Vec<u64>, kinds: Vec<u32>) -> Option<Self> {
+    pub(super) fn from_parts(first: u32, text: String, ends: &[u64], kinds: &[u32]) -> Option<Self> {
         let mut start = 0;
-        for &end in &ends {
+        for &end in ends {
             if end < start || !usize::try_from(end).is_ok_and(|end| text.is_char_boundary(end)) {
                 return None;
             }
             start = end;
         }
-        let fits = ends.len() == kinds.len() && usize::try_from(start) == Ok(text.len());
+        if ends.len() != kinds.len() || usize::try_from(start) != Ok(text.len()) {
+            return None;
+        }
+        let places = ends
+            .iter()
+            .zip(kinds)
+            .map(|(&end, &kind)| Place::new(end, Kind(kind)));
         let mut segment = Self {
             first,
-            text,
-            ends,
-            kinds: kinds.into_iter().map(Kind).collect(),
+            terms: Terms {
+                places: places.collect(),
+                text,
+            },
             table: HashTable::new(),
         };
-        fits.then(|| {
-            segment.index_from(0);
-            segment
-        })
+        segment.index_from(0);
+        Some(segment)
     }
 
     /// Returns text, ends and kinds.
-    pub(super) fn parts(&self) -> (&str, &[u64], impl Iterator<Item = u32>) {
-        (&self.text, &self.ends, self.kinds.iter().map(|kind| kind.0))
+    pub(super) fn parts(&self) -> (&str, impl Iterator<Item = u64>, impl Iterator<Item = u32>) {
+        let places = &self.terms.places;
+        (
+            &self.terms.text,
+            places.iter().map(|place| place.end()),
+            places.iter().map(|place| place.kind.0),
+        )
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.terms.places.len()
     }
 
     /// Returns the number after the last term's.
@@ -215,9 +274,8 @@ impl Segment {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.text.capacity()
-            + self.ends.capacity() * size_of::<u64>()
-            + self.kinds.capacity() * size_of::<Kind>()
+        self.terms.text.capacity()
+            + self.terms.places.capacity() * size_of::<Place>()
             + self.table.allocation_size()
     }
 
@@ -235,63 +293,43 @@ impl Segment {
     /// Adds a term that is not there and returns its number.
     pub(super) fn push(&mut self, key: Key<'_>, hash: u64) -> u32 {
         let number = self.end();
-        self.text.push_str(key.text);
-        self.ends.push(self.text.len() as u64);
-        self.kinds.push(key.kind);
-        let Self {
-            text,
-            ends,
-            kinds,
-            table,
-            first,
-        } = self;
-        table.insert_unique(hash, number - *first, |&index| {
-            key_at(text, ends, kinds, index as usize).hash()
-        });
+        let Self { first, terms, table } = self;
+        terms.text.push_str(key.text);
+        terms.places.push(Place::new(terms.text.len() as u64, key.kind));
+        table.insert_unique(hash, number - *first, |&index| terms.hash(index));
         number
     }
 
     /// Adds the terms of the segment that follows this one.
     pub(super) fn append(&mut self, next: &Self) {
-        let (offset, len) = (self.text.len() as u64, self.len());
-        self.text.push_str(&next.text);
-        self.ends.extend(next.ends.iter().map(|end| end + offset));
-        self.kinds.extend_from_slice(&next.kinds);
+        let (offset, len) = (self.terms.text.len() as u64, self.len());
+        self.terms.text.push_str(&next.terms.text);
+        let places = next.terms.places.iter();
+        self.terms
+            .places
+            .extend(places.map(|place| Place::new(place.end() + offset, place.kind)));
         self.index_from(len);
     }
 
     fn index_from(&mut self, from: usize) {
-        let Self {
-            text,
-            ends,
-            kinds,
-            table,
-            ..
-        } = self;
-        let hash = |&index: &u32| key_at(text, ends, kinds, index as usize).hash();
-        table.reserve(ends.len() - from, hash);
-        for index in (from..ends.len()).filter_map(|index| u32::try_from(index).ok()) {
+        let Self { terms, table, .. } = self;
+        let hash = |&index: &u32| terms.hash(index);
+        table.reserve(terms.places.len() - from, hash);
+        for index in (from..terms.places.len()).filter_map(|index| u32::try_from(index).ok()) {
             table.insert_unique(hash(&index), index, hash);
         }
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
-        let Self {
-            text,
-            ends,
-            kinds,
-            table,
-            ..
-        } = self;
-        text.shrink_to_fit();
-        ends.shrink_to_fit();
-        kinds.shrink_to_fit();
-        table.shrink_to_fit(|&index| key_at(text, ends, kinds, index as usize).hash());
+        let Self { terms, table, .. } = self;
+        terms.text.shrink_to_fit();
+        terms.places.shrink_to_fit();
+        table.shrink_to_fit(|&index| terms.hash(index));
     }
 
     /// Returns a term by its place in the segment.
     pub(super) fn key(&self, index: usize) -> Key<'_> {
-        key_at(&self.text, &self.ends, &self.kinds, index)
+        self.terms.key(index)
     }
 
     /// Returns a term by its place in the segment; `text_of` gives the text of a datatype or language tag by number.
@@ -328,17 +366,5 @@ impl Segment {
     /// Returns the text of a term by its place in the segment.
     pub(super) fn text(&self, index: usize) -> &str {
         self.key(index).text
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "an end is a place in a text in memory"
-)]
-fn key_at<'a>(text: &'a str, ends: &[u64], kinds: &[Kind], index: usize) -> Key<'a> {
-    let start = if index == 0 { 0 } else { ends[index - 1] };
-    Key {
-        kind: kinds[index],
-        text: &text[start as usize..ends[index] as usize],
     }
 }

@@ -51,10 +51,10 @@ pub fn write_snapshot_file(path: &Path, snapshot: &Snapshot, note: &[u8]) -> io:
     let layer = snapshot.folded(0);
     let (text, ends, kinds) = layer.terms.parts();
     to.put_list(text.len(), |to| to.put(text.as_bytes()))?;
-    to.put_list(ends.len(), |to| {
-        ends.iter().try_for_each(|end| to.put(&end.to_le_bytes()))
+    to.put_list(layer.terms.len(), |to| {
+        ends.into_iter().try_for_each(|end| to.put(&end.to_le_bytes()))
     })?;
-    to.put_list(ends.len(), |to| {
+    to.put_list(layer.terms.len(), |to| {
         kinds.into_iter().try_for_each(|kind| to.put(&kind.to_le_bytes()))
     })?;
     layer.default.iter().try_for_each(|run| to.put_keys(&run.added))?;
@@ -151,7 +151,7 @@ impl<R: Read> Hashing<R> {
         if u128::from_le_bytes(self.take_array()?) != digest {
             return Err(SnapshotFileError::Damaged);
         }
-        layer.terms = Segment::from_parts(1, text, ends, kinds).ok_or(SnapshotFileError::Damaged)?;
+        layer.terms = Segment::from_parts(1, text, &ends, &kinds).ok_or(SnapshotFileError::Damaged)?;
         Ok((
             Snapshot {
                 layers: [Arc::new(layer)].into(),
