@@ -44,6 +44,18 @@ impl<const N: usize> Run<N> {
         }
     }
 
+    /// Tells what the run says of a key: added, removed, or nothing.
+    pub(super) fn says(&self, key: &SortKey<N>) -> Option<bool> {
+        let has = |keys: &[_]| keys.binary_search_by_key(&pack(key), pack).is_ok();
+        if has(&self.added) {
+            Some(true)
+        } else if has(&self.removed) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
     fn memory_bytes(&self) -> usize {
         (self.added.capacity() + self.removed.capacity()) * size_of::<SortKey<N>>()
     }

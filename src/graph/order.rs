@@ -74,7 +74,7 @@ impl<const N: usize> Bounds<N> {
     }
 
     /// Returns the bounds of what comes after a key, in the same order.
-    pub(super) fn after(self, key: &SortKey<N>) -> Self {
+    fn after(self, key: &SortKey<N>) -> Self {
         Self {
             low: self.low.max(pack(key).saturating_add(1)),
             ..self
@@ -140,6 +140,18 @@ impl Place {
                 Bounds::new(order, prefix),
                 Bounds::new(order + GRAPH_FIRST_COUNT, prefix),
             ),
+        }
+    }
+
+    /// Returns the places of what comes after a quad, in the same orders.
+    pub(super) fn after(self, quad: QuadIds) -> Self {
+        let quad = quad.to_array();
+        let in_default = |bounds: Bounds<3>| bounds.after(&sort_key(&DEFAULT_ORDERS[bounds.order], quad));
+        let in_named = |bounds: Bounds<4>| bounds.after(&sort_key(&NAMED_ORDERS[bounds.order], quad));
+        match self {
+            Self::Default(bounds) => Self::Default(in_default(bounds)),
+            Self::Named(bounds) => Self::Named(in_named(bounds)),
+            Self::Both(default, named) => Self::Both(in_default(default), in_named(named)),
         }
     }
 }

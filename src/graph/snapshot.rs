@@ -10,7 +10,7 @@ use oxigraph::model::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, T
 use super::{
     dictionary::{Key, Segment, TERM_COUNT_MAX, TermKey},
     layer::Layer,
-    order::{DEFAULT_ORDERS, NAMED_ORDERS, Place, pack, sort_key},
+    order::{DEFAULT_ORDERS, NAMED_ORDERS, Place, sort_key},
     quads::Quads,
     term::{QuadIds, TermId, TermView},
 };
@@ -201,21 +201,12 @@ impl Snapshot {
         Quads::new(&self.layers, Place::of(pattern))
     }
 
-    /// As [`Self::quads`], but only those after `after` in that order; `after` need not be there and may hold [`TermId::MAX`].
+    /// As [`Self::quads`], but only those after `after` in that order; `after` need not be there and may hold [`TermId::MAX`]
+    /// where the pattern is open. Where it is not, `after` must repeat it.
     ///
     /// With [`GraphPattern::Any`], `after` goes for the default graph and for named graphs alike.
     pub fn quads_after(&self, pattern: Pattern, after: QuadIds) -> Quads<'_> {
-        let after = after.to_array();
-        let default_after =
-            |bounds: super::order::Bounds<3>| bounds.after(&sort_key(&DEFAULT_ORDERS[bounds.order], after));
-        let named_after =
-            |bounds: super::order::Bounds<4>| bounds.after(&sort_key(&NAMED_ORDERS[bounds.order], after));
-        let place = match Place::of(pattern) {
-            Place::Default(bounds) => Place::Default(default_after(bounds)),
-            Place::Named(bounds) => Place::Named(named_after(bounds)),
-            Place::Both(default, named) => Place::Both(default_after(default), named_after(named)),
-        };
-        Quads::new(&self.layers, place)
+        Quads::new(&self.layers, Place::of(pattern).after(after))
     }
 
     /// Counts matching quads exactly, in time that does not depend on how many they are.
@@ -339,20 +330,6 @@ impl Snapshot {
 
 fn is_due(older: &Layer, newer: &Layer) -> bool {
     older.weight() < WEIGHT_RATIO * newer.weight().max(1)
-}
-
-impl<const N: usize> super::layer::Run<N> {
-    /// Tells what the run says of a key: added, removed, or nothing.
-    fn says(&self, key: &super::order::SortKey<N>) -> Option<bool> {
-        let has = |keys: &[_]| keys.binary_search_by_key(&pack(key), pack).is_ok();
-        if has(&self.added) {
-            Some(true)
-        } else if has(&self.removed) {
-            Some(false)
-        } else {
-            None
-        }
-    }
 }
 
 /// A merge of two layers that is due.

@@ -25,11 +25,6 @@ impl Parser {
         Self { limits, prefixes }
     }
 
-    /// Checks a text against the limits, in linear time and without recursion.
-    pub fn guard(&self, text: &str) -> Result<(), SparqlError> {
-        guard::scan(text, self.limits).map(|_| ())
-    }
-
     /// Parses a query.
     pub(super) fn query(&self, text: &str) -> Result<spargebra::Query, SparqlError> {
         let findings = guard::scan(text, self.limits)?;
