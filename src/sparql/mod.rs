@@ -24,4 +24,4 @@ pub use interrupt::Interrupt;
 pub use parse::Parser;
 pub use pool::{PoolError, QueryPool};
 pub use run::{Cell, Completion, Query, QueryForm, Row, Sink, run_query};
-pub use update::{ParsedUpdate, parse_update};
+pub use update::{ParsedUpdate, UsingConflict, parse_update};

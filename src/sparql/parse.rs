@@ -12,6 +12,7 @@ use super::{GuardLimits, SparqlError, guard, syntax};
 pub struct Parser {
     limits: GuardLimits,
     prefixes: Vec<(String, String)>,
+    base_iri: Option<String>,
 }
 
 impl Parser {
@@ -22,7 +23,21 @@ impl Parser {
             .filter(|(_, iri)| NamedNode::new(*iri).is_ok())
             .map(|(name, iri)| (name.to_owned(), iri.to_owned()))
             .collect();
-        Self { limits, prefixes }
+        Self {
+            limits,
+            prefixes,
+            base_iri: None,
+        }
+    }
+
+    /// Returns the parser with a base for the relative IRIs of texts that declare none (SPARQL 1.1 Query, section 4.1.1.2).
+    /// What is no IRI is no base.
+    #[must_use]
+    pub fn with_base_iri(&self, base_iri: &str) -> Self {
+        Self {
+            base_iri: NamedNode::new(base_iri).is_ok().then(|| base_iri.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// Parses a query.
@@ -77,13 +92,14 @@ impl Parser {
     }
 
     fn parser(&self) -> Result<SparqlParser, SparqlError> {
-        self.prefixes
-            .iter()
-            .try_fold(SparqlParser::new(), |parser, (name, iri)| {
-                parser
-                    .with_prefix(name, iri)
-                    .map_err(|error| SparqlError::Internal(error.to_string()))
-            })
+        let fault = |error: oxiri::IriParseError| SparqlError::Internal(error.to_string());
+        let mut parser = SparqlParser::new();
+        if let Some(base_iri) = &self.base_iri {
+            parser = parser.with_base_iri(base_iri).map_err(fault)?;
+        }
+        self.prefixes.iter().try_fold(parser, |parser, (name, iri)| {
+            parser.with_prefix(name, iri).map_err(fault)
+        })
     }
 }
 
@@ -132,6 +148,22 @@ mod tests {
             (1, 21, "unexpected `<a b>`: IRI parsing failed"),
         );
         check("ASK { { ?s ?p ?o } } }", (1, 22, "unexpected `}`"));
+    }
+
+    #[test]
+    fn relative_iris_need_a_base() {
+        assert!(parser().query("ASK { <a> ?p ?o }").is_err());
+        let based = parser().with_base_iri("http://example.com/");
+        assert_eq!(
+            based.query("ASK { <a> ?p ?o }").unwrap(),
+            based.query("ASK { <http://example.com/a> ?p ?o }").unwrap()
+        );
+        assert!(
+            parser()
+                .with_base_iri("nothing")
+                .query("ASK { <a> ?p ?o }")
+                .is_err()
+        );
     }
 
     #[test]

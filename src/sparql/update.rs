@@ -29,7 +29,29 @@ pub fn parse_update(parser: &Parser, text: &str) -> Result<ParsedUpdate, SparqlE
     parser.update(text).map(ParsedUpdate)
 }
 
+/// A request names graphs for an update whose text names some itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the update has USING or WITH: its request must not name graphs too")]
+pub struct UsingConflict;
+
 impl ParsedUpdate {
+    /// Returns the update with the graphs that its patterns see; fails where the text has USING, USING NAMED or WITH
+    /// (SPARQL 1.1 Protocol, section 2.2.3).
+    pub fn using(mut self, default: &[NamedNode], named: &[NamedNode]) -> Result<Self, UsingConflict> {
+        for operation in &mut self.0.operations {
+            if let GraphUpdateOperation::DeleteInsert { using, .. } = operation {
+                if using.is_some() {
+                    return Err(UsingConflict);
+                }
+                *using = Some(QueryDataset {
+                    default: default.to_vec(),
+                    named: Some(named.to_vec()),
+                });
+            }
+        }
+        Ok(self)
+    }
+
     /// Returns the plan: all operations one after the other, each on top of those before it.
     ///
     /// Evaluation recurses: the plan needs a large stack. One that fails leaves the draft half changed: drop it. It fails
