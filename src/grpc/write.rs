@@ -1,7 +1,6 @@
 //! `WriteService`.
 
 use std::{
-    io::{self, Read},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf as _, Bytes};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -28,7 +26,7 @@ use crate::{
     graph::Draft,
     knowledge::{CommitRequest, KnowledgeBase, RequestId},
     proto::v1::{self, import_request, import_response, write_service_server::WriteService},
-    rdf::{self, Compression, Document, ImportError, Memory, Parsed},
+    rdf::{self, Chunk, ChunkReader, Compression, Document, ImportError, Memory, Parsed},
 };
 
 /// Imports at once.
@@ -192,11 +190,7 @@ impl Import {
                 quads_read.store(count, Ordering::Relaxed);
                 !answers.is_closed()
             };
-            let chunks = ChunkReader {
-                chunks,
-                current: Bytes::new(),
-                is_ended: false,
-            };
+            let chunks = ChunkReader::new(chunks);
             // An error says that the caller has gone.
             let _ = done.send(rdf::read(&document, chunks, &memory, graph_bytes, progress));
         };
@@ -312,37 +306,10 @@ fn check_header(header: v1::ImportHeader) -> Result<Header, Status> {
             compression,
             base_iri,
             default_graph,
+            is_one_graph: false,
         },
         request_id: header.request_id,
         message: header.message,
         fingerprint,
     })
-}
-
-/// What goes to the parser's thread. A channel that closes without `End` is a document that was broken off.
-enum Chunk {
-    Bytes(Bytes),
-    End,
-}
-
-/// Reads the chunks of a document as one stream of bytes.
-struct ChunkReader {
-    chunks: mpsc::Receiver<Chunk>,
-    current: Bytes,
-    is_ended: bool,
-}
-
-impl Read for ChunkReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.is_ended {
-            match self.chunks.blocking_recv() {
-                Some(Chunk::Bytes(chunk)) => self.current = chunk,
-                Some(Chunk::End) => self.is_ended = true,
-                None => return Err(rdf::broken_off()),
-            }
-        }
-        let count = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
-    }
 }

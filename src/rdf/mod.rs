@@ -1,5 +1,6 @@
 //! RDF documents in, batches out: strict parsers behind a guard, fresh blank nodes, and a memory limit.
 
+mod chunks;
 mod guard;
 
 use std::{
@@ -15,6 +16,8 @@ use oxigraph::{
     io::{RdfFormat, RdfParseError, RdfParser},
     model::NamedNode,
 };
+
+pub use chunks::{Chunk, ChunkReader};
 
 use crate::graph::Batch;
 use guard::Guarded;
@@ -46,6 +49,8 @@ pub struct Document {
     pub base_iri: Option<String>,
     /// The graph of triples that the document has in its default graph.
     pub default_graph: Option<NamedNode>,
+    /// Refuses named graphs in the document.
+    pub is_one_graph: bool,
 }
 
 /// Memory that imports may take together with the graph.
@@ -179,6 +184,9 @@ fn parse(
     }
     if let Some(graph) = &document.default_graph {
         parser = parser.with_default_graph(graph.clone());
+    }
+    if document.is_one_graph {
+        parser = parser.without_named_graphs();
     }
     let mut share = Share {
         memory: memory.clone(),

@@ -20,6 +20,7 @@ fn import(name: &str, text: &[u8], compression: Compression) -> Result<Batch, Im
         compression,
         base_iri: None,
         default_graph: None,
+        is_one_graph: false,
     };
     read(&document, text, &Memory::new(BYTES_MAX), 0, |_| true)
 }
@@ -235,6 +236,7 @@ fn memory_is_bounded_and_given_back() {
         compression: Compression::None,
         base_iri: None,
         default_graph: None,
+        is_one_graph: false,
     };
     let memory = Memory::new(BYTES_MAX);
     let full = read(&document, text.as_bytes(), &memory, 0, |_| true);
@@ -275,6 +277,7 @@ fn imports_can_be_broken_off() {
         compression,
         base_iri: None,
         default_graph: None,
+        is_one_graph: false,
     };
     for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
         let outcome = read(

@@ -51,6 +51,7 @@ fn parse(format: &str, text: &str, memory: &Memory) -> Result<Batch, ServeError>
         compression: Compression::None,
         base_iri: None,
         default_graph: None,
+        is_one_graph: false,
     };
     rdf::read(&document, text.as_bytes(), memory, 0, |_| true)
         .map(|parsed| parsed.batch)
