@@ -107,6 +107,13 @@ pub struct ServeSettings {
     )]
     pub stream_count_max: u32,
 
+    /// Origins whose web pages may call from browsers (CORS), such as `https://example.org`; `*` is any
+    ///
+    /// Give it again for each, or separate them with commas. Without it browsers let no other page call.
+    #[arg(long = "cors-origin", env = "DOSSIER_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',',
+        value_parser = origin)]
+    pub cors_origins: Vec<String>,
+
     /// Time that running calls get to finish when the server is told to stop
     #[arg(long, env = "DOSSIER_DRAIN_TIMEOUT", value_name = "DURATION", value_parser = duration,
         default_value = "10s")]
@@ -261,6 +268,7 @@ impl Default for ServeSettings {
             message_bytes_max: 16 * MIB,
             connection_count_max: 1024,
             stream_count_max: 100,
+            cors_origins: Vec::new(),
             drain_timeout: Duration::from_secs(10),
             log_format: LogFormat::Text,
         }
@@ -282,6 +290,24 @@ pub fn byte_size(text: &str) -> Result<u64, String> {
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text.trim())
         .map_err(|_| "expected a duration with its unit, such as 60s, 500ms or 2m".to_owned())
+}
+
+/// Reads an origin (RFC 6454, section 6.2), or `*`.
+fn origin(text: &str) -> Result<String, String> {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.trim().strip_prefix(scheme));
+    let is_host = host.is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+    });
+    if is_host || text.trim() == "*" {
+        Ok(text.trim().to_owned())
+    } else {
+        Err("expected an origin without a path, such as https://example.org, or *".to_owned())
+    }
 }
 
 fn byte_count(text: &str) -> Result<usize, String> {

@@ -1,10 +1,11 @@
-//! Dossier: a knowledge-graph service over gRPC.
+//! Dossier: a knowledge-graph service over gRPC and HTTP.
 
 pub mod cli;
 pub mod config;
 pub mod facts;
 pub mod graph;
 pub mod grpc;
+pub mod http;
 pub mod knowledge;
 pub mod log;
 pub mod model;

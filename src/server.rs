@@ -49,9 +49,9 @@ pub async fn serve(
     let address = listener.local_addr().map_err(ServeError::Listener)?;
     let (reporter, health) = health().await;
     let services = Arc::new(OnceCell::new());
-    let router =
-        Router::new(Arc::clone(&services), health).map_err(|error| ServeError::Fault(error.to_string()))?;
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    let router = Router::new(Arc::clone(&services), health, &settings, drain.clone())
+        .map_err(|error| ServeError::Fault(error.to_string()))?;
     let tracker = TaskTracker::new();
     let connections = Connections::new(&settings, router, tracker.clone(), drain.clone(), stop.clone());
     let accepting = tokio::spawn(connections.accept(listener));

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("proto", &[]),
     ("config", &[]),
@@ -24,8 +24,13 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         "grpc",
         &["knowledge", "sparql", "facts", "rdf", "model", "proto", "graph"],
     ),
+    // Of `proto` the reasons of errors.
+    (
+        "http",
+        &["knowledge", "sparql", "facts", "rdf", "model", "proto", "graph"],
+    ),
 ];
-/// Crates of the transport, which nothing below `grpc` names.
+/// Crates of the transport, which nothing below `grpc` and `http` names.
 const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
 const BELOW_GRPC: [&str; 8] = [
     "model",

@@ -2,11 +2,14 @@
 
 use std::{io::Cursor, sync::Arc, time::Duration};
 
-use hyper::{server::conn::http2, service::service_fn};
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt as _, join},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
     sync::Semaphore,
     time::timeout,
 };
@@ -18,6 +21,9 @@ use crate::config::ServeSettings;
 /// What every HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Also how long an HTTP/1 connection may stay open between requests.
+const HTTP1_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const HTTP1_HEADER_COUNT_MAX: usize = 64;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// After a failed accept, such as for want of file descriptors: without a pause it would spin.
@@ -27,11 +33,13 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 const SEND_BUFFER_BYTES: usize = 1 << 20;
+const HTTP1_BUFFER_BYTES: usize = 64 << 10;
 
 /// Accepts connections and serves them.
 pub(super) struct Connections {
     router: Arc<Router>,
-    http: http2::Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     places: Arc<Semaphore>,
     tracker: TaskTracker,
     drain: CancellationToken,
@@ -47,8 +55,16 @@ impl Connections {
         drain: CancellationToken,
         stop: CancellationToken,
     ) -> Self {
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new())
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(HTTP1_HEADER_TIMEOUT)
+            .max_headers(HTTP1_HEADER_COUNT_MAX)
+            .max_header_size(HEADER_BYTES_MAX as usize)
+            .max_buf_size(HTTP1_BUFFER_BYTES);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
             .max_concurrent_streams(settings.stream_count_max)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -59,7 +75,8 @@ impl Connections {
         let places = Arc::new(Semaphore::new(settings.connection_count_max));
         Self {
             router: Arc::new(router),
-            http,
+            http1,
+            http2,
             places,
             tracker,
             drain,
@@ -95,51 +112,89 @@ impl Connections {
     }
 
     fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + use<> {
-        let (router, http) = (Arc::clone(&self.router), self.http.clone());
-        let (drain, stop) = (self.drain.clone(), self.stop.clone());
+        let conversation = Conversation {
+            router: Arc::clone(&self.router),
+            http1: self.http1.clone(),
+            http2: self.http2.clone(),
+            drain: self.drain.clone(),
+        };
+        let stop = self.stop.clone();
         async move {
             tokio::select! {
-                () = converse(stream, router, http, drain) => {}
+                () = conversation.run(stream) => {}
                 () = stop.cancelled() => {}
             }
         }
     }
 }
 
-async fn converse(
-    stream: TcpStream,
+/// One connection.
+struct Conversation {
     router: Arc<Router>,
-    http: http2::Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     drain: CancellationToken,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
-    let (mut reader, writer) = stream.into_split();
-    // Hyper waits for a preface for ever, and a drain would wait with it.
-    let mut preface = [0; PREFACE.len()];
-    let read = tokio::select! {
-        read = timeout(PREFACE_TIMEOUT, reader.read_exact(&mut preface)) => read,
-        () = drain.cancelled() => return,
-    };
-    if !matches!(read, Ok(Ok(_))) || preface != PREFACE {
-        tracing::debug!("closed a connection that does not begin as HTTP/2 does");
-        return;
-    }
-    let io = TokioIo::new(join(Cursor::new(preface).chain(reader), writer));
-    let service = service_fn(move |request| {
-        let router = Arc::clone(&router);
-        async move { router.call(request).await }
-    });
-    let mut connection = std::pin::pin!(http.serve_connection(io, service));
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+}
+
+impl Conversation {
+    async fn run(self, stream: TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended with an error");
+        let (mut reader, writer) = stream.into_split();
+        // Hyper waits for the first bytes for ever, and a drain would wait with it.
+        let mut first = Vec::with_capacity(PREFACE.len());
+        let begun = tokio::select! {
+            begun = timeout(PREFACE_TIMEOUT, begin(&mut reader, &mut first)) => begun,
+            () = self.drain.cancelled() => return,
+        };
+        let Ok(Some(is_http2)) = begun else {
+            tracing::debug!("closed a connection that did not begin");
+            return;
+        };
+        let io = TokioIo::new(join(Cursor::new(first).chain(reader), writer));
+        let router = self.router;
+        let service = service_fn(move |request| {
+            let router = Arc::clone(&router);
+            async move { router.call(request).await }
+        });
+        // The two kinds of connection have the same methods and no trait in common.
+        macro_rules! until_drained {
+            ($connection:expr) => {{
+                let mut connection = std::pin::pin!($connection);
+                tokio::select! {
+                    ended = &mut connection => ended,
+                    () = self.drain.cancelled() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
+            }};
+        }
+        let ended = if is_http2 {
+            until_drained!(self.http2.serve_connection(io, service))
+        } else {
+            until_drained!(self.http1.serve_connection(io, service))
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+    }
+}
+
+/// Reads as far as it takes to tell HTTP/2 from HTTP/1; `None` if the connection ends before.
+async fn begin(reader: &mut OwnedReadHalf, first: &mut Vec<u8>) -> Option<bool> {
+    loop {
+        if !PREFACE.starts_with(first) {
+            return Some(false);
+        }
+        if first.len() == PREFACE.len() {
+            return Some(true);
+        }
+        let left = (PREFACE.len() - first.len()) as u64;
+        match (&mut *reader).take(left).read_buf(first).await {
+            Ok(count) if count > 0 => {}
+            _ => return None,
+        }
     }
 }

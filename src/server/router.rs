@@ -1,19 +1,29 @@
-//! From the path of a call to its service.
+//! From a request to what answers it: gRPC, gRPC-Web or HTTP, and from the path of a call to its service.
 //!
-//! Every call goes through here: no boxes and no layers but those that its service needs.
+//! Every call goes through here: no boxes and no layers but those that its protocol and service need.
 
-use std::{convert::Infallible, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
     codec::CompressionEncoding,
-    codegen::{BoxFuture, Service},
+    codegen::{BoxFuture, Service, StdError},
 };
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 use tonic_reflection::server::{Builder, Error};
+use tonic_web::GrpcWebLayer;
+use tower_http::cors::CorsLayer;
+use tower_layer::Layer as _;
 
 use crate::{
     config::ServeSettings,
@@ -28,6 +38,7 @@ use crate::{
         status::{status, unavailable},
         write::WriteApi,
     },
+    http::{self as api, HttpApi},
     knowledge::KnowledgeBase,
     proto::v1::{
         self, admin_service_server::AdminServiceServer, entity_service_server::EntityServiceServer,
@@ -57,6 +68,7 @@ pub(super) struct Services {
     fact: FactServiceServer<FactApi>,
     sparql: SparqlServiceServer<SparqlApi>,
     write: WriteServiceServer<WriteApi>,
+    http: HttpApi,
 }
 
 macro_rules! configured {
@@ -77,6 +89,13 @@ impl Services {
             byte_count_max: settings.query_bytes_max,
             nesting_max: settings.query_nesting_max,
         };
+        let limits = api::Limits {
+            guard,
+            timeout_max: settings.query_timeout_max,
+            body_bytes_max: settings.message_bytes_max,
+            memory_bytes_max: settings.graph_memory_bytes_max,
+        };
+        let http = HttpApi::new(knowledge.clone(), Arc::clone(pool), limits);
         let sparql = SparqlApi::new(
             knowledge.clone(),
             Arc::clone(pool),
@@ -90,6 +109,7 @@ impl Services {
             fact: configured!(FactServiceServer::new(FactApi::new(reads)), settings),
             sparql: configured!(SparqlServiceServer::new(sparql), settings),
             write: configured!(WriteServiceServer::new(write), settings),
+            http,
         }
     }
 }
@@ -113,13 +133,29 @@ pub(super) struct Router {
     health: Health,
     reflect: Box<Reflect>,
     reflect_alpha: Box<Reflect>,
+    cors: Option<CorsLayer>,
+    drain: CancellationToken,
+}
+
+/// The protocol of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Protocol {
+    Grpc,
+    GrpcWeb,
+    Http,
 }
 
 type Answer = BoxFuture<Response<Body>, Infallible>;
-type Reflect = dyn Fn(Request<Incoming>) -> Answer + Send + Sync;
+type Reflect = dyn Fn(Request<Body>) -> Answer + Send + Sync;
 
 impl Router {
-    pub(super) fn new(services: Arc<OnceCell<Services>>, health: Health) -> Result<Self, Error> {
+    /// Once it is draining, it is no longer ready.
+    pub(super) fn new(
+        services: Arc<OnceCell<Services>>,
+        health: Health,
+        settings: &ServeSettings,
+        drain: CancellationToken,
+    ) -> Result<Self, Error> {
         let builder = || {
             Builder::configure()
                 .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
@@ -132,11 +168,46 @@ impl Router {
             health,
             reflect: Box::new(move |request| reflection.clone().call(request)),
             reflect_alpha: Box::new(move |request| reflection_alpha.clone().call(request)),
+            cors: api::cors::layer(&settings.cors_origins),
+            drain,
         })
     }
 
+    /// Answers one request.
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
+        match &self.cors {
+            // Browsers do not speak gRPC itself.
+            Some(cors) if protocol(&request) != Protocol::Grpc => {
+                cors.layer(Shared(Arc::clone(self))).call(request).await
+            }
+            _ => self.answer(request).await,
+        }
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        match protocol(&request) {
+            Protocol::Grpc => self.grpc(request).await,
+            Protocol::GrpcWeb => {
+                let inner = Shared(Arc::clone(self));
+                GrpcWebLayer::new().layer(inner).call(request).await
+            }
+            Protocol::Http => {
+                let http = self.services.get().map(|services| &services.http);
+                let response = api::answer(http, self.drain.is_cancelled(), request).await;
+                Ok(response.map(Body::new))
+            }
+        }
+    }
+
     /// Answers one call. Everything that is not a response is one with a status.
-    pub(super) async fn call(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    async fn grpc<B>(&self, mut request: Request<B>) -> Result<Response<Body>, Infallible>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError> + Send + 'static,
+    {
         let log = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (Instant::now(), request.uri().path().to_owned()));
         let deadline = match call::deadline_of(request.headers()) {
@@ -158,7 +229,11 @@ impl Router {
         Ok(response)
     }
 
-    fn dispatch(&self, mut request: Request<Incoming>) -> Answer {
+    fn dispatch<B>(&self, mut request: Request<B>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError> + Send + 'static,
+    {
         let path = request.uri().path();
         let service = path
             .strip_prefix('/')
@@ -166,8 +241,10 @@ impl Router {
             .map_or("", |(service, _)| service);
         match service {
             "grpc.health.v1.Health" => return self.health.clone().call(request),
-            "grpc.reflection.v1.ServerReflection" => return (self.reflect)(request),
-            "grpc.reflection.v1alpha.ServerReflection" => return (self.reflect_alpha)(request),
+            "grpc.reflection.v1.ServerReflection" => return (self.reflect)(request.map(Body::new)),
+            "grpc.reflection.v1alpha.ServerReflection" => {
+                return (self.reflect_alpha)(request.map(Body::new));
+            }
             _ if !SERVICE_NAMES.contains(&service) => return answer(unimplemented(path)),
             _ => {}
         }
@@ -188,6 +265,58 @@ impl Router {
                     .call(request.map(|body| Watched::new(body, broken_off)))
             }
         }
+    }
+}
+
+/// The router, for layers around it.
+#[derive(Clone)]
+struct Shared(Arc<Router>);
+
+impl Service<Request<Incoming>> for Shared {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Answer {
+        let router = Arc::clone(&self.0);
+        Box::pin(async move { router.answer(request).await })
+    }
+}
+
+/// gRPC that came as gRPC-Web.
+impl Service<Request<Body>> for Shared {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        let router = Arc::clone(&self.0);
+        Box::pin(async move { router.grpc(request).await })
+    }
+}
+
+/// Tells protocols apart: by the media type of the body, then by the path.
+fn protocol(request: &Request<Incoming>) -> Protocol {
+    let is_http2 = request.version() == Version::HTTP_2;
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
+    if content_type.starts_with(b"application/grpc-web") {
+        Protocol::GrpcWeb
+    } else if is_http2 && content_type.starts_with(b"application/grpc") {
+        Protocol::Grpc
+    } else if is_http2 && request.method() == Method::POST && !api::has_path(request.uri().path()) {
+        // tonic says what is wrong with it.
+        Protocol::Grpc
+    } else {
+        Protocol::Http
     }
 }
 

@@ -1,0 +1,318 @@
+//! Bodies of responses: whole, or a stream that is broken, never short, when something fails late.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body::{Frame, SizeHint};
+use tokio::{
+    runtime::Handle,
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
+    time::{Sleep, sleep_until, timeout_at},
+};
+
+use super::{
+    problem::{Problem, internal},
+    revision_header,
+};
+use crate::sparql::{Interrupt, SparqlError};
+
+/// Chunks that wait for the reader; with more the work waits.
+const WAITING_CHUNK_COUNT_MAX: usize = 4;
+/// How long an error waits for a slow reader, if there is no deadline.
+const FAILURE_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// The body of a response.
+#[derive(Debug, Default)]
+pub struct Body(Kind);
+
+#[derive(Debug, Default)]
+enum Kind {
+    #[default]
+    Empty,
+    Whole(Bytes),
+    Stream(ChunkStream),
+}
+
+/// A body ends before it is whole: the connection or stream is reset, so that nobody takes it for whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the result was broken off: {0}")]
+pub struct BrokenOff(String);
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Kind::Whole(bytes.into()))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut self.0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Kind::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Kind::Stream(stream) => stream.poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Stream(stream) => stream.is_ended,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Opens a response whose body is made on a thread of its own: the end that writes and the one that answers.
+///
+/// The caller's end cancels the work.
+pub(super) fn open(interrupt: &Interrupt) -> (Chunks, Reply) {
+    let (sender, receiver) = mpsc::channel(WAITING_CHUNK_COUNT_MAX);
+    let (head, answer) = oneshot::channel();
+    let chunks = Chunks {
+        head: Some(head),
+        sender,
+        runtime: Handle::current(),
+        interrupt: interrupt.clone(),
+    };
+    let stream = ChunkStream {
+        receiver,
+        end: interrupt
+            .deadline()
+            .map(|deadline| Box::pin(sleep_until(deadline.into()))),
+        cancel: CancelOnDrop(interrupt.clone()),
+        is_ended: false,
+    };
+    (chunks, Reply { answer, stream })
+}
+
+/// Cancels when its call is over, done or broken off.
+#[derive(Debug)]
+pub(super) struct CancelOnDrop(pub(super) Interrupt);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// What is known once the first bytes are there.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) content_type: String,
+    pub(super) revision: u64,
+}
+
+#[derive(Debug)]
+enum Part {
+    Bytes(Bytes),
+    End,
+    Failed(String),
+}
+
+/// Either the whole body or the beginning of a stream.
+type Answer = Result<(Head, Option<Vec<u8>>), Problem>;
+
+/// The end of a response that the work writes to, on its own thread.
+pub(super) struct Chunks {
+    head: Option<oneshot::Sender<Answer>>,
+    sender: mpsc::Sender<Part>,
+    runtime: Handle,
+    interrupt: Interrupt,
+}
+
+impl Chunks {
+    /// Sends some bytes; the first ones send the status 200 with the head. Waits for a slow reader, but not past the deadline.
+    pub(super) fn send(&mut self, bytes: Vec<u8>, head: impl FnOnce() -> Head) -> Result<(), SparqlError> {
+        if let Some(sender) = self.head.take() {
+            sender
+                .send(Ok((head(), None)))
+                .map_err(|_| SparqlError::Cancelled)?;
+        }
+        self.part(Part::Bytes(bytes.into()))
+    }
+
+    /// Sends the last bytes.
+    pub(super) fn finish(mut self, bytes: Vec<u8>, head: impl FnOnce() -> Head) {
+        let outcome = match self.head.take() {
+            Some(sender) => sender
+                .send(Ok((head(), Some(bytes))))
+                .map_err(|_| SparqlError::Cancelled),
+            None => self
+                .part(Part::Bytes(bytes.into()))
+                .and_then(|()| self.part(Part::End)),
+        };
+        if let Err(error) = outcome {
+            self.fail(error.into());
+        }
+    }
+
+    /// Ends with an error: as the response, or by breaking the body off if that has begun.
+    pub(super) fn fail(mut self, problem: Problem) {
+        // A reader that has gone needs no error.
+        if let Some(sender) = self.head.take() {
+            let _ = sender.send(Err(problem));
+            return;
+        }
+        let end = self
+            .interrupt
+            .deadline()
+            .unwrap_or_else(|| Instant::now() + FAILURE_WAIT_MAX);
+        tracing::debug!(error = problem.detail(), "a result is broken off");
+        let send = self.sender.send(Part::Failed(problem.detail().to_owned()));
+        let _ = self
+            .runtime
+            .block_on(async { timeout_at(end.into(), send).await });
+    }
+
+    fn part(&self, part: Part) -> Result<(), SparqlError> {
+        let part = match self.sender.try_send(part) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(_)) => return Err(SparqlError::Cancelled),
+            Err(TrySendError::Full(part)) => part,
+        };
+        let sending = self.sender.send(part);
+        let sent = match self.interrupt.deadline() {
+            None => self.runtime.block_on(sending),
+            Some(deadline) => self
+                .runtime
+                .block_on(async { timeout_at(deadline.into(), sending).await })
+                .map_err(|_| SparqlError::DeadlineExceeded)?,
+        };
+        sent.map_err(|_| SparqlError::Cancelled)
+    }
+}
+
+/// The end of a response that the caller waits for.
+pub(super) struct Reply {
+    answer: oneshot::Receiver<Answer>,
+    stream: ChunkStream,
+}
+
+impl Reply {
+    /// Waits for the first bytes, or for the error before them.
+    pub(super) async fn response(self) -> Result<Response<Body>, Problem> {
+        let answer = match self.stream.cancel.0.deadline() {
+            None => self.answer.await,
+            Some(deadline) => timeout_at(deadline.into(), self.answer)
+                .await
+                .map_err(|_| SparqlError::DeadlineExceeded)?,
+        };
+        let (head, bytes) = answer.map_err(|_| internal(&"a result ended before it began"))??;
+        let body = match bytes {
+            Some(bytes) => bytes.into(),
+            None => Body(Kind::Stream(self.stream)),
+        };
+        let mut response = Response::new(body);
+        let content_type = HeaderValue::try_from(head.content_type).map_err(|error| internal(&error))?;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, content_type);
+        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        revision_header(headers, head.revision);
+        Ok(response)
+    }
+}
+
+/// The chunks of a body: an error at the deadline, whatever the work is at, and if they end without a last word.
+#[derive(Debug)]
+struct ChunkStream {
+    receiver: mpsc::Receiver<Part>,
+    end: Option<Pin<Box<Sleep>>>,
+    cancel: CancelOnDrop,
+    is_ended: bool,
+}
+
+impl ChunkStream {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.is_ended {
+            return Poll::Ready(None);
+        }
+        if self
+            .end
+            .as_mut()
+            .is_some_and(|end| end.as_mut().poll(context).is_ready())
+        {
+            return self.broken(SparqlError::DeadlineExceeded.to_string());
+        }
+        match std::task::ready!(self.receiver.poll_recv(context)) {
+            Some(Part::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Some(Part::End) => {
+                self.is_ended = true;
+                Poll::Ready(None)
+            }
+            Some(Part::Failed(why)) => self.broken(why),
+            None => self.broken("its thread is gone".to_owned()),
+        }
+    }
+
+    fn broken(&mut self, why: String) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.is_ended = true;
+        self.receiver.close();
+        Poll::Ready(Some(Err(BrokenOff(why))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn head() -> Head {
+        Head {
+            content_type: "text/csv".to_owned(),
+            revision: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_last_word_is_broken() {
+        let (mut chunks, reply) = open(&Interrupt::new(None));
+        chunks.send(b"a\n".to_vec(), head).unwrap();
+        drop(chunks);
+        let body = reply.response().await.unwrap().into_body();
+        assert!(body.collect().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_error_before_the_first_bytes_is_the_response() {
+        let (chunks, reply) = open(&Interrupt::new(None));
+        chunks.fail(SparqlError::DeadlineExceeded.into());
+        let problem = reply.response().await.unwrap_err();
+        assert_eq!(problem.status(), http::StatusCode::GATEWAY_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn what_is_whole_at_once_has_its_length() {
+        let (chunks, reply) = open(&Interrupt::new(None));
+        chunks.finish(b"a\n".to_vec(), head);
+        let body = reply.response().await.unwrap().into_body();
+        assert_eq!(http_body::Body::size_hint(&body).exact(), Some(2));
+        assert_eq!(body.collect().await.unwrap().to_bytes().as_ref(), b"a\n");
+    }
+}

@@ -1,0 +1,197 @@
+//! HTTP beside gRPC, on the same port: the SPARQL 1.1 Protocol with a service description at `/sparql`, the Graph Store
+//! Protocol at `/store`, and health at `/healthz` and `/readyz`.
+//!
+//! The guard, the limits and the reasons of errors are those of gRPC. A 200 is held until the first bytes of the result are
+//! there, so that most errors have their own status; one that comes later breaks the body off.
+
+mod body;
+pub mod cors;
+mod description;
+mod negotiate;
+mod problem;
+mod protocol;
+mod results;
+mod sparql;
+mod store;
+mod upload;
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+};
+use hyper::body::Incoming;
+use oxigraph::model::NamedNode;
+use tokio::sync::Semaphore;
+
+pub use body::{Body, BrokenOff};
+use problem::{Problem, internal, invalid, method_not_allowed, no_such_path, unavailable};
+
+use crate::{
+    knowledge::KnowledgeBase,
+    model::prefixes::PREFIXES,
+    rdf::Memory,
+    sparql::{GuardLimits, Interrupt, Parser, QueryPool},
+};
+
+/// The revision that was read or made.
+const REVISION: HeaderName = HeaderName::from_static("dossier-revision");
+/// Documents that are read at once.
+const UPLOAD_COUNT_MAX: usize = 4;
+const SPARQL_PATH: &str = "/sparql";
+const STORE_PATH: &str = "/store";
+const LIVE_PATH: &str = "/healthz";
+const READY_PATH: &str = "/readyz";
+
+/// Limits of requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of a SPARQL text.
+    pub guard: GuardLimits,
+    /// Time that a request may take; only the arrival of a document is not counted.
+    pub timeout_max: Duration,
+    /// Bytes of a body with a query or update.
+    pub body_bytes_max: usize,
+    /// Bytes that the graph may take.
+    pub memory_bytes_max: u64,
+}
+
+/// Answers HTTP. Clones are the same one.
+#[derive(Clone)]
+pub struct HttpApi(Arc<Inner>);
+
+struct Inner {
+    knowledge: KnowledgeBase,
+    pool: Arc<QueryPool>,
+    parser: Parser,
+    limits: Limits,
+    memory: Memory,
+    uploads: Arc<Semaphore>,
+}
+
+impl Inner {
+    fn interrupt(&self) -> Interrupt {
+        Interrupt::new(Some(Instant::now() + self.limits.timeout_max))
+    }
+}
+
+impl HttpApi {
+    /// Runs queries on the threads of `pool`, and commits to `knowledge`.
+    pub fn new(knowledge: KnowledgeBase, pool: Arc<QueryPool>, limits: Limits) -> Self {
+        Self(Arc::new(Inner {
+            knowledge,
+            pool,
+            parser: Parser::new(limits.guard, PREFIXES),
+            limits,
+            memory: Memory::new(limits.memory_bytes_max),
+            uploads: Arc::new(Semaphore::new(UPLOAD_COUNT_MAX)),
+        }))
+    }
+}
+
+/// Answers a request; there is no `api` yet while the server starts, and none to wait for once it `is_draining`.
+pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<Incoming>) -> Response<Body> {
+    let is_head = request.method() == Method::HEAD;
+    let mut answering = pin!(dispatch(api, is_draining, request));
+    // The panic's message is on standard error by then.
+    let outcome =
+        poll_fn(
+            |context| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+                Ok(polled) => polled,
+                Err(_) => Poll::Ready(Err(internal(&"a handler panicked"))),
+            },
+        );
+    let mut response = outcome.await.unwrap_or_else(Problem::into_response);
+    if is_head {
+        if let Some(length) = http_body::Body::size_hint(response.body()).exact()
+            && length > 0
+        {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, length.into());
+        }
+        *response.body_mut() = Body::default();
+    }
+    response
+}
+
+/// Tells whether a path is one of HTTP's.
+pub fn has_path(path: &str) -> bool {
+    let under = |root: &str| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    under(SPARQL_PATH) || under(STORE_PATH) || path == LIVE_PATH || path == READY_PATH
+}
+
+async fn dispatch(
+    api: Option<&HttpApi>,
+    is_draining: bool,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Problem> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    if !has_path(path) {
+        return Err(no_such_path(path));
+    }
+    if path == LIVE_PATH || path == READY_PATH {
+        let is_fine = path == LIVE_PATH || (api.is_some() && !is_draining);
+        return health(&parts.method, is_fine);
+    }
+    let Some(HttpApi(api)) = api else {
+        return Err(unavailable("the server is starting: the log is being replayed"));
+    };
+    if parts.method == Method::OPTIONS {
+        return Ok(no_content());
+    }
+    match path {
+        SPARQL_PATH | "/sparql/" => sparql::answer(api, &parts, body).await,
+        path if path.starts_with(STORE_PATH) => store::answer(api, &parts, body).await,
+        path => Err(no_such_path(path)),
+    }
+}
+
+fn health(method: &Method, is_fine: bool) -> Result<Response<Body>, Problem> {
+    if method != Method::GET && method != Method::HEAD {
+        return Err(method_not_allowed(method, "GET, HEAD"));
+    }
+    if !is_fine {
+        return Err(unavailable("the server is starting or shutting down"));
+    }
+    let mut response = Response::new(Body::from(b"ok\n".to_vec()));
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    Ok(response)
+}
+
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn revision_header(headers: &mut HeaderMap, revision: u64) {
+    headers.insert(REVISION, revision.into());
+}
+
+/// Returns the IRI of what a request is about, without the parameters, as its caller knows it.
+fn resource(parts: &Parts, path: &str) -> Result<NamedNode, Problem> {
+    let scheme = parts.uri.scheme_str().unwrap_or("http");
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let authority = authority
+        .or(host)
+        .ok_or_else(|| invalid("the request names no host"))?;
+    NamedNode::new(format!("{scheme}://{authority}{path}"))
+        .map_err(|_| invalid(format!("`{authority}{path}` makes no IRI")))
+}

@@ -1,0 +1,343 @@
+//! Errors as HTTP responses: the one place where an error gets its status code.
+//!
+//! The body is a problem (RFC 9457) with the reason that gRPC gives in its `ErrorInfo`, and that reason's metadata.
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::{Map, Value};
+
+use super::body::Body;
+use crate::{
+    knowledge::{CommitError, RevisionNotReached},
+    proto::v1::ErrorReason,
+    rdf::ImportError,
+    sparql::{PoolError, SparqlError},
+};
+
+/// Reasons that only HTTP has.
+pub(super) const NOT_FOUND: &str = "NOT_FOUND";
+const METHOD_NOT_ALLOWED: &str = "METHOD_NOT_ALLOWED";
+const NOT_ACCEPTABLE: &str = "NOT_ACCEPTABLE";
+const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
+const GRAPH_NOT_FOUND: &str = "GRAPH_NOT_FOUND";
+const INVALID_REQUEST: &str = "INVALID_REQUEST";
+
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// An error response.
+#[derive(Debug)]
+pub(super) struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    status: StatusCode,
+    reason: &'static str,
+    detail: String,
+    metadata: Vec<(&'static str, Value)>,
+    is_to_retry: bool,
+    allowed: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, reason: &'static str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            status,
+            reason,
+            detail: detail.into(),
+            metadata: Vec::new(),
+            is_to_retry: false,
+            allowed: None,
+        }))
+    }
+
+    fn of(status: StatusCode, reason: ErrorReason, detail: impl Into<String>) -> Self {
+        let name = reason.as_str_name().trim_start_matches("ERROR_REASON_");
+        Self::new(status, name, detail)
+    }
+
+    fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.0.metadata.push((key, value.into()));
+        self
+    }
+
+    fn retry(mut self) -> Self {
+        self.0.is_to_retry = true;
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let parts = *self.0;
+        let mut members = Map::new();
+        // `about:blank`: the title is the status code's (RFC 9457, section 4.2.1).
+        members.insert("type".to_owned(), "about:blank".into());
+        members.insert(
+            "title".to_owned(),
+            parts.status.canonical_reason().unwrap_or_default().into(),
+        );
+        members.insert("status".to_owned(), parts.status.as_u16().into());
+        members.insert("detail".to_owned(), parts.detail.into());
+        members.insert("reason".to_owned(), parts.reason.into());
+        for (key, value) in parts.metadata {
+            members.insert(key.to_owned(), value);
+        }
+        let mut body = Value::Object(members).to_string().into_bytes();
+        body.push(b'\n');
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = parts.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if parts.is_to_retry {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if let Some(allowed) = parts.allowed {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+        }
+        response
+    }
+}
+
+/// Returns 400 for a request that breaks the rules of its protocol.
+pub(super) fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, detail)
+}
+
+/// Returns 400 for what is no IRI.
+pub(super) fn invalid_iri(parameter: &str, text: &str) -> Problem {
+    Problem::of(
+        StatusCode::BAD_REQUEST,
+        ErrorReason::InvalidIri,
+        format!("{parameter}: `{text}` is not an absolute IRI"),
+    )
+}
+
+/// Returns 404 for a path.
+pub(super) fn no_such_path(path: &str) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        NOT_FOUND,
+        format!("there is nothing at {path}: HTTP is answered at /sparql, /store, /healthz and /readyz"),
+    )
+}
+
+/// Returns 404 for a graph.
+pub(super) fn graph_not_found(graph: &str) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        GRAPH_NOT_FOUND,
+        format!("there is no graph <{graph}>"),
+    )
+    .with("graph", graph)
+}
+
+/// Returns 405 with the methods that there are.
+pub(super) fn method_not_allowed(method: &Method, allowed: &'static str) -> Problem {
+    let mut problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        METHOD_NOT_ALLOWED,
+        format!("{method} is not a method of this resource: it has {allowed}"),
+    );
+    problem.0.allowed = Some(allowed);
+    problem
+}
+
+/// Returns 406 with the media types that there are.
+pub(super) fn not_acceptable(offered: &str) -> Problem {
+    Problem::new(
+        StatusCode::NOT_ACCEPTABLE,
+        NOT_ACCEPTABLE,
+        format!("none of the media types of Accept can be served; there are {offered}"),
+    )
+}
+
+/// Returns 406 for a graph that the chosen format cannot hold.
+pub(super) fn not_serializable(format: &str, error: &std::io::Error) -> Problem {
+    Problem::new(
+        StatusCode::NOT_ACCEPTABLE,
+        NOT_ACCEPTABLE,
+        format!("the result cannot be written as {format}: {error}"),
+    )
+}
+
+/// Returns 415.
+pub(super) fn unsupported_media_type(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_MEDIA_TYPE, detail)
+}
+
+/// Returns 413.
+pub(super) fn too_large(bytes_max: usize) -> Problem {
+    Problem::of(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorReason::MessageTooLarge,
+        format!("the body is larger than {bytes_max} bytes"),
+    )
+}
+
+/// Returns 408 for a body that does not come.
+pub(super) fn body_timeout() -> Problem {
+    Problem::of(
+        StatusCode::REQUEST_TIMEOUT,
+        ErrorReason::DeadlineExceeded,
+        "the rest of the body did not come in time",
+    )
+}
+
+/// Returns 503 for a server that starts or shuts down.
+pub(super) fn unavailable(detail: impl Into<String>) -> Problem {
+    Problem::of(StatusCode::SERVICE_UNAVAILABLE, ErrorReason::Unavailable, detail).retry()
+}
+
+/// Returns 503 for a server that has as much to do as it takes.
+pub(super) fn overloaded(detail: impl Into<String>) -> Problem {
+    Problem::of(StatusCode::SERVICE_UNAVAILABLE, ErrorReason::Overloaded, detail).retry()
+}
+
+/// Returns 500 with a request id. The cause goes to the log under that id, not to the caller.
+pub(super) fn internal(cause: &dyn std::fmt::Display) -> Problem {
+    let request_id = getrandom::u64()
+        .map(|number| format!("{number:016x}"))
+        .unwrap_or_default();
+    tracing::error!(request_id, %cause, "internal error");
+    Problem::of(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorReason::Internal,
+        format!("internal error; request id {request_id}"),
+    )
+    .with("request_id", request_id)
+}
+
+fn graph_full(graph_memory_bytes_max: u64) -> Problem {
+    Problem::of(
+        StatusCode::INSUFFICIENT_STORAGE,
+        ErrorReason::GraphFull,
+        format!("the graph would take more than {graph_memory_bytes_max} bytes of memory"),
+    )
+    .with("graph_memory_bytes_max", graph_memory_bytes_max)
+}
+
+impl From<SparqlError> for Problem {
+    fn from(error: SparqlError) -> Self {
+        let message = error.to_string();
+        let invalid = |reason| Self::of(StatusCode::BAD_REQUEST, reason, message.clone());
+        match error {
+            SparqlError::TooComplex { limit, limit_value } => invalid(ErrorReason::SparqlTooComplex)
+                .with("limit", limit)
+                .with("limit_value", limit_value),
+            SparqlError::Syntax { line, column, .. } => invalid(ErrorReason::SparqlSyntax)
+                .with("line", line)
+                .with("column", column),
+            SparqlError::WrongForm { actual, .. } => Self::of(
+                StatusCode::BAD_REQUEST,
+                ErrorReason::SparqlWrongForm,
+                format!("this is {actual}: send a query as `query`, an update as `update`"),
+            ),
+            SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
+            SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
+            SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
+            SparqlError::DeadlineExceeded => Self::of(
+                StatusCode::GATEWAY_TIMEOUT,
+                ErrorReason::DeadlineExceeded,
+                message,
+            ),
+            SparqlError::Cancelled => {
+                Self::of(StatusCode::SERVICE_UNAVAILABLE, ErrorReason::Cancelled, message)
+            }
+            SparqlError::Internal(cause) => internal(&cause),
+        }
+    }
+}
+
+impl From<PoolError> for Problem {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Overloaded { .. } => overloaded(error.to_string()),
+            PoolError::Closed => unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<RevisionNotReached> for Problem {
+    fn from(error: RevisionNotReached) -> Self {
+        Self::of(
+            StatusCode::PRECONDITION_FAILED,
+            ErrorReason::RevisionNotReached,
+            error.to_string(),
+        )
+        .with("min_revision", error.min_revision)
+        .with("revision", error.revision)
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Document(error) => {
+                let problem = Self::of(StatusCode::BAD_REQUEST, ErrorReason::RdfSyntax, error.to_string());
+                match error.place {
+                    Some(place) => problem.with("line", place.line).with("column", place.column),
+                    None => problem,
+                }
+            }
+            ImportError::Full {
+                graph_memory_bytes_max,
+            } => graph_full(graph_memory_bytes_max),
+            ImportError::BrokenOff => Self::of(
+                StatusCode::BAD_REQUEST,
+                ErrorReason::Cancelled,
+                "the body was broken off",
+            ),
+            ImportError::Fault(cause) => internal(&cause),
+        }
+    }
+}
+
+impl<E> From<CommitError<E>> for Problem
+where
+    Self: From<E>,
+{
+    fn from(error: CommitError<E>) -> Self {
+        let error = match error.into_plan_error() {
+            Ok(error) => return Self::from(error),
+            Err(error) => error,
+        };
+        let message = error.to_string();
+        match error {
+            CommitError::Plan(never) => match never {},
+            CommitError::PlanPanicked => internal(&message),
+            CommitError::RevisionMismatch { revision } => Self::of(
+                StatusCode::PRECONDITION_FAILED,
+                ErrorReason::RevisionMismatch,
+                message,
+            )
+            .with("revision", revision),
+            CommitError::RequestIdReused { request_id, revision } => {
+                Self::of(StatusCode::CONFLICT, ErrorReason::RequestIdReused, message)
+                    .with("request_id", request_id)
+                    .with("revision", revision)
+            }
+            CommitError::GraphFull {
+                graph_memory_bytes_max,
+            } => graph_full(graph_memory_bytes_max),
+            CommitError::DiskFull => {
+                Self::of(StatusCode::INSUFFICIENT_STORAGE, ErrorReason::DiskFull, message)
+            }
+            CommitError::LogUnavailable => Self::of(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorReason::LogUnavailable,
+                message,
+            ),
+            CommitError::Closed => unavailable(message),
+            CommitError::Overloaded => overloaded(message),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Results as documents: rows, booleans and triples, in the format that the caller accepts.
+
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use oxigraph::{
+    io::{RdfFormat, RdfSerializer, WriterQuadSerializer},
+    model::{Quad, Term, Triple, Variable},
+    sparql::results::{QueryResultsSerializer, WriterSolutionsSerializer},
+};
+
+use super::{
+    body::{Chunks, Head},
+    negotiate::Accept,
+    problem::{Problem, internal, not_serializable},
+};
+use crate::{
+    knowledge::View,
+    model::prefixes::PREFIXES,
+    sparql::{Interrupt, Parser, Query, QueryForm, Row, Sink, SparqlError, run_query},
+};
+
+/// Bytes that go out together. What is smaller as a whole goes out whole: an error before its end has its own status.
+const CHUNK_BYTES: usize = 64 << 10;
+/// Bytes do not wait longer for more bytes to go with them.
+const CHUNK_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// Runs a query on its thread.
+pub(super) fn run(
+    parser: &Parser,
+    query: &Query,
+    view: &View,
+    interrupt: &Interrupt,
+    accept: Accept,
+    chunks: Chunks,
+) {
+    let mut sink = ResultSink {
+        accept,
+        document: Document::new(chunks, view.revision),
+        writing: Writing::Nothing,
+        problem: None,
+    };
+    match run_query(parser, query, &view.snapshot, interrupt, &mut sink) {
+        Ok(_) => sink.finish(),
+        Err(error) => {
+            let problem = sink.problem.unwrap_or_else(|| error.into());
+            sink.document.chunks.fail(problem);
+        }
+    }
+}
+
+/// The bytes that a serialiser has written and that have not been sent.
+#[derive(Clone, Default)]
+struct Buffer(Rc<RefCell<Vec<u8>>>);
+
+impl Buffer {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.borrow_mut())
+    }
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A document on its way out.
+pub(super) struct Document {
+    buffer: Buffer,
+    chunks: Chunks,
+    content_type: String,
+    revision: u64,
+    sent_at: Instant,
+}
+
+impl Document {
+    pub(super) fn new(chunks: Chunks, revision: u64) -> Self {
+        Self {
+            buffer: Buffer::default(),
+            chunks,
+            content_type: String::new(),
+            revision,
+            sent_at: Instant::now(),
+        }
+    }
+
+    /// Sends what there is, if it is enough or has waited long enough.
+    fn flush(&mut self) -> Result<(), SparqlError> {
+        let byte_count = self.buffer.0.borrow().len();
+        if byte_count < CHUNK_BYTES && (byte_count == 0 || self.sent_at.elapsed() < CHUNK_WAIT_MAX) {
+            return Ok(());
+        }
+        self.sent_at = Instant::now();
+        let (content_type, revision) = (&self.content_type, self.revision);
+        self.chunks.send(self.buffer.take(), || Head {
+            content_type: content_type.clone(),
+            revision,
+        })
+    }
+
+    fn finish(self) {
+        let (content_type, revision) = (self.content_type, self.revision);
+        self.chunks.finish(self.buffer.take(), || Head {
+            content_type,
+            revision,
+        });
+    }
+
+    /// Writes quads to the end. `check` is asked before each.
+    pub(super) fn quads(
+        mut self,
+        (format, content_type): (RdfFormat, String),
+        quads: impl Iterator<Item = Quad>,
+        check: impl Fn() -> Result<(), SparqlError>,
+    ) {
+        self.content_type = content_type;
+        let outcome = (|| {
+            let mut serializer = serializer(format)?.for_writer(self.buffer.clone());
+            for quad in quads {
+                check()?;
+                serializer
+                    .serialize_quad(&quad)
+                    .map_err(|error| not_serializable(format.name(), &error))?;
+                self.flush()?;
+            }
+            serializer.finish().map_err(|error| internal(&error))?;
+            Ok(())
+        })();
+        match outcome {
+            Ok(()) => self.finish(),
+            Err(problem) => self.chunks.fail(problem),
+        }
+    }
+}
+
+/// Returns a serialiser that knows the server's prefixes.
+pub(super) fn serializer(format: RdfFormat) -> Result<RdfSerializer, Problem> {
+    PREFIXES
+        .iter()
+        .try_fold(RdfSerializer::from_format(format), |serializer, (name, iri)| {
+            serializer.with_prefix(*name, *iri)
+        })
+        .map_err(|error| internal(&error))
+}
+
+enum Writing {
+    Nothing,
+    Rows {
+        variables: Vec<Variable>,
+        serializer: Box<WriterSolutionsSerializer<Buffer>>,
+    },
+    Triples {
+        name: &'static str,
+        serializer: Box<WriterQuadSerializer<Buffer>>,
+    },
+}
+
+/// Sends a result as a document.
+struct ResultSink {
+    accept: Accept,
+    document: Document,
+    writing: Writing,
+    /// Why the sink ended the run.
+    problem: Option<Problem>,
+}
+
+impl ResultSink {
+    /// Ends the run with a problem of HTTP's own.
+    fn end<T>(&mut self, outcome: Result<T, Problem>) -> Result<T, SparqlError> {
+        outcome.map_err(|problem| {
+            self.problem = Some(problem);
+            SparqlError::Cancelled
+        })
+    }
+
+    fn finish(self) {
+        let finished = match self.writing {
+            Writing::Nothing => Ok(()),
+            Writing::Rows { serializer, .. } => serializer.finish().map(|_| ()),
+            Writing::Triples { serializer, .. } => serializer.finish().map(|_| ()),
+        };
+        match finished {
+            Ok(()) => self.document.finish(),
+            Err(error) => self.document.chunks.fail(internal(&error)),
+        }
+    }
+}
+
+impl Sink for ResultSink {
+    fn header(&mut self, form: QueryForm, variables: &[&str]) -> Result<(), SparqlError> {
+        match form {
+            QueryForm::Select => {
+                let chosen = self.accept.results();
+                let (format, content_type) = self.end(chosen)?;
+                self.document.content_type = content_type;
+                let variables: Vec<_> = variables
+                    .iter()
+                    .map(|&name| Variable::new_unchecked(name))
+                    .collect();
+                let serializer = QueryResultsSerializer::from_format(format)
+                    .serialize_solutions_to_writer(self.document.buffer.clone(), variables.clone())
+                    .map_err(|error| internal(&error));
+                self.writing = Writing::Rows {
+                    variables,
+                    serializer: Box::new(self.end(serializer)?),
+                };
+            }
+            QueryForm::Ask => {}
+            QueryForm::Construct | QueryForm::Describe => {
+                let chosen = self.accept.triples();
+                let (format, content_type) = self.end(chosen)?;
+                self.document.content_type = content_type;
+                let serializer = serializer(format);
+                self.writing = Writing::Triples {
+                    name: format.name(),
+                    serializer: Box::new(self.end(serializer)?.for_writer(self.document.buffer.clone())),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<(), SparqlError> {
+        let Writing::Rows {
+            variables,
+            serializer,
+        } = &mut self.writing
+        else {
+            return Err(SparqlError::Internal("a row without variables".to_owned()));
+        };
+        let terms: Vec<Option<Term>> = row.terms();
+        let cells = variables.iter().zip(&terms);
+        let written = serializer
+            .serialize(cells.filter_map(|(variable, term)| Some((variable, term.as_ref()?))))
+            .map_err(|error| internal(&error));
+        self.end(written)?;
+        self.document.flush()
+    }
+
+    fn triple(&mut self, triple: &Triple) -> Result<(), SparqlError> {
+        let Writing::Triples { name, serializer } = &mut self.writing else {
+            return Err(SparqlError::Internal("a triple without a format".to_owned()));
+        };
+        let name = *name;
+        let written = serializer
+            .serialize_triple(triple)
+            .map_err(|error| not_serializable(name, &error));
+        self.end(written)?;
+        self.document.flush()
+    }
+
+    fn boolean(&mut self, answer: bool) -> Result<(), SparqlError> {
+        let chosen = self.accept.results();
+        let (format, content_type) = self.end(chosen)?;
+        self.document.content_type = content_type;
+        let written = QueryResultsSerializer::from_format(format)
+            .serialize_boolean_to_writer(self.document.buffer.clone(), answer)
+            .map_err(|error| internal(&error));
+        self.end(written).map(|_| ())
+    }
+}

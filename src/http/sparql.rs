@@ -1,0 +1,139 @@
+//! The SPARQL 1.1 Protocol: queries and updates on one endpoint.
+
+use http::{HeaderValue, Method, Response, header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde_json::json;
+use tokio::{sync::oneshot, time::timeout_at};
+
+use super::{
+    Body, Inner, SPARQL_PATH,
+    body::{self, CancelOnDrop},
+    description,
+    negotiate::{Accept, media_type},
+    problem::{Problem, body_timeout, internal, invalid, too_large, unsupported_media_type},
+    protocol::{self, Content, Graphs, Operation},
+    resource, results, revision_header,
+};
+use crate::{
+    knowledge::CommitRequest,
+    sparql::{Interrupt, Query, SparqlError, UsingConflict, parse_update},
+};
+
+/// Answers a request to the endpoint.
+pub(super) async fn answer(api: &Inner, parts: &Parts, body: Incoming) -> Result<Response<Body>, Problem> {
+    let interrupt = api.interrupt();
+    let content = match parts.method {
+        Method::POST => Some(content(api, parts, body, &interrupt).await?),
+        _ => None,
+    };
+    let operation = protocol::operation(&parts.method, parts.uri.query(), content)?;
+    let endpoint = resource(parts, SPARQL_PATH)?;
+    match operation {
+        Operation::Query {
+            text,
+            graphs,
+            min_revision,
+        } => {
+            let query = Query {
+                text,
+                default_graphs: graphs.default,
+                named_graphs: graphs.named,
+                ..Query::default()
+            };
+            let view = api
+                .knowledge
+                .read_at_least(min_revision, interrupt.deadline())
+                .await?;
+            let (chunks, reply) = body::open(&interrupt);
+            let parser = api.parser.with_base_iri(endpoint.as_str());
+            let accept = Accept::of(&parts.headers);
+            api.pool
+                .submit(move || results::run(&parser, &query, &view, &interrupt, accept, chunks))?;
+            reply.response().await
+        }
+        Operation::Update { text, using } => update(api, text, using, endpoint.as_str(), interrupt).await,
+        Operation::Describe => {
+            let format = Accept::of(&parts.headers).triples()?;
+            let (chunks, reply) = body::open(&interrupt);
+            let revision = api.knowledge.read().revision;
+            api.pool.submit(move || {
+                let quads = description::of(&endpoint).into_iter();
+                results::Document::new(chunks, revision).quads(format, quads, || interrupt.check());
+            })?;
+            reply.response().await
+        }
+    }
+}
+
+/// Reads a body that fits into memory.
+async fn content(
+    api: &Inner,
+    parts: &Parts,
+    body: Incoming,
+    interrupt: &Interrupt,
+) -> Result<Content, Problem> {
+    let media_type = media_type(&parts.headers)?;
+    if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(unsupported_media_type(
+            "SPARQL must be sent without Content-Encoding",
+        ));
+    }
+    let bytes_max = api.limits.body_bytes_max;
+    let collected = Limited::new(body, bytes_max).collect();
+    let collected = match interrupt.deadline() {
+        Some(deadline) => timeout_at(deadline.into(), collected)
+            .await
+            .map_err(|_| body_timeout())?,
+        None => collected.await,
+    };
+    let bytes = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+        Some(_) => too_large(bytes_max),
+        None => invalid("the body was broken off"),
+    })?;
+    Ok(Content {
+        media_type,
+        bytes: bytes.to_bytes().into(),
+    })
+}
+
+async fn update(
+    api: &Inner,
+    text: String,
+    using: Graphs,
+    base_iri: &str,
+    interrupt: Interrupt,
+) -> Result<Response<Body>, Problem> {
+    // The caller's end ends the work, as far as it has not been done.
+    let _cancel = CancelOnDrop(interrupt.clone());
+    let (parsed, parsing) = oneshot::channel();
+    let parser = api.parser.with_base_iri(base_iri);
+    api.pool.submit(move || {
+        // An error says that the caller has gone.
+        let _ = parsed.send(parse_update(&parser, &text));
+    })?;
+    let parsed = match interrupt.deadline() {
+        Some(deadline) => timeout_at(deadline.into(), parsing)
+            .await
+            .map_err(|_| SparqlError::DeadlineExceeded)?,
+        None => parsing.await,
+    };
+    let mut update = parsed.map_err(|_| internal(&"parsing an update panicked"))??;
+    if !using.is_empty() {
+        update = update
+            .using(&using.default, &using.named)
+            .map_err(|error: UsingConflict| invalid(error.to_string()))?;
+    }
+    let plan = update.plan(interrupt, api.limits.memory_bytes_max);
+    let committed = api.knowledge.commit(CommitRequest::new(plan)).await?;
+    let answer = json!({
+        "revision": committed.revision,
+        "quads_inserted": committed.quads_inserted,
+        "quads_removed": committed.quads_removed,
+    });
+    let mut response = Response::new(Body::from(format!("{answer}\n").into_bytes()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    revision_header(headers, committed.revision);
+    Ok(response)
+}

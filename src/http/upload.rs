@@ -1,0 +1,206 @@
+//! Documents in bodies: one, or several as `multipart/form-data`, each read on a thread of its own while it arrives.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use oxigraph::{io::RdfFormat, model::NamedNode};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use super::{
+    Inner,
+    negotiate::media_type,
+    problem::{Problem, body_timeout, internal, invalid, overloaded, unsupported_media_type},
+};
+use crate::rdf::{self, Chunk, ChunkReader, Compression, Document, ImportError, Parsed};
+
+/// Chunks that wait for the parser.
+const WAITING_CHUNK_COUNT_MAX: usize = 2;
+/// How long a document waits for its caller's next bytes: its place is wanted by others.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
+/// Documents in one body.
+const PART_COUNT_MAX: usize = 100;
+const MULTIPART: &str = "multipart/form-data";
+
+/// Where the triples of documents go.
+pub(super) struct Target {
+    /// The base of relative IRIs.
+    pub(super) base: NamedNode,
+    /// The graph; the default graph if there is none.
+    pub(super) graph: Option<NamedNode>,
+    /// Whether documents may have named graphs of their own.
+    pub(super) takes_data_sets: bool,
+}
+
+/// Returns the format of a document, or `None` for several in parts.
+pub(super) fn format(headers: &HeaderMap) -> Result<Option<RdfFormat>, Problem> {
+    let media_type = media_type(headers)?;
+    if media_type == MULTIPART {
+        return Ok(None);
+    }
+    rdf::format(&media_type)
+        .map(Some)
+        .ok_or_else(|| unsupported_media_type(format!("`{media_type}` is no format that the server reads")))
+}
+
+/// Reads all documents of a body.
+pub(super) async fn read(
+    api: &Inner,
+    parts: &Parts,
+    body: Incoming,
+    target: &Target,
+) -> Result<Vec<Parsed>, Problem> {
+    let _place = api
+        .uploads
+        .try_acquire()
+        .map_err(|_| overloaded("the server reads as many documents as it takes"))?;
+    let compression = compression(parts.headers.get(header::CONTENT_ENCODING))?;
+    match format(&parts.headers)? {
+        Some(format) => read_whole(api, body, target.document(format, compression)?)
+            .await
+            .map(|parsed| vec![parsed]),
+        None if compression != Compression::None => Err(unsupported_media_type(
+            "parts must be sent without Content-Encoding",
+        )),
+        None => read_parts(api, &parts.headers, body, target).await,
+    }
+}
+
+impl Target {
+    fn document(&self, format: RdfFormat, compression: Compression) -> Result<Document, Problem> {
+        if !self.takes_data_sets && matches!(format, RdfFormat::NQuads | RdfFormat::TriG) {
+            return Err(unsupported_media_type(format!(
+                "{} is a format of data sets: POST it to /store, without `default` or `graph`",
+                format.name()
+            )));
+        }
+        Ok(Document {
+            format,
+            compression,
+            base_iri: Some(self.base.as_str().to_owned()),
+            default_graph: self.graph.clone(),
+            is_one_graph: !self.takes_data_sets,
+        })
+    }
+}
+
+fn compression(encoding: Option<&HeaderValue>) -> Result<Compression, Problem> {
+    match encoding.map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(Compression::None),
+        Some(b"gzip") => Ok(Compression::Gzip),
+        Some(b"zstd") => Ok(Compression::Zstd),
+        Some(_) => Err(unsupported_media_type(
+            "the Content-Encoding must be gzip or zstd",
+        )),
+    }
+}
+
+async fn read_whole(api: &Inner, mut body: Incoming, document: Document) -> Result<Parsed, Problem> {
+    let mut parsing = Parsing::start(api, document)?;
+    while let Some(bytes) = next(&mut body).await? {
+        if !parsing.feed(bytes).await {
+            break;
+        }
+    }
+    parsing.finish().await
+}
+
+/// Returns the next bytes of a body.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+    loop {
+        let frame = timeout(SILENCE_MAX, body.frame())
+            .await
+            .map_err(|_| body_timeout())?;
+        match frame.transpose().map_err(|_| ImportError::BrokenOff)? {
+            None => return Ok(None),
+            // A trailer is no data.
+            Some(frame) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Ok(Some(bytes));
+                }
+            }
+        }
+    }
+}
+
+/// Reads parts (RFC 7578), each with a `Content-Type` of its own.
+async fn read_parts(
+    api: &Inner,
+    headers: &HeaderMap,
+    body: Incoming,
+    target: &Target,
+) -> Result<Vec<Parsed>, Problem> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let boundary = multer::parse_boundary(content_type.unwrap_or_default())
+        .map_err(|error| invalid(error.to_string()))?;
+    let mut parts = multer::Multipart::new(body.into_data_stream(), boundary);
+    let mut all = Vec::new();
+    while let Some(mut field) = in_time(parts.next_field()).await? {
+        if all.len() >= PART_COUNT_MAX {
+            return Err(invalid(format!("more than {PART_COUNT_MAX} parts")));
+        }
+        let format =
+            format(field.headers())?.ok_or_else(|| unsupported_media_type("a part cannot have parts"))?;
+        let mut parsing = Parsing::start(api, target.document(format, Compression::None)?)?;
+        while let Some(bytes) = in_time(field.chunk()).await? {
+            if !parsing.feed(bytes).await {
+                break;
+            }
+        }
+        all.push(parsing.finish().await?);
+    }
+    Ok(all)
+}
+
+async fn in_time<T>(step: impl Future<Output = Result<T, multer::Error>>) -> Result<T, Problem> {
+    timeout(SILENCE_MAX, step)
+        .await
+        .map_err(|_| body_timeout())?
+        .map_err(|error| invalid(format!("the parts cannot be read: {error}")))
+}
+
+/// A document on a thread that parses it.
+struct Parsing {
+    chunks: mpsc::Sender<Chunk>,
+    parsed: oneshot::Receiver<Result<Parsed, ImportError>>,
+}
+
+impl Parsing {
+    fn start(api: &Inner, document: Document) -> Result<Self, Problem> {
+        let (chunks, arriving) = mpsc::channel(WAITING_CHUNK_COUNT_MAX);
+        let (done, parsed) = oneshot::channel();
+        let memory = api.memory.clone();
+        let graph_bytes = api.knowledge.read().snapshot.memory_bytes();
+        let work = move || {
+            let chunks = ChunkReader::new(arriving);
+            let outcome = rdf::read(&document, chunks, &memory, graph_bytes, |_| !done.is_closed());
+            // An error says that the caller has gone.
+            let _ = done.send(outcome);
+        };
+        std::thread::Builder::new()
+            .name("upload".to_owned())
+            .stack_size(rdf::STACK_BYTES)
+            .spawn(work)
+            .map_err(|error| internal(&error))?;
+        Ok(Self { chunks, parsed })
+    }
+
+    /// Passes bytes on; false if the parser is done already: its outcome tells why.
+    async fn feed(&mut self, bytes: Bytes) -> bool {
+        self.chunks.send(Chunk::Bytes(bytes)).await.is_ok()
+    }
+
+    async fn finish(self) -> Result<Parsed, Problem> {
+        // As above.
+        let _ = self.chunks.send(Chunk::End).await;
+        let parsed = self.parsed.await.map_err(|_| internal(&"a parser panicked"))?;
+        Ok(parsed?)
+    }
+}
