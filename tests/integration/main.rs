@@ -12,6 +12,8 @@ mod calls;
 mod entities;
 mod facts;
 mod harness;
+mod http;
+mod http_client;
 mod imports;
 mod lifecycle;
 mod sparql;
