@@ -8,9 +8,9 @@ use oxigraph::model::{
 
 use crate::data::{BASE, graph_of};
 
-const MF: &str = "http://www.w3.org/2001/sw/DataAccess/tests/test-manifest#";
+pub(crate) const MF: &str = "http://www.w3.org/2001/sw/DataAccess/tests/test-manifest#";
 const QT: &str = "http://www.w3.org/2001/sw/DataAccess/tests/test-query#";
-const UT: &str = "http://www.w3.org/2009/sparql/tests/test-update#";
+pub(crate) const UT: &str = "http://www.w3.org/2009/sparql/tests/test-update#";
 
 /// What a case wants to see.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -178,7 +178,7 @@ fn files(graph: &Graph, node: NamedOrBlankNodeRef<'_>) -> Files {
     files
 }
 
-fn items(graph: &Graph, list: TermRef<'_>) -> Vec<Term> {
+pub(crate) fn items(graph: &Graph, list: TermRef<'_>) -> Vec<Term> {
     let mut items = Vec::new();
     let mut rest: Term = list.into();
     while let Term::BlankNode(node) = &rest {
@@ -189,7 +189,7 @@ fn items(graph: &Graph, list: TermRef<'_>) -> Vec<Term> {
     items
 }
 
-fn object(
+pub(crate) fn object(
     graph: &Graph,
     subject: NamedOrBlankNodeRef<'_>,
     property: &oxigraph::model::NamedNode,
@@ -206,6 +206,6 @@ fn iri_of(term: &Term) -> String {
     }
 }
 
-fn name(namespace: &str, local: &str) -> oxigraph::model::NamedNode {
+pub(crate) fn name(namespace: &str, local: &str) -> oxigraph::model::NamedNode {
     oxigraph::model::NamedNode::new_unchecked(format!("{namespace}{local}"))
 }

@@ -15,7 +15,7 @@ pub(crate) async fn send(address: SocketAddr, request: Request<String>) -> hyper
     tokio::spawn(connection);
     let mut request = request.map(|body| Full::new(Bytes::from(body)));
     let host = address.to_string().parse().unwrap();
-    request.headers_mut().insert(header::HOST, host);
+    request.headers_mut().entry(header::HOST).or_insert(host);
     let (parts, body) = client.send_request(request).await?.into_parts();
     Ok(Response::from_parts(parts, body.collect().await?.to_bytes()))
 }
