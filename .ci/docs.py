@@ -15,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKED = [*PAGES, *(ROOT / name / "README.md" for name in ("data", "docker", "examples/python"))]
+FOLDERS = ("data", "docker", "examples/http", "examples/python")
+LINKED = [*PAGES, *(ROOT / name / "README.md" for name in FOLDERS)]
 BLOCK = re.compile(r"^```sh\n(.*?)^```\n((?:\s*<!-- prints: .*? -->\n)*)", re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r"<!-- prints: (.*?) -->")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

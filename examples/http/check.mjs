@@ -1,0 +1,66 @@
+// Asks a server with sparql-http-client, as any SPARQL endpoint and graph store, and checks the answers.
+//
+//     npm install && node check.mjs http://127.0.0.1:50051
+//
+// The server must have the shipped data. It writes a graph and removes it again.
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import StreamClient from 'sparql-http-client'
+import ParsingClient from 'sparql-http-client/ParsingClient.js'
+
+const server = process.argv[2] ?? 'http://127.0.0.1:50051'
+const urls = {
+  endpointUrl: `${server}/sparql`,
+  updateUrl: `${server}/sparql`,
+  storeUrl: `${server}/store`
+}
+const parsing = new ParsingClient(urls)
+const streaming = new StreamClient(urls)
+const { factory } = streaming
+const FULL_NAME = 'General Security of Military Information Agreement'
+const graph = factory.namedNode('https://example.org/http-client-check')
+
+const checks = {
+  async 'rows are read, as GET, as a form and as they are' () {
+    for (const operation of ['get', 'postUrlencoded', 'postDirect']) {
+      const rows = await parsing.query.select('SELECT ?name WHERE { e:gsomia d:fullName ?name }', { operation })
+      assert(rows.some(row => row.name.value.includes(FULL_NAME)), operation)
+    }
+  },
+  async 'booleans and graphs are read' () {
+    assert.equal(await parsing.query.ask('ASK { e:KR ?p ?o }'), true)
+    const described = await parsing.query.construct('DESCRIBE e:KR')
+    assert(described.size > 0)
+  },
+  async 'updates are made' () {
+    await parsing.query.update(`INSERT DATA { GRAPH <${graph.value}> { e:a e:b 1 } }`)
+    assert.equal(await parsing.query.ask(`ASK { GRAPH <${graph.value}> { e:a e:b 1 } }`), true)
+    await parsing.query.update(`DROP GRAPH <${graph.value}>`)
+  },
+  async 'graphs are put, added to and read as streams' () {
+    const quad = number => factory.quad(
+      factory.namedNode(`https://example.org/${number}`),
+      factory.namedNode('https://example.org/p'),
+      factory.literal('한국', 'ko')
+    )
+    const put = Array.from({ length: 5000 }, (_, number) => quad(number))
+    await streaming.store.put(Readable.from(put), { graph })
+    await streaming.store.post(Readable.from([quad(0), quad(5000)]), { graph })
+    let count = 0
+    for await (const { object } of streaming.store.get(graph)) {
+      assert.equal(object.value, '한국')
+      count += 1
+    }
+    assert.equal(count, 5001)
+    await parsing.query.update(`DROP GRAPH <${graph.value}>`)
+  },
+  async 'errors are told' () {
+    await assert.rejects(parsing.query.select('SELECT * WHERE { ?s ?p }'), /SPARQL_SYNTAX/)
+  }
+}
+
+for (const [name, check] of Object.entries(checks)) {
+  await check()
+  console.log(`ok: ${name}`)
+}
+console.log(`${Object.keys(checks).length} checks passed`)

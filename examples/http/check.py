@@ -1,0 +1,119 @@
+"""Asks a server with SPARQLWrapper and rdflib's SPARQLStore, as any SPARQL endpoint, and checks the answers.
+
+    python check.py --server http://127.0.0.1:50051
+
+The server must have the shipped data. It writes a graph and removes it again. The last line says how many
+checks passed.
+"""
+
+import argparse
+import sys
+import urllib.error
+from urllib.request import Request, urlopen
+
+from rdflib import Graph, Literal, URIRef
+from rdflib.plugins.stores.sparqlstore import SPARQLUpdateStore
+from SPARQLWrapper import CSV, JSON, POST, TURTLE, XML, SPARQLWrapper
+from SPARQLWrapper.SPARQLExceptions import QueryBadFormed
+
+ENTITY = "https://w3id.org/dossier/e/"
+GRAPH = URIRef("https://example.org/http-check")
+NAME = "SELECT ?name WHERE { e:gsomia d:fullName ?name }"
+FULL_NAME = "General Security of Military Information Agreement"
+DOCUMENT = '<https://example.org/a> <https://example.org/b> [ <https://example.org/c> "d"@en, 1 ] .'
+FORMATS = {"turtle": "text/turtle", "xml": "application/rdf+xml", "nt": "application/n-triples"}
+
+
+def wrapper(server: str, text: str, form: str, method: str = "GET") -> SPARQLWrapper:
+    endpoint = SPARQLWrapper(f"{server}/sparql", returnFormat=form)
+    endpoint.setMethod(method)
+    endpoint.setQuery(text)
+    return endpoint
+
+
+def sparqlwrapper_reads_rows(server: str) -> None:
+    for method in ("GET", POST):
+        rows = wrapper(server, NAME, JSON, method).queryAndConvert()["results"]["bindings"]
+        assert any(FULL_NAME in row["name"]["value"] for row in rows), rows
+    assert FULL_NAME in wrapper(server, NAME, XML).queryAndConvert().toxml()
+    assert FULL_NAME.encode() in wrapper(server, NAME, CSV).queryAndConvert()
+
+
+def sparqlwrapper_reads_booleans_and_graphs(server: str) -> None:
+    assert wrapper(server, "ASK { e:KR ?p ?o }", JSON).queryAndConvert()["boolean"] is True
+    turtle = wrapper(server, "DESCRIBE e:KR", TURTLE).queryAndConvert()
+    graph = Graph().parse(data=turtle, format="turtle")
+    assert (URIRef(ENTITY + "KR"), None, None) in graph
+
+
+def sparqlwrapper_updates(server: str) -> None:
+    wrapper(server, f"INSERT DATA {{ GRAPH <{GRAPH}> {{ e:a e:b 1 }} }}", JSON, POST).query()
+    ask = f"ASK {{ GRAPH <{GRAPH}> {{ e:a e:b 1 }} }}"
+    assert wrapper(server, ask, JSON).queryAndConvert()["boolean"] is True
+    wrapper(server, f"DROP GRAPH <{GRAPH}>", JSON, POST).query()
+    assert wrapper(server, ask, JSON).queryAndConvert()["boolean"] is False
+
+
+def sparqlwrapper_raises_errors(server: str) -> None:
+    try:
+        wrapper(server, "SELECT * WHERE { ?s ?p }", JSON).query()
+    except QueryBadFormed as error:
+        assert "SPARQL_SYNTAX" in str(error), error
+    else:
+        raise AssertionError("no error")
+
+
+def rdflib_reads_and_writes_a_graph(server: str) -> None:
+    store = SPARQLUpdateStore(f"{server}/sparql", f"{server}/sparql", context_aware=True)
+    graph = Graph(store, identifier=GRAPH)
+    triple = (URIRef(ENTITY + "a"), URIRef(ENTITY + "b"), Literal("한국", lang="ko"))
+    graph.add(triple)
+    assert triple in graph
+    assert len(graph) == 1
+    assert [row.o for row in graph.query("SELECT ?o WHERE { ?s ?p ?o }")] == [triple[2]]
+    graph.remove(triple)
+    assert len(graph) == 0
+    graph.update(f"DROP SILENT GRAPH <{GRAPH}>")
+
+
+def rdflib_documents_go_through_the_graph_store(server: str) -> None:
+    url = f"{server}/store?graph={GRAPH}"
+    written = Graph().parse(data=DOCUMENT, format="turtle")
+    for form, media_type in FORMATS.items():
+        body = written.serialize(format=form, encoding="utf-8")
+        headers = {"Content-Type": media_type}
+        assert urlopen(Request(url, body, headers, method="PUT")).status in (201, 204)
+        with urlopen(Request(url, headers={"Accept": media_type})) as answer:
+            assert Graph().parse(data=answer.read(), format=form).isomorphic(written), form
+    assert urlopen(Request(url, method="DELETE")).status == 204
+    try:
+        urlopen(url)
+    except urllib.error.HTTPError as error:
+        assert error.code == 404
+    else:
+        raise AssertionError("the graph is still there")
+
+
+CHECKS = [
+    sparqlwrapper_reads_rows,
+    sparqlwrapper_reads_booleans_and_graphs,
+    sparqlwrapper_updates,
+    sparqlwrapper_raises_errors,
+    rdflib_reads_and_writes_a_graph,
+    rdflib_documents_go_through_the_graph_store,
+]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--server", default="http://127.0.0.1:50051")
+    server = parser.parse_args().server
+    for check in CHECKS:
+        check(server)
+        print("ok:", check.__name__.replace("_", " "))
+    print(f"{len(CHECKS)} checks passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
