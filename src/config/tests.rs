@@ -34,6 +34,8 @@ fn flags_are_read() {
         "--query-timeout-max=500ms",
         "--query-size-max=2MiB",
         "--message-size-max=33554432",
+        "--cors-origin=https://a.example,http://localhost:8080",
+        "--cors-origin=*",
         "--log-format=json",
     ])
     .unwrap();
@@ -44,6 +46,10 @@ fn flags_are_read() {
     assert_eq!(settings.query_timeout_max, Duration::from_millis(500));
     assert_eq!(settings.query_bytes_max, 2 * MIB);
     assert_eq!(settings.message_bytes_max, 32 * MIB);
+    assert_eq!(
+        settings.cors_origins,
+        ["https://a.example", "http://localhost:8080", "*"]
+    );
     assert_eq!(settings.log_format, LogFormat::Json);
 }
 
@@ -57,6 +63,8 @@ fn bad_values_are_named_with_their_flag() {
         );
     };
     check("--graph-memory-max", "2 sheep", "2GiB");
+    check("--cors-origin", "https://a.example/path", "https://example.org");
+    check("--cors-origin", "a.example", "https://example.org");
     check("--graph-memory-max", "99999999EiB", "2GiB");
     check("--query-timeout-max", "60", "500ms");
     check("--listen", "localhost", "socket address");

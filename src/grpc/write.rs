@@ -51,11 +51,11 @@ pub struct WriteApi {
 }
 
 impl WriteApi {
-    /// Writes to a knowledge base; imports take no more memory than the graph may.
-    pub fn new(knowledge: KnowledgeBase, graph_memory_bytes_max: u64) -> Self {
+    /// Writes to a knowledge base; imports take of `memory`.
+    pub fn new(knowledge: KnowledgeBase, memory: Memory) -> Self {
         Self {
             knowledge,
-            memory: Memory::new(graph_memory_bytes_max),
+            memory,
             imports: Arc::new(Semaphore::new(IMPORT_COUNT_MAX)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, header, request::Parts};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 const ANY: &str = "*";
@@ -44,4 +44,19 @@ pub fn layer(origins: &[String]) -> Option<CorsLayer> {
         .expose_headers(EXPOSED)
         .max_age(PREFLIGHT_AGE_MAX);
     Some(layer)
+}
+
+/// Tells whether a request with such a method may come from where it does.
+///
+/// Browsers let any page send a form and only keep the answer from it: an update would be made all the same. Callers that are
+/// no browsers send no `Origin`.
+pub(super) fn may_send(parts: &Parts, origins: &[String]) -> bool {
+    let Some(origin) = parts.headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let origin = origin.to_str().unwrap_or_default();
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    parts.method.is_safe()
+        || (authority.is_some() && authority == super::authority(parts))
+        || origins.iter().any(|allowed| allowed == ANY || allowed == origin)
 }

@@ -32,7 +32,9 @@ use oxigraph::model::NamedNode;
 use tokio::sync::Semaphore;
 
 pub use body::{Body, BrokenOff};
-use problem::{Problem, internal, invalid, method_not_allowed, no_such_path, unavailable};
+use problem::{
+    Problem, internal, invalid, method_not_allowed, no_such_path, origin_not_allowed, unavailable,
+};
 
 use crate::{
     knowledge::KnowledgeBase,
@@ -74,6 +76,7 @@ struct Inner {
     limits: Limits,
     memory: Memory,
     uploads: Arc<Semaphore>,
+    origins: Vec<String>,
 }
 
 impl Inner {
@@ -83,15 +86,23 @@ impl Inner {
 }
 
 impl HttpApi {
-    /// Runs queries on the threads of `pool`, and commits to `knowledge`.
-    pub fn new(knowledge: KnowledgeBase, pool: Arc<QueryPool>, limits: Limits) -> Self {
+    /// Runs queries on the threads of `pool`, and commits to `knowledge`. Documents take of `memory`; pages of `origins` may
+    /// write.
+    pub fn new(
+        knowledge: KnowledgeBase,
+        pool: Arc<QueryPool>,
+        memory: Memory,
+        limits: Limits,
+        origins: &[String],
+    ) -> Self {
         Self(Arc::new(Inner {
             knowledge,
             pool,
             parser: Parser::new(limits.guard, PREFIXES),
             limits,
-            memory: Memory::new(limits.memory_bytes_max),
+            memory,
             uploads: Arc::new(Semaphore::new(UPLOAD_COUNT_MAX)),
+            origins: origins.to_vec(),
         }))
     }
 }
@@ -99,6 +110,8 @@ impl HttpApi {
 /// Answers a request; there is no `api` yet while the server starts, and none to wait for once it `is_draining`.
 pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<Incoming>) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
+    let log =
+        tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), request.uri().path().to_owned()));
     let mut answering = pin!(dispatch(api, is_draining, request));
     // The panic's message is on standard error by then.
     let outcome =
@@ -109,6 +122,11 @@ pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<I
             },
         );
     let mut response = outcome.await.unwrap_or_else(Problem::into_response);
+    if let Some((started_at, path)) = log {
+        let status = response.status().as_u16();
+        let elapsed_us = started_at.elapsed().as_micros();
+        tracing::debug!(path, status, %elapsed_us, "request");
+    }
     if is_head {
         if let Some(length) = http_body::Body::size_hint(response.body()).exact()
             && length > 0
@@ -151,6 +169,9 @@ async fn dispatch(
     if parts.method == Method::OPTIONS {
         return Ok(no_content());
     }
+    if !cors::may_send(&parts, &api.origins) {
+        return Err(origin_not_allowed());
+    }
     match path {
         SPARQL_PATH | "/sparql/" => sparql::answer(api, &parts, body).await,
         path if path.starts_with(STORE_PATH) => store::answer(api, &parts, body).await,
@@ -181,17 +202,17 @@ fn revision_header(headers: &mut HeaderMap, revision: u64) {
     headers.insert(REVISION, revision.into());
 }
 
+/// Returns the host and port that a request is sent to, as its caller knows them.
+fn authority(parts: &Parts) -> Option<&str> {
+    let host = || parts.headers.get(header::HOST)?.to_str().ok();
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    authority.or_else(host)
+}
+
 /// Returns the IRI of what a request is about, without the parameters, as its caller knows it.
 fn resource(parts: &Parts, path: &str) -> Result<NamedNode, Problem> {
     let scheme = parts.uri.scheme_str().unwrap_or("http");
-    let host = parts
-        .headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let authority = authority
-        .or(host)
-        .ok_or_else(|| invalid("the request names no host"))?;
+    let authority = authority(parts).ok_or_else(|| invalid("the request names no host"))?;
     NamedNode::new(format!("{scheme}://{authority}{path}"))
         .map_err(|_| invalid(format!("`{authority}{path}` makes no IRI")))
 }

@@ -14,11 +14,12 @@ use crate::{
 };
 
 /// Reasons that only HTTP has.
-pub(super) const NOT_FOUND: &str = "NOT_FOUND";
+const NOT_FOUND: &str = "NOT_FOUND";
 const METHOD_NOT_ALLOWED: &str = "METHOD_NOT_ALLOWED";
 const NOT_ACCEPTABLE: &str = "NOT_ACCEPTABLE";
 const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
 const GRAPH_NOT_FOUND: &str = "GRAPH_NOT_FOUND";
+const ORIGIN_NOT_ALLOWED: &str = "ORIGIN_NOT_ALLOWED";
 const INVALID_REQUEST: &str = "INVALID_REQUEST";
 
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -138,6 +139,15 @@ pub(super) fn graph_not_found(graph: &str) -> Problem {
         format!("there is no graph <{graph}>"),
     )
     .with("graph", graph)
+}
+
+/// Returns 403 for a web page of an origin that the settings do not name.
+pub(super) fn origin_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        ORIGIN_NOT_ALLOWED,
+        "web pages of this origin may not send to this server: see --cors-origin",
+    )
 }
 
 /// Returns 405 with the methods that there are.

@@ -45,6 +45,7 @@ use crate::{
         fact_service_server::FactServiceServer, sparql_service_server::SparqlServiceServer,
         write_service_server::WriteServiceServer,
     },
+    rdf::Memory,
     sparql::{GuardLimits, QueryPool},
 };
 
@@ -84,7 +85,8 @@ impl Services {
     pub(super) fn new(knowledge: &KnowledgeBase, pool: &Arc<QueryPool>, settings: &ServeSettings) -> Self {
         let reads = Reads::new(knowledge.clone());
         let admin = AdminApi::new(knowledge.clone(), limits(settings));
-        let write = WriteApi::new(knowledge.clone(), settings.graph_memory_bytes_max);
+        let memory = Memory::new(settings.graph_memory_bytes_max);
+        let write = WriteApi::new(knowledge.clone(), memory.clone());
         let guard = GuardLimits {
             byte_count_max: settings.query_bytes_max,
             nesting_max: settings.query_nesting_max,
@@ -95,7 +97,13 @@ impl Services {
             body_bytes_max: settings.message_bytes_max,
             memory_bytes_max: settings.graph_memory_bytes_max,
         };
-        let http = HttpApi::new(knowledge.clone(), Arc::clone(pool), limits);
+        let http = HttpApi::new(
+            knowledge.clone(),
+            Arc::clone(pool),
+            memory,
+            limits,
+            &settings.cors_origins,
+        );
         let sparql = SparqlApi::new(
             knowledge.clone(),
             Arc::clone(pool),

@@ -510,7 +510,11 @@ async fn pages_of_named_origins_may_call() {
         .insert(header::ORIGIN, "https://a.example".parse().unwrap());
     let response = check_status(&server, request.clone(), 200).await;
     assert_eq!(response.headers()[&allowed], "https://a.example");
+    // A form needs no preflight: the server itself refuses it.
     let closed = Server::start_empty().await;
+    check(&closed, request.clone(), 403, "ORIGIN_NOT_ALLOWED").await;
+    let own = format!("http://{}", closed.address);
+    request.headers_mut().insert(header::ORIGIN, own.parse().unwrap());
     let response = check_status(&closed, request, 200).await;
     assert!(!response.headers().contains_key(&allowed));
 }
