@@ -1,4 +1,5 @@
-//! The W3C test suites of SPARQL 1.0, 1.1 and 1.2 on our engine, in this process, and those of the protocols over HTTP.
+//! The W3C test suites of SPARQL 1.0, 1.1 and 1.2 on our engine, in this process, and those of the protocols over HTTP; queries over
+//! HTTP and gRPC too.
 //!
 //! The suites are read from the folder that `DOSSIER_W3C_TESTS` names, or from `../shared/w3c-rdf-tests` beside the repository.
 //! What does not pass is listed in `known_failures.txt` with its reason; the list can only shrink.
@@ -9,6 +10,7 @@ mod case;
 mod compare;
 mod data;
 mod exchange;
+mod grpc;
 #[path = "../integration/http_client.rs"]
 mod http_client;
 mod manifest;

@@ -19,6 +19,7 @@ use crate::{
     compare::{self, Answer},
     data::{quads_of, text_of},
     exchange::{self, Case, content_type, quads},
+    grpc,
     http_client::send,
     known_failures,
     manifest::{self, Kind},
@@ -188,38 +189,46 @@ async fn the_service_describes_itself() {
 }
 
 #[tokio::test]
-async fn queries_have_the_same_results_over_http() {
+async fn queries_have_the_same_results_over_http_and_grpc() {
     let Some(folder) = suites() else {
         return;
     };
     let server = Server::start().await;
     let known = known_failures();
-    let mut counts = BTreeMap::<&str, (usize, usize)>::new();
+    let mut counts = BTreeMap::<(&str, &str), (usize, usize)>::new();
     let mut wrong = Vec::new();
     let cases = manifest::read(&folder, &QUERY_MANIFESTS);
     for case in cases.iter().filter(|case| case.kind == Kind::Query) {
         let is_known = known.contains_key(case.id.as_str());
-        let count = counts.entry(case.id.split('/').next().unwrap()).or_default();
-        count.1 += 1;
-        match query(&server, &folder, case).await {
-            Ok(()) => count.0 += 1,
-            Err(_) if is_known => {}
-            Err(error) => wrong.push(format!("{}: {error}", case.id)),
+        for (protocol, outcome) in query(&server, &folder, case).await {
+            let suite = case.id.split('/').next().unwrap();
+            let count = counts.entry((suite, protocol)).or_default();
+            count.1 += 1;
+            match outcome {
+                Ok(()) => count.0 += 1,
+                Err(_) if is_known => {}
+                Err(error) => wrong.push(format!("{} over {protocol}: {error}", case.id)),
+            }
         }
     }
-    for (suite, (passed, all)) in counts {
-        println!("{suite} query evaluation over HTTP: {passed} of {all} pass");
+    for ((suite, protocol), (passed, all)) in counts {
+        println!("{suite} query evaluation over {protocol}: {passed} of {all} pass");
     }
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-async fn query(server: &Server, folder: &Path, case: &manifest::Case) -> Result<(), String> {
+/// Runs a case over both protocols.
+async fn query(
+    server: &Server,
+    folder: &Path,
+    case: &manifest::Case,
+) -> [(&'static str, Result<(), String>); 2] {
     let text = format!("BASE <{}>\n{}", case.text, text_of(folder, &case.text));
     let algebra = spargebra::SparqlParser::new().parse_query(&text);
-    let algebra = algebra.map_err(|error| error.to_string())?;
     let named = case.data.named.iter().cloned();
     // The graphs that the text names are documents here.
-    let from = algebra.dataset().into_iter().flat_map(|dataset| {
+    let dataset = algebra.as_ref().ok().and_then(spargebra::Query::dataset);
+    let from = dataset.into_iter().flat_map(|dataset| {
         let named = dataset.named.iter().flatten().chain(&dataset.default);
         named.map(|graph| (graph.as_str().to_owned(), graph.as_str().to_owned()))
     });
@@ -233,27 +242,31 @@ async fn query(server: &Server, folder: &Path, case: &manifest::Case) -> Result<
     }
     let existing = graphs.into_iter().map(|(graph, _)| graph).collect();
     server.replace(&existing, &quads).await;
+    let expected = compare::read(folder, case.result.as_deref().unwrap());
+    let check = |actual: Result<Answer, String>| {
+        let actual = actual?;
+        if compare::same(&actual, &expected) {
+            Ok(())
+        } else {
+            Err(format!("{actual} is not {expected}"))
+        }
+    };
     let request = Request::post("/sparql")
         .header(header::CONTENT_TYPE, "application/sparql-query")
         .header(
             header::ACCEPT,
             "application/sparql-results+json, application/n-triples",
         );
-    let response = server.send(request.body(text).unwrap()).await;
-    if response.status() != StatusCode::OK {
-        return Err(format!("{response:?}"));
-    }
-    let actual = answer(&response)?;
-    let expected = compare::read(folder, case.result.as_deref().ok_or("no result")?);
-    if compare::same(&actual, &expected) {
-        Ok(())
-    } else {
-        Err(format!("{actual} is not {expected}"))
-    }
+    let response = server.send(request.body(text.clone()).unwrap()).await;
+    let over_grpc = grpc::query(server.address, text).await;
+    [("HTTP", check(answer(&response))), ("gRPC", check(over_grpc))]
 }
 
 fn answer(response: &Response<Bytes>) -> Result<Answer, String> {
     use oxigraph::sparql::results::{QueryResultsFormat, QueryResultsParser, SliceQueryResultsParserOutput};
+    if response.status() != StatusCode::OK {
+        return Err(format!("{response:?}"));
+    }
     if content_type(response) == "application/n-triples" {
         let triples = quads("application/n-triples", response.body())?;
         let graph: Graph = triples.into_iter().map(Triple::from).collect();
