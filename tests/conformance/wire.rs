@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use dossier::{config::ServeSettings, server::serve};
 use http::{Request, Response, StatusCode, header};
-use oxigraph::model::{Graph, NamedNodeRef, Quad, TermRef, Triple, vocab::rdf};
+use oxigraph::model::{Graph, GraphName, NamedNodeRef, Quad, TermRef, Triple, vocab::rdf};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -39,6 +39,7 @@ const QUERY_MANIFESTS: [&str; 3] = [
     "sparql11/manifest-sparql11-query.ttl",
     "sparql12/manifest.ttl",
 ];
+const UPDATE_MANIFESTS: [&str; 2] = ["sparql11/manifest-sparql11-update.ttl", "sparql12/manifest.ttl"];
 
 /// An empty server.
 struct Server {
@@ -217,6 +218,52 @@ async fn queries_have_the_same_results_over_http_and_grpc() {
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[tokio::test]
+async fn updates_have_the_same_results_over_http() {
+    let Some(folder) = suites() else {
+        return;
+    };
+    let server = Server::start().await;
+    let known = known_failures();
+    let mut wrong = Vec::new();
+    let cases = manifest::read(&folder, &UPDATE_MANIFESTS);
+    let cases: Vec<_> = cases.iter().filter(|case| case.kind == Kind::Update).collect();
+    for case in &cases {
+        match update(&server, &folder, case).await {
+            Err(error) if !known.contains_key(case.id.as_str()) => {
+                wrong.push(format!("{}: {error}", case.id));
+            }
+            _ => {}
+        }
+    }
+    assert!(cases.len() > 90, "only {} cases", cases.len());
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+async fn update(server: &Server, folder: &Path, case: &manifest::Case) -> Result<(), String> {
+    let load = |files: &manifest::Files| {
+        let default = files.default.iter();
+        let default = default.flat_map(|file| quads_of(folder, file, GraphName::DefaultGraph));
+        let named = files.named.iter();
+        let named = named.flat_map(|(graph, file)| quads_of(folder, file, NamedNodeRef::new(graph).unwrap()));
+        default.chain(named).collect::<Vec<_>>()
+    };
+    let graphs = case.data.named.iter().map(|(graph, _)| graph.clone());
+    server.replace(&graphs.collect(), &load(&case.data)).await;
+    let text = format!("BASE <{}>\n{}", case.text, text_of(folder, &case.text));
+    let response = server.post("/sparql", "application/sparql-update", text).await;
+    if response.status() != StatusCode::OK {
+        return Err(format!("{response:?}"));
+    }
+    let stored = server.get("/store", "application/n-quads").await;
+    let (actual, expected) = (quads("application/n-quads", stored.body())?, load(&case.after));
+    if compare::same_quads(actual.iter().map(Quad::as_ref), expected.iter().map(Quad::as_ref)) {
+        Ok(())
+    } else {
+        Err(format!("{actual:?} is not {expected:?}"))
+    }
+}
+
 /// Runs a case over both protocols.
 async fn query(
     server: &Server,
@@ -235,7 +282,7 @@ async fn query(
     let graphs: BTreeSet<_> = named.chain(from).collect();
     let mut quads = Vec::new();
     for file in &case.data.default {
-        quads.extend(quads_of(folder, file, oxigraph::model::GraphName::DefaultGraph));
+        quads.extend(quads_of(folder, file, GraphName::DefaultGraph));
     }
     for (graph, file) in &graphs {
         quads.extend(quads_of(folder, file, NamedNodeRef::new(graph).unwrap()));
