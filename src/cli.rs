@@ -1,5 +1,6 @@
 //! The command line. Client commands are gRPC clients like any other.
 
+mod bind;
 mod caret;
 mod client;
 mod fact;
@@ -57,6 +58,7 @@ const QUERY_EXAMPLES: &str = "\
 Examples:
   dossier query 'SELECT ?label { e:KR rdfs:label ?label }'
   dossier query @question.rq --output csv > answer.csv
+  dossier query 'SELECT ?label { ?country rdfs:label ?label }' --bind country=e:KR
   echo 'CONSTRUCT WHERE { ?s d:party ?o }' | dossier query | sort";
 
 const UPDATE_EXAMPLES: &str = "\

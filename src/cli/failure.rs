@@ -217,7 +217,8 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::RdfSyntax
         | ErrorReason::RevisionNotReached
         | ErrorReason::Cancelled
-        | ErrorReason::MalformedMessage => None,
+        | ErrorReason::MalformedMessage
+        | ErrorReason::InvalidParameter => None,
     }
 }
 

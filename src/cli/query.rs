@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use tonic::{Status, Streaming};
 
 use super::{
+    bind::BindArgs,
     client::{Client, ServerArgs},
     failure::Failure,
     format::Format,
@@ -31,6 +32,9 @@ use sink::Sink;
 pub(super) struct QueryArgs {
     #[command(flatten)]
     text: TextArgs,
+
+    #[command(flatten)]
+    bind: BindArgs,
 
     /// Form of the output. Default: on a terminal, table (Turtle for triples); in a pipe, tsv (N-Triples for triples)
     #[arg(long, short, value_enum, value_name = "FORMAT")]
@@ -74,8 +78,11 @@ enum Encoding {
 pub(super) async fn query(args: QueryArgs, server: &ServerArgs) -> Result<(), Failure> {
     let text = args.text.read("query")?;
     let timeout = args.timeout.map(prost_types::Duration::try_from).transpose();
+    let mut client = Client::connect(server).await?;
+    let parameters = args.bind.parameters(&mut client).await?;
     let request = QueryRequest {
         query: text.text.clone(),
+        parameters,
         default_graphs: args.default_graphs,
         named_graphs: args.named_graphs,
         min_revision: args.min_revision,
@@ -89,7 +96,6 @@ pub(super) async fn query(args: QueryArgs, server: &ServerArgs) -> Result<(), Fa
         },
         query_id: String::new(),
     };
-    let mut client = Client::connect(server).await?;
     let fault = |status: Status| Failure::in_text(&status, text.source());
     let mut frames = client.sparql.query(request).await.map_err(fault)?.into_inner();
     let mut output = Output::stdout();

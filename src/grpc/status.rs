@@ -259,6 +259,15 @@ impl From<SparqlError> for Status {
             ),
             SparqlError::WrongForm { .. } => invalid(ErrorReason::SparqlWrongForm),
             SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
+            SparqlError::Parameters(faults) => invalid_fields(
+                ErrorReason::InvalidParameter,
+                faults
+                    .into_iter()
+                    .map(|fault| {
+                        FieldViolation::new(format!("parameters[{}]", fault.name), fault.description)
+                    })
+                    .collect(),
+            ),
             SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
             SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
             SparqlError::DeadlineExceeded => deadline_exceeded(),

@@ -1,5 +1,14 @@
 //! Why a query or an update fails.
 
+/// Why a parameter cannot be bound.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ParameterFault {
+    /// The name of the parameter, as it was given.
+    pub name: String,
+    /// What is wrong.
+    pub description: String,
+}
+
 /// Why a query or an update fails.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SparqlError {
@@ -32,6 +41,9 @@ pub enum SparqlError {
     /// The text asks for what this server does not do.
     #[error("{0} is not supported by this server")]
     Unsupported(String),
+    /// Parameters cannot be bound: all that is wrong with them.
+    #[error("{}", listed(.0))]
+    Parameters(Vec<ParameterFault>),
     /// It failed while it ran.
     #[error("{0}")]
     Evaluation(String),
@@ -50,4 +62,12 @@ pub enum SparqlError {
     /// A fault of ours. The text is for the log, not for the caller.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+fn listed(faults: &[ParameterFault]) -> String {
+    let listed: Vec<_> = faults
+        .iter()
+        .map(|fault| format!("parameter {}: {}", fault.name, fault.description))
+        .collect();
+    listed.join("; ")
 }

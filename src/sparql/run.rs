@@ -6,7 +6,7 @@ use oxigraph::model::{NamedNode, Term, Triple};
 use spareval::{QueryEvaluationError, QueryEvaluator, QueryResults};
 
 use super::{
-    Interrupt, Parser, SparqlError,
+    Interrupt, Parameters, Parser, SparqlError,
     dataset::{Dataset, Output, RowTag},
     watch,
 };
@@ -17,6 +17,8 @@ use crate::graph::{Snapshot, TermId};
 pub struct Query {
     /// The text.
     pub text: String,
+    /// Terms for variables of the text.
+    pub parameters: Parameters,
     /// The graphs whose union is the default graph; if these or `named_graphs` are given, they replace the text's own.
     pub default_graphs: Vec<NamedNode>,
     /// The named graphs that GRAPH sees.
@@ -118,7 +120,7 @@ pub fn run_query(
     sink: &mut dyn Sink,
 ) -> Result<Completion, SparqlError> {
     let start = Instant::now();
-    let parsed = parser.query(&query.text)?;
+    let parsed = parser.query(&query.text, &query.parameters)?;
     interrupt.check()?;
     let tag = RowTag::random();
     let (form, output) = match &parsed {

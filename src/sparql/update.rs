@@ -13,7 +13,7 @@ use spargebra::{
 };
 
 use super::{
-    Interrupt, Parser, SparqlError,
+    Interrupt, Parameters, Parser, SparqlError,
     dataset::{Dataset, Output},
     run::failure,
     watch,
@@ -24,9 +24,13 @@ use crate::graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ParsedUpdate(Update);
 
-/// Parses an update. Recurses: call it on a thread with a large stack.
-pub fn parse_update(parser: &Parser, text: &str) -> Result<ParsedUpdate, SparqlError> {
-    parser.update(text).map(ParsedUpdate)
+/// Parses an update and binds its parameters. Recurses: call it on a thread with a large stack.
+pub fn parse_update(
+    parser: &Parser,
+    text: &str,
+    parameters: &Parameters,
+) -> Result<ParsedUpdate, SparqlError> {
+    parser.update(text, parameters).map(ParsedUpdate)
 }
 
 impl ParsedUpdate {

@@ -207,6 +207,27 @@ fn updates_say_what_they_did() {
         &["--expected-revision", "1", "DELETE DATA { e:a d:p 1 }"],
         "revision 2: 0 quads inserted, 1 quad removed",
     );
+    check(
+        &[
+            "INSERT { e:a d:p ?n, ?m } WHERE {}",
+            "--bind",
+            "n=7",
+            "--bind",
+            "?m=e:b",
+        ],
+        "revision 3: 2 quads inserted, 0 quads removed",
+    );
+    let count = &["query", "SELECT ?s { ?s d:p ?o }", "--bind", "o=e:b", "-o", "csv"];
+    assert!(server.run(count, "").succeeded().ends_with("/a\r\n"));
+    server
+        .run(&["query", "ASK { ?s d:p ?o }", "--bind", "x=7"], "")
+        .failed(1, "parameters[x]: the text has no such variable");
+    server
+        .run(
+            &["query", "ASK { ?s d:p ?o }", "--bind", "o=7", "--bind", "o=8"],
+            "",
+        )
+        .failed(2, "given twice");
     server
         .run(&["update", "--expected-revision", "1", "CLEAR ALL"], "")
         .failed(1, "error[REVISION_MISMATCH]");

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use dossier::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     sparql::{
-        GuardLimits, Interrupt, Parser, Query, QueryForm, Row, Sink, SparqlError, parse_update, run_query,
+        GuardLimits, Interrupt, Parameters, Parser, Query, QueryForm, Row, Sink, SparqlError, parse_update,
+        run_query,
     },
 };
 use oxigraph::{
@@ -155,7 +156,7 @@ impl Pair {
     fn update(&mut self, text: &str) {
         let before = our_quads(&self.ours);
         let mut draft = Draft::new(self.ours.clone());
-        let ours = parse_update(&parser(), text)
+        let ours = parse_update(&parser(), text, &Parameters::default())
             .and_then(|update| update.plan(Interrupt::new(None), u64::MAX)(&mut draft));
         let theirs = SparqlEvaluator::new()
             .parse_update(text)

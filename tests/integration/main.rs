@@ -14,5 +14,6 @@ mod facts;
 mod harness;
 mod imports;
 mod lifecycle;
+mod parameters;
 mod sparql;
 mod updates;
