@@ -12,6 +12,7 @@ mod info;
 mod label;
 mod load;
 mod output;
+mod queries;
 mod query;
 mod rows;
 mod serve;
@@ -88,6 +89,10 @@ enum Command {
     /// Run a SPARQL update
     #[command(after_help = UPDATE_EXAMPLES)]
     Update(update::UpdateArgs),
+    /// List the queries and updates that wait or run
+    Queries(queries::QueriesArgs),
+    /// Cancel a query or update
+    Cancel(queries::CancelArgs),
     /// Load RDF files
     #[command(after_help = LOAD_EXAMPLES)]
     Load(load::LoadArgs),
@@ -126,6 +131,8 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Query(args) => runtime.block_on(query::query(args, &server)),
         Command::Update(args) => runtime.block_on(update::update(args, &server)),
+        Command::Queries(args) => runtime.block_on(queries::list(args, &server)),
+        Command::Cancel(args) => runtime.block_on(queries::cancel(args, &server)),
         Command::Load(args) => runtime.block_on(load::load(args, &server)),
         Command::Info(args) => runtime.block_on(info::info(args, &server)),
         Command::Health => runtime.block_on(info::health(&server)),

@@ -13,7 +13,8 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     config::ServeSettings,
     knowledge::{KnowledgeBase, OpenError, Settings},
-    sparql::QueryPool,
+    model::prefixes::PREFIXES,
+    sparql::{GuardLimits, Queries, QuerySettings},
 };
 use connection::Connections;
 use router::{Router, SERVICE_NAMES, Services};
@@ -57,13 +58,10 @@ pub async fn serve(
     let accepting = tokio::spawn(connections.accept(listener));
     let served = async {
         let knowledge = open(&settings).await?;
-        let pool = QueryPool::start(
-            settings.query_concurrency_max,
-            WAITING_PER_THREAD * settings.query_concurrency_max,
-        )
-        .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
+        let queries = Queries::start(query_settings(&settings), PREFIXES)
+            .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
         // Set once: nobody else does.
-        let _ = services.set(Services::new(&knowledge, &Arc::new(pool), &settings));
+        let _ = services.set(Services::new(&knowledge, &queries, &settings));
         set_health(&reporter, ServingStatus::Serving).await;
         tracing::info!(%address, revision = knowledge.read().revision, "serving");
         Ok::<_, ServeError>(knowledge)
@@ -104,6 +102,19 @@ pub async fn serve(
     }
     tracing::info!(%address, "stopped");
     Ok(())
+}
+
+fn query_settings(settings: &ServeSettings) -> QuerySettings {
+    QuerySettings {
+        running_count_max: settings.query_concurrency_max,
+        waiting_count_max: WAITING_PER_THREAD * settings.query_concurrency_max,
+        guard: GuardLimits {
+            byte_count_max: settings.query_bytes_max,
+            nesting_max: settings.query_nesting_max,
+        },
+        timeout_max: settings.query_timeout_max,
+        update_memory_bytes_max: settings.graph_memory_bytes_max,
+    }
 }
 
 /// Opens the knowledge base on a thread that may block, and loads the shipped data into an empty one.

@@ -194,6 +194,8 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::RevisionMismatch => {
             Some("somebody else wrote in between: read again, then try with the new revision")
         }
+        ErrorReason::QueryNotFound => Some("`dossier queries` lists those that wait or run"),
+        ErrorReason::QueryIdInUse => Some("choose another id, or let the server choose"),
         ErrorReason::RequestIdReused => Some("choose a new --request-id for a new request"),
         ErrorReason::GraphFull => Some("start the server with a larger --graph-memory-max"),
         ErrorReason::DiskFull => Some("make room on the server's disk; reads go on meanwhile"),
@@ -218,7 +220,8 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::RevisionNotReached
         | ErrorReason::Cancelled
         | ErrorReason::MalformedMessage
-        | ErrorReason::InvalidParameter => None,
+        | ErrorReason::InvalidParameter
+        | ErrorReason::QueryCancelled => None,
     }
 }
 

@@ -60,6 +60,10 @@ pub(super) struct QueryArgs {
     #[arg(long = "named-graph", value_name = "IRI")]
     named_graphs: Vec<String>,
 
+    /// Name of this run, for `dossier queries` and logs; the server chooses one if it is left out
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    query_id: String,
+
     /// How rows travel
     #[arg(long, value_enum, value_name = "ENCODING", default_value_t)]
     row_encoding: Encoding,
@@ -94,7 +98,7 @@ pub(super) async fn query(args: QueryArgs, server: &ServerArgs) -> Result<(), Fa
             Encoding::Plain => RowEncoding::Plain.into(),
             Encoding::Dictionary => RowEncoding::Dictionary.into(),
         },
-        query_id: String::new(),
+        query_id: args.query_id,
     };
     let fault = |status: Status| Failure::in_text(&status, text.source());
     let mut frames = client.sparql.query(request).await.map_err(fault)?.into_inner();

@@ -82,6 +82,7 @@ pub(super) async fn update(args: UpdateArgs, server: &ServerArgs) -> Result<(), 
         expected_revision: args.expected_revision,
         validate_only: args.dry_run,
         message: args.message,
+        query_id: String::new(),
     };
     let answer = client.sparql.update(request).await;
     let answer = answer

@@ -1,67 +1,87 @@
 //! `SparqlService`.
 
 mod check;
-
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod list;
 
 use http::Extensions;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
 use super::{
+    call::Peer,
     convert::to_int64,
     query_stream::{self, FrameSink, Frames, QueryStream},
     read::deadline,
-    status::internal,
+    status::{internal, query_not_found},
 };
 use crate::{
-    knowledge::{CommitRequest, KnowledgeBase, View},
-    model::prefixes::PREFIXES,
+    knowledge::{CommitRequest, Committed, KnowledgeBase, View},
     proto::v1::{self, query_response::Frame, sparql_service_server::SparqlService},
-    sparql::{GuardLimits, Interrupt, Parser, QueryPool, SparqlError, parse_update, run_query},
+    sparql::{Caller, Interrupt, ParsedUpdate, Queries, SparqlError, Ticket},
 };
-use check::{CheckedQuery, check_query, check_update};
+use check::{CheckedQuery, CheckedUpdate, check_cancel, check_query, check_update};
 
 /// Answers `SparqlService`.
 pub struct SparqlApi {
     knowledge: KnowledgeBase,
-    pool: Arc<QueryPool>,
-    parser: Parser,
-    parameter_bytes_max: usize,
-    timeout_max: Duration,
-    memory_bytes_max: u64,
+    queries: Queries,
 }
 
 impl SparqlApi {
-    /// Runs queries on the threads of `pool`, each at most for `timeout_max`; an update's changes take at most
-    /// `memory_bytes_max`.
-    pub fn new(
-        knowledge: KnowledgeBase,
-        pool: Arc<QueryPool>,
-        limits: GuardLimits,
-        timeout_max: Duration,
-        memory_bytes_max: u64,
-    ) -> Self {
-        Self {
-            knowledge,
-            pool,
-            parser: Parser::new(limits, PREFIXES),
-            parameter_bytes_max: limits.byte_count_max,
-            timeout_max,
-            memory_bytes_max,
-        }
+    /// Runs queries and updates of a knowledge base.
+    pub fn new(knowledge: KnowledgeBase, queries: Queries) -> Self {
+        Self { knowledge, queries }
     }
 
-    /// The earliest of the caller's deadline, its limit and the server's maximum.
-    fn interrupt(&self, extensions: &Extensions, timeout: Option<Duration>) -> Interrupt {
-        let timeout = timeout.map_or(self.timeout_max, |timeout| timeout.min(self.timeout_max));
-        let end = Instant::now() + timeout;
-        Interrupt::new(Some(
-            deadline(extensions).map_or(end, |deadline| deadline.min(end)),
-        ))
+    fn parameter_bytes_max(&self) -> usize {
+        self.queries.settings().guard.byte_count_max
+    }
+
+    async fn view(&self, min_revision: u64, interrupt: &Interrupt) -> Result<View, Status> {
+        if min_revision == 0 {
+            return Ok(self.knowledge.read());
+        }
+        let reading = self.knowledge.read_at_least(min_revision, interrupt.deadline());
+        Ok(reading.await?)
+    }
+
+    /// Parses an update on a thread of its own and gives the ticket back.
+    async fn parse(
+        &self,
+        ticket: Ticket,
+        checked: &mut CheckedUpdate,
+    ) -> Result<(Ticket, ParsedUpdate), Status> {
+        let interrupt = ticket.interrupt().clone();
+        let (text, parameters) = (
+            std::mem::take(&mut checked.text),
+            std::mem::take(&mut checked.parameters),
+        );
+        let (parsed, parsing) = oneshot::channel();
+        ticket.start(move |ticket| {
+            let update = ticket.parse_update(&text, &parameters);
+            // An error says that the caller has gone.
+            let _ = parsed.send((ticket, update));
+        })?;
+        let (ticket, update) = tokio::select! {
+            parsed = parsing => parsed.map_err(|_| internal(&"parsing an update panicked"))?,
+            () = interrupt.cancelled_by_request() => return Err(SparqlError::QueryCancelled.into()),
+        };
+        Ok((ticket, update?))
+    }
+
+    async fn commit(
+        &self,
+        checked: CheckedUpdate,
+        update: ParsedUpdate,
+        interrupt: Interrupt,
+    ) -> Result<Committed, Status> {
+        let memory_bytes_max = self.queries.settings().update_memory_bytes_max;
+        let mut commit = CommitRequest::new(update.plan(interrupt, memory_bytes_max));
+        commit.expected_revision = checked.expected_revision;
+        commit.validate_only = checked.validate_only;
+        commit.message = checked.message;
+        commit.request_id = checked.request_id;
+        Ok(self.knowledge.commit(commit).await?)
     }
 }
 
@@ -71,20 +91,13 @@ impl SparqlService for SparqlApi {
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<QueryStream>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let checked = check_query(request, self.parameter_bytes_max)?;
-        let interrupt = self.interrupt(&extensions, checked.timeout);
-        let view = match checked.min_revision {
-            0 => self.knowledge.read(),
-            revision => {
-                self.knowledge
-                    .read_at_least(revision, interrupt.deadline())
-                    .await?
-            }
-        };
-        let (frames, stream) = query_stream::open(&interrupt);
-        let parser = self.parser.clone();
-        self.pool
-            .submit(move || run(&parser, &checked, &view, &interrupt, frames))?;
+        let mut checked = check_query(request, self.parameter_bytes_max())?;
+        let caller = caller("Query", &mut checked.query_id, &extensions);
+        let (text, deadline) = (&checked.query.text, deadline(&extensions));
+        let ticket = self.queries.admit(caller, text, deadline, checked.timeout)?;
+        let view = self.view(checked.min_revision, ticket.interrupt()).await?;
+        let (frames, stream) = query_stream::open(ticket.interrupt());
+        ticket.start(move |ticket| run(&ticket, &checked, &view, frames))?;
         Ok(Response::new(stream))
     }
 
@@ -93,31 +106,40 @@ impl SparqlService for SparqlApi {
         request: Request<v1::UpdateRequest>,
     ) -> Result<Response<v1::UpdateResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let checked = check_update(request, self.parameter_bytes_max)?;
-        let interrupt = self.interrupt(&extensions, checked.timeout);
+        let mut checked = check_update(request, self.parameter_bytes_max())?;
+        let caller = caller("Update", &mut checked.query_id, &extensions);
+        let (text, deadline) = (&checked.text, deadline(&extensions));
+        let ticket = self.queries.admit(caller, text, deadline, checked.timeout)?;
+        let interrupt = ticket.interrupt().clone();
         // The caller's end ends the work, as far as it has not been done.
         let _cancel = CancelOnDrop(interrupt.clone());
-        let (parsed, parsing) = oneshot::channel();
-        let parser = self.parser.clone();
-        let (text, parameters) = (checked.text, checked.parameters);
-        self.pool.submit(move || {
-            // An error says that the caller has gone.
-            let _ = parsed.send(parse_update(&parser, &text, &parameters));
-        })?;
-        let update = parsing
-            .await
-            .map_err(|_| internal(&"parsing an update panicked"))??;
-        let mut commit = CommitRequest::new(update.plan(interrupt, self.memory_bytes_max));
-        commit.expected_revision = checked.expected_revision;
-        commit.validate_only = checked.validate_only;
-        commit.message = checked.message;
-        commit.request_id = checked.request_id;
-        let committed = self.knowledge.commit(commit).await?;
+        // Held to the end: until then the update is listed.
+        let (_ticket, update) = self.parse(ticket, &mut checked).await?;
+        let committed = self.commit(checked, update, interrupt).await?;
         Ok(Response::new(v1::UpdateResponse {
             revision: to_int64(committed.revision),
             quads_inserted: to_int64(committed.quads_inserted),
             quads_removed: to_int64(committed.quads_removed),
         }))
+    }
+
+    async fn list_queries(
+        &self,
+        _: Request<v1::ListQueriesRequest>,
+    ) -> Result<Response<v1::ListQueriesResponse>, Status> {
+        Ok(Response::new(list::response(self.queries.list())))
+    }
+
+    async fn cancel_query(
+        &self,
+        request: Request<v1::CancelQueryRequest>,
+    ) -> Result<Response<v1::CancelQueryResponse>, Status> {
+        let query_id = check_cancel(request.into_inner())?;
+        if self.queries.cancel(&query_id) {
+            Ok(Response::new(v1::CancelQueryResponse {}))
+        } else {
+            Err(query_not_found(&query_id))
+        }
     }
 }
 
@@ -130,30 +152,29 @@ impl Drop for CancelOnDrop {
     }
 }
 
+fn caller(method: &'static str, query_id: &mut String, extensions: &Extensions) -> Caller {
+    Caller {
+        method,
+        query_id: std::mem::take(query_id),
+        peer: extensions.get::<Peer>().map(|peer| peer.0),
+    }
+}
+
 /// Runs a query on its thread.
-fn run(parser: &Parser, checked: &CheckedQuery, view: &View, interrupt: &Interrupt, frames: Frames) {
-    let header = v1::QueryHeader {
-        query_id: checked.query_id.clone(),
-        revision: to_int64(view.revision),
-        ..Default::default()
-    };
-    let outcome = send(parser, checked, view, interrupt, &frames, header);
-    tracing::debug!(query_id = checked.query_id, failed = outcome.is_err(), "query");
-    if let Err(error) = outcome {
+fn run(ticket: &Ticket, checked: &CheckedQuery, view: &View, frames: Frames) {
+    if let Err(error) = send(ticket, checked, view, &frames) {
         frames.fail(error);
     }
 }
 
-fn send(
-    parser: &Parser,
-    checked: &CheckedQuery,
-    view: &View,
-    interrupt: &Interrupt,
-    frames: &Frames,
-    header: v1::QueryHeader,
-) -> Result<(), SparqlError> {
+fn send(ticket: &Ticket, checked: &CheckedQuery, view: &View, frames: &Frames) -> Result<(), SparqlError> {
+    let header = v1::QueryHeader {
+        query_id: ticket.query_id().to_owned(),
+        revision: to_int64(view.revision),
+        ..Default::default()
+    };
     let mut sink = FrameSink::new(frames, header, checked.encoding);
-    let completion = run_query(parser, &checked.query, &view.snapshot, interrupt, &mut sink)?;
+    let completion = ticket.run_query(&checked.query, view.revision, &view.snapshot, &mut sink)?;
     sink.flush()?;
     let limit = if completion.is_limited {
         v1::QueryLimit::RowCount

@@ -11,7 +11,7 @@ use crate::{
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::{DocumentError, ImportError},
-    sparql::{PoolError, SparqlError},
+    sparql::{PoolError, QueryIdInUse, SparqlError},
 };
 
 const DOMAIN: &str = "dossier";
@@ -130,6 +130,22 @@ pub fn cancelled() -> Status {
         ErrorReason::Cancelled,
         "the caller went away",
         [],
+    )
+}
+
+/// Returns `CANCELLED` for a query that somebody cancelled by its id.
+pub fn query_cancelled() -> Status {
+    let message = SparqlError::QueryCancelled.to_string();
+    status(Code::Cancelled, ErrorReason::QueryCancelled, message, [])
+}
+
+/// Returns `NOT_FOUND` for a query that neither waits nor runs.
+pub fn query_not_found(query_id: &str) -> Status {
+    status(
+        Code::NotFound,
+        ErrorReason::QueryNotFound,
+        format!("no query or update with the id {query_id} is waiting or running"),
+        [("query_id", query_id.to_owned())],
     )
 }
 
@@ -272,8 +288,20 @@ impl From<SparqlError> for Status {
             SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
             SparqlError::DeadlineExceeded => deadline_exceeded(),
             SparqlError::Cancelled => cancelled(),
+            SparqlError::QueryCancelled => query_cancelled(),
             SparqlError::Internal(cause) => internal(&cause),
         }
+    }
+}
+
+impl From<QueryIdInUse> for Status {
+    fn from(error: QueryIdInUse) -> Self {
+        status(
+            Code::AlreadyExists,
+            ErrorReason::QueryIdInUse,
+            error.to_string(),
+            [("query_id", error.query_id)],
+        )
     }
 }
 

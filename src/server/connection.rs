@@ -1,8 +1,9 @@
 //! The accept loop and the life of a connection.
 
-use std::{io::Cursor, sync::Arc, time::Duration};
+use std::{io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::{server::conn::http2, service::service_fn};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt as _, join},
@@ -13,7 +14,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::router::Router;
-use crate::config::ServeSettings;
+use crate::{config::ServeSettings, grpc::call::Peer};
 
 /// What every HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -80,7 +81,7 @@ impl Connections {
                         tracing::warn!(%peer, "refused a connection: there are as many as may be");
                         continue;
                     };
-                    let served = self.serve(stream);
+                    let served = self.serve(stream, peer);
                     self.tracker.spawn(async move {
                         served.await;
                         drop(place);
@@ -94,12 +95,12 @@ impl Connections {
         }
     }
 
-    fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + use<> {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<> {
         let (router, http) = (Arc::clone(&self.router), self.http.clone());
         let (drain, stop) = (self.drain.clone(), self.stop.clone());
         async move {
             tokio::select! {
-                () = converse(stream, router, http, drain) => {}
+                () = converse(stream, peer, router, http, drain) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -108,6 +109,7 @@ impl Connections {
 
 async fn converse(
     stream: TcpStream,
+    peer: SocketAddr,
     router: Arc<Router>,
     http: http2::Builder<TokioExecutor>,
     drain: CancellationToken,
@@ -127,8 +129,9 @@ async fn converse(
         return;
     }
     let io = TokioIo::new(join(Cursor::new(preface).chain(reader), writer));
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let router = Arc::clone(&router);
+        request.extensions_mut().insert(Peer(peer));
         async move { router.call(request).await }
     });
     let mut connection = std::pin::pin!(http.serve_connection(io, service));

@@ -34,7 +34,7 @@ use crate::{
         fact_service_server::FactServiceServer, sparql_service_server::SparqlServiceServer,
         write_service_server::WriteServiceServer,
     },
-    sparql::{GuardLimits, QueryPool},
+    sparql::Queries,
 };
 
 /// The health service.
@@ -69,21 +69,11 @@ macro_rules! configured {
 }
 
 impl Services {
-    pub(super) fn new(knowledge: &KnowledgeBase, pool: &Arc<QueryPool>, settings: &ServeSettings) -> Self {
+    pub(super) fn new(knowledge: &KnowledgeBase, queries: &Queries, settings: &ServeSettings) -> Self {
         let reads = Reads::new(knowledge.clone());
         let admin = AdminApi::new(knowledge.clone(), limits(settings));
         let write = WriteApi::new(knowledge.clone(), settings.graph_memory_bytes_max);
-        let guard = GuardLimits {
-            byte_count_max: settings.query_bytes_max,
-            nesting_max: settings.query_nesting_max,
-        };
-        let sparql = SparqlApi::new(
-            knowledge.clone(),
-            Arc::clone(pool),
-            guard,
-            settings.query_timeout_max,
-            settings.graph_memory_bytes_max,
-        );
+        let sparql = SparqlApi::new(knowledge.clone(), queries.clone());
         Self {
             admin: configured!(AdminServiceServer::new(admin), settings),
             entity: configured!(EntityServiceServer::new(EntityApi::new(reads.clone())), settings),

@@ -59,6 +59,9 @@ pub enum SparqlError {
     /// The caller went away.
     #[error("the caller cancelled")]
     Cancelled,
+    /// Somebody cancelled the query by its id.
+    #[error("the query was cancelled by its id")]
+    QueryCancelled,
     /// A fault of ours. The text is for the log, not for the caller.
     #[error("internal error: {0}")]
     Internal(String),

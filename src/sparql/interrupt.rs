@@ -10,11 +10,13 @@ use std::{
 };
 
 use spareval::CancellationToken;
+use tokio_util::sync::{CancellationToken as Request, WaitForCancellationFutureOwned};
 
 use super::SparqlError;
 
 const DEADLINE: u8 = 1;
 const CANCELLED: u8 = 2;
+const CANCELLED_BY_REQUEST: u8 = 3;
 
 /// The deadline and the cancellation of one query or update; clones share them.
 #[derive(Clone)]
@@ -23,6 +25,8 @@ pub struct Interrupt {
     token: CancellationToken,
     /// 0 or the cause that struck first.
     cause: Arc<AtomicU8>,
+    /// Wakes those who wait for a cancellation by request.
+    request: Request,
 }
 
 impl fmt::Debug for Interrupt {
@@ -42,6 +46,7 @@ impl Interrupt {
             deadline,
             token: CancellationToken::new(),
             cause: Arc::default(),
+            request: Request::new(),
         }
     }
 
@@ -55,6 +60,19 @@ impl Interrupt {
         self.strike(CANCELLED);
     }
 
+    /// Stops the work because somebody asked for it.
+    pub fn cancel_by_request(&self) {
+        self.strike(CANCELLED_BY_REQUEST);
+        if self.cause.load(Ordering::Acquire) == CANCELLED_BY_REQUEST {
+            self.request.cancel();
+        }
+    }
+
+    /// Returns a future that is ready once the work was stopped by request, unless something else stopped it first.
+    pub fn cancelled_by_request(&self) -> WaitForCancellationFutureOwned {
+        self.request.clone().cancelled_owned()
+    }
+
     /// Fails if the work must stop. Reads the clock.
     pub fn check(&self) -> Result<(), SparqlError> {
         if !self.has_struck() && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -63,6 +81,7 @@ impl Interrupt {
         match self.cause.load(Ordering::Acquire) {
             0 => Ok(()),
             DEADLINE => Err(SparqlError::DeadlineExceeded),
+            CANCELLED_BY_REQUEST => Err(SparqlError::QueryCancelled),
             _ => Err(SparqlError::Cancelled),
         }
     }

@@ -1,4 +1,4 @@
-//! SPARQL: guard, parse, run under a deadline, plan updates.
+//! SPARQL: guard, parse, run under a deadline, plan updates. [`Queries`] is the front for those who speak a protocol.
 //!
 //! The engine's parser, planner and evaluator recurse, so a text passes the [guard](GuardLimits) first and everything after
 //! it runs on a thread with a large stack ([`QueryPool`], or the writer's). The evaluator sees the graph through a data set
@@ -12,6 +12,8 @@ mod interrupt;
 mod parameters;
 mod parse;
 mod pool;
+mod queries;
+mod registry;
 mod run;
 mod syntax;
 #[cfg(test)]
@@ -25,5 +27,7 @@ pub use interrupt::Interrupt;
 pub use parameters::Parameters;
 pub use parse::Parser;
 pub use pool::{PoolError, QueryPool};
+pub use queries::{Queries, QuerySettings, Ticket};
+pub use registry::{Caller, QueryIdInUse, RunningQuery, TextHash};
 pub use run::{Cell, Completion, Query, QueryForm, Row, Sink, run_query};
 pub use update::{ParsedUpdate, parse_update};

@@ -323,3 +323,32 @@ fn completions_are_written() {
             .contains("dossier")
     );
 }
+
+#[test]
+fn queries_are_listed_and_cancelled() {
+    let server = Server::start(&[]);
+    let listed = server.run(&["queries"], "").succeeded();
+    assert_eq!(listed, "nothing waits or runs\n");
+    let endless = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l }";
+    std::thread::scope(|scope| {
+        let query = scope.spawn(|| server.run(&["query", endless, "--query-id", "long"], ""));
+        let listed = loop {
+            let listed = server.run(&["queries"], "").succeeded();
+            if listed.contains("running") {
+                break listed;
+            }
+        };
+        assert!(
+            listed.starts_with("ID ") && listed.contains("long  Query"),
+            "{listed}"
+        );
+        let json = server.run(&["queries", "-o", "json"], "").succeeded();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["queries"][0]["queryId"], "long");
+        server.run(&["cancel", "long"], "").succeeded();
+        query.join().unwrap().failed(1, "error[QUERY_CANCELLED]");
+    });
+    server
+        .run(&["cancel", "none"], "")
+        .failed(1, "error[QUERY_NOT_FOUND]");
+}

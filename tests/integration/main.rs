@@ -15,5 +15,6 @@ mod harness;
 mod imports;
 mod lifecycle;
 mod parameters;
+mod queries;
 mod sparql;
 mod updates;

@@ -62,7 +62,7 @@ pub(super) fn check_query(
             named_graphs,
             row_count_max,
         },
-        query_id: query_id(request.query_id),
+        query_id: request.query_id,
         min_revision,
         timeout,
         encoding,
@@ -72,6 +72,7 @@ pub(super) fn check_query(
 pub(super) struct CheckedUpdate {
     pub(super) text: String,
     pub(super) parameters: Parameters,
+    pub(super) query_id: String,
     pub(super) request_id: Option<RequestId>,
     pub(super) expected_revision: Option<u64>,
     pub(super) validate_only: bool,
@@ -88,6 +89,7 @@ pub(super) fn check_update(
     let parameters = parameters(&mut violations, &request.parameters, parameter_bytes_max);
     violations.text("request_id", &request.request_id, REQUEST_ID_BYTES_MAX);
     violations.text("message", &request.message, MESSAGE_BYTES_MAX);
+    violations.text("query_id", &request.query_id, QUERY_ID_BYTES_MAX);
     let expected_revision = request
         .expected_revision
         .map(|revision| violations.min_revision("expected_revision", revision));
@@ -101,6 +103,7 @@ pub(super) fn check_update(
     Ok(CheckedUpdate {
         text: request.update,
         parameters,
+        query_id: request.query_id,
         request_id: (!request.request_id.is_empty()).then_some(RequestId {
             id: request.request_id,
             fingerprint,
@@ -110,6 +113,17 @@ pub(super) fn check_update(
         timeout,
         message: request.message,
     })
+}
+
+/// Checks a cancellation and returns the id.
+pub(super) fn check_cancel(request: v1::CancelQueryRequest) -> Result<String, Status> {
+    let mut violations = Violations::default();
+    if request.query_id.is_empty() {
+        violations.invalid("query_id", "required");
+    }
+    violations.text("query_id", &request.query_id, QUERY_ID_BYTES_MAX);
+    violations.finish()?;
+    Ok(request.query_id)
 }
 
 /// Converts parameters: their number and size are limited, as each may stand in many places of the text.
@@ -173,17 +187,6 @@ fn timeout(violations: &mut Violations, limits: &v1::QueryLimits) -> Option<Dura
         violations.invalid("limits.timeout", "must be positive");
     }
     timeout
-}
-
-/// Returns the caller's name for a run, else one of ours.
-fn query_id(given: String) -> String {
-    if given.is_empty() {
-        getrandom::u64()
-            .map(|number| format!("{number:016x}"))
-            .unwrap_or_default()
-    } else {
-        given
-    }
 }
 
 /// Lengths apart, so that no two updates have the same bytes.
