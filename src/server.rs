@@ -14,7 +14,7 @@ use crate::{
     config::ServeSettings,
     knowledge::{KnowledgeBase, OpenError, Settings},
     model::prefixes::PREFIXES,
-    sparql::{GuardLimits, Queries, QuerySettings},
+    sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings},
 };
 use connection::Connections;
 use router::{Router, SERVICE_NAMES, Services};
@@ -111,8 +111,19 @@ fn query_settings(settings: &ServeSettings) -> QuerySettings {
         guard: GuardLimits {
             byte_count_max: settings.query_bytes_max,
             nesting_max: settings.query_nesting_max,
+            operator_count_max: settings.query_operator_count_max,
+            clause_count_max: settings.query_clause_count_max,
+            pattern_count_max: settings.query_pattern_count_max,
+            ambiguity_max: settings.query_ambiguity_max,
+            iri_byte_count_max: settings.query_iri_bytes_max,
         },
         timeout_max: settings.query_timeout_max,
+        memory: MemoryLimits {
+            query_bytes_max: settings
+                .query_memory_bytes_max
+                .min(settings.queries_memory_bytes_max),
+            all_bytes_max: settings.queries_memory_bytes_max,
+        },
         update_memory_bytes_max: settings.graph_memory_bytes_max,
     }
 }

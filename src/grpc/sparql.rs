@@ -19,6 +19,7 @@ use crate::{
     proto::v1::{self, query_response::Frame, sparql_service_server::SparqlService},
     sparql::{Caller, Interrupt, ParsedUpdate, Queries, SparqlError, Ticket},
 };
+pub use check::PARAMETER_COUNT_MAX;
 use check::{CheckedQuery, CheckedUpdate, check_cancel, check_query, check_update};
 
 /// Answers `SparqlService`.

@@ -24,7 +24,7 @@ use crate::{
         entity::EntityApi,
         fact::FactApi,
         read::Reads,
-        sparql::SparqlApi,
+        sparql::{PARAMETER_COUNT_MAX, SparqlApi},
         status::{status, unavailable},
         write::WriteApi,
     },
@@ -94,6 +94,19 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         connection_count_max: to_int64(settings.connection_count_max as u64),
         stream_count_max: i64::from(settings.stream_count_max),
         query_nesting_max: to_int64(settings.query_nesting_max as u64),
+        query_operator_count_max: to_int64(settings.query_operator_count_max as u64),
+        query_clause_count_max: to_int64(settings.query_clause_count_max as u64),
+        query_pattern_count_max: to_int64(settings.query_pattern_count_max as u64),
+        query_ambiguity_max: to_int64(settings.query_ambiguity_max as u64),
+        query_iri_bytes_max: to_int64(settings.query_iri_bytes_max as u64),
+        query_memory_bytes_max: to_int64(
+            settings
+                .query_memory_bytes_max
+                .min(settings.queries_memory_bytes_max),
+        ),
+        queries_memory_bytes_max: to_int64(settings.queries_memory_bytes_max),
+        query_parameter_count_max: to_int64(PARAMETER_COUNT_MAX as u64),
+        slow_query_ms: to_int64(settings.slow_query_ms),
     }
 }
 

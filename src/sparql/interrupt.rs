@@ -14,14 +14,33 @@ use tokio_util::sync::{CancellationToken as Request, WaitForCancellationFutureOw
 
 use super::SparqlError;
 
+/// Bytes of memory that queries may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MemoryLimits {
+    /// Of one query or update; never more than all together.
+    pub query_bytes_max: u64,
+    /// Of all that run, together.
+    pub all_bytes_max: u64,
+}
+
+impl Default for MemoryLimits {
+    fn default() -> Self {
+        Self {
+            query_bytes_max: 256 << 20,
+            all_bytes_max: 2 << 30,
+        }
+    }
+}
+
 const DEADLINE: u8 = 1;
 const CANCELLED: u8 = 2;
 const CANCELLED_BY_REQUEST: u8 = 3;
 
-/// The deadline and the cancellation of one query or update; clones share them.
+/// The deadline, the limits of memory and the cancellation of one query or update; clones share them.
 #[derive(Clone)]
 pub struct Interrupt {
     deadline: Option<Instant>,
+    memory: MemoryLimits,
     token: CancellationToken,
     /// 0 or the cause that struck first.
     cause: Arc<AtomicU8>,
@@ -44,10 +63,22 @@ impl Interrupt {
     pub fn new(deadline: Option<Instant>) -> Self {
         Self {
             deadline,
+            memory: MemoryLimits::default(),
             token: CancellationToken::new(),
             cause: Arc::default(),
             request: Request::new(),
         }
+    }
+
+    /// Returns the interrupt with limits of memory.
+    #[must_use]
+    pub fn with_memory(self, memory: MemoryLimits) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Returns the limits of memory.
+    pub fn memory(&self) -> MemoryLimits {
+        self.memory
     }
 
     /// Returns the deadline.

@@ -22,8 +22,8 @@ mod update;
 mod watch;
 
 pub use error::{ParameterFault, SparqlError};
-pub use guard::GuardLimits;
-pub use interrupt::Interrupt;
+pub use guard::{GuardFigures, GuardLimits};
+pub use interrupt::{Interrupt, MemoryLimits};
 pub use parameters::Parameters;
 pub use parse::Parser;
 pub use pool::{PoolError, QueryPool};

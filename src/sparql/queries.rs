@@ -9,8 +9,8 @@ use std::{
 use oxigraph::model::Triple;
 
 use super::{
-    Caller, Completion, GuardLimits, Interrupt, Parameters, ParsedUpdate, Parser, PoolError, Query,
-    QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink, SparqlError, parse_update,
+    Caller, Completion, GuardLimits, Interrupt, MemoryLimits, Parameters, ParsedUpdate, Parser, PoolError,
+    Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink, SparqlError, parse_update,
     registry::{Entry, Place, Registry},
     run_query,
 };
@@ -27,6 +27,8 @@ pub struct QuerySettings {
     pub guard: GuardLimits,
     /// Time that a query or update may take, whatever its caller allows.
     pub timeout_max: Duration,
+    /// Memory that they may take.
+    pub memory: MemoryLimits,
     /// Bytes that the changes of one operation of an update may take.
     pub update_memory_bytes_max: u64,
 }
@@ -76,7 +78,11 @@ impl Queries {
         let timeout = timeout.map_or(settings.timeout_max, |timeout| timeout.min(settings.timeout_max));
         let end = Instant::now() + timeout;
         let end = deadline.map_or(end, |deadline| deadline.min(end));
-        let place = self.0.registry.admit(caller, text, Interrupt::new(Some(end)))?;
+        let place = self.0.registry.admit(
+            caller,
+            text,
+            Interrupt::new(Some(end)).with_memory(settings.memory),
+        )?;
         Ok(Ticket {
             queries: self.clone(),
             place,

@@ -22,7 +22,7 @@ const QUERY_ID_BYTES_MAX: usize = 128;
 /// Graphs in one request.
 const GRAPH_COUNT_MAX: usize = 1_000;
 /// Parameters in one request.
-const PARAMETER_COUNT_MAX: usize = 100;
+pub const PARAMETER_COUNT_MAX: usize = 100;
 
 pub(super) struct CheckedQuery {
     pub(super) query: Query,
