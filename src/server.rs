@@ -4,7 +4,7 @@ mod connection;
 mod router;
 mod shipped;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::OnceCell};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -124,6 +124,7 @@ fn query_settings(settings: &ServeSettings) -> QuerySettings {
                 .min(settings.queries_memory_bytes_max),
             all_bytes_max: settings.queries_memory_bytes_max,
         },
+        slow_after: (settings.slow_query_ms > 0).then(|| Duration::from_millis(settings.slow_query_ms)),
         update_memory_bytes_max: settings.graph_memory_bytes_max,
     }
 }

@@ -12,7 +12,7 @@ use super::{
     convert::to_int64,
     query_stream::{self, FrameSink, Frames, QueryStream},
     read::deadline,
-    status::{internal, query_not_found},
+    status::{internal, query_not_found, reason_name},
 };
 use crate::{
     knowledge::{CommitRequest, Committed, KnowledgeBase, View},
@@ -98,7 +98,7 @@ impl SparqlService for SparqlApi {
         let ticket = self.queries.admit(caller, text, deadline, checked.timeout)?;
         let view = self.view(checked.min_revision, ticket.interrupt()).await?;
         let (frames, stream) = query_stream::open(ticket.interrupt());
-        ticket.start(move |ticket| run(&ticket, &checked, &view, frames))?;
+        ticket.start(move |ticket| run(ticket, &checked, &view, frames))?;
         Ok(Response::new(stream))
     }
 
@@ -115,8 +115,15 @@ impl SparqlService for SparqlApi {
         // The caller's end ends the work, as far as it has not been done.
         let _cancel = CancelOnDrop(interrupt.clone());
         // Held to the end: until then the update is listed.
-        let (_ticket, update) = self.parse(ticket, &mut checked).await?;
-        let committed = self.commit(checked, update, interrupt).await?;
+        let (ticket, update) = self.parse(ticket, &mut checked).await?;
+        let committed = self
+            .commit(checked, update, interrupt)
+            .await
+            .inspect_err(|status| ticket.end(reason_name(status)))?;
+        ticket.committed(
+            committed.revision,
+            committed.quads_inserted + committed.quads_removed,
+        );
         Ok(Response::new(v1::UpdateResponse {
             revision: to_int64(committed.revision),
             quads_inserted: to_int64(committed.quads_inserted),
@@ -162,13 +169,23 @@ fn caller(method: &'static str, query_id: &mut String, extensions: &Extensions) 
 }
 
 /// Runs a query on its thread.
-fn run(ticket: &Ticket, checked: &CheckedQuery, view: &View, frames: Frames) {
-    if let Err(error) = send(ticket, checked, view, &frames) {
+fn run(ticket: Ticket, checked: &CheckedQuery, view: &View, frames: Frames) {
+    let outcome = send(&ticket, checked, view, &frames);
+    ticket.end(outcome.as_ref().map_or_else(SparqlError::name, |_| "OK"));
+    // Its id is free before the caller has the last word: it may be the caller's next.
+    drop(ticket);
+    if let Err(error) = outcome.and_then(|complete| frames.send(Frame::Complete(complete))) {
         frames.fail(error);
     }
 }
 
-fn send(ticket: &Ticket, checked: &CheckedQuery, view: &View, frames: &Frames) -> Result<(), SparqlError> {
+/// Sends all but the last frame, and returns that.
+fn send(
+    ticket: &Ticket,
+    checked: &CheckedQuery,
+    view: &View,
+    frames: &Frames,
+) -> Result<v1::QueryComplete, SparqlError> {
     let header = v1::QueryHeader {
         query_id: ticket.query_id().to_owned(),
         revision: to_int64(view.revision),
@@ -182,9 +199,9 @@ fn send(ticket: &Ticket, checked: &CheckedQuery, view: &View, frames: &Frames) -
     } else {
         v1::QueryLimit::Unspecified
     };
-    frames.send(Frame::Complete(v1::QueryComplete {
+    Ok(v1::QueryComplete {
         row_count: to_int64(completion.row_count),
         elapsed: prost_types::Duration::try_from(completion.elapsed).ok(),
         limit_reached: limit.into(),
-    }))
+    })
 }

@@ -76,6 +76,13 @@ fn error_info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]
     ErrorDetails::with_error_info(name, DOMAIN, metadata)
 }
 
+/// Returns the name of the reason that a status carries.
+pub fn reason_name(status: &Status) -> String {
+    status
+        .get_details_error_info()
+        .map_or_else(|| format!("{:?}", status.code()), |info| info.reason)
+}
+
 /// Returns a status that asks to try again after a while.
 fn retry(code: Code, reason: ErrorReason, message: &str, after: Duration) -> Status {
     let mut details = error_info(reason, []);

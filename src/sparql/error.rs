@@ -67,6 +67,25 @@ pub enum SparqlError {
     Internal(String),
 }
 
+impl SparqlError {
+    /// Returns the name of the reason, as the protocols tell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TooComplex { .. } => "SPARQL_TOO_COMPLEX",
+            Self::Syntax { .. } => "SPARQL_SYNTAX",
+            Self::WrongForm { .. } => "SPARQL_WRONG_FORM",
+            Self::Unsupported(_) => "SPARQL_UNSUPPORTED",
+            Self::Parameters(_) => "INVALID_PARAMETER",
+            Self::Evaluation(_) => "SPARQL_EVALUATION",
+            Self::MemoryExceeded { .. } => "GRAPH_FULL",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Cancelled => "CANCELLED",
+            Self::QueryCancelled => "QUERY_CANCELLED",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+}
+
 fn listed(faults: &[ParameterFault]) -> String {
     let listed: Vec<_> = faults
         .iter()

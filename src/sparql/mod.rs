@@ -15,6 +15,7 @@ mod pool;
 mod queries;
 mod registry;
 mod run;
+mod slow;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What everybody who runs queries and updates shares: threads, parser, limits, and the list of what waits and runs.
 
 use std::{
+    borrow::Cow,
     io,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -12,7 +13,7 @@ use super::{
     Caller, Completion, GuardLimits, Interrupt, MemoryLimits, Parameters, ParsedUpdate, Parser, PoolError,
     Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink, SparqlError, parse_update,
     registry::{Entry, Place, Registry},
-    run_query,
+    run_query, slow,
 };
 use crate::graph::Snapshot;
 
@@ -29,8 +30,26 @@ pub struct QuerySettings {
     pub timeout_max: Duration,
     /// Memory that they may take.
     pub memory: MemoryLimits,
+    /// A query or update that takes longer is logged; `None`: none is.
+    pub slow_after: Option<Duration>,
     /// Bytes that the changes of one operation of an update may take.
     pub update_memory_bytes_max: u64,
+}
+
+#[cfg(test)]
+impl QuerySettings {
+    /// One thread and the default limits.
+    pub(super) fn small() -> Self {
+        Self {
+            running_count_max: 1,
+            waiting_count_max: 1,
+            guard: GuardLimits::default(),
+            timeout_max: Duration::from_mins(1),
+            memory: MemoryLimits::default(),
+            slow_after: None,
+            update_memory_bytes_max: 1 << 20,
+        }
+    }
 }
 
 /// The front of this module for whoever speaks a protocol. Clones share all.
@@ -148,24 +167,46 @@ impl Ticket {
             entry,
             row_count: 0,
         };
-        run_query(
-            &self.queries.0.parser,
-            query,
-            snapshot,
-            &entry.interrupt,
-            &mut counted,
-        )
+        let parser = &self.queries.0.parser;
+        run_query(parser, query, snapshot, &entry.interrupt, &mut counted)
+            .inspect_err(|error| self.end(error.name()))
     }
 
     /// Parses an update and binds its parameters: call it on the thread of [`Self::start`].
     pub fn parse_update(&self, text: &str, parameters: &Parameters) -> Result<ParsedUpdate, SparqlError> {
-        self.entry().hash(text);
-        self.entry().interrupt.check()?;
-        parse_update(&self.queries.0.parser, text, parameters)
+        let entry = self.entry();
+        entry.hash(text);
+        entry.is_update.store(true, Ordering::Relaxed);
+        let parsing = || {
+            entry.interrupt.check()?;
+            parse_update(&self.queries.0.parser, text, parameters)
+        };
+        parsing().inspect_err(|error| self.end(error.name()))
+    }
+
+    /// Notes that the update was committed, at this revision and with so many changes.
+    pub fn committed(&self, revision: u64, change_count: u64) {
+        // It is committed once.
+        let _ = self.entry().revision.set(revision);
+        self.entry().row_count.store(change_count, Ordering::Relaxed);
+        self.end("OK");
+    }
+
+    /// Notes how it ended: `OK`, or the name of the reason. The first word counts.
+    pub fn end(&self, outcome: impl Into<Cow<'static, str>>) {
+        let _ = self.entry().outcome.set(outcome.into());
     }
 
     fn entry(&self) -> &Entry {
         &self.place.entry
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(slow_after) = self.queries.0.settings.slow_after {
+            slow::log(self.entry(), slow_after);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The queries and updates that wait or run: each under an id by which anybody may look at it and cancel it.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, hash_map},
     fmt,
     net::SocketAddr,
@@ -103,6 +104,11 @@ pub(super) struct Entry {
     pub(super) form: OnceLock<QueryForm>,
     pub(super) revision: OnceLock<u64>,
     pub(super) row_count: AtomicU64,
+    pub(super) is_update: AtomicBool,
+    /// The name of the reason that ended it, `OK` if none did.
+    pub(super) outcome: OnceLock<Cow<'static, str>>,
+    /// Kept where the log has texts.
+    pub(super) text: OnceLock<String>,
 }
 
 impl Registry {
@@ -132,6 +138,9 @@ impl Registry {
             form: OnceLock::new(),
             revision: OnceLock::new(),
             row_count: AtomicU64::new(0),
+            is_update: AtomicBool::new(false),
+            outcome: OnceLock::new(),
+            text: OnceLock::new(),
         };
         let mut entries = self.entries();
         loop {
@@ -200,6 +209,9 @@ impl Entry {
 
     pub(super) fn hash(&self, text: &str) {
         self.hash.get_or_init(|| TextHash::of(text));
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            self.text.get_or_init(|| text.to_owned());
+        }
     }
 
     fn show(&self) -> RunningQuery {

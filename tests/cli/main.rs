@@ -325,6 +325,26 @@ fn completions_are_written() {
 }
 
 #[test]
+fn slow_queries_are_logged() {
+    let server = Server::start(&["--slow-query-ms", "1"]);
+    let pairs = "SELECT (COUNT(*) AS ?n) { ?a a ?b . ?c a ?d }";
+    server
+        .run(&["query", pairs, "--query-id", "mine"], "")
+        .succeeded();
+    let line = server.logged("slow query");
+    for part in [
+        " WARN ",
+        "query_id=\"mine\"",
+        "form=\"SELECT\"",
+        "row_count=1",
+        "outcome=\"OK\"",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!line.contains("COUNT"), "{line}");
+}
+
+#[test]
 fn queries_are_listed_and_cancelled() {
     let server = Server::start(&[]);
     let listed = server.run(&["queries"], "").succeeded();
