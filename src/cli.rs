@@ -3,6 +3,7 @@
 mod bind;
 mod caret;
 mod client;
+mod explain;
 mod fact;
 mod facts;
 mod failure;
@@ -19,6 +20,7 @@ mod serve;
 mod term;
 mod text;
 mod update;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -62,6 +64,11 @@ Examples:
   dossier query 'SELECT ?label { ?country rdfs:label ?label }' --bind country=e:KR
   echo 'CONSTRUCT WHERE { ?s d:party ?o }' | dossier query | sort";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  dossier explain 'SELECT * { ?treaty d:party e:KR }'
+  dossier explain @question.rq --execute --output json";
+
 const UPDATE_EXAMPLES: &str = "\
 Examples:
   dossier update 'INSERT DATA { e:seoul rdfs:comment \"A city\"@en }'
@@ -89,6 +96,11 @@ enum Command {
     /// Run a SPARQL update
     #[command(after_help = UPDATE_EXAMPLES)]
     Update(update::UpdateArgs),
+    /// Tell how a query runs, operator by operator
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(explain::ExplainArgs),
+    /// Check a query or update without running it
+    Validate(validate::ValidateArgs),
     /// List the queries and updates that wait or run
     Queries(queries::QueriesArgs),
     /// Cancel a query or update
@@ -131,6 +143,8 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Query(args) => runtime.block_on(query::query(args, &server)),
         Command::Update(args) => runtime.block_on(update::update(args, &server)),
+        Command::Explain(args) => runtime.block_on(explain::explain(args, &server)),
+        Command::Validate(args) => runtime.block_on(validate::validate(args, &server)),
         Command::Queries(args) => runtime.block_on(queries::list(args, &server)),
         Command::Cancel(args) => runtime.block_on(queries::cancel(args, &server)),
         Command::Load(args) => runtime.block_on(load::load(args, &server)),

@@ -220,12 +220,7 @@ impl<'a> FrameSink<'a> {
 impl Sink for FrameSink<'_> {
     fn header(&mut self, form: QueryForm, variables: &[&str]) -> Result<(), SparqlError> {
         let mut header = std::mem::take(&mut self.header);
-        header.set_form(match form {
-            QueryForm::Select => v1::QueryForm::Select,
-            QueryForm::Ask => v1::QueryForm::Ask,
-            QueryForm::Construct => v1::QueryForm::Construct,
-            QueryForm::Describe => v1::QueryForm::Describe,
-        });
+        header.set_form(form.into());
         header.variables = variables.iter().map(|&name| name.to_owned()).collect();
         self.frames.send(Frame::Header(header))
     }

@@ -1,6 +1,7 @@
 //! `SparqlService`.
 
 mod check;
+mod explain;
 mod list;
 
 use http::Extensions;
@@ -20,7 +21,9 @@ use crate::{
     sparql::{Caller, Interrupt, ParsedUpdate, Queries, SparqlError, Ticket},
 };
 pub use check::PARAMETER_COUNT_MAX;
-use check::{CheckedQuery, CheckedUpdate, check_cancel, check_query, check_update};
+use check::{
+    CheckedCommit, CheckedQuery, check_cancel, check_explain, check_query, check_update, check_validate,
+};
 
 /// Answers `SparqlService`.
 pub struct SparqlApi {
@@ -46,33 +49,9 @@ impl SparqlApi {
         Ok(reading.await?)
     }
 
-    /// Parses an update on a thread of its own and gives the ticket back.
-    async fn parse(
-        &self,
-        ticket: Ticket,
-        checked: &mut CheckedUpdate,
-    ) -> Result<(Ticket, ParsedUpdate), Status> {
-        let interrupt = ticket.interrupt().clone();
-        let (text, parameters) = (
-            std::mem::take(&mut checked.text),
-            std::mem::take(&mut checked.parameters),
-        );
-        let (parsed, parsing) = oneshot::channel();
-        ticket.start(move |ticket| {
-            let update = ticket.parse_update(&text, &parameters);
-            // An error says that the caller has gone.
-            let _ = parsed.send((ticket, update));
-        })?;
-        let (ticket, update) = tokio::select! {
-            parsed = parsing => parsed.map_err(|_| internal(&"parsing an update panicked"))?,
-            () = interrupt.cancelled_by_request() => return Err(SparqlError::QueryCancelled.into()),
-        };
-        Ok((ticket, update?))
-    }
-
     async fn commit(
         &self,
-        checked: CheckedUpdate,
+        checked: CheckedCommit,
         update: ParsedUpdate,
         interrupt: Interrupt,
     ) -> Result<Committed, Status> {
@@ -115,9 +94,11 @@ impl SparqlService for SparqlApi {
         // The caller's end ends the work, as far as it has not been done.
         let _cancel = CancelOnDrop(interrupt.clone());
         // Held to the end: until then the update is listed.
-        let (ticket, update) = self.parse(ticket, &mut checked).await?;
+        let (text, parameters) = (checked.text, checked.parameters);
+        let parsing = on_thread(ticket, move |ticket| ticket.parse_update(&text, &parameters));
+        let (ticket, update) = parsing.await?;
         let committed = self
-            .commit(checked, update, interrupt)
+            .commit(checked.commit, update?, interrupt)
             .await
             .inspect_err(|status| ticket.end(reason_name(status)))?;
         ticket.committed(
@@ -129,6 +110,40 @@ impl SparqlService for SparqlApi {
             quads_inserted: to_int64(committed.quads_inserted),
             quads_removed: to_int64(committed.quads_removed),
         }))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let (mut checked, execute) = check_explain(request, self.parameter_bytes_max())?;
+        let caller = caller("Explain", &mut checked.query_id, &extensions);
+        let (text, deadline) = (&checked.query.text, deadline(&extensions));
+        let ticket = self.queries.admit(caller, text, deadline, checked.timeout)?;
+        let _cancel = CancelOnDrop(ticket.interrupt().clone());
+        let view = self.view(checked.min_revision, ticket.interrupt()).await?;
+        let explaining = on_thread(ticket, move |ticket| {
+            let (revision, snapshot) = (view.revision, &view.snapshot);
+            let explained = ticket.explain_query(&checked.query, revision, snapshot, execute)?;
+            // A deep plan is taken apart where the stack is large.
+            Ok::<_, SparqlError>(explain::explanation(explained, ticket.query_id(), revision))
+        });
+        let (_ticket, explanation) = explaining.await?;
+        Ok(Response::new(explanation?))
+    }
+
+    async fn validate(
+        &self,
+        request: Request<v1::ValidateRequest>,
+    ) -> Result<Response<v1::ValidateResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let (text, expected) = check_validate(request)?;
+        let caller = caller("Validate", &mut String::new(), &extensions);
+        let ticket = self.queries.admit(caller, &text, deadline(&extensions), None)?;
+        let validating = on_thread(ticket, move |ticket| ticket.validate(&text, expected));
+        let (_ticket, validation) = validating.await?;
+        Ok(Response::new(explain::validation(validation)))
     }
 
     async fn list_queries(
@@ -148,6 +163,24 @@ impl SparqlService for SparqlApi {
         } else {
             Err(query_not_found(&query_id))
         }
+    }
+}
+
+/// Works on a thread with a large stack and gives the ticket back.
+async fn on_thread<T: Send + 'static>(
+    ticket: Ticket,
+    work: impl FnOnce(&Ticket) -> T + Send + 'static,
+) -> Result<(Ticket, T), Status> {
+    let interrupt = ticket.interrupt().clone();
+    let (sender, done) = oneshot::channel();
+    ticket.start(move |ticket| {
+        let outcome = work(&ticket);
+        // An error says that the caller has gone.
+        let _ = sender.send((ticket, outcome));
+    })?;
+    tokio::select! {
+        done = done => done.map_err(|_| internal(&"a query thread panicked")),
+        () = interrupt.cancelled_by_request() => Err(SparqlError::QueryCancelled.into()),
     }
 }
 

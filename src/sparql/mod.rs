@@ -7,6 +7,7 @@
 
 mod dataset;
 mod error;
+mod explain;
 mod guard;
 mod interrupt;
 mod parameters;
@@ -20,9 +21,11 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod update;
+mod validate;
 mod watch;
 
 pub use error::{ParameterFault, SparqlError};
+pub use explain::{Explanation, PlanNode, explain_query};
 pub use guard::{GuardFigures, GuardLimits};
 pub use interrupt::{Interrupt, MemoryLimits};
 pub use parameters::Parameters;
@@ -32,3 +35,4 @@ pub use queries::{Queries, QuerySettings, Ticket};
 pub use registry::{Caller, QueryIdInUse, RunningQuery, TextHash};
 pub use run::{Cell, Completion, Query, QueryForm, Row, Sink, run_query};
 pub use update::{ParsedUpdate, parse_update};
+pub use validate::{TextKind, Validation, validate};

@@ -25,30 +25,38 @@ pub type Parameters = BTreeMap<String, Term>;
 /// Bytes of terms that take the places of variables: a long one may stand in many.
 const BOUND_BYTES_MAX: usize = 16 << 20;
 
-/// The variables that an algebra names.
+/// What an algebra names.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Variables {
-    /// All of them; those that the parser made are among them.
-    pub(super) all: BTreeSet<String>,
+pub(super) struct Names {
+    /// All variables; those that the parser made are among them.
+    pub(super) variables: BTreeSet<String>,
+    /// The graphs of its patterns and templates.
+    pub(super) graphs: BTreeSet<String>,
     /// The targets of BIND and AS, which no parameter can be.
     pub(super) assigned: BTreeSet<String>,
 }
 
 /// Binds the parameters of a query.
 pub(super) fn bind_query(query: &mut Query, parameters: &Parameters) -> Result<(), SparqlError> {
-    bind(parameters, |binder| binder.query(query)).map(drop)
+    bind(parameters, |binder| binder.query(query))
 }
 
 /// Binds the parameters of an update.
 pub(super) fn bind_update(update: &mut Update, parameters: &Parameters) -> Result<(), SparqlError> {
-    bind(parameters, |binder| binder.update(update)).map(drop)
+    bind(parameters, |binder| binder.update(update))
 }
 
-/// Binds the parameters of what `walk` walks over and tells its variables.
-pub(super) fn bind(
-    parameters: &Parameters,
-    walk: impl FnOnce(&mut Binder),
-) -> Result<Variables, SparqlError> {
+/// Returns the names in what `walk` walks over, and changes nothing.
+pub(super) fn names(walk: impl FnOnce(&mut Binder)) -> Names {
+    let mut binder = Binder::default();
+    walk(&mut binder);
+    binder.names
+}
+
+fn bind(parameters: &Parameters, walk: impl FnOnce(&mut Binder)) -> Result<(), SparqlError> {
+    if parameters.is_empty() {
+        return Ok(());
+    }
     let mut binder = Binder::default();
     for (name, term) in parameters {
         match GroundTerm::try_from(term.clone()) {
@@ -60,7 +68,7 @@ pub(super) fn bind(
     }
     walk(&mut binder);
     for name in parameters.keys() {
-        if !binder.variables.all.contains(name) {
+        if !binder.names.variables.contains(name) {
             let hint = if name.starts_with(['?', '$']) {
                 ": write the name without `?` or `$`"
             } else {
@@ -70,7 +78,7 @@ pub(super) fn bind(
         }
     }
     if binder.faults.is_empty() {
-        Ok(binder.variables)
+        Ok(())
     } else {
         Err(SparqlError::Parameters(binder.faults))
     }
@@ -80,7 +88,7 @@ pub(super) fn bind(
 #[derive(Default)]
 pub(super) struct Binder {
     terms: BTreeMap<String, GroundTerm>,
-    variables: Variables,
+    names: Names,
     faults: Vec<ParameterFault>,
     bound_byte_count: usize,
 }
@@ -318,13 +326,22 @@ impl Binder {
         {
             *name = bound.into();
         }
+        if let (NamedNodePattern::NamedNode(name), Place::GraphName) = (name, place) {
+            self.names.graphs.insert(name.as_str().to_owned());
+        }
     }
 
     fn graph_name(&mut self, name: &mut GraphNamePattern) {
-        if let GraphNamePattern::Variable(variable) = name
-            && let Some(GroundTerm::NamedNode(bound)) = self.visit_at(variable, Place::GraphName)
-        {
-            *name = bound.into();
+        match name {
+            GraphNamePattern::Variable(variable) => {
+                if let Some(GroundTerm::NamedNode(bound)) = self.visit_at(variable, Place::GraphName) {
+                    *name = bound.into();
+                }
+            }
+            GraphNamePattern::NamedNode(name) => {
+                self.names.graphs.insert(name.as_str().to_owned());
+            }
+            GraphNamePattern::DefaultGraph => {}
         }
     }
 
@@ -387,7 +404,7 @@ impl Binder {
                 "the text assigns this variable with BIND or AS: it cannot be a parameter",
             );
         }
-        self.variables.assigned.insert(variable.as_str().to_owned());
+        self.names.assigned.insert(variable.as_str().to_owned());
     }
 
     /// Notes a variable; returns the term for it where it can stand.
@@ -415,8 +432,8 @@ impl Binder {
     /// Notes a variable and returns the term for it.
     fn visit(&mut self, variable: &Variable) -> Option<GroundTerm> {
         let name = variable.as_str();
-        if !self.variables.all.contains(name) {
-            self.variables.all.insert(name.to_owned());
+        if !self.names.variables.contains(name) {
+            self.names.variables.insert(name.to_owned());
         }
         let term = self.terms.get(name)?;
         self.bound_byte_count += byte_count(term);

@@ -25,6 +25,11 @@ impl Parser {
         Self { limits, prefixes }
     }
 
+    /// Returns the limits of a text.
+    pub fn limits(&self) -> GuardLimits {
+        self.limits
+    }
+
     /// Parses a query and binds its parameters.
     pub(super) fn query(&self, text: &str, parameters: &Parameters) -> Result<spargebra::Query, SparqlError> {
         let mut query = self.unbound_query(text)?;

@@ -10,10 +10,11 @@ use std::{
 use oxigraph::model::Triple;
 
 use super::{
-    Caller, Completion, GuardLimits, Interrupt, MemoryLimits, Parameters, ParsedUpdate, Parser, PoolError,
-    Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink, SparqlError, parse_update,
+    Caller, Completion, Explanation, GuardLimits, Interrupt, MemoryLimits, Parameters, ParsedUpdate, Parser,
+    PoolError, Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink, SparqlError, TextKind,
+    Validation, explain_query, parse_update,
     registry::{Entry, Place, Registry},
-    run_query, slow,
+    run_query, slow, validate,
 };
 use crate::graph::Snapshot;
 
@@ -170,6 +171,46 @@ impl Ticket {
         let parser = &self.queries.0.parser;
         run_query(parser, query, snapshot, &entry.interrupt, &mut counted)
             .inspect_err(|error| self.end(error.name()))
+    }
+
+    /// Explains a query, and runs it too if `with_execution`: call it on the thread of [`Self::start`].
+    pub fn explain_query(
+        &self,
+        query: &Query,
+        revision: u64,
+        snapshot: &Snapshot,
+        with_execution: bool,
+    ) -> Result<Explanation, SparqlError> {
+        let entry = self.entry();
+        entry.hash(&query.text);
+        // It is explained once.
+        let _ = entry.revision.set(revision);
+        let explaining = || {
+            entry.interrupt.check()?;
+            explain_query(
+                &self.queries.0.parser,
+                query,
+                snapshot,
+                with_execution,
+                &entry.interrupt,
+            )
+        };
+        let explanation = explaining().inspect_err(|error| self.end(error.name()))?;
+        // Nor has it another form.
+        let _ = entry.form.set(explanation.form);
+        entry
+            .row_count
+            .store(explanation.row_count.unwrap_or(0), Ordering::Relaxed);
+        self.end("OK");
+        Ok(explanation)
+    }
+
+    /// Tells what a text is: call it on the thread of [`Self::start`].
+    pub fn validate(&self, text: &str, expected: Option<TextKind>) -> Validation {
+        self.entry().hash(text);
+        let validation = validate(&self.queries.0.parser, text, expected);
+        self.end("OK");
+        validation
     }
 
     /// Parses an update and binds its parameters: call it on the thread of [`Self::start`].

@@ -123,11 +123,10 @@ pub fn run_query(
     let parsed = parser.query(&query.text, &query.parameters)?;
     interrupt.check()?;
     let tag = RowTag::random();
-    let (form, output) = match &parsed {
-        spargebra::Query::Select { .. } => (QueryForm::Select, Output::Tagged(tag)),
-        spargebra::Query::Ask { .. } => (QueryForm::Ask, Output::Terms),
-        spargebra::Query::Construct { .. } => (QueryForm::Construct, Output::Terms),
-        spargebra::Query::Describe { .. } => (QueryForm::Describe, Output::Terms),
+    let form = form_of(&parsed);
+    let output = match form {
+        QueryForm::Select => Output::Tagged(tag),
+        QueryForm::Ask | QueryForm::Construct | QueryForm::Describe => Output::Terms,
     };
     let (default_graphs, named_graphs) = graphs(query, &parsed);
     let dataset = Dataset::new(snapshot, default_graphs.as_deref(), output, interrupt.clone());
@@ -163,8 +162,21 @@ pub fn run_query(
     })
 }
 
+/// Returns the form of a query.
+pub(super) fn form_of(query: &spargebra::Query) -> QueryForm {
+    match query {
+        spargebra::Query::Select { .. } => QueryForm::Select,
+        spargebra::Query::Ask { .. } => QueryForm::Ask,
+        spargebra::Query::Construct { .. } => QueryForm::Construct,
+        spargebra::Query::Describe { .. } => QueryForm::Describe,
+    }
+}
+
 /// Returns the graphs of the request, else those of the text (SPARQL 1.1 Protocol, section 2.1.4).
-fn graphs(query: &Query, parsed: &spargebra::Query) -> (Option<Vec<NamedNode>>, Option<Vec<NamedNode>>) {
+pub(super) fn graphs(
+    query: &Query,
+    parsed: &spargebra::Query,
+) -> (Option<Vec<NamedNode>>, Option<Vec<NamedNode>>) {
     match parsed.dataset() {
         _ if !query.default_graphs.is_empty() || !query.named_graphs.is_empty() => (
             Some(query.default_graphs.clone()),

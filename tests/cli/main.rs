@@ -372,3 +372,50 @@ fn queries_are_listed_and_cancelled() {
         .run(&["cancel", "none"], "")
         .failed(1, "error[QUERY_NOT_FOUND]");
 }
+
+#[test]
+fn queries_are_explained_and_texts_validated() {
+    let server = Server::start(&[]);
+    let query = "SELECT ?t { ?t d:party ?who } ORDER BY ?t";
+    let plan = server.run(&["explain", query], "").succeeded();
+    assert!(
+        plan.starts_with("OPERATOR ") && plan.contains("QuadPattern"),
+        "{plan}"
+    );
+    assert!(plan.contains("\nplanned in ") && !plan.contains("ROWS"), "{plan}");
+    let plan = server
+        .run(&["explain", query, "--execute", "--bind", "who=e:KR"], "")
+        .succeeded();
+    assert!(
+        plan.contains("ROWS") && plan.contains("; run in ") && plan.contains(" results; revision 1"),
+        "{plan}"
+    );
+    let json = server
+        .run(&["explain", query, "-x", "-o", "json"], "")
+        .succeeded();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["form"], "QUERY_FORM_SELECT");
+    server
+        .run(&["explain", "SELECT"], "")
+        .failed(1, "error[SPARQL_SYNTAX]");
+
+    let valid = server.run(&["validate", query], "").succeeded();
+    assert!(
+        valid.starts_with(
+            "a valid SELECT query\nvariables of its rows: ?t\nparameters it could take: ?t ?who\n"
+        ),
+        "{valid}"
+    );
+    assert!(valid.contains("query_pattern_count_max"), "{valid}");
+    server.run(&["validate", "CLEAR GRAPH g:a"], "").succeeded();
+    let fault = server
+        .run(&["validate", "ASK {\n ?s ?p }"], "")
+        .failed(1, "error[SPARQL_SYNTAX]: unexpected `}`");
+    assert!(
+        fault.contains(" --> text:2:8") && fault.ends_with("       ^\n"),
+        "{fault}"
+    );
+    server
+        .run(&["validate", "--kind", "update", "ASK {}"], "")
+        .failed(1, "error[SPARQL_WRONG_FORM]");
+}

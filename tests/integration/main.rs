@@ -10,6 +10,7 @@
 mod admin;
 mod calls;
 mod entities;
+mod explain;
 mod facts;
 mod harness;
 mod imports;

@@ -15,7 +15,7 @@ use crate::{
     },
     knowledge::RequestId,
     proto::v1,
-    sparql::{Parameters, Query},
+    sparql::{Parameters, Query, TextKind},
 };
 
 const QUERY_ID_BYTES_MAX: usize = 128;
@@ -73,10 +73,14 @@ pub(super) struct CheckedUpdate {
     pub(super) text: String,
     pub(super) parameters: Parameters,
     pub(super) query_id: String,
+    pub(super) timeout: Option<Duration>,
+    pub(super) commit: CheckedCommit,
+}
+
+pub(super) struct CheckedCommit {
     pub(super) request_id: Option<RequestId>,
     pub(super) expected_revision: Option<u64>,
     pub(super) validate_only: bool,
-    pub(super) timeout: Option<Duration>,
     pub(super) message: String,
 }
 
@@ -104,15 +108,51 @@ pub(super) fn check_update(
         text: request.update,
         parameters,
         query_id: request.query_id,
-        request_id: (!request.request_id.is_empty()).then_some(RequestId {
-            id: request.request_id,
-            fingerprint,
-        }),
-        expected_revision,
-        validate_only: request.validate_only,
         timeout,
-        message: request.message,
+        commit: CheckedCommit {
+            request_id: (!request.request_id.is_empty()).then_some(RequestId {
+                id: request.request_id,
+                fingerprint,
+            }),
+            expected_revision,
+            validate_only: request.validate_only,
+            message: request.message,
+        },
     })
+}
+
+/// Checks a query to explain, and tells whether to run it.
+pub(super) fn check_explain(
+    request: v1::ExplainRequest,
+    parameter_bytes_max: usize,
+) -> Result<(CheckedQuery, bool), Status> {
+    let query = v1::QueryRequest {
+        query: request.query,
+        parameters: request.parameters,
+        default_graphs: request.default_graphs,
+        named_graphs: request.named_graphs,
+        min_revision: request.min_revision,
+        limits: request.limits,
+        row_encoding: v1::RowEncoding::Unspecified.into(),
+        query_id: request.query_id,
+    };
+    Ok((check_query(query, parameter_bytes_max)?, request.execute))
+}
+
+/// Checks a text to validate, and tells what it is to be.
+pub(super) fn check_validate(request: v1::ValidateRequest) -> Result<(String, Option<TextKind>), Status> {
+    let mut violations = Violations::default();
+    let kind = match v1::TextKind::try_from(request.kind) {
+        Ok(v1::TextKind::Unspecified) => None,
+        Ok(v1::TextKind::Query) => Some(TextKind::Query),
+        Ok(v1::TextKind::Update) => Some(TextKind::Update),
+        Err(_) => {
+            violations.invalid("kind", format!("{} is no kind of text", request.kind));
+            None
+        }
+    };
+    violations.finish()?;
+    Ok((request.text, kind))
 }
 
 /// Checks a cancellation and returns the id.
