@@ -41,6 +41,10 @@ pub(super) struct UpdateArgs {
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
+    /// Name of this run, for `dossier queries` and logs; the server chooses one if it is left out
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    query_id: String,
+
     /// Why, for the log
     #[arg(
         long,
@@ -82,7 +86,7 @@ pub(super) async fn update(args: UpdateArgs, server: &ServerArgs) -> Result<(), 
         expected_revision: args.expected_revision,
         validate_only: args.dry_run,
         message: args.message,
-        query_id: String::new(),
+        query_id: args.query_id,
     };
     let answer = client.sparql.update(request).await;
     let answer = answer

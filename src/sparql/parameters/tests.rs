@@ -192,6 +192,22 @@ const ANYWHERE: &[(&str, &str)] = &[
         "CONSTRUCT { ?s ex:new <<( ex:a ex:b TERM )>> } { ?s ex:p TERM }",
     ),
     (
+        "SELECT ?s ?x { ?s ex:p ?o OPTIONAL { SELECT ?x { ?t ex:q ?x } LIMIT 1 } }",
+        "SELECT ?s (TERM AS ?x) { ?s ex:p ?o OPTIONAL { SELECT (1 AS ?k) { ?t ex:q TERM } LIMIT 1 } }",
+    ),
+    (
+        "SELECT ?s ?l { ?s ex:p ?o LATERAL { SELECT ?l { ?s ex:q ?l FILTER(?l != ?x) } } }",
+        "SELECT ?s ?l { ?s ex:p ?o LATERAL { SELECT ?l { ?s ex:q ?l FILTER(?l != TERM) } } }",
+    ),
+    (
+        "SELECT REDUCED ?x ?n { { SELECT ?s (COUNT(?x) AS ?n) { ?s ex:p ?o } GROUP BY ?s } } ORDER BY ?n OFFSET 1",
+        "SELECT REDUCED (TERM AS ?x) ?n { { SELECT ?s (COUNT(TERM) AS ?n) { ?s ex:p ?o } GROUP BY ?s } } ORDER BY ?n OFFSET 1",
+    ),
+    (
+        "SELECT ?x (GROUP_CONCAT(STR(?x)) AS ?l) { ?s ?p ?x } GROUP BY ?x HAVING(EXISTS { ?t ex:q ?x }) ORDER BY ?x",
+        "SELECT ?x (GROUP_CONCAT(STR(TERM)) AS ?l) { ?s ?p TERM } GROUP BY (TERM AS ?x) HAVING(EXISTS { ?t ex:q TERM }) ORDER BY ?x",
+    ),
+    (
         "ASK { ?s ex:p ?x FILTER(?s != ?x) }",
         "ASK { ?s ex:p TERM FILTER(?s != TERM) }",
     ),
@@ -402,5 +418,23 @@ fn terms_are_bounded_in_all_their_places() {
     check_faults(
         parser().query(&places(16), &bound).map(drop),
         &[("x", "bytes in all their places")],
+    );
+}
+
+#[test]
+fn a_service_is_named_by_an_iri() {
+    let bound = |term: &str| {
+        let text = "SELECT * { SERVICE ?x { ?s ?p ?x } }";
+        let mut query = spargebra::SparqlParser::new().parse_query(text).unwrap();
+        bind_query(&mut query, &parameters(&[("x", term)])).map(|()| query.to_string())
+    };
+    let named = bound("<http://ex/a>").unwrap();
+    assert!(
+        named.contains("SERVICE <http://ex/a> { ?s ?p <http://ex/a>"),
+        "{named}"
+    );
+    check_faults(
+        bound("\"a\"").map(drop),
+        &[("x", "a literal cannot be the name of a service")],
     );
 }
