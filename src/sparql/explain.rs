@@ -15,7 +15,7 @@ use super::{
 use crate::graph::Snapshot;
 
 /// One operator of a plan.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PlanNode {
     /// What it does, such as `QuadPattern` or `Join`.
     pub operator: String,
@@ -32,7 +32,7 @@ pub struct PlanNode {
 }
 
 /// How a query runs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Explanation {
     /// The form of the query.
     pub form: QueryForm,
