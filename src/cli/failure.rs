@@ -222,6 +222,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::DeadlineExceeded => {
             Some("ask for less (LIMIT), or allow more time with --timeout, up to the server's own")
         }
+        ErrorReason::QueryMemoryExceeded => {
+            Some("ask for less, or start the server with a larger --query-memory-max")
+        }
         ErrorReason::Internal => Some("the server's log has the cause"),
         ErrorReason::Unimplemented => Some("the server is of another version: `dossier info` tells which"),
         ErrorReason::Unspecified

@@ -293,6 +293,13 @@ impl From<SparqlError> for Status {
             ),
             SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
             SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
+            SparqlError::QueryMemoryExceeded { memory_bytes_max } => status(
+                Code::ResourceExhausted,
+                ErrorReason::QueryMemoryExceeded,
+                message,
+                [("query_memory_bytes_max", memory_bytes_max.to_string())],
+            ),
+            SparqlError::MemoryBusy { .. } => overloaded(&message),
             SparqlError::DeadlineExceeded => deadline_exceeded(),
             SparqlError::Cancelled => cancelled(),
             SparqlError::QueryCancelled => query_cancelled(),

@@ -53,6 +53,18 @@ pub enum SparqlError {
         /// Bytes that the graph may take.
         memory_bytes_max: u64,
     },
+    /// A query takes more memory than one may.
+    #[error("the query needs more than {memory_bytes_max} bytes of memory")]
+    QueryMemoryExceeded {
+        /// Bytes that one query may take.
+        memory_bytes_max: u64,
+    },
+    /// All queries together take as much memory as they may.
+    #[error("the running queries take {memory_bytes_max} bytes of memory, which is all there is for them")]
+    MemoryBusy {
+        /// Bytes that all queries may take.
+        memory_bytes_max: u64,
+    },
     /// The deadline came first.
     #[error("the deadline passed before the end")]
     DeadlineExceeded,
@@ -78,6 +90,8 @@ impl SparqlError {
             Self::Parameters(_) => "INVALID_PARAMETER",
             Self::Evaluation(_) => "SPARQL_EVALUATION",
             Self::MemoryExceeded { .. } => "GRAPH_FULL",
+            Self::QueryMemoryExceeded { .. } => "QUERY_MEMORY_EXCEEDED",
+            Self::MemoryBusy { .. } => "OVERLOADED",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Cancelled => "CANCELLED",
             Self::QueryCancelled => "QUERY_CANCELLED",

@@ -2,22 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use oxigraph::model::GraphName;
-use serde_json::{Deserializer, Value};
-use spareval::{QueryEvaluator, QueryExplanation, QueryResults};
+use oxigraph::model::Triple;
 
 use super::{
-    Interrupt, Parser, Query, QueryForm, SparqlError,
-    dataset::{Dataset, Output},
-    run::{failure, form_of, graphs},
-    watch,
+    Interrupt, Parser, Query, QueryForm, Row, Sink, SparqlError,
+    engine::Run,
+    run::{form_of, graphs},
 };
 use crate::graph::Snapshot;
 
 /// One operator of a plan.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PlanNode {
-    /// What it does, such as `QuadPattern` or `Join`.
+    /// What it does, such as `Scan` or `HashJoin`.
     pub operator: String,
     /// To what: patterns, expressions, keys.
     pub detail: String,
@@ -61,120 +58,57 @@ pub fn explain_query(
     let parsed = parser.query(&query.text, &query.parameters)?;
     interrupt.check()?;
     let form = form_of(&parsed);
-    let parsing = start.elapsed();
     let (default_graphs, named_graphs) = graphs(query, &parsed);
-    // The plan does not depend on the data, and the engine tells it only of a query that it has begun to run.
-    let nothing = Snapshot::default();
-    let snapshot = if with_execution { snapshot } else { &nothing };
-    let dataset = Dataset::new(
+    let run = Run {
         snapshot,
-        default_graphs.as_deref(),
-        Output::Terms,
-        interrupt.clone(),
-    );
-    let evaluator = QueryEvaluator::new()
-        .with_cancellation_token(interrupt.token())
-        .compute_statistics();
-    let mut prepared = evaluator.prepare(&parsed);
-    prepared
-        .dataset_mut()
-        .set_default_graph(vec![GraphName::DefaultGraph]);
-    if let Some(mut graphs) = named_graphs {
-        graphs.sort_unstable();
-        graphs.dedup();
-        prepared
-            .dataset_mut()
-            .set_available_named_graphs(graphs.into_iter().map(Into::into).collect());
-    }
-    let row_count_max = query.row_count_max.unwrap_or(u64::MAX);
-    watch::run(interrupt, || {
-        let begin = Instant::now();
-        let (results, explanation) = prepared.explain(dataset);
-        let results = results.map_err(|error| failure(&error, interrupt))?;
-        let mut counted = (0, false);
-        if with_execution {
-            counted = count(results, row_count_max, interrupt)?;
-        }
-        let whole = begin.elapsed();
-        let (planning, plan) = read(&explanation, with_execution)?;
-        Ok(Explanation {
+        default_graphs: default_graphs.as_deref(),
+        named_graphs: named_graphs.as_deref(),
+        interrupt,
+        row_count_max: query.row_count_max.unwrap_or(u64::MAX),
+        is_profiling: with_execution,
+    };
+    if !with_execution {
+        let plan = run.explain(&parsed)?;
+        return Ok(Explanation {
             form,
             plan,
-            planning: parsing + planning,
-            elapsed: with_execution.then(|| whole.saturating_sub(planning)),
-            row_count: with_execution.then_some(counted.0),
-            is_limited: counted.1,
-        })
+            planning: start.elapsed(),
+            elapsed: None,
+            row_count: None,
+            is_limited: false,
+        });
+    }
+    let outcome = run.run(&parsed, &mut Nowhere)?;
+    let planning = outcome.planned_at.duration_since(start);
+    Ok(Explanation {
+        form,
+        plan: outcome.plan,
+        planning,
+        elapsed: Some(start.elapsed().saturating_sub(planning)),
+        row_count: Some(outcome.row_count),
+        is_limited: outcome.is_limited,
     })
 }
 
-/// Counts a result; true with it if the limit ended it.
-fn count(
-    results: QueryResults<'_>,
-    row_count_max: u64,
-    interrupt: &Interrupt,
-) -> Result<(u64, bool), SparqlError> {
-    let outcomes: Box<dyn Iterator<Item = Result<(), _>>> = match results {
-        QueryResults::Boolean(_) => {
-            interrupt.check()?;
-            return Ok((1, false));
-        }
-        QueryResults::Solutions(solutions) => Box::new(solutions.map(|solution| solution.map(drop))),
-        QueryResults::Graph(triples) => Box::new(triples.map(|triple| triple.map(drop))),
-    };
-    let mut row_count = 0;
-    for outcome in outcomes {
-        outcome.map_err(|error| failure(&error, interrupt))?;
-        interrupt.check()?;
-        row_count += 1;
-        if row_count >= row_count_max {
-            return Ok((row_count, true));
-        }
+/// Takes a result and forgets it.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn header(&mut self, _: QueryForm, _: &[&str]) -> Result<(), SparqlError> {
+        Ok(())
     }
-    // The iterators below may have ended early.
-    interrupt.check()?;
-    Ok((row_count, false))
-}
 
-/// Reads the explanation of the engine, which is JSON: the time that it planned, and the plan.
-fn read(explanation: &QueryExplanation, with_execution: bool) -> Result<(Duration, PlanNode), SparqlError> {
-    let fault = |cause: &dyn std::fmt::Display| SparqlError::Internal(format!("an explanation: {cause}"));
-    let mut json = Vec::new();
-    explanation
-        .write_in_json(&mut json)
-        .map_err(|error| fault(&error))?;
-    let mut reader = Deserializer::from_slice(&json);
-    // It is as deep as the query, which the guard has bounded, and this thread's stack is large.
-    reader.disable_recursion_limit();
-    let value: Value = reader
-        .into_iter()
-        .next()
-        .ok_or_else(|| fault(&"empty"))?
-        .map_err(|error| fault(&error))?;
-    let planning = seconds(&value["planning duration in seconds"]).unwrap_or_default();
-    Ok((planning, node(&value["plan"], with_execution)))
-}
-
-fn node(value: &Value, with_execution: bool) -> PlanNode {
-    let label = value["name"].as_str().unwrap_or_default();
-    // `Join(HashBuildLeftProbeRight, keys = ?x)`
-    let (operator, detail) = match label.split_once('(') {
-        Some((operator, rest)) => (operator, rest.strip_suffix(')').unwrap_or(rest)),
-        None => (label, ""),
-    };
-    let children = value["children"].as_array().map_or(&[][..], Vec::as_slice);
-    PlanNode {
-        operator: operator.to_owned(),
-        detail: detail.to_owned(),
-        row_count_estimate: None,
-        row_count: value["number of results"].as_u64().filter(|_| with_execution),
-        elapsed: seconds(&value["duration in seconds"]).filter(|_| with_execution),
-        children: children.iter().map(|child| node(child, with_execution)).collect(),
+    fn row(&mut self, _: Row<'_>) -> Result<(), SparqlError> {
+        Ok(())
     }
-}
 
-fn seconds(value: &Value) -> Option<Duration> {
-    Duration::try_from_secs_f64(value.as_f64()?).ok()
+    fn triple(&mut self, _: &Triple) -> Result<(), SparqlError> {
+        Ok(())
+    }
+
+    fn boolean(&mut self, _: bool) -> Result<(), SparqlError> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -206,18 +140,18 @@ mod tests {
         );
         assert!(explanation.elapsed.is_some());
         let operators = operators(&explanation.plan);
-        for expected in ["Project", "Sort", "Filter", "QuadPattern"] {
+        for expected in ["Sort", "Filter", "Scan"] {
             assert!(
                 operators.iter().any(|operator| operator == expected),
                 "{operators:?}"
             );
         }
-        let mut leaf = &explanation.plan;
-        while let Some(child) = leaf.children.first() {
-            leaf = child;
+        let mut scan = &explanation.plan;
+        while scan.operator != "Scan" {
+            scan = &scan.children[0];
         }
-        assert_eq!((leaf.operator.as_str(), leaf.row_count), ("QuadPattern", Some(2)));
-        assert!(leaf.detail.starts_with("?s <http://ex/p> ?o"), "{leaf:?}");
+        assert_eq!((scan.row_count_estimate, scan.row_count), (Some(2), Some(2)));
+        assert!(scan.detail.starts_with("?s <http://ex/p> ?o"), "{scan:?}");
         let explanation = explain("ASK { ?s ex:none ?o }", true);
         assert_eq!(
             (explanation.form, explanation.row_count),

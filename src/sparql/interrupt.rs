@@ -1,4 +1,4 @@
-//! When to stop.
+//! When to stop, and how much memory to take until then.
 
 use std::{
     fmt,
@@ -9,28 +9,12 @@ use std::{
     time::Instant,
 };
 
-use spareval::CancellationToken;
 use tokio_util::sync::{CancellationToken as Request, WaitForCancellationFutureOwned};
 
-use super::SparqlError;
-
-/// Bytes of memory that queries may take.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MemoryLimits {
-    /// Of one query or update; never more than all together.
-    pub query_bytes_max: u64,
-    /// Of all that run, together.
-    pub all_bytes_max: u64,
-}
-
-impl Default for MemoryLimits {
-    fn default() -> Self {
-        Self {
-            query_bytes_max: 256 << 20,
-            all_bytes_max: 2 << 30,
-        }
-    }
-}
+use super::{
+    SparqlError,
+    memory::{Budget, MemoryPool},
+};
 
 const DEADLINE: u8 = 1;
 const CANCELLED: u8 = 2;
@@ -40,8 +24,7 @@ const CANCELLED_BY_REQUEST: u8 = 3;
 #[derive(Clone)]
 pub struct Interrupt {
     deadline: Option<Instant>,
-    memory: MemoryLimits,
-    token: CancellationToken,
+    memory: MemoryPool,
     /// 0 or the cause that struck first.
     cause: Arc<AtomicU8>,
     /// Wakes those who wait for a cancellation by request.
@@ -63,22 +46,19 @@ impl Interrupt {
     pub fn new(deadline: Option<Instant>) -> Self {
         Self {
             deadline,
-            memory: MemoryLimits::default(),
-            token: CancellationToken::new(),
+            memory: MemoryPool::default(),
             cause: Arc::default(),
             request: Request::new(),
         }
     }
 
-    /// Returns the interrupt with limits of memory.
+    /// Returns the interrupt with the memory that the work shares with others.
     #[must_use]
-    pub fn with_memory(self, memory: MemoryLimits) -> Self {
-        Self { memory, ..self }
-    }
-
-    /// Returns the limits of memory.
-    pub fn memory(&self) -> MemoryLimits {
-        self.memory
+    pub fn with_memory(self, memory: &MemoryPool) -> Self {
+        Self {
+            memory: memory.clone(),
+            ..self
+        }
     }
 
     /// Returns the deadline.
@@ -119,11 +99,12 @@ impl Interrupt {
 
     /// Tells whether it was seen to strike: cheap, does not read the clock.
     pub fn has_struck(&self) -> bool {
-        self.token.is_cancelled()
+        self.cause.load(Ordering::Acquire) != 0
     }
 
-    pub(super) fn token(&self) -> CancellationToken {
-        self.token.clone()
+    /// Opens an account of the memory that the work takes.
+    pub(super) fn budget(&self) -> Budget {
+        self.memory.budget()
     }
 
     fn strike(&self, cause: u8) {
@@ -131,7 +112,6 @@ impl Interrupt {
         let _ = self
             .cause
             .compare_exchange(0, cause, Ordering::AcqRel, Ordering::Acquire);
-        self.token.cancel();
     }
 }
 

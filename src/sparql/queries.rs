@@ -10,9 +10,9 @@ use std::{
 use oxigraph::model::Triple;
 
 use super::{
-    Caller, Completion, Explanation, GuardLimits, Interrupt, MemoryLimits, Parameters, ParsedUpdate, Parser,
-    PoolError, Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink, SparqlError, TextKind,
-    Validation, explain_query, parse_update,
+    Caller, Completion, Explanation, GuardLimits, Interrupt, MemoryLimits, MemoryPool, Parameters,
+    ParsedUpdate, Parser, PoolError, Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink,
+    SparqlError, TextKind, Validation, explain_query, parse_update,
     registry::{Entry, Place, Registry},
     run_query, slow, validate,
 };
@@ -63,6 +63,7 @@ struct Shared {
     pool: QueryPool,
     parser: Parser,
     registry: Registry,
+    memory: MemoryPool,
 }
 
 impl Queries {
@@ -76,6 +77,7 @@ impl Queries {
             pool: QueryPool::start(settings.running_count_max, settings.waiting_count_max)?,
             parser: Parser::new(settings.guard, prefixes),
             registry: Registry::default(),
+            memory: MemoryPool::new(settings.memory),
         })))
     }
 
@@ -101,7 +103,7 @@ impl Queries {
         let place = self.0.registry.admit(
             caller,
             text,
-            Interrupt::new(Some(end)).with_memory(settings.memory),
+            Interrupt::new(Some(end)).with_memory(&self.0.memory),
         )?;
         Ok(Ticket {
             queries: self.clone(),

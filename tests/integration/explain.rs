@@ -56,7 +56,7 @@ async fn a_plan_is_a_tree_in_a_list() {
         let leaf = answer.plan.last().unwrap();
         assert_eq!(
             (leaf.operator.as_str(), leaf.row_count),
-            ("QuadPattern", execute.then_some(3))
+            ("Scan", execute.then_some(3))
         );
         assert_eq!(leaf.elapsed.is_some(), execute);
     }

@@ -112,7 +112,7 @@ fn terms_come_out_as_they_went_in_and_compare_by_value() {
     );
     check(
         &snapshot,
-        &query("SELECT ?o { ex:a ex:p ?o , \"01\"^^xsd:int FILTER(LANG(?o) = 'en-us') }"),
+        &query("SELECT ?o { ex:a ex:p ?o , \"01\"^^xsd:int FILTER(LANG(?o) = 'en-US') }"),
         &["\"a\"@en-us"],
     );
     check(
