@@ -1,7 +1,9 @@
 //! The command line. Client commands are gRPC clients like any other.
 
+mod bind;
 mod caret;
 mod client;
+mod explain;
 mod fact;
 mod facts;
 mod failure;
@@ -11,12 +13,14 @@ mod info;
 mod label;
 mod load;
 mod output;
+mod queries;
 mod query;
 mod rows;
 mod serve;
 mod term;
 mod text;
 mod update;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -57,7 +61,13 @@ const QUERY_EXAMPLES: &str = "\
 Examples:
   dossier query 'SELECT ?label { e:KR rdfs:label ?label }'
   dossier query @question.rq --output csv > answer.csv
+  dossier query 'SELECT ?label { ?country rdfs:label ?label }' --bind country=e:KR
   echo 'CONSTRUCT WHERE { ?s d:party ?o }' | dossier query | sort";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  dossier explain 'SELECT * { ?treaty d:party e:KR }'
+  dossier explain @question.rq --execute --output json";
 
 const UPDATE_EXAMPLES: &str = "\
 Examples:
@@ -86,6 +96,15 @@ enum Command {
     /// Run a SPARQL update
     #[command(after_help = UPDATE_EXAMPLES)]
     Update(update::UpdateArgs),
+    /// Tell how a query runs, operator by operator
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(explain::ExplainArgs),
+    /// Check a query or update without running it
+    Validate(validate::ValidateArgs),
+    /// List the queries and updates that wait or run
+    Queries(queries::QueriesArgs),
+    /// Cancel a query or update
+    Cancel(queries::CancelArgs),
     /// Load RDF files
     #[command(after_help = LOAD_EXAMPLES)]
     Load(load::LoadArgs),
@@ -124,6 +143,10 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Query(args) => runtime.block_on(query::query(args, &server)),
         Command::Update(args) => runtime.block_on(update::update(args, &server)),
+        Command::Explain(args) => runtime.block_on(explain::explain(args, &server)),
+        Command::Validate(args) => runtime.block_on(validate::validate(args, &server)),
+        Command::Queries(args) => runtime.block_on(queries::list(args, &server)),
+        Command::Cancel(args) => runtime.block_on(queries::cancel(args, &server)),
         Command::Load(args) => runtime.block_on(load::load(args, &server)),
         Command::Info(args) => runtime.block_on(info::info(args, &server)),
         Command::Health => runtime.block_on(info::health(&server)),

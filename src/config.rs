@@ -2,6 +2,7 @@
 //!
 //! All of it is read and checked before a port opens.
 
+mod check;
 mod memory;
 
 use std::{
@@ -16,6 +17,8 @@ use clap::{
     Args, ValueEnum,
     builder::{BoolishValueParser, NonEmptyStringValueParser, TypedValueParser as _},
 };
+
+pub use check::SettingsError;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -75,6 +78,59 @@ pub struct ServeSettings {
     )]
     pub query_nesting_max: usize,
 
+    /// Operators of expressions and paths in one query, or one operation of an update
+    #[arg(
+        long = "query-operators-max",
+        env = "DOSSIER_QUERY_OPERATORS_MAX",
+        value_name = "OPERATORS",
+        default_value_t = 2_000
+    )]
+    pub query_operator_count_max: usize,
+
+    /// Clauses (UNION, OPTIONAL, MINUS, FILTER, BIND, GRAPH, VALUES, SELECT, EXISTS) in one query or operation
+    #[arg(
+        long = "query-clauses-max",
+        env = "DOSSIER_QUERY_CLAUSES_MAX",
+        value_name = "CLAUSES",
+        default_value_t = 500
+    )]
+    pub query_clause_count_max: usize,
+
+    /// Triple patterns and steps of paths in one query or operation: the time to plan them grows faster than their number
+    #[arg(
+        long = "query-patterns-max",
+        env = "DOSSIER_QUERY_PATTERNS_MAX",
+        value_name = "PATTERNS",
+        default_value_t = 150
+    )]
+    pub query_pattern_count_max: usize,
+
+    /// Open brackets that are read twice (after `!`, of REGEX, SUBSTR, REPLACE, `GROUP_CONCAT`): each doubles the time
+    #[arg(
+        long,
+        env = "DOSSIER_QUERY_AMBIGUITY_MAX",
+        value_name = "BRACKETS",
+        default_value_t = 8
+    )]
+    pub query_ambiguity_max: usize,
+
+    /// Length of an IRI in a SPARQL text
+    #[arg(long = "query-iri-size-max", env = "DOSSIER_QUERY_IRI_SIZE_MAX", value_name = "SIZE", value_parser = byte_count,
+        default_value = "8KiB")]
+    pub query_iri_bytes_max: usize,
+
+    /// Memory that one query or update may take while it runs, within that of all
+    #[arg(long = "query-memory-max", env = "DOSSIER_QUERY_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,
+        default_value = "256MiB")]
+    pub query_memory_bytes_max: u64,
+
+    /// Memory that all queries and updates together may take while they run
+    ///
+    /// Default: a quarter of the memory of the container or, outside of one, of the machine; 2GiB where that cannot be learned.
+    #[arg(long = "queries-memory-max", env = "DOSSIER_QUERIES_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,
+        default_value_t = memory::default_queries_memory_bytes_max(), hide_default_value = true)]
+    pub queries_memory_bytes_max: u64,
+
     /// Queries that run at once; eight times as many wait, and one more is refused
     #[arg(
         long,
@@ -114,6 +170,15 @@ pub struct ServeSettings {
         value_parser = origin)]
     pub cors_origins: Vec<String>,
 
+    /// Milliseconds past which a query or update is logged as slow; 0 logs none
+    #[arg(
+        long,
+        env = "DOSSIER_SLOW_QUERY_MS",
+        value_name = "MILLISECONDS",
+        default_value_t = 1_000
+    )]
+    pub slow_query_ms: u64,
+
     /// Time that running calls get to finish when the server is told to stop
     #[arg(long, env = "DOSSIER_DRAIN_TIMEOUT", value_name = "DURATION", value_parser = duration,
         default_value = "10s")]
@@ -140,119 +205,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// Why settings cannot be used.
-#[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
-pub enum SettingsError {
-    /// The address can be reached by others, and nothing would tell callers apart.
-    #[error(
-        "refusing to listen on {0}: it can be reached from other machines, and the server does not authenticate \
-         callers, so anybody there could read and change everything"
-    )]
-    Exposed(SocketAddr),
-    /// A limit is outside of what can work.
-    #[error("--{flag} must be from {min} to {max}, not {value}")]
-    OutOfRange {
-        /// The flag, without the dashes.
-        flag: &'static str,
-        /// The least value, with its unit.
-        min: String,
-        /// The greatest value, with its unit.
-        max: String,
-        /// The value that was given, with its unit.
-        value: String,
-    },
-    /// A query of the allowed length would not fit into a message.
-    #[error(
-        "--query-size-max ({query}) must be less than --message-size-max ({message}): a query travels in a message"
-    )]
-    QueryLargerThanMessage {
-        /// The limit of queries.
-        query: ByteSize,
-        /// The limit of messages.
-        message: ByteSize,
-    },
-}
-
-impl SettingsError {
-    /// Returns what the operator can do about it, if there is something to say beyond the message.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Exposed(_) => Some(
-                "listen on 127.0.0.1, or pass --insecure (DOSSIER_INSECURE=true) if something else keeps strangers away \
-                 from this port, such as a container's network or a proxy",
-            ),
-            Self::OutOfRange { .. } | Self::QueryLargerThanMessage { .. } => None,
-        }
-    }
-}
-
-impl ServeSettings {
-    /// Checks what the types alone cannot say.
-    pub fn validate(&self) -> Result<(), SettingsError> {
-        if !self.listen.ip().to_canonical().is_loopback() && !self.insecure {
-            return Err(SettingsError::Exposed(self.listen));
-        }
-        let sizes = [
-            (
-                "graph-memory-max",
-                self.graph_memory_bytes_max,
-                MIB as u64,
-                u64::MAX,
-            ),
-            (
-                "query-size-max",
-                self.query_bytes_max as u64,
-                KIB as u64,
-                (64 * MIB) as u64,
-            ),
-            (
-                "message-size-max",
-                self.message_bytes_max as u64,
-                (64 * KIB) as u64,
-                (1024 * MIB) as u64,
-            ),
-        ];
-        for (flag, value, min, max) in sizes {
-            in_range(flag, value, min, max, |bytes| ByteSize(bytes).to_string())?;
-        }
-        let counts = [
-            ("query-nesting-max", self.query_nesting_max as u64, 1, 1_000),
-            (
-                "query-concurrency-max",
-                self.query_concurrency_max as u64,
-                1,
-                10_000,
-            ),
-            ("connections-max", self.connection_count_max as u64, 1, 1_000_000),
-            ("streams-max", u64::from(self.stream_count_max), 1, 1_000_000),
-        ];
-        for (flag, value, min, max) in counts {
-            in_range(flag, value, min, max, |count| count.to_string())?;
-        }
-        let durations = [
-            (
-                "query-timeout-max",
-                self.query_timeout_max,
-                Duration::from_millis(1),
-            ),
-            ("drain-timeout", self.drain_timeout, Duration::ZERO),
-        ];
-        let day = Duration::from_hours(24);
-        for (flag, value, min) in durations {
-            in_range(flag, value, min, day, |time| {
-                humantime::format_duration(time).to_string()
-            })?;
-        }
-        if self.query_bytes_max >= self.message_bytes_max {
-            return Err(SettingsError::QueryLargerThanMessage {
-                query: ByteSize(self.query_bytes_max as u64),
-                message: ByteSize(self.message_bytes_max as u64),
-            });
-        }
-        Ok(())
-    }
-}
-
 impl Default for ServeSettings {
     fn default() -> Self {
         Self {
@@ -264,11 +216,19 @@ impl Default for ServeSettings {
             query_timeout_max: Duration::from_mins(1),
             query_bytes_max: MIB,
             query_nesting_max: 100,
+            query_operator_count_max: 2_000,
+            query_clause_count_max: 500,
+            query_pattern_count_max: 150,
+            query_ambiguity_max: 8,
+            query_iri_bytes_max: 8 * KIB,
+            query_memory_bytes_max: 256 * MIB as u64,
+            queries_memory_bytes_max: memory::default_queries_memory_bytes_max(),
             query_concurrency_max: 32,
             message_bytes_max: 16 * MIB,
             connection_count_max: 1024,
             stream_count_max: 100,
             cors_origins: Vec::new(),
+            slow_query_ms: 1_000,
             drain_timeout: Duration::from_secs(10),
             log_format: LogFormat::Text,
         }
@@ -312,24 +272,6 @@ fn origin(text: &str) -> Result<String, String> {
 
 fn byte_count(text: &str) -> Result<usize, String> {
     usize::try_from(byte_size(text)?).map_err(|_| "more than this machine can address".to_owned())
-}
-
-fn in_range<T: PartialOrd + Copy>(
-    flag: &'static str,
-    value: T,
-    min: T,
-    max: T,
-    show: impl Fn(T) -> String,
-) -> Result<(), SettingsError> {
-    if (min..=max).contains(&value) {
-        return Ok(());
-    }
-    Err(SettingsError::OutOfRange {
-        flag,
-        min: show(min),
-        max: show(max),
-        value: show(value),
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod connection;
 mod router;
 mod shipped;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::OnceCell};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -13,7 +13,8 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     config::ServeSettings,
     knowledge::{KnowledgeBase, OpenError, Settings},
-    sparql::QueryPool,
+    model::prefixes::PREFIXES,
+    sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings},
 };
 use connection::Connections;
 use router::{Router, SERVICE_NAMES, Services};
@@ -57,13 +58,10 @@ pub async fn serve(
     let accepting = tokio::spawn(connections.accept(listener));
     let served = async {
         let knowledge = open(&settings).await?;
-        let pool = QueryPool::start(
-            settings.query_concurrency_max,
-            WAITING_PER_THREAD * settings.query_concurrency_max,
-        )
-        .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
+        let queries = Queries::start(query_settings(&settings), PREFIXES)
+            .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
         // Set once: nobody else does.
-        let _ = services.set(Services::new(&knowledge, &Arc::new(pool), &settings));
+        let _ = services.set(Services::new(&knowledge, &queries, &settings));
         set_health(&reporter, ServingStatus::Serving).await;
         tracing::info!(%address, revision = knowledge.read().revision, "serving");
         Ok::<_, ServeError>(knowledge)
@@ -104,6 +102,31 @@ pub async fn serve(
     }
     tracing::info!(%address, "stopped");
     Ok(())
+}
+
+fn query_settings(settings: &ServeSettings) -> QuerySettings {
+    QuerySettings {
+        running_count_max: settings.query_concurrency_max,
+        waiting_count_max: WAITING_PER_THREAD * settings.query_concurrency_max,
+        guard: GuardLimits {
+            byte_count_max: settings.query_bytes_max,
+            nesting_max: settings.query_nesting_max,
+            operator_count_max: settings.query_operator_count_max,
+            clause_count_max: settings.query_clause_count_max,
+            pattern_count_max: settings.query_pattern_count_max,
+            ambiguity_max: settings.query_ambiguity_max,
+            iri_byte_count_max: settings.query_iri_bytes_max,
+        },
+        timeout_max: settings.query_timeout_max,
+        memory: MemoryLimits {
+            query_bytes_max: settings
+                .query_memory_bytes_max
+                .min(settings.queries_memory_bytes_max),
+            all_bytes_max: settings.queries_memory_bytes_max,
+        },
+        slow_after: (settings.slow_query_ms > 0).then(|| Duration::from_millis(settings.slow_query_ms)),
+        update_memory_bytes_max: settings.graph_memory_bytes_max,
+    }
 }
 
 /// Opens the knowledge base on a thread that may block, and loads the shipped data into an empty one.

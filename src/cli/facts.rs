@@ -1,6 +1,6 @@
 //! `dossier facts`.
 
-use std::{io::Write as _, str::FromStr as _};
+use std::io::Write as _;
 
 use clap::{Args, ValueEnum};
 use oxigraph::{
@@ -14,7 +14,7 @@ use super::{
     fact,
     failure::Failure,
     output::{Json, Output, thousands},
-    term::{Prefixes, from_proto, to_proto, triple_from_proto},
+    term::{Prefixes, from_proto, parse, triple_from_proto},
 };
 use crate::proto::v1::{self, Fact, ListFactsRequest, ReadOptions, Standing, TripleTerm, term::Term as Kind};
 
@@ -100,7 +100,7 @@ pub(super) async fn facts(args: FactsArgs, server: &ServerArgs) -> Result<(), Fa
     let object = args
         .object
         .as_deref()
-        .map(|text| parse_object(text, &prefixes))
+        .map(|text| parse("--object", text, &prefixes))
         .transpose()?;
     let mut request = ListFactsRequest {
         subject: args.subject,
@@ -270,35 +270,6 @@ pub(super) fn triple(fact: Fact) -> TripleTerm {
         predicate: fact.predicate,
         object: fact.object.map(Box::new),
     }
-}
-
-/// Reads an object: N-Triples, numbers and booleans as in Turtle, and prefixed names, also of a datatype.
-fn parse_object(text: &str, prefixes: &Prefixes) -> Result<v1::Term, Failure> {
-    let text = text.trim();
-    let full = match text.rsplit_once("^^") {
-        Some((value, datatype)) if value.ends_with('"') && !datatype.starts_with('<') => {
-            let iri = prefixes.expand(datatype).ok_or_else(|| {
-                Failure::usage(format!(
-                    "--object: the datatype {datatype} is no prefixed name of the server"
-                ))
-                .hint("`dossier info` lists the prefixes; a whole IRI stands in <>")
-            })?;
-            format!("{value}^^<{iri}>")
-        }
-        _ => text.to_owned(),
-    };
-    if let Ok(term) = Term::from_str(&full) {
-        return Ok(to_proto(term));
-    }
-    if text.contains(':') && !text.contains(char::is_whitespace) && !text.starts_with(['"', '<', '_']) {
-        // The server knows its prefixes, and says what is wrong with an IRI.
-        return Ok(v1::Term {
-            term: Some(Kind::Iri(text.to_owned())),
-        });
-    }
-    Err(Failure::usage(format!("--object: not a term: {text}")).hint(
-        "a text stands in double quotes inside of the shell's: '\"Seoul\"@en'; a name has a prefix: e:seoul",
-    ))
 }
 
 #[cfg(test)]

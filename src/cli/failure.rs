@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::caret;
-use crate::proto::v1::ErrorReason;
+use crate::proto::v1::{ErrorReason, TextFault};
 
 /// The command did not succeed, or the server refused.
 pub(super) const EXIT_FAILED: u8 = 1;
@@ -96,20 +96,21 @@ impl Failure {
         let mut report = Report::new(status);
         let details = status.get_error_details();
         let number = |key: &str| details.error_info()?.metadata.get(key)?.parse::<usize>().ok();
-        if let Some(line) = number("line") {
-            let column = number("column");
-            let quote = source
-                .text
-                .zip(column)
-                .and_then(|(text, column)| caret::quote(text, line, column));
-            report.place = Some(Place {
-                origin: source.origin.to_owned(),
-                line,
-                column,
-                quote,
-            });
-        }
+        report.place = number("line").map(|line| Place::new(source, line, number("column")));
         Self::Report(Box::new(report))
+    }
+
+    /// What the server found wrong with this text, without running it.
+    pub(super) fn fault(fault: &TextFault, source: SourceText<'_>) -> Self {
+        let number = |number: i64| usize::try_from(number).ok().filter(|&number| number > 0);
+        let reason = ErrorReason::from_str_name(&format!("ERROR_REASON_{}", fault.reason));
+        Self::Report(Box::new(Report {
+            exit_code: EXIT_FAILED,
+            message: fault.message.clone(),
+            reason: Some(fault.reason.clone()),
+            place: number(fault.line).map(|line| Place::new(source, line, number(fault.column))),
+            hint: reason.and_then(hint).map(str::to_owned),
+        }))
     }
 
     /// Tells standard error, and returns the exit code.
@@ -154,6 +155,21 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl Place {
+    fn new(source: SourceText<'_>, line: usize, column: Option<usize>) -> Self {
+        let quote = source
+            .text
+            .zip(column)
+            .and_then(|(text, column)| caret::quote(text, line, column));
+        Self {
+            origin: source.origin.to_owned(),
+            line,
+            column,
+            quote,
+        }
+    }
+}
+
 impl Report {
     fn new(status: &Status) -> Self {
         let exit_code = if status.code() == Code::Unavailable {
@@ -194,6 +210,8 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::RevisionMismatch => {
             Some("somebody else wrote in between: read again, then try with the new revision")
         }
+        ErrorReason::QueryNotFound => Some("`dossier queries` lists those that wait or run"),
+        ErrorReason::QueryIdInUse => Some("choose another id, or let the server choose"),
         ErrorReason::RequestIdReused => Some("choose a new --request-id for a new request"),
         ErrorReason::GraphFull => Some("start the server with a larger --graph-memory-max"),
         ErrorReason::DiskFull => Some("make room on the server's disk; reads go on meanwhile"),
@@ -203,6 +221,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         }
         ErrorReason::DeadlineExceeded => {
             Some("ask for less (LIMIT), or allow more time with --timeout, up to the server's own")
+        }
+        ErrorReason::QueryMemoryExceeded => {
+            Some("ask for less, or start the server with a larger --query-memory-max")
         }
         ErrorReason::Internal => Some("the server's log has the cause"),
         ErrorReason::Unimplemented => Some("the server is of another version: `dossier info` tells which"),
@@ -217,7 +238,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::RdfSyntax
         | ErrorReason::RevisionNotReached
         | ErrorReason::Cancelled
-        | ErrorReason::MalformedMessage => None,
+        | ErrorReason::MalformedMessage
+        | ErrorReason::InvalidParameter
+        | ErrorReason::QueryCancelled => None,
     }
 }
 

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use tonic::{Status, Streaming};
 
 use super::{
+    bind::BindArgs,
     client::{Client, ServerArgs},
     failure::Failure,
     format::Format,
@@ -31,6 +32,9 @@ use sink::Sink;
 pub(super) struct QueryArgs {
     #[command(flatten)]
     text: TextArgs,
+
+    #[command(flatten)]
+    bind: BindArgs,
 
     /// Form of the output. Default: on a terminal, table (Turtle for triples); in a pipe, tsv (N-Triples for triples)
     #[arg(long, short, value_enum, value_name = "FORMAT")]
@@ -56,6 +60,10 @@ pub(super) struct QueryArgs {
     #[arg(long = "named-graph", value_name = "IRI")]
     named_graphs: Vec<String>,
 
+    /// Name of this run, for `dossier queries` and logs; the server chooses one if it is left out
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    query_id: String,
+
     /// How rows travel
     #[arg(long, value_enum, value_name = "ENCODING", default_value_t)]
     row_encoding: Encoding,
@@ -74,8 +82,11 @@ enum Encoding {
 pub(super) async fn query(args: QueryArgs, server: &ServerArgs) -> Result<(), Failure> {
     let text = args.text.read("query")?;
     let timeout = args.timeout.map(prost_types::Duration::try_from).transpose();
+    let mut client = Client::connect(server).await?;
+    let parameters = args.bind.parameters(&mut client).await?;
     let request = QueryRequest {
         query: text.text.clone(),
+        parameters,
         default_graphs: args.default_graphs,
         named_graphs: args.named_graphs,
         min_revision: args.min_revision,
@@ -87,9 +98,8 @@ pub(super) async fn query(args: QueryArgs, server: &ServerArgs) -> Result<(), Fa
             Encoding::Plain => RowEncoding::Plain.into(),
             Encoding::Dictionary => RowEncoding::Dictionary.into(),
         },
-        query_id: String::new(),
+        query_id: args.query_id,
     };
-    let mut client = Client::connect(server).await?;
     let fault = |status: Status| Failure::in_text(&status, text.source());
     let mut frames = client.sparql.query(request).await.map_err(fault)?.into_inner();
     let mut output = Output::stdout();

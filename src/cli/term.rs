@@ -1,11 +1,12 @@
 //! Terms as people read them, and as the serializers of RDF want them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, str::FromStr as _};
 
 use oxigraph::model::{
     BaseDirection, BlankNode, Literal, NamedNode, NamedOrBlankNode, Term, Triple, vocab::xsd,
 };
 
+use super::failure::Failure;
 use crate::proto::v1::{self, Direction, term::Term as Kind};
 
 /// The prefixes of the server.
@@ -99,6 +100,35 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Reads a term, the value of `flag`: N-Triples, numbers and booleans as in Turtle, and prefixed names, also of a datatype.
+pub(super) fn parse(flag: &str, text: &str, prefixes: &Prefixes) -> Result<v1::Term, Failure> {
+    let text = text.trim();
+    let full = match text.rsplit_once("^^") {
+        Some((value, datatype)) if value.ends_with('"') && !datatype.starts_with('<') => {
+            let iri = prefixes.expand(datatype).ok_or_else(|| {
+                Failure::usage(format!(
+                    "{flag}: the datatype {datatype} is no prefixed name of the server"
+                ))
+                .hint("`dossier info` lists the prefixes; a whole IRI stands in <>")
+            })?;
+            format!("{value}^^<{iri}>")
+        }
+        _ => text.to_owned(),
+    };
+    if let Ok(term) = Term::from_str(&full) {
+        return Ok(to_proto(term));
+    }
+    if text.contains(':') && !text.contains(char::is_whitespace) && !text.starts_with(['"', '<', '_']) {
+        // The server knows its prefixes, and says what is wrong with an IRI.
+        return Ok(v1::Term {
+            term: Some(Kind::Iri(text.to_owned())),
+        });
+    }
+    Err(Failure::usage(format!("{flag}: not a term: {text}")).hint(
+        "a text stands in double quotes inside of the shell's: '\"Seoul\"@en'; a name has a prefix: e:seoul",
+    ))
 }
 
 /// Returns the term, or None where a row has none.

@@ -1,22 +1,33 @@
 //! `dossier update`.
 
-use std::io::Write as _;
+use std::{io::Write as _, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use super::{
+    bind::BindArgs,
     client::{Client, ServerArgs},
     failure::Failure,
     output::{Json, Output, thousands},
     text::TextArgs,
 };
-use crate::proto::v1::{UpdateRequest, UpdateResponse};
+use crate::{
+    config,
+    proto::v1::{QueryLimits, UpdateRequest, UpdateResponse},
+};
 
 /// Arguments of `dossier update`.
 #[derive(Args, Debug)]
 pub(super) struct UpdateArgs {
     #[command(flatten)]
     text: TextArgs,
+
+    #[command(flatten)]
+    bind: BindArgs,
+
+    /// Fail if the update takes longer, such as 500ms or 2m
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    timeout: Option<Duration>,
 
     /// Only tell what the update would do
     #[arg(long)]
@@ -29,6 +40,10 @@ pub(super) struct UpdateArgs {
     /// Name that makes the update safe to repeat: with the same name it is done once
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
+
+    /// Name of this run, for `dossier queries` and logs; the server chooses one if it is left out
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    query_id: String,
 
     /// Why, for the log
     #[arg(
@@ -57,14 +72,23 @@ enum UpdateFormat {
 /// Runs a SPARQL update.
 pub(super) async fn update(args: UpdateArgs, server: &ServerArgs) -> Result<(), Failure> {
     let text = args.text.read("update")?;
+    let timeout = args.timeout.map(prost_types::Duration::try_from).transpose();
+    let mut client = Client::connect(server).await?;
+    let parameters = args.bind.parameters(&mut client).await?;
     let request = UpdateRequest {
         update: text.text.clone(),
+        parameters,
+        limits: Some(QueryLimits {
+            row_count_max: 0,
+            timeout: timeout.map_err(|_| Failure::usage("--timeout is too long"))?,
+        }),
         request_id: args.request_id,
         expected_revision: args.expected_revision,
         validate_only: args.dry_run,
         message: args.message,
+        query_id: args.query_id,
     };
-    let answer = Client::connect(server).await?.sparql.update(request).await;
+    let answer = client.sparql.update(request).await;
     let answer = answer
         .map_err(|status| Failure::in_text(&status, text.source()))?
         .into_inner();

@@ -2,14 +2,21 @@
 
 use std::{fs, path::Path};
 
-/// The cap where the memory cannot be learned.
-const FALLBACK_BYTES: u64 = 4 << 30;
+/// The memory there is taken to be where it cannot be learned.
+const FALLBACK_BYTES: u64 = 8 << 30;
+/// With less, all queries together could hardly sort anything.
+pub(super) const QUERIES_BYTES_MIN: u64 = 1 << 20;
 
 /// Returns half of the memory that this process may use, in bytes.
 ///
 /// The other half is for the snapshot that a merge builds beside the old one, queries, and the cache of the log's file.
 pub(super) fn default_graph_memory_bytes_max() -> u64 {
-    available_bytes(Path::new("/")).map_or(FALLBACK_BYTES, |bytes| bytes / 2)
+    available_bytes(Path::new("/")).unwrap_or(FALLBACK_BYTES) / 2
+}
+
+/// Returns a quarter of the memory that this process may use, in bytes: for all queries together.
+pub(super) fn default_queries_memory_bytes_max() -> u64 {
+    (available_bytes(Path::new("/")).unwrap_or(FALLBACK_BYTES) / 4).max(QUERIES_BYTES_MIN)
 }
 
 /// Returns the least of the machine's memory and the limits of all control groups that this process is in.

@@ -160,6 +160,11 @@ fn limits_have_limits() {
     check!(query_bytes_max, "query-size-max", KIB, 64 * MIB, 1);
     check!(message_bytes_max, "message-size-max", 64 * KIB, 1024 * MIB, 1);
     check!(query_nesting_max, "query-nesting-max", 1, 1_000, 1);
+    check!(query_operator_count_max, "query-operators-max", 1, 4_000, 1);
+    check!(query_clause_count_max, "query-clauses-max", 1, 1_000, 1);
+    check!(query_pattern_count_max, "query-patterns-max", 1, 500, 1);
+    check!(query_ambiguity_max, "query-ambiguity-max", 1, 14, 1);
+    check!(query_iri_bytes_max, "query-iri-size-max", 256, 64 * KIB, 1);
     check!(query_concurrency_max, "query-concurrency-max", 1, 10_000, 1);
     check!(connection_count_max, "connections-max", 1, 1_000_000, 1);
     check!(stream_count_max, "streams-max", 1, 1_000_000, 1);
@@ -181,6 +186,19 @@ fn limits_have_limits() {
             .to_string()
             .contains("--drain-timeout must be from 0s to 1day")
     );
+    for settings in [
+        ServeSettings {
+            query_memory_bytes_max: MIB as u64 - 1,
+            ..ServeSettings::default()
+        },
+        ServeSettings {
+            queries_memory_bytes_max: MIB as u64 - 1,
+            ..ServeSettings::default()
+        },
+    ] {
+        let error = settings.validate().unwrap_err().to_string();
+        assert!(error.contains("-memory-max must be from 1.0 MiB"), "{error}");
+    }
     let settings = ServeSettings {
         graph_memory_bytes_max: MIB as u64 - 1,
         ..ServeSettings::default()

@@ -130,6 +130,14 @@ impl<'a> TermKey<'a> {
         })
     }
 
+    /// Returns the key of a triple term by its parts.
+    pub(super) fn triple(parts: [u32; 3]) -> Self {
+        Self {
+            kind: Kind::TRIPLE,
+            text: triple_text(parts).into(),
+        }
+    }
+
     pub(super) fn as_key(&self) -> Key<'_> {
         Key {
             kind: self.kind,

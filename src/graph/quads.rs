@@ -8,6 +8,9 @@ use super::{
     term::QuadIds,
 };
 
+/// Quads that are left out of a sample at most, where they lie in several layers.
+const SKIP_COUNT_MAX: u64 = 64;
+
 /// Matching quads of a snapshot, borrowed from it.
 #[derive(Clone, Debug)]
 pub struct Quads<'a>(Scans<'a>);
@@ -36,6 +39,17 @@ impl<'a> Quads<'a> {
             Scans::Default(scan) => scan.remaining(),
             Scans::Named(scan) => scan.remaining(),
             Scans::Both(default, named) => default.remaining() + named.remaining(),
+        }
+    }
+}
+
+impl Quads<'_> {
+    /// Leaves out some quads, for a sample: `count`, or fewer where that would take long. False if none is left.
+    pub fn skip_some(&mut self, count: u64) -> bool {
+        match &mut self.0 {
+            Scans::Default(scan) => scan.skip_some(count),
+            Scans::Named(scan) => scan.skip_some(count),
+            Scans::Both(default, named) => default.skip_some(count) || named.skip_some(count),
         }
     }
 }
@@ -118,6 +132,17 @@ impl<'a, const N: usize> Scan<'a, N> {
                 let sum = |count: fn(&(&[_], &[_])) -> usize| layers.iter().map(count).sum::<usize>();
                 (sum(|(added, _)| added.len()) - sum(|(_, removed)| removed.len())) as u64
             }
+        }
+    }
+
+    fn skip_some(&mut self, count: u64) -> bool {
+        match &mut self.keys {
+            Keys::One(keys) => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                *keys = keys.as_slice().get(count..).unwrap_or_default().iter();
+                !keys.as_slice().is_empty()
+            }
+            Keys::Merged(layers) => (0..count.min(SKIP_COUNT_MAX)).all(|_| next_merged(layers).is_some()),
         }
     }
 

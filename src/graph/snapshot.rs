@@ -111,6 +111,12 @@ impl Snapshot {
         self.find(Key::iri(iri)).map(TermId)
     }
 
+    /// Returns the identifier of a triple term (RDF 1.2) by its parts.
+    pub fn triple_id(&self, parts: [TermId; 3]) -> Option<TermId> {
+        self.find(TermKey::triple(parts.map(TermId::get)).as_key())
+            .map(TermId)
+    }
+
     fn number(&self, term: TermRef<'_>) -> Option<u32> {
         TermKey::new(term, &mut |part| self.number(part)).and_then(|key| self.find(key.as_key()))
     }

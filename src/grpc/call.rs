@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{
@@ -28,6 +29,10 @@ const TIMEOUT_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
 /// When the caller stops to wait: an extension of requests that have a deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
+
+/// Where the call comes from: an extension of requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// Whether the caller broke off its side of a stream: an extension of requests whose body is a [`Watched`].
 ///

@@ -16,11 +16,12 @@ use tokio::{
     time::{Sleep, sleep_until, timeout_at},
 };
 use tokio_stream::Stream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
 use super::{
     rows::{Encoder, Triples},
-    status::{deadline_exceeded, internal},
+    status::{deadline_exceeded, internal, query_cancelled},
 };
 use crate::{
     proto::v1::{self, query_response::Frame},
@@ -56,6 +57,7 @@ pub(super) fn open(interrupt: &Interrupt) -> (Frames, QueryStream) {
         QueryStream {
             receiver,
             end,
+            cancelled: Box::pin(interrupt.cancelled_by_request()),
             is_ended: false,
         },
     )
@@ -96,20 +98,29 @@ impl Frames {
             Err(TrySendError::Closed(_)) => return Err(SparqlError::Cancelled),
             Err(TrySendError::Full(answer)) => answer,
         };
-        let sent = match self.interrupt.deadline() {
-            None => self.runtime.block_on(self.sender.send(answer)),
-            Some(deadline) => {
-                let send = async { timeout_at(deadline.into(), self.sender.send(answer)).await };
-                self.runtime
-                    .block_on(send)
-                    .map_err(|_| SparqlError::DeadlineExceeded)?
+        let sent = async {
+            match self.interrupt.deadline() {
+                None => self.sender.send(answer).await,
+                Some(deadline) => timeout_at(deadline.into(), self.sender.send(answer))
+                    .await
+                    .map_err(|_| SparqlError::DeadlineExceeded)?,
             }
+            .map_err(|_| SparqlError::Cancelled)
         };
-        sent.map_err(|_| SparqlError::Cancelled)
+        self.runtime.block_on(async {
+            tokio::select! {
+                sent = sent => sent,
+                () = self.interrupt.cancelled_by_request() => Err(SparqlError::QueryCancelled),
+            }
+        })
     }
 
     /// Ends the stream with an error.
     pub(super) fn fail(self, error: SparqlError) {
+        if error == SparqlError::QueryCancelled {
+            // The reader's end knows it itself.
+            return;
+        }
         let status = Err(Status::from(error));
         // The reader's end knows the deadline itself.
         let deadline = self
@@ -122,10 +133,12 @@ impl Frames {
     }
 }
 
-/// The end of a stream that the caller reads: it ends with `DEADLINE_EXCEEDED` at the deadline, whatever the query is at.
+/// The end of a stream that the caller reads: it ends with `DEADLINE_EXCEEDED` at the deadline and with `CANCELLED` when the
+/// query was cancelled by its id, whatever the query is at.
 pub struct QueryStream {
     receiver: mpsc::Receiver<Answer>,
     end: Option<Pin<Box<Sleep>>>,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     is_ended: bool,
 }
 
@@ -144,6 +157,11 @@ impl Stream for QueryStream {
             self.is_ended = true;
             self.receiver.close();
             return Poll::Ready(Some(Err(deadline_exceeded())));
+        }
+        if self.cancelled.as_mut().poll(context).is_ready() {
+            self.is_ended = true;
+            self.receiver.close();
+            return Poll::Ready(Some(Err(query_cancelled())));
         }
         let answer = std::task::ready!(self.receiver.poll_recv(context));
         match &answer {
@@ -202,12 +220,7 @@ impl<'a> FrameSink<'a> {
 impl Sink for FrameSink<'_> {
     fn header(&mut self, form: QueryForm, variables: &[&str]) -> Result<(), SparqlError> {
         let mut header = std::mem::take(&mut self.header);
-        header.set_form(match form {
-            QueryForm::Select => v1::QueryForm::Select,
-            QueryForm::Ask => v1::QueryForm::Ask,
-            QueryForm::Construct => v1::QueryForm::Construct,
-            QueryForm::Describe => v1::QueryForm::Describe,
-        });
+        header.set_form(form.into());
         header.variables = variables.iter().map(|&name| name.to_owned()).collect();
         self.frames.send(Frame::Header(header))
     }

@@ -11,7 +11,7 @@ use crate::{
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::{DocumentError, ImportError},
-    sparql::{PoolError, SparqlError},
+    sparql::{PoolError, QueryIdInUse, SparqlError},
 };
 
 const DOMAIN: &str = "dossier";
@@ -76,6 +76,13 @@ fn error_info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]
     ErrorDetails::with_error_info(name, DOMAIN, metadata)
 }
 
+/// Returns the name of the reason that a status carries.
+pub fn reason_name(status: &Status) -> String {
+    status
+        .get_details_error_info()
+        .map_or_else(|| format!("{:?}", status.code()), |info| info.reason)
+}
+
 /// Returns a status that asks to try again after a while.
 fn retry(code: Code, reason: ErrorReason, message: &str, after: Duration) -> Status {
     let mut details = error_info(reason, []);
@@ -130,6 +137,22 @@ pub fn cancelled() -> Status {
         ErrorReason::Cancelled,
         "the caller went away",
         [],
+    )
+}
+
+/// Returns `CANCELLED` for a query that somebody cancelled by its id.
+pub fn query_cancelled() -> Status {
+    let message = SparqlError::QueryCancelled.to_string();
+    status(Code::Cancelled, ErrorReason::QueryCancelled, message, [])
+}
+
+/// Returns `NOT_FOUND` for a query that neither waits nor runs.
+pub fn query_not_found(query_id: &str) -> Status {
+    status(
+        Code::NotFound,
+        ErrorReason::QueryNotFound,
+        format!("no query or update with the id {query_id} is waiting or running"),
+        [("query_id", query_id.to_owned())],
     )
 }
 
@@ -259,12 +282,40 @@ impl From<SparqlError> for Status {
             ),
             SparqlError::WrongForm { .. } => invalid(ErrorReason::SparqlWrongForm),
             SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
+            SparqlError::Parameters(faults) => invalid_fields(
+                ErrorReason::InvalidParameter,
+                faults
+                    .into_iter()
+                    .map(|fault| {
+                        FieldViolation::new(format!("parameters[{}]", fault.name), fault.description)
+                    })
+                    .collect(),
+            ),
             SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
             SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
+            SparqlError::QueryMemoryExceeded { memory_bytes_max } => status(
+                Code::ResourceExhausted,
+                ErrorReason::QueryMemoryExceeded,
+                message,
+                [("query_memory_bytes_max", memory_bytes_max.to_string())],
+            ),
+            SparqlError::MemoryBusy { .. } => overloaded(&message),
             SparqlError::DeadlineExceeded => deadline_exceeded(),
             SparqlError::Cancelled => cancelled(),
+            SparqlError::QueryCancelled => query_cancelled(),
             SparqlError::Internal(cause) => internal(&cause),
         }
+    }
+}
+
+impl From<QueryIdInUse> for Status {
+    fn from(error: QueryIdInUse) -> Self {
+        status(
+            Code::AlreadyExists,
+            ErrorReason::QueryIdInUse,
+            error.to_string(),
+            [("query_id", error.query_id)],
+        )
     }
 }
 

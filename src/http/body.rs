@@ -217,11 +217,18 @@ pub(super) struct Reply {
 impl Reply {
     /// Waits for the first bytes, or for the error before them.
     pub(super) async fn response(self) -> Result<Response<Body>, Problem> {
-        let answer = match self.stream.cancel.0.deadline() {
-            None => self.answer.await,
-            Some(deadline) => timeout_at(deadline.into(), self.answer)
-                .await
-                .map_err(|_| SparqlError::DeadlineExceeded)?,
+        let interrupt = self.stream.cancel.0.clone();
+        let waiting = async {
+            match interrupt.deadline() {
+                None => Ok(self.answer.await),
+                Some(deadline) => timeout_at(deadline.into(), self.answer)
+                    .await
+                    .map_err(|_| SparqlError::DeadlineExceeded),
+            }
+        };
+        let answer = tokio::select! {
+            answer = waiting => answer?,
+            () = interrupt.cancelled_by_request() => return Err(SparqlError::QueryCancelled.into()),
         };
         let (head, bytes) = answer.map_err(|_| internal(&"a result ended before it began"))??;
         let body = match bytes {

@@ -17,11 +17,12 @@ mod upload;
 
 use std::{
     future::poll_fn,
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
     task::Poll,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use http::{
@@ -38,9 +39,8 @@ use problem::{
 
 use crate::{
     knowledge::KnowledgeBase,
-    model::prefixes::PREFIXES,
     rdf::Memory,
-    sparql::{GuardLimits, Interrupt, Parser, QueryPool},
+    sparql::{Caller, Interrupt, Queries, Ticket},
 };
 
 /// The revision that was read or made.
@@ -52,55 +52,59 @@ const STORE_PATH: &str = "/store";
 const LIVE_PATH: &str = "/healthz";
 const READY_PATH: &str = "/readyz";
 
-/// Limits of requests.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Of a SPARQL text.
-    pub guard: GuardLimits,
-    /// Time that a request may take; only the arrival of a document is not counted.
-    pub timeout_max: Duration,
-    /// Bytes of a body with a query or update.
-    pub body_bytes_max: usize,
-    /// Bytes that the graph may take.
-    pub memory_bytes_max: u64,
-}
-
 /// Answers HTTP. Clones are the same one.
 #[derive(Clone)]
 pub struct HttpApi(Arc<Inner>);
 
 struct Inner {
     knowledge: KnowledgeBase,
-    pool: Arc<QueryPool>,
-    parser: Parser,
-    limits: Limits,
+    queries: Queries,
     memory: Memory,
+    body_bytes_max: usize,
     uploads: Arc<Semaphore>,
     origins: Vec<String>,
 }
 
 impl Inner {
+    /// Admits work on a thread with a large stack. `text` is that of a query or update.
+    fn admit(&self, method: &'static str, parts: &Parts, text: &str) -> Result<Ticket, Problem> {
+        let caller = Caller {
+            method,
+            query_id: String::new(),
+            peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
+        };
+        Ok(self.queries.admit(caller, text, None, None)?)
+    }
+
+    /// Returns when work ends that needs no thread.
     fn interrupt(&self) -> Interrupt {
-        Interrupt::new(Some(Instant::now() + self.limits.timeout_max))
+        Interrupt::new(Some(Instant::now() + self.queries.settings().timeout_max))
+    }
+
+    fn memory_bytes_max(&self) -> u64 {
+        self.queries.settings().update_memory_bytes_max
     }
 }
 
+/// Where a request comes from: an extension of requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
 impl HttpApi {
-    /// Runs queries on the threads of `pool`, and commits to `knowledge`. Documents take of `memory`; pages of `origins` may
-    /// write.
+    /// Answers for a knowledge base. Documents take of `memory`; a body with a query or update has at most `body_bytes_max`;
+    /// pages of `origins` may write.
     pub fn new(
         knowledge: KnowledgeBase,
-        pool: Arc<QueryPool>,
+        queries: Queries,
         memory: Memory,
-        limits: Limits,
+        body_bytes_max: usize,
         origins: &[String],
     ) -> Self {
         Self(Arc::new(Inner {
             knowledge,
-            pool,
-            parser: Parser::new(limits.guard, PREFIXES),
-            limits,
+            queries,
             memory,
+            body_bytes_max,
             uploads: Arc::new(Semaphore::new(UPLOAD_COUNT_MAX)),
             origins: origins.to_vec(),
         }))

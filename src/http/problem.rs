@@ -10,7 +10,7 @@ use crate::{
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::ImportError,
-    sparql::{PoolError, SparqlError},
+    sparql::{PoolError, QueryIdInUse, SparqlError},
 };
 
 /// Reasons that only HTTP has.
@@ -68,6 +68,10 @@ impl Problem {
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.0.status
+    }
+
+    pub(super) fn reason(&self) -> &'static str {
+        self.0.reason
     }
 
     pub(super) fn detail(&self) -> &str {
@@ -253,7 +257,21 @@ impl From<SparqlError> for Problem {
             ),
             SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
             SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
+            // No request has parameters.
+            SparqlError::Parameters(_) => invalid(ErrorReason::InvalidParameter),
             SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
+            SparqlError::QueryMemoryExceeded { memory_bytes_max } => Self::of(
+                StatusCode::INSUFFICIENT_STORAGE,
+                ErrorReason::QueryMemoryExceeded,
+                message,
+            )
+            .with("query_memory_bytes_max", memory_bytes_max),
+            SparqlError::MemoryBusy { .. } => overloaded(message),
+            SparqlError::QueryCancelled => Self::of(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorReason::QueryCancelled,
+                message,
+            ),
             SparqlError::DeadlineExceeded => Self::of(
                 StatusCode::GATEWAY_TIMEOUT,
                 ErrorReason::DeadlineExceeded,
@@ -264,6 +282,13 @@ impl From<SparqlError> for Problem {
             }
             SparqlError::Internal(cause) => internal(&cause),
         }
+    }
+}
+
+impl From<QueryIdInUse> for Problem {
+    fn from(error: QueryIdInUse) -> Self {
+        Self::of(StatusCode::CONFLICT, ErrorReason::QueryIdInUse, error.to_string())
+            .with("query_id", error.query_id)
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     knowledge::View,
     model::prefixes::PREFIXES,
-    sparql::{Interrupt, Parser, Query, QueryForm, Row, Sink, SparqlError, run_query},
+    sparql::{Query, QueryForm, Row, Sink, SparqlError, Ticket},
 };
 
 /// Bytes that go out together. What is smaller as a whole goes out whole: an error before its end has its own status.
@@ -30,21 +30,18 @@ const CHUNK_BYTES: usize = 64 << 10;
 const CHUNK_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// Runs a query on its thread.
-pub(super) fn run(
-    parser: &Parser,
-    query: &Query,
-    view: &View,
-    interrupt: &Interrupt,
-    accept: Accept,
-    chunks: Chunks,
-) {
+pub(super) fn run(ticket: Ticket, query: &Query, view: &View, accept: Accept, chunks: Chunks) {
     let mut sink = ResultSink {
         accept,
         document: Document::new(chunks, view.revision),
         writing: Writing::Nothing,
         problem: None,
     };
-    match run_query(parser, query, &view.snapshot, interrupt, &mut sink) {
+    let outcome = ticket.run_query(query, view.revision, &view.snapshot, &mut sink);
+    ticket.end(outcome.as_ref().map_or_else(SparqlError::name, |_| "OK"));
+    // It is off the list before the caller has the last word.
+    drop(ticket);
+    match outcome {
         Ok(_) => sink.finish(),
         Err(error) => {
             let problem = sink.problem.unwrap_or_else(|| error.into());
@@ -116,18 +113,18 @@ impl Document {
         });
     }
 
-    /// Writes quads to the end. `check` is asked before each.
+    /// Writes quads to the end, unless the ticket's interrupt strikes.
     pub(super) fn quads(
         mut self,
         (format, content_type): (RdfFormat, String),
         quads: impl Iterator<Item = Quad>,
-        check: impl Fn() -> Result<(), SparqlError>,
+        ticket: &Ticket,
     ) {
         self.content_type = content_type;
-        let outcome = (|| {
+        let outcome: Result<(), Problem> = (|| {
             let mut serializer = serializer(format)?.for_writer(self.buffer.clone());
             for quad in quads {
-                check()?;
+                ticket.interrupt().check()?;
                 serializer
                     .serialize_quad(&quad)
                     .map_err(|error| not_serializable(format.name(), &error))?;
@@ -137,8 +134,14 @@ impl Document {
             Ok(())
         })();
         match outcome {
-            Ok(()) => self.finish(),
-            Err(problem) => self.chunks.fail(problem),
+            Ok(()) => {
+                ticket.end("OK");
+                self.finish();
+            }
+            Err(problem) => {
+                ticket.end(problem.reason());
+                self.chunks.fail(problem);
+            }
         }
     }
 }

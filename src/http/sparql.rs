@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     knowledge::CommitRequest,
-    sparql::{Interrupt, Query, SparqlError, UsingConflict, parse_update},
+    sparql::{Interrupt, Parameters, ParsedUpdate, Query, SparqlError, Ticket, UsingConflict},
 };
 
 /// Answers a request to the endpoint.
@@ -41,25 +41,24 @@ pub(super) async fn answer(api: &Inner, parts: &Parts, body: Incoming) -> Result
                 named_graphs: graphs.named,
                 ..Query::default()
             };
-            let view = api
-                .knowledge
-                .read_at_least(min_revision, interrupt.deadline())
-                .await?;
-            let (chunks, reply) = body::open(&interrupt);
-            let parser = api.parser.with_base_iri(endpoint.as_str());
+            let ticket = api.admit("Query over HTTP", parts, &query.text)?;
+            let ticket = ticket.with_base_iri(endpoint.as_str());
+            let deadline = ticket.interrupt().deadline();
+            let view = api.knowledge.read_at_least(min_revision, deadline).await?;
+            let (chunks, reply) = body::open(ticket.interrupt());
             let accept = Accept::of(&parts.headers);
-            api.pool
-                .submit(move || results::run(&parser, &query, &view, &interrupt, accept, chunks))?;
+            ticket.start(move |ticket| results::run(ticket, &query, &view, accept, chunks))?;
             reply.response().await
         }
-        Operation::Update { text, using } => update(api, text, using, endpoint.as_str(), interrupt).await,
+        Operation::Update { text, using } => update(api, parts, text, using, endpoint.as_str()).await,
         Operation::Describe => {
             let format = Accept::of(&parts.headers).triples()?;
-            let (chunks, reply) = body::open(&interrupt);
+            let ticket = api.admit("Describe over HTTP", parts, "")?;
+            let (chunks, reply) = body::open(ticket.interrupt());
             let revision = api.knowledge.read().revision;
-            api.pool.submit(move || {
+            ticket.start(move |ticket| {
                 let quads = description::of(&endpoint).into_iter();
-                results::Document::new(chunks, revision).quads(format, quads, || interrupt.check());
+                results::Document::new(chunks, revision).quads(format, quads, &ticket);
             })?;
             reply.response().await
         }
@@ -79,7 +78,7 @@ async fn content(
             "SPARQL must be sent without Content-Encoding",
         ));
     }
-    let bytes_max = api.limits.body_bytes_max;
+    let bytes_max = api.body_bytes_max;
     let collected = Limited::new(body, bytes_max).collect();
     let collected = match interrupt.deadline() {
         Some(deadline) => timeout_at(deadline.into(), collected)
@@ -99,33 +98,35 @@ async fn content(
 
 async fn update(
     api: &Inner,
+    parts: &Parts,
     text: String,
     using: Graphs,
     base_iri: &str,
-    interrupt: Interrupt,
 ) -> Result<Response<Body>, Problem> {
+    let ticket = api
+        .admit("Update over HTTP", parts, &text)?
+        .with_base_iri(base_iri);
+    let interrupt = ticket.interrupt().clone();
     // The caller's end ends the work, as far as it has not been done.
     let _cancel = CancelOnDrop(interrupt.clone());
-    let (parsed, parsing) = oneshot::channel();
-    let parser = api.parser.with_base_iri(base_iri);
-    api.pool.submit(move || {
-        // An error says that the caller has gone.
-        let _ = parsed.send(parse_update(&parser, &text));
-    })?;
-    let parsed = match interrupt.deadline() {
-        Some(deadline) => timeout_at(deadline.into(), parsing)
-            .await
-            .map_err(|_| SparqlError::DeadlineExceeded)?,
-        None => parsing.await,
-    };
-    let mut update = parsed.map_err(|_| internal(&"parsing an update panicked"))??;
+    // Held to the end: until then the update is listed.
+    let (ticket, update) = parse(ticket, text).await?;
+    let mut update = update?;
     if !using.is_empty() {
         update = update
             .using(&using.default, &using.named)
-            .map_err(|error: UsingConflict| invalid(error.to_string()))?;
+            .map_err(|error: UsingConflict| invalid(error.to_string()))
+            .inspect_err(|problem| ticket.end(problem.reason()))?;
     }
-    let plan = update.plan(interrupt, api.limits.memory_bytes_max);
-    let committed = api.knowledge.commit(CommitRequest::new(plan)).await?;
+    let plan = update.plan(interrupt, api.memory_bytes_max());
+    let committed = api.knowledge.commit(CommitRequest::new(plan)).await;
+    let committed = committed
+        .map_err(Problem::from)
+        .inspect_err(|problem| ticket.end(problem.reason()))?;
+    ticket.committed(
+        committed.revision,
+        committed.quads_inserted + committed.quads_removed,
+    );
     let answer = json!({
         "revision": committed.revision,
         "quads_inserted": committed.quads_inserted,
@@ -136,4 +137,27 @@ async fn update(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     revision_header(headers, committed.revision);
     Ok(response)
+}
+
+/// Parses an update on a thread with a large stack, and gives the ticket back.
+async fn parse(ticket: Ticket, text: String) -> Result<(Ticket, Result<ParsedUpdate, SparqlError>), Problem> {
+    let interrupt = ticket.interrupt().clone();
+    let (sender, parsed) = oneshot::channel();
+    ticket.start(move |ticket| {
+        let parsed = ticket.parse_update(&text, &Parameters::default());
+        // An error says that the caller has gone.
+        let _ = sender.send((ticket, parsed));
+    })?;
+    let parsing = async {
+        match interrupt.deadline() {
+            Some(deadline) => timeout_at(deadline.into(), parsed)
+                .await
+                .map_err(|_| Problem::from(SparqlError::DeadlineExceeded)),
+            None => Ok(parsed.await),
+        }
+    };
+    tokio::select! {
+        parsed = parsing => parsed?.map_err(|_| internal(&"parsing an update panicked")),
+        () = interrupt.cancelled_by_request() => Err(SparqlError::QueryCancelled.into()),
+    }
 }

@@ -97,9 +97,9 @@ async fn get(api: &Inner, parts: &Parts, about: Resource) -> Result<Response<Bod
         ),
     };
     let is_one_graph = about != Resource::Store;
-    let interrupt = api.interrupt();
-    let (chunks, reply) = body::open(&interrupt);
-    api.pool.submit(move || {
+    let ticket = api.admit("Read a graph over HTTP", parts, "")?;
+    let (chunks, reply) = body::open(ticket.interrupt());
+    ticket.start(move |ticket| {
         let snapshot = &view.snapshot;
         let quads = snapshot.quads(Pattern::all(pattern)).map(|quad| {
             let quad = snapshot.quad(quad);
@@ -112,7 +112,7 @@ async fn get(api: &Inner, parts: &Parts, about: Resource) -> Result<Response<Bod
                 ..quad
             }
         });
-        Document::new(chunks, view.revision).quads(format, quads, || interrupt.check());
+        Document::new(chunks, view.revision).quads(format, quads, &ticket);
     })?;
     reply.response().await
 }
@@ -214,7 +214,7 @@ async fn commit(api: &Inner, about: Resource, change: Change) -> Result<(Committ
     let _cancel = CancelOnDrop(interrupt.clone());
     let existed = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&existed);
-    let memory_bytes_max = api.limits.memory_bytes_max;
+    let memory_bytes_max = api.memory_bytes_max();
     let request = CommitRequest::new(move |draft: &mut Draft| {
         let pattern = about.pattern(draft.snapshot());
         seen.store(pattern.is_some(), Ordering::Release);

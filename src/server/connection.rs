@@ -1,8 +1,10 @@
 //! The accept loop and the life of a connection.
 
-use std::{io::Cursor, sync::Arc, time::Duration};
+use std::{io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
 
+use http::Request;
 use hyper::{
+    body::Incoming,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -16,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::router::Router;
-use crate::config::ServeSettings;
+use crate::{config::ServeSettings, grpc::call::Peer};
 
 /// What every HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -97,7 +99,7 @@ impl Connections {
                         tracing::warn!(%peer, "refused a connection: there are as many as may be");
                         continue;
                     };
-                    let served = self.serve(stream);
+                    let served = self.serve(stream, peer);
                     self.tracker.spawn(async move {
                         served.await;
                         drop(place);
@@ -111,8 +113,9 @@ impl Connections {
         }
     }
 
-    fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + use<> {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<> {
         let conversation = Conversation {
+            peer,
             router: Arc::clone(&self.router),
             http1: self.http1.clone(),
             http2: self.http2.clone(),
@@ -130,6 +133,7 @@ impl Connections {
 
 /// One connection.
 struct Conversation {
+    peer: SocketAddr,
     router: Arc<Router>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
@@ -153,9 +157,10 @@ impl Conversation {
             return;
         };
         let io = TokioIo::new(join(Cursor::new(first).chain(reader), writer));
-        let router = self.router;
-        let service = service_fn(move |request| {
+        let (router, peer) = (self.router, self.peer);
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let router = Arc::clone(&router);
+            request.extensions_mut().insert(Peer(peer));
             async move { router.call(request).await }
         });
         // The two kinds of connection have the same methods and no trait in common.

@@ -29,12 +29,12 @@ use crate::{
     config::ServeSettings,
     grpc::{
         admin::AdminApi,
-        call::{self, BrokenOff, Deadline, Watched},
+        call::{self, BrokenOff, Deadline, Peer, Watched},
         convert::to_int64,
         entity::EntityApi,
         fact::FactApi,
         read::Reads,
-        sparql::SparqlApi,
+        sparql::{PARAMETER_COUNT_MAX, SparqlApi},
         status::{status, unavailable},
         write::WriteApi,
     },
@@ -46,7 +46,7 @@ use crate::{
         write_service_server::WriteServiceServer,
     },
     rdf::Memory,
-    sparql::{GuardLimits, QueryPool},
+    sparql::Queries,
 };
 
 /// The health service.
@@ -82,35 +82,19 @@ macro_rules! configured {
 }
 
 impl Services {
-    pub(super) fn new(knowledge: &KnowledgeBase, pool: &Arc<QueryPool>, settings: &ServeSettings) -> Self {
+    pub(super) fn new(knowledge: &KnowledgeBase, queries: &Queries, settings: &ServeSettings) -> Self {
         let reads = Reads::new(knowledge.clone());
         let admin = AdminApi::new(knowledge.clone(), limits(settings));
         let memory = Memory::new(settings.graph_memory_bytes_max);
         let write = WriteApi::new(knowledge.clone(), memory.clone());
-        let guard = GuardLimits {
-            byte_count_max: settings.query_bytes_max,
-            nesting_max: settings.query_nesting_max,
-        };
-        let limits = api::Limits {
-            guard,
-            timeout_max: settings.query_timeout_max,
-            body_bytes_max: settings.message_bytes_max,
-            memory_bytes_max: settings.graph_memory_bytes_max,
-        };
         let http = HttpApi::new(
             knowledge.clone(),
-            Arc::clone(pool),
+            queries.clone(),
             memory,
-            limits,
+            settings.message_bytes_max,
             &settings.cors_origins,
         );
-        let sparql = SparqlApi::new(
-            knowledge.clone(),
-            Arc::clone(pool),
-            guard,
-            settings.query_timeout_max,
-            settings.graph_memory_bytes_max,
-        );
+        let sparql = SparqlApi::new(knowledge.clone(), queries.clone());
         Self {
             admin: configured!(AdminServiceServer::new(admin), settings),
             entity: configured!(EntityServiceServer::new(EntityApi::new(reads.clone())), settings),
@@ -132,6 +116,19 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         connection_count_max: to_int64(settings.connection_count_max as u64),
         stream_count_max: i64::from(settings.stream_count_max),
         query_nesting_max: to_int64(settings.query_nesting_max as u64),
+        query_operator_count_max: to_int64(settings.query_operator_count_max as u64),
+        query_clause_count_max: to_int64(settings.query_clause_count_max as u64),
+        query_pattern_count_max: to_int64(settings.query_pattern_count_max as u64),
+        query_ambiguity_max: to_int64(settings.query_ambiguity_max as u64),
+        query_iri_bytes_max: to_int64(settings.query_iri_bytes_max as u64),
+        query_memory_bytes_max: to_int64(
+            settings
+                .query_memory_bytes_max
+                .min(settings.queries_memory_bytes_max),
+        ),
+        queries_memory_bytes_max: to_int64(settings.queries_memory_bytes_max),
+        query_parameter_count_max: to_int64(PARAMETER_COUNT_MAX as u64),
+        slow_query_ms: to_int64(settings.slow_query_ms),
     }
 }
 
@@ -195,7 +192,7 @@ impl Router {
         }
     }
 
-    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    async fn answer(self: &Arc<Self>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         match protocol(&request) {
             Protocol::Grpc => self.grpc(request).await,
             Protocol::GrpcWeb => {
@@ -203,6 +200,9 @@ impl Router {
                 GrpcWebLayer::new().layer(inner).call(request).await
             }
             Protocol::Http => {
+                if let Some(&Peer(peer)) = request.extensions().get::<Peer>() {
+                    request.extensions_mut().insert(api::Peer(peer));
+                }
                 let http = self.services.get().map(|services| &services.http);
                 let response = api::answer(http, self.drain.is_cancelled(), request).await;
                 Ok(response.map(Body::new))

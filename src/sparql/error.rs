@@ -1,5 +1,14 @@
 //! Why a query or an update fails.
 
+/// Why a parameter cannot be bound.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ParameterFault {
+    /// The name of the parameter, as it was given.
+    pub name: String,
+    /// What is wrong.
+    pub description: String,
+}
+
 /// Why a query or an update fails.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SparqlError {
@@ -32,6 +41,9 @@ pub enum SparqlError {
     /// The text asks for what this server does not do.
     #[error("{0} is not supported by this server")]
     Unsupported(String),
+    /// Parameters cannot be bound: all that is wrong with them.
+    #[error("{}", listed(.0))]
+    Parameters(Vec<ParameterFault>),
     /// It failed while it ran.
     #[error("{0}")]
     Evaluation(String),
@@ -41,13 +53,57 @@ pub enum SparqlError {
         /// Bytes that the graph may take.
         memory_bytes_max: u64,
     },
+    /// A query takes more memory than one may.
+    #[error("the query needs more than {memory_bytes_max} bytes of memory")]
+    QueryMemoryExceeded {
+        /// Bytes that one query may take.
+        memory_bytes_max: u64,
+    },
+    /// All queries together take as much memory as they may.
+    #[error("the running queries take {memory_bytes_max} bytes of memory, which is all there is for them")]
+    MemoryBusy {
+        /// Bytes that all queries may take.
+        memory_bytes_max: u64,
+    },
     /// The deadline came first.
     #[error("the deadline passed before the end")]
     DeadlineExceeded,
     /// The caller went away.
     #[error("the caller cancelled")]
     Cancelled,
+    /// Somebody cancelled the query by its id.
+    #[error("the query was cancelled by its id")]
+    QueryCancelled,
     /// A fault of ours. The text is for the log, not for the caller.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl SparqlError {
+    /// Returns the name of the reason, as the protocols tell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TooComplex { .. } => "SPARQL_TOO_COMPLEX",
+            Self::Syntax { .. } => "SPARQL_SYNTAX",
+            Self::WrongForm { .. } => "SPARQL_WRONG_FORM",
+            Self::Unsupported(_) => "SPARQL_UNSUPPORTED",
+            Self::Parameters(_) => "INVALID_PARAMETER",
+            Self::Evaluation(_) => "SPARQL_EVALUATION",
+            Self::MemoryExceeded { .. } => "GRAPH_FULL",
+            Self::QueryMemoryExceeded { .. } => "QUERY_MEMORY_EXCEEDED",
+            Self::MemoryBusy { .. } => "OVERLOADED",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Cancelled => "CANCELLED",
+            Self::QueryCancelled => "QUERY_CANCELLED",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+}
+
+fn listed(faults: &[ParameterFault]) -> String {
+    let listed: Vec<_> = faults
+        .iter()
+        .map(|fault| format!("parameter {}: {}", fault.name, fault.description))
+        .collect();
+    listed.join("; ")
 }

@@ -1,4 +1,4 @@
-//! When to stop.
+//! When to stop, and how much memory to take until then.
 
 use std::{
     fmt,
@@ -9,20 +9,26 @@ use std::{
     time::Instant,
 };
 
-use spareval::CancellationToken;
+use tokio_util::sync::{CancellationToken as Request, WaitForCancellationFutureOwned};
 
-use super::SparqlError;
+use super::{
+    SparqlError,
+    memory::{Budget, MemoryPool},
+};
 
 const DEADLINE: u8 = 1;
 const CANCELLED: u8 = 2;
+const CANCELLED_BY_REQUEST: u8 = 3;
 
-/// The deadline and the cancellation of one query or update; clones share them.
+/// The deadline, the limits of memory and the cancellation of one query or update; clones share them.
 #[derive(Clone)]
 pub struct Interrupt {
     deadline: Option<Instant>,
-    token: CancellationToken,
+    memory: MemoryPool,
     /// 0 or the cause that struck first.
     cause: Arc<AtomicU8>,
+    /// Wakes those who wait for a cancellation by request.
+    request: Request,
 }
 
 impl fmt::Debug for Interrupt {
@@ -40,8 +46,18 @@ impl Interrupt {
     pub fn new(deadline: Option<Instant>) -> Self {
         Self {
             deadline,
-            token: CancellationToken::new(),
+            memory: MemoryPool::default(),
             cause: Arc::default(),
+            request: Request::new(),
+        }
+    }
+
+    /// Returns the interrupt with the memory that the work shares with others.
+    #[must_use]
+    pub fn with_memory(self, memory: &MemoryPool) -> Self {
+        Self {
+            memory: memory.clone(),
+            ..self
         }
     }
 
@@ -55,6 +71,19 @@ impl Interrupt {
         self.strike(CANCELLED);
     }
 
+    /// Stops the work because somebody asked for it.
+    pub fn cancel_by_request(&self) {
+        self.strike(CANCELLED_BY_REQUEST);
+        if self.cause.load(Ordering::Acquire) == CANCELLED_BY_REQUEST {
+            self.request.cancel();
+        }
+    }
+
+    /// Returns a future that is ready once the work was stopped by request, unless something else stopped it first.
+    pub fn cancelled_by_request(&self) -> WaitForCancellationFutureOwned {
+        self.request.clone().cancelled_owned()
+    }
+
     /// Fails if the work must stop. Reads the clock.
     pub fn check(&self) -> Result<(), SparqlError> {
         if !self.has_struck() && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -63,17 +92,19 @@ impl Interrupt {
         match self.cause.load(Ordering::Acquire) {
             0 => Ok(()),
             DEADLINE => Err(SparqlError::DeadlineExceeded),
+            CANCELLED_BY_REQUEST => Err(SparqlError::QueryCancelled),
             _ => Err(SparqlError::Cancelled),
         }
     }
 
     /// Tells whether it was seen to strike: cheap, does not read the clock.
     pub fn has_struck(&self) -> bool {
-        self.token.is_cancelled()
+        self.cause.load(Ordering::Acquire) != 0
     }
 
-    pub(super) fn token(&self) -> CancellationToken {
-        self.token.clone()
+    /// Opens an account of the memory that the work takes.
+    pub(super) fn budget(&self) -> Budget {
+        self.memory.budget()
     }
 
     fn strike(&self, cause: u8) {
@@ -81,7 +112,6 @@ impl Interrupt {
         let _ = self
             .cause
             .compare_exchange(0, cause, Ordering::AcqRel, Ordering::Acquire);
-        self.token.cancel();
     }
 }
 

@@ -3,7 +3,7 @@
 use oxigraph::model::NamedNode;
 use spargebra::{GraphUpdateOperation, SparqlParser, Update};
 
-use super::{GuardLimits, SparqlError, guard, syntax};
+use super::{GuardLimits, Parameters, SparqlError, guard, parameters, syntax};
 
 /// Parses queries and updates under limits, with prefixes that need no declaration.
 ///
@@ -40,8 +40,26 @@ impl Parser {
         }
     }
 
-    /// Parses a query.
-    pub(super) fn query(&self, text: &str) -> Result<spargebra::Query, SparqlError> {
+    /// Returns the limits of a text.
+    pub fn limits(&self) -> GuardLimits {
+        self.limits
+    }
+
+    /// Parses a query and binds its parameters.
+    pub(super) fn query(&self, text: &str, parameters: &Parameters) -> Result<spargebra::Query, SparqlError> {
+        let mut query = self.unbound_query(text)?;
+        parameters::bind_query(&mut query, parameters)?;
+        Ok(query)
+    }
+
+    /// Parses an update and binds its parameters.
+    pub(super) fn update(&self, text: &str, parameters: &Parameters) -> Result<Update, SparqlError> {
+        let mut update = self.unbound_update(text)?;
+        parameters::bind_update(&mut update, parameters)?;
+        Ok(update)
+    }
+
+    fn unbound_query(&self, text: &str) -> Result<spargebra::Query, SparqlError> {
         let findings = guard::scan(text, self.limits)?;
         match self.parser()?.parse_query(text) {
             Ok(_) if findings.has_service => Err(SparqlError::Unsupported("SERVICE".to_owned())),
@@ -64,8 +82,7 @@ impl Parser {
         }
     }
 
-    /// Parses an update.
-    pub(super) fn update(&self, text: &str) -> Result<Update, SparqlError> {
+    fn unbound_update(&self, text: &str) -> Result<Update, SparqlError> {
         let findings = guard::scan(text, self.limits)?;
         match self.parser()?.parse_update(text) {
             Ok(update) => {
@@ -111,10 +128,18 @@ mod tests {
         Parser::new(GuardLimits::default(), [("ex", "http://example.com/")])
     }
 
+    fn query(text: &str) -> Result<spargebra::Query, SparqlError> {
+        parser().query(text, &Parameters::default())
+    }
+
+    fn update(text: &str) -> Result<Update, SparqlError> {
+        parser().update(text, &Parameters::default())
+    }
+
     #[test]
     fn syntax_errors_have_their_place_and_name_what_is_there() {
         let check = |text: &str, expected: (u64, u64, &str)| {
-            let error = parser().query(text).unwrap_err();
+            let error = query(text).unwrap_err();
             let SparqlError::Syntax {
                 line,
                 column,
@@ -152,55 +177,47 @@ mod tests {
 
     #[test]
     fn relative_iris_need_a_base() {
-        assert!(parser().query("ASK { <a> ?p ?o }").is_err());
-        let based = parser().with_base_iri("http://example.com/");
+        let text = "ASK { <a> ?p ?o }";
+        let based = |base: &str, text: &str| parser().with_base_iri(base).unbound_query(text);
+        assert!(query(text).is_err());
+        assert!(based("nothing", text).is_err());
         assert_eq!(
-            based.query("ASK { <a> ?p ?o }").unwrap(),
-            based.query("ASK { <http://example.com/a> ?p ?o }").unwrap()
-        );
-        assert!(
-            parser()
-                .with_base_iri("nothing")
-                .query("ASK { <a> ?p ?o }")
-                .is_err()
+            based("http://example.com/", text).unwrap(),
+            based("http://example.com/", "ASK { <http://example.com/a> ?p ?o }").unwrap()
         );
     }
 
     #[test]
     fn forms_are_told_apart() {
         assert_eq!(
-            parser().query("INSERT DATA { ex:a ex:b ex:c }"),
+            query("INSERT DATA { ex:a ex:b ex:c }"),
             Err(SparqlError::WrongForm {
                 actual: "an update",
                 method: "Update"
             })
         );
         assert_eq!(
-            parser().update("ASK {}").unwrap_err(),
+            update("ASK {}").unwrap_err(),
             SparqlError::WrongForm {
                 actual: "a query",
                 method: "Query"
             }
         );
-        assert!(parser().query("SELECT * { ex:a ex:b ?c }").is_ok());
-        assert!(parser().update("DELETE DATA { ex:a ex:b ex:c }").is_ok());
+        assert!(query("SELECT * { ex:a ex:b ?c }").is_ok());
+        assert!(update("DELETE DATA { ex:a ex:b ex:c }").is_ok());
     }
 
     #[test]
     fn what_reaches_out_is_refused() {
         let unsupported = |what: &str| SparqlError::Unsupported(what.to_owned());
         let service = "SELECT * { SERVICE SILENT <http://a/> { ?s ?p ?o } }";
-        assert_eq!(parser().query(service).unwrap_err(), unsupported("SERVICE"));
-        let update = "INSERT { ?s ?p ?o } WHERE { service ?x { ?s ?p ?o } }";
-        assert_eq!(parser().update(update).unwrap_err(), unsupported("SERVICE"));
+        assert_eq!(query(service).unwrap_err(), unsupported("SERVICE"));
+        let text = "INSERT { ?s ?p ?o } WHERE { service ?x { ?s ?p ?o } }";
+        assert_eq!(update(text).unwrap_err(), unsupported("SERVICE"));
         assert_eq!(
-            parser().update("LOAD SILENT <http://a/>").unwrap_err(),
+            update("LOAD SILENT <http://a/>").unwrap_err(),
             unsupported("LOAD")
         );
-        assert!(
-            parser()
-                .query("SELECT ?service { ?service ex:service 'SERVICE' } # SERVICE")
-                .is_ok()
-        );
+        assert!(query("SELECT ?service { ?service ex:service 'SERVICE' } # SERVICE").is_ok());
     }
 }

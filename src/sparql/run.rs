@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use oxigraph::model::{NamedNode, Term, Triple};
-use spareval::{QueryEvaluationError, QueryEvaluator, QueryResults};
 
 use super::{
-    Interrupt, Parser, SparqlError,
-    dataset::{Dataset, Output, RowTag},
-    watch,
+    Interrupt, Parameters, Parser, SparqlError,
+    engine::{self, Run},
 };
 use crate::graph::{Snapshot, TermId};
 
@@ -17,6 +15,8 @@ use crate::graph::{Snapshot, TermId};
 pub struct Query {
     /// The text.
     pub text: String,
+    /// Terms for variables of the text.
+    pub parameters: Parameters,
     /// The graphs whose union is the default graph; if these or `named_graphs` are given, they replace the text's own.
     pub default_graphs: Vec<NamedNode>,
     /// The named graphs that GRAPH sees.
@@ -54,8 +54,12 @@ pub trait Sink {
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     snapshot: &'a Snapshot,
-    tag: RowTag,
-    values: &'a [Option<Term>],
+    /// Terms that the query made.
+    made: &'a [Term],
+    /// Numbers of terms, more than are selected.
+    numbers: &'a [u32],
+    /// Where the number of each variable is; nowhere if no pattern binds it.
+    columns: &'a [Option<usize>],
 }
 
 /// A cell of a row.
@@ -70,6 +74,20 @@ pub enum Cell<'a> {
 }
 
 impl<'a> Row<'a> {
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        made: &'a [Term],
+        numbers: &'a [u32],
+        columns: &'a [Option<usize>],
+    ) -> Self {
+        Self {
+            snapshot,
+            made,
+            numbers,
+            columns,
+        }
+    }
+
     /// Returns the snapshot that knows the identifiers.
     pub fn snapshot(&self) -> &'a Snapshot {
         self.snapshot
@@ -77,11 +95,19 @@ impl<'a> Row<'a> {
 
     /// Iterates over the cells, one for each variable.
     pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> + use<'a> {
-        let tag = self.tag;
-        self.values.iter().map(move |value| match value {
-            None => Cell::Unbound,
-            Some(term) => tag.id(term).map_or(Cell::Made(term), Cell::Known),
-        })
+        let Self {
+            made,
+            numbers,
+            columns,
+            ..
+        } = *self;
+        columns
+            .iter()
+            .map(move |column| match column.map(|column| numbers[column]) {
+                None | Some(0) => Cell::Unbound,
+                Some(number) => engine::made_term(made, number)
+                    .map_or_else(|| Cell::Known(TermId::new(number)), Cell::Made),
+            })
     }
 
     /// Returns the row as terms.
@@ -118,51 +144,40 @@ pub fn run_query(
     sink: &mut dyn Sink,
 ) -> Result<Completion, SparqlError> {
     let start = Instant::now();
-    let parsed = parser.query(&query.text)?;
+    let parsed = parser.query(&query.text, &query.parameters)?;
     interrupt.check()?;
-    let tag = RowTag::random();
-    let (form, output) = match &parsed {
-        spargebra::Query::Select { .. } => (QueryForm::Select, Output::Tagged(tag)),
-        spargebra::Query::Ask { .. } => (QueryForm::Ask, Output::Terms),
-        spargebra::Query::Construct { .. } => (QueryForm::Construct, Output::Terms),
-        spargebra::Query::Describe { .. } => (QueryForm::Describe, Output::Terms),
-    };
     let (default_graphs, named_graphs) = graphs(query, &parsed);
-    let dataset = Dataset::new(snapshot, default_graphs.as_deref(), output, interrupt.clone());
-    let evaluator = QueryEvaluator::new().with_cancellation_token(interrupt.token());
-    let mut prepared = evaluator.prepare(&parsed);
-    // The data set makes the union itself: without duplicates.
-    prepared
-        .dataset_mut()
-        .set_default_graph(vec![oxigraph::model::GraphName::DefaultGraph]);
-    if let Some(mut graphs) = named_graphs {
-        graphs.sort_unstable();
-        graphs.dedup();
-        prepared
-            .dataset_mut()
-            .set_available_named_graphs(graphs.into_iter().map(Into::into).collect());
-    }
-    let mut run = Run {
+    let run = Run {
+        snapshot,
+        default_graphs: default_graphs.as_deref(),
+        named_graphs: named_graphs.as_deref(),
         interrupt,
-        sink,
-        row_count: 0,
         row_count_max: query.row_count_max.unwrap_or(u64::MAX),
+        is_profiling: false,
     };
-    let is_limited = watch::run(interrupt, || {
-        let results = prepared
-            .execute(dataset)
-            .map_err(|error| failure(&error, interrupt))?;
-        run.drain(form, results, snapshot, tag)
-    })?;
+    let outcome = run.run(&parsed, sink)?;
     Ok(Completion {
-        row_count: run.row_count,
+        row_count: outcome.row_count,
         elapsed: start.elapsed(),
-        is_limited,
+        is_limited: outcome.is_limited,
     })
 }
 
+/// Returns the form of a query.
+pub(super) fn form_of(query: &spargebra::Query) -> QueryForm {
+    match query {
+        spargebra::Query::Select { .. } => QueryForm::Select,
+        spargebra::Query::Ask { .. } => QueryForm::Ask,
+        spargebra::Query::Construct { .. } => QueryForm::Construct,
+        spargebra::Query::Describe { .. } => QueryForm::Describe,
+    }
+}
+
 /// Returns the graphs of the request, else those of the text (SPARQL 1.1 Protocol, section 2.1.4).
-fn graphs(query: &Query, parsed: &spargebra::Query) -> (Option<Vec<NamedNode>>, Option<Vec<NamedNode>>) {
+pub(super) fn graphs(
+    query: &Query,
+    parsed: &spargebra::Query,
+) -> (Option<Vec<NamedNode>>, Option<Vec<NamedNode>>) {
     match parsed.dataset() {
         _ if !query.default_graphs.is_empty() || !query.named_graphs.is_empty() => (
             Some(query.default_graphs.clone()),
@@ -170,85 +185,6 @@ fn graphs(query: &Query, parsed: &spargebra::Query) -> (Option<Vec<NamedNode>>, 
         ),
         Some(dataset) => (Some(dataset.default.clone()), dataset.named.clone()),
         None => (None, None),
-    }
-}
-
-/// Turns an error of the evaluator into ours.
-pub(super) fn failure(error: &QueryEvaluationError, interrupt: &Interrupt) -> SparqlError {
-    match interrupt.check() {
-        Err(cause) => cause,
-        Ok(()) => SparqlError::Evaluation(error.to_string()),
-    }
-}
-
-struct Run<'a> {
-    interrupt: &'a Interrupt,
-    sink: &'a mut dyn Sink,
-    row_count: u64,
-    row_count_max: u64,
-}
-
-impl Run<'_> {
-    /// Sends all; true if the row limit ended it.
-    fn drain(
-        &mut self,
-        form: QueryForm,
-        results: QueryResults<'_>,
-        snapshot: &Snapshot,
-        tag: RowTag,
-    ) -> Result<bool, SparqlError> {
-        match results {
-            QueryResults::Solutions(mut solutions) => {
-                let variables: Vec<String> = solutions
-                    .variables()
-                    .iter()
-                    .map(|name| name.as_str().to_owned())
-                    .collect();
-                let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
-                self.sink.header(form, &variables)?;
-                self.drain_rows(
-                    || solutions.next(),
-                    |sink, solution| {
-                        sink.row(Row {
-                            snapshot,
-                            tag,
-                            values: solution.values(),
-                        })
-                    },
-                )
-            }
-            QueryResults::Graph(mut triples) => {
-                self.sink.header(form, &[])?;
-                self.drain_rows(|| triples.next(), |sink, triple| sink.triple(triple))
-            }
-            QueryResults::Boolean(answer) => {
-                self.interrupt.check()?;
-                self.row_count = 1;
-                self.sink.header(form, &[])?;
-                self.sink.boolean(answer)?;
-                Ok(false)
-            }
-        }
-    }
-
-    fn drain_rows<T>(
-        &mut self,
-        mut next: impl FnMut() -> Option<Result<T, QueryEvaluationError>>,
-        mut send: impl FnMut(&mut dyn Sink, &T) -> Result<(), SparqlError>,
-    ) -> Result<bool, SparqlError> {
-        while self.row_count < self.row_count_max {
-            let Some(item) = next() else {
-                // The iterators below may have ended early.
-                self.interrupt.check()?;
-                return Ok(false);
-            };
-            let item = item.map_err(|error| failure(&error, self.interrupt))?;
-            // A row may come of an operator that ended early: NOT EXISTS, MINUS, COUNT.
-            self.interrupt.check()?;
-            send(self.sink, &item)?;
-            self.row_count += 1;
-        }
-        Ok(true)
     }
 }
 

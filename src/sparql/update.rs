@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use oxigraph::model::{
     BlankNode, GraphName, NamedNode, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, Term, Triple,
 };
-use spareval::{DeleteInsertQuad, QueryEvaluator};
 use spargebra::{
     GraphUpdateOperation, Update,
     algebra::{GraphTarget, QueryDataset},
@@ -13,10 +12,8 @@ use spargebra::{
 };
 
 use super::{
-    Interrupt, Parser, SparqlError,
-    dataset::{Dataset, Output},
-    run::failure,
-    watch,
+    Interrupt, Parameters, Parser, SparqlError,
+    engine::{Change, Run},
 };
 use crate::graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId};
 
@@ -24,9 +21,13 @@ use crate::graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ParsedUpdate(Update);
 
-/// Parses an update. Recurses: call it on a thread with a large stack.
-pub fn parse_update(parser: &Parser, text: &str) -> Result<ParsedUpdate, SparqlError> {
-    parser.update(text).map(ParsedUpdate)
+/// Parses an update and binds its parameters. Recurses: call it on a thread with a large stack.
+pub fn parse_update(
+    parser: &Parser,
+    text: &str,
+    parameters: &Parameters,
+) -> Result<ParsedUpdate, SparqlError> {
+    parser.update(text, parameters).map(ParsedUpdate)
 }
 
 /// A request names graphs for an update whose text names some itself.
@@ -61,7 +62,7 @@ impl ParsedUpdate {
         interrupt: Interrupt,
         memory_bytes_max: u64,
     ) -> impl FnOnce(&mut Draft) -> Result<(), SparqlError> + Send + 'static {
-        move |draft| watch::run(&interrupt, || apply(&self.0, draft, &interrupt, memory_bytes_max))
+        move |draft| apply(&self.0, draft, &interrupt, memory_bytes_max)
     }
 }
 
@@ -90,36 +91,27 @@ fn apply(
                 using,
                 pattern,
             } => {
-                let evaluator = QueryEvaluator::new().with_cancellation_token(interrupt.token());
-                let mut prepared = evaluator.prepare_delete_insert(
-                    delete.clone(),
-                    insert.clone(),
-                    update.base_iri.clone(),
-                    None,
-                    pattern,
-                );
-                if let Some(QueryDataset {
-                    named: Some(named), ..
-                }) = using
-                {
-                    let named = named.iter().cloned().map(Into::into).collect();
-                    prepared.dataset_mut().set_available_named_graphs(named);
-                }
-                let default_graphs = using.as_ref().map(|using| using.default.as_slice());
-                let dataset =
-                    Dataset::new(draft.snapshot(), default_graphs, Output::Terms, interrupt.clone());
-                let changes = prepared
-                    .execute(dataset)
-                    .map_err(|error| failure(&error, interrupt))?;
-                for (number, change) in changes.enumerate() {
+                let run = Run {
+                    snapshot: draft.snapshot(),
+                    default_graphs: using.as_ref().map(|using| using.default.as_slice()),
+                    named_graphs: using.as_ref().and_then(|using| using.named.as_deref()),
+                    interrupt,
+                    row_count_max: u64::MAX,
+                    is_profiling: false,
+                };
+                let mut number = 0_usize;
+                let base_iri = update.base_iri.clone();
+                run.changes(pattern, base_iri, delete, insert, |change| {
                     if number.is_multiple_of(CHANGES_PER_LOOK) && batch.memory_bytes() > memory_bytes_max {
                         return Err(SparqlError::MemoryExceeded { memory_bytes_max });
                     }
-                    match change.map_err(|error| failure(&error, interrupt))? {
-                        DeleteInsertQuad::Delete(quad) => batch.remove(quad.as_ref()),
-                        DeleteInsertQuad::Insert(quad) => batch.insert(quad.as_ref()),
+                    number += 1;
+                    match change {
+                        Change::Delete(quad) => batch.remove(quad.as_ref()),
+                        Change::Insert(quad) => batch.insert(quad.as_ref()),
                     }
-                }
+                    Ok(())
+                })?;
             }
             GraphUpdateOperation::Clear { silent, graph } => {
                 empty(draft.snapshot(), graph, *silent, false, interrupt, &mut batch)?;

@@ -2,9 +2,10 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, mpsc},
 };
 
 use tempfile::TempDir;
@@ -14,6 +15,7 @@ pub(crate) struct Server {
     child: Child,
     url: String,
     folder: TempDir,
+    log: Mutex<mpsc::Receiver<String>>,
 }
 
 /// What a command wrote, and how it ended.
@@ -41,10 +43,26 @@ impl Server {
             assert_ne!(log.read_line(&mut said).unwrap(), 0, "the server ended: {said}");
         }
         // What it says later must not block it.
-        std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
+        let (lines, later) = mpsc::channel();
+        std::thread::spawn(move || {
+            log.lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| lines.send(line))
+        });
         let url = said.strip_prefix("Dossier listens on ").expect(&said);
         let url = url[..url.find(". Try:").expect(&said)].to_owned();
-        Self { child, url, folder }
+        Self {
+            child,
+            url,
+            folder,
+            log: Mutex::new(later),
+        }
+    }
+
+    /// Waits for a line of the log that has this in it.
+    pub(crate) fn logged(&self, part: &str) -> String {
+        let log = self.log.lock().unwrap();
+        log.iter().find(|line| line.contains(part)).expect(part)
     }
 
     /// Runs a command against this server.

@@ -207,6 +207,27 @@ fn updates_say_what_they_did() {
         &["--expected-revision", "1", "DELETE DATA { e:a d:p 1 }"],
         "revision 2: 0 quads inserted, 1 quad removed",
     );
+    check(
+        &[
+            "INSERT { e:a d:p ?n, ?m } WHERE {}",
+            "--bind",
+            "n=7",
+            "--bind",
+            "?m=e:b",
+        ],
+        "revision 3: 2 quads inserted, 0 quads removed",
+    );
+    let count = &["query", "SELECT ?s { ?s d:p ?o }", "--bind", "o=e:b", "-o", "csv"];
+    assert!(server.run(count, "").succeeded().ends_with("/a\r\n"));
+    server
+        .run(&["query", "ASK { ?s d:p ?o }", "--bind", "x=7"], "")
+        .failed(1, "parameters[x]: the text has no such variable");
+    server
+        .run(
+            &["query", "ASK { ?s d:p ?o }", "--bind", "o=7", "--bind", "o=8"],
+            "",
+        )
+        .failed(2, "given twice");
     server
         .run(&["update", "--expected-revision", "1", "CLEAR ALL"], "")
         .failed(1, "error[REVISION_MISMATCH]");
@@ -301,4 +322,97 @@ fn completions_are_written() {
             .succeeded()
             .contains("dossier")
     );
+}
+
+#[test]
+fn slow_queries_are_logged() {
+    let server = Server::start(&["--slow-query-ms", "1"]);
+    let pairs = "SELECT (COUNT(*) AS ?n) { ?a a ?b . ?c a ?d }";
+    server
+        .run(&["query", pairs, "--query-id", "mine"], "")
+        .succeeded();
+    let line = server.logged("slow query");
+    for part in [
+        " WARN ",
+        "query_id=\"mine\"",
+        "form=\"SELECT\"",
+        "row_count=1",
+        "outcome=\"OK\"",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!line.contains("COUNT"), "{line}");
+}
+
+#[test]
+fn queries_are_listed_and_cancelled() {
+    let server = Server::start(&[]);
+    let listed = server.run(&["queries"], "").succeeded();
+    assert_eq!(listed, "nothing waits or runs\n");
+    let endless = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l }";
+    std::thread::scope(|scope| {
+        let query = scope.spawn(|| server.run(&["query", endless, "--query-id", "long"], ""));
+        let listed = loop {
+            let listed = server.run(&["queries"], "").succeeded();
+            if listed.contains("running") {
+                break listed;
+            }
+        };
+        assert!(
+            listed.starts_with("ID ") && listed.contains("long  Query"),
+            "{listed}"
+        );
+        let json = server.run(&["queries", "-o", "json"], "").succeeded();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["queries"][0]["queryId"], "long");
+        server.run(&["cancel", "long"], "").succeeded();
+        query.join().unwrap().failed(1, "error[QUERY_CANCELLED]");
+    });
+    server
+        .run(&["cancel", "none"], "")
+        .failed(1, "error[QUERY_NOT_FOUND]");
+}
+
+#[test]
+fn queries_are_explained_and_texts_validated() {
+    let server = Server::start(&[]);
+    let query = "SELECT ?t { ?t d:party ?who } ORDER BY ?t";
+    let plan = server.run(&["explain", query], "").succeeded();
+    assert!(plan.starts_with("OPERATOR ") && plan.contains("Scan"), "{plan}");
+    assert!(plan.contains("\nplanned in ") && !plan.contains("ROWS"), "{plan}");
+    let plan = server
+        .run(&["explain", query, "--execute", "--bind", "who=e:KR"], "")
+        .succeeded();
+    assert!(
+        plan.contains("ROWS") && plan.contains("; run in ") && plan.contains(" results; revision 1"),
+        "{plan}"
+    );
+    let json = server
+        .run(&["explain", query, "-x", "-o", "json"], "")
+        .succeeded();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["form"], "QUERY_FORM_SELECT");
+    server
+        .run(&["explain", "SELECT"], "")
+        .failed(1, "error[SPARQL_SYNTAX]");
+
+    let valid = server.run(&["validate", query], "").succeeded();
+    assert!(
+        valid.starts_with(
+            "a valid SELECT query\nvariables of its rows: ?t\nparameters it could take: ?t ?who\n"
+        ),
+        "{valid}"
+    );
+    assert!(valid.contains("query_pattern_count_max"), "{valid}");
+    server.run(&["validate", "CLEAR GRAPH g:a"], "").succeeded();
+    let fault = server
+        .run(&["validate", "ASK {\n ?s ?p }"], "")
+        .failed(1, "error[SPARQL_SYNTAX]: unexpected `}`");
+    assert!(
+        fault.contains(" --> text:2:8") && fault.ends_with("       ^\n"),
+        "{fault}"
+    );
+    server
+        .run(&["validate", "--kind", "update", "ASK {}"], "")
+        .failed(1, "error[SPARQL_WRONG_FORM]");
 }

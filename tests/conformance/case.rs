@@ -9,7 +9,8 @@ use std::{
 use dossier::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     sparql::{
-        GuardLimits, Interrupt, Parser, Query, QueryForm, Row, Sink, SparqlError, parse_update, run_query,
+        GuardLimits, Interrupt, Parameters, Parser, Query, QueryForm, Row, Sink, SparqlError, parse_update,
+        run_query,
     },
 };
 use oxigraph::model::{Graph, GraphName, NamedNode, Quad, Term, Triple};
@@ -44,7 +45,7 @@ fn interrupt() -> Interrupt {
 
 fn syntax(text: &str, is_update: bool, is_valid: bool) -> Result<(), String> {
     let outcome = if is_update {
-        parse_update(&parser(), text).map(|_| ())
+        parse_update(&parser(), text, &Parameters::default()).map(|_| ())
     } else {
         let query = Query {
             text: text.to_owned(),
@@ -108,7 +109,7 @@ fn query(case: &Case, folder: &Path, text: String) -> Result<(), String> {
 fn update(case: &Case, folder: &Path, text: &str) -> Result<(), String> {
     let snapshot = load(folder, &case.data, None);
     let mut draft = Draft::new(snapshot);
-    let update = parse_update(&parser(), text).map_err(|error| error.to_string())?;
+    let update = parse_update(&parser(), text, &Parameters::default()).map_err(|error| error.to_string())?;
     update.plan(interrupt(), u64::MAX)(&mut draft).map_err(|error| error.to_string())?;
     let (_, actual) = draft.finish();
     let expected = load(folder, &case.after, None);

@@ -1,8 +1,12 @@
-use dossier::model::prefixes::PREFIXES;
+use dossier::{model::prefixes::PREFIXES, proto::v1::ErrorReason};
 use tokio_stream::StreamExt as _;
+use tonic::Code;
 use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
 
-use crate::harness::Server;
+use crate::{
+    harness::{Server, check_error},
+    sparql::{ask, query},
+};
 
 #[tokio::test]
 async fn server_info_tells_what_is_there() {
@@ -24,6 +28,62 @@ async fn server_info_tells_what_is_there() {
     assert_eq!(limits.message_bytes_max, 16 << 20);
     assert_eq!(limits.graph_memory_bytes_max, 256 << 20);
     assert_eq!(limits.query_timeout_ms_max, 60_000);
+}
+
+#[tokio::test]
+async fn limits_are_as_they_were_set() {
+    let server = Server::start_with(|settings| {
+        settings.query_operator_count_max = 3;
+        settings.query_clause_count_max = 4;
+        settings.query_pattern_count_max = 5;
+        settings.query_ambiguity_max = 2;
+        settings.query_iri_bytes_max = 256;
+        settings.query_memory_bytes_max = 8 << 20;
+        settings.queries_memory_bytes_max = 4 << 20;
+        settings.slow_query_ms = 7;
+    })
+    .await;
+    let limits = server.info().await.limits.unwrap();
+    assert_eq!(limits.query_operator_count_max, 3);
+    assert_eq!(limits.query_clause_count_max, 4);
+    assert_eq!(limits.query_pattern_count_max, 5);
+    assert_eq!(limits.query_ambiguity_max, 2);
+    assert_eq!(limits.query_iri_bytes_max, 256);
+    // One takes no more than all.
+    assert_eq!(limits.query_memory_bytes_max, 4 << 20);
+    assert_eq!(limits.queries_memory_bytes_max, 4 << 20);
+    assert_eq!(limits.query_parameter_count_max, 100);
+    assert_eq!(limits.slow_query_ms, 7);
+    for (limit, value, text) in [
+        ("query_operator_count_max", "3", &|n| {
+            format!("ASK {{ FILTER({}1) }}", "1 + ".repeat(n))
+        }),
+        ("query_clause_count_max", "4", &|n| {
+            format!("ASK {{ {} }}", "FILTER(1) ".repeat(n))
+        }),
+        ("query_pattern_count_max", "5", &|n| {
+            format!("ASK {{ {} }}", "?s ?p ?o . ".repeat(n))
+        }),
+        ("query_ambiguity_max", "2", &|n| {
+            format!("ASK {{ FILTER({}1{}) }}", "!(".repeat(n), ")".repeat(n))
+        }),
+        ("query_iri_bytes_max", "256", &|n| {
+            format!("ASK {{ ?s ?p <e:{}> }}", "a".repeat(n - 2))
+        }),
+    ] as [(&str, &str, &dyn Fn(usize) -> String); 5]
+    {
+        let max: usize = value.parse().unwrap();
+        query(&server, ask(&text(max))).await.unwrap();
+        let metadata = check_error(
+            query(&server, ask(&text(max + 1))).await,
+            Code::InvalidArgument,
+            ErrorReason::SparqlTooComplex,
+        );
+        assert_eq!(
+            (metadata["limit"].as_str(), metadata["limit_value"].as_str()),
+            (limit, value)
+        );
+    }
 }
 
 #[tokio::test]

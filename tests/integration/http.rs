@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, io::Read as _, time::Duration};
 
 use bytes::Bytes;
-use dossier::proto::v1;
+use dossier::proto::v1::{self, sparql_service_client::SparqlServiceClient};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -536,4 +536,26 @@ async fn the_default_graph_is_put_and_emptied() {
     assert_eq!(server.info().await.revision, 2);
     let nothing = check_status(&server, get("/sparql?query=ASK%7B%3Fs+%3Fp+%3Fo%7D"), 200).await;
     assert!(String::from_utf8_lossy(nothing.body()).contains("false"));
+}
+
+#[tokio::test]
+async fn queries_over_http_are_listed_and_cancelled_by_id() {
+    let server = Server::start().await;
+    let running = tokio::spawn(send(server.address, query(SUM, "*/*")));
+    let mut client = SparqlServiceClient::new(server.channel.clone());
+    let listed = loop {
+        let response = client.list_queries(v1::ListQueriesRequest::default()).await;
+        if let Some(listed) = response.unwrap().into_inner().queries.pop() {
+            break listed;
+        }
+    };
+    assert_eq!(listed.method, "Query over HTTP");
+    assert!(listed.peer.starts_with("127.0.0.1:"), "{listed:?}");
+    let request = v1::CancelQueryRequest {
+        query_id: listed.query_id,
+    };
+    client.cancel_query(request).await.unwrap();
+    let response = running.await.unwrap().unwrap();
+    let problem: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(problem["reason"], "QUERY_CANCELLED");
 }

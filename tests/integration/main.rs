@@ -10,11 +10,14 @@
 mod admin;
 mod calls;
 mod entities;
+mod explain;
 mod facts;
 mod harness;
 mod http;
 mod http_client;
 mod imports;
 mod lifecycle;
+mod parameters;
+mod queries;
 mod sparql;
 mod updates;

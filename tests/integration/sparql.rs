@@ -11,7 +11,7 @@ use tonic_types::StatusExt as _;
 use crate::harness::{Server, check_error, check_fields};
 
 /// Does not end while anybody waits.
-const ENDLESS: &str = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l }";
+pub(crate) const ENDLESS: &str = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l }";
 /// Far more than an interrupt takes, far less than the query.
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -86,3 +86,33 @@ fn what_is_missing_is_no_term() {
         "<a:b> <a:p> \"1\"^^<http://www.w3.org/2001/XMLSchema#integer>"
     );
 }
+
+#[test]
+fn texts_are_read_as_terms() {
+    let prefixes = prefixes();
+    let check =
+        |text: &str, expected: Result<&str, &str>| match (parse("--object", text, &prefixes), expected) {
+            (Ok(term), Ok(expected)) => assert_eq!(from_proto(term).unwrap().to_string(), expected),
+            (Err(Failure::Report(report)), Err(part)) => {
+                assert!(report.to_string().contains(part), "{report}");
+            }
+            (result, expected) => panic!("{text}: {result:?}, not {expected:?}"),
+        };
+    check("<http://example.com/>", Ok("<http://example.com/>"));
+    check("http://example.com/", Ok("<http://example.com/>"));
+    check("e:KR", Ok("<e:KR>"));
+    check("_:b1", Ok("_:b1"));
+    check("\"Seoul\"@en", Ok("\"Seoul\"@en"));
+    check("\"two words\"", Ok("\"two words\""));
+    check("42", Ok("\"42\"^^<http://www.w3.org/2001/XMLSchema#integer>"));
+    check("true", Ok("\"true\"^^<http://www.w3.org/2001/XMLSchema#boolean>"));
+    check(
+        "\"2019-07-04\"^^xsd:date",
+        Ok("\"2019-07-04\"^^<http://www.w3.org/2001/XMLSchema#date>"),
+    );
+    check("\"x\"^^<a:b>", Ok("\"x\"^^<a:b>"));
+    check("\"x\"^^nope:date", Err("nope:date"));
+    check("South Korea", Err("double quotes"));
+    check("Seoul", Err("not a term"));
+    check("", Err("not a term"));
+}

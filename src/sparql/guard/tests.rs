@@ -30,30 +30,38 @@ fn each_limit_holds_at_and_one_past() {
         check_limit("query_nesting_max", 100, |n| open.repeat(n) + &close.repeat(n));
     }
     let filter = |inner: String| format!("ASK {{ FILTER({inner}) }}");
-    check_limit("operator_count_max", 2_000, |n| filter("1 || ".repeat(n) + "1"));
-    check_limit("operator_count_max", 2_000, |n| filter("1 + ".repeat(n) + "1"));
-    check_limit("operator_count_max", 2_000, |n| filter("1-".repeat(n) + "1"));
-    check_limit("operator_count_max", 2_000, |n| filter("true-".repeat(n) + "1"));
-    check_limit("pattern_count_max", 150, |n| {
+    check_limit("query_operator_count_max", 2_000, |n| {
+        filter("1 || ".repeat(n) + "1")
+    });
+    check_limit("query_operator_count_max", 2_000, |n| {
+        filter("1 + ".repeat(n) + "1")
+    });
+    check_limit("query_operator_count_max", 2_000, |n| {
+        filter("1-".repeat(n) + "1")
+    });
+    check_limit("query_operator_count_max", 2_000, |n| {
+        filter("true-".repeat(n) + "1")
+    });
+    check_limit("query_pattern_count_max", 150, |n| {
         format!("ASK {{ ?s {}<p> ?o }}", "<p>/".repeat(n))
     });
-    check_limit("operator_count_max", 2_000, |n| {
+    check_limit("query_operator_count_max", 2_000, |n| {
         format!("ASK {{ ?s {}<p> ?o }}", "a|".repeat(n))
     });
-    check_limit("clause_count_max", 500, |n| "{} UNION ".repeat(n) + "{}");
-    check_limit("clause_count_max", 500, |n| {
+    check_limit("query_clause_count_max", 500, |n| "{} UNION ".repeat(n) + "{}");
+    check_limit("query_clause_count_max", 500, |n| {
         format!("ASK {{ {} }}", "FILTER(1) ".repeat(n))
     });
-    check_limit("pattern_count_max", 150, |n| {
+    check_limit("query_pattern_count_max", 150, |n| {
         format!("ASK {{ {} }}", "?s ?p ?o . ".repeat(n))
     });
-    check_limit("pattern_count_max", 150, |n| {
+    check_limit("query_pattern_count_max", 150, |n| {
         format!("ASK {{ ?s ?p {} }}", "?o, ".repeat(n))
     });
-    check_limit("ambiguous_nesting_max", 8, |n| {
+    check_limit("query_ambiguity_max", 8, |n| {
         filter("!(".repeat(n) + "1" + &")".repeat(n))
     });
-    check_limit("ambiguous_nesting_max", 8, |n| {
+    check_limit("query_ambiguity_max", 8, |n| {
         filter("! # (\n IF(".repeat(n) + "1" + &")".repeat(n))
     });
     for open in [
@@ -63,24 +71,24 @@ fn each_limit_holds_at_and_one_past() {
         "!NOT EXISTS { ?s ?p ?o FILTER(",
     ] {
         let width = if open.contains("FILTER") { 2 } else { 1 };
-        check_limit("ambiguous_nesting_max", 8, |n| {
+        check_limit("query_ambiguity_max", 8, |n| {
             filter(open.repeat(n) + &")".repeat(n * width))
         });
     }
-    check_limit("ambiguous_nesting_max", 8, |n| {
+    check_limit("query_ambiguity_max", 8, |n| {
         filter("SUBSTR(".repeat(n) + "1" + &",1)".repeat(n))
     });
-    check_limit("ambiguous_nesting_max", 4, |n| {
+    check_limit("query_ambiguity_max", 4, |n| {
         filter("GROUP_CONCAT(".repeat(n) + "1" + &")".repeat(n))
     });
-    check_limit("iri_bytes_max", 8_192, |n| {
+    check_limit("query_iri_bytes_max", 8_192, |n| {
         format!("ASK {{ ?s ?p <{}> }}", "a".repeat(n))
     });
 }
 
 #[test]
 fn an_iri_that_may_be_a_comparison_hides_nothing() {
-    check_limit("ambiguous_nesting_max", 8, |n| {
+    check_limit("query_ambiguity_max", 8, |n| {
         format!("ASK {{ FILTER(1<{}1{}>2) }}", "(".repeat(n), ")".repeat(n))
     });
     let unbalanced = "ASK { FILTER(1".to_owned() + &"<((1>".repeat(60);
@@ -132,5 +140,55 @@ fn service_is_found_where_it_is_a_keyword() {
     check(
         "SELECT ?service { ?service ex:service 'SERVICE' , <SERVICE> } # SERVICE",
         false,
+    );
+}
+
+#[test]
+fn figures_are_the_largest_of_all_operations() {
+    let check = |text: &str, expected: GuardFigures| {
+        let figures = measure(text, GuardLimits::default()).0;
+        let byte_count = text.len();
+        assert_eq!(
+            figures,
+            GuardFigures {
+                byte_count,
+                ..expected
+            },
+            "{text}"
+        );
+    };
+    check("", GuardFigures::default());
+    check(
+        "SELECT * { ?s <abc>/<abcd> ?o . FILTER(!(?o + 1 > 2)) }",
+        GuardFigures {
+            nesting: 3,
+            operator_count: 4,
+            clause_count: 2,
+            pattern_count: 2,
+            ambiguity: 1,
+            iri_byte_count: 4,
+            ..GuardFigures::default()
+        },
+    );
+    check(
+        "DELETE WHERE { ?s ?p ?o , 1 } ; DELETE WHERE { ?s ?p ?o . } ; CLEAR ALL",
+        GuardFigures {
+            nesting: 1,
+            pattern_count: 1,
+            ..GuardFigures::default()
+        },
+    );
+    let limits = GuardLimits {
+        operator_count_max: 2,
+        ..GuardLimits::default()
+    };
+    let (figures, outcome) = measure("ASK { FILTER(1 + 1 + 1 + 1) }", limits);
+    assert_eq!(figures.operator_count, 3);
+    assert_eq!(
+        outcome.unwrap_err(),
+        SparqlError::TooComplex {
+            limit: "query_operator_count_max",
+            limit_value: 2
+        }
     );
 }

@@ -1,6 +1,7 @@
 use std::sync::mpsc;
 
 use super::*;
+use crate::sparql::GuardLimits;
 use crate::sparql::tests::{graph, numbers, parser, repeated};
 
 /// Debug builds take more of it than the stacks of query threads promise.
@@ -111,7 +112,7 @@ fn terms_come_out_as_they_went_in_and_compare_by_value() {
     );
     check(
         &snapshot,
-        &query("SELECT ?o { ex:a ex:p ?o , \"01\"^^xsd:int FILTER(LANG(?o) = 'en-us') }"),
+        &query("SELECT ?o { ex:a ex:p ?o , \"01\"^^xsd:int FILTER(LANG(?o) = 'en-US') }"),
         &["\"a\"@en-us"],
     );
     check(
@@ -314,6 +315,56 @@ fn texts_at_the_limits_of_the_guard_run() {
             let (outcome, _) = ask_under(&snapshot, &query(&text), &interrupt);
             println!("{:?} {}", start.elapsed(), &text[..text.len().min(60)]);
             assert!(outcome.is_ok(), "{outcome:?}: {}", &text[..text.len().min(200)]);
+        }
+    };
+    thread.spawn(run).unwrap().join().unwrap();
+}
+
+/// The greatest values that the server's settings take: slow perhaps, but no abort.
+#[test]
+fn the_largest_limits_that_can_be_set_do_not_kill() {
+    let limits = GuardLimits {
+        nesting_max: 1_000,
+        operator_count_max: 4_000,
+        clause_count_max: 1_000,
+        pattern_count_max: 500,
+        ..GuardLimits::default()
+    };
+    let texts = [
+        format!("ASK {{ FILTER({}true) }}", "?x || ".repeat(4_000)),
+        format!("SELECT ({}1 AS ?y) {{}}", "?x + ".repeat(4_000)),
+        format!("ASK {{ FILTER({}?x) }}", "!".repeat(4_000)),
+        format!("ASK {{ ?s {}ex:p ?o }}", "ex:p|".repeat(4_000)),
+        format!("ASK {{ {}{{}} }}", "{ ?s ?p ?o } UNION ".repeat(1_000)),
+        format!("ASK {{ {} }}", "OPTIONAL { } ".repeat(1_000)),
+        format!("ASK {{ FILTER({}1{}) }}", "(".repeat(998), ")".repeat(998)),
+        format!("ASK {{ FILTER({}1{}) }}", "IF(1,".repeat(998), ",1)".repeat(998)),
+        format!("ASK {{ {}{} }}", "FILTER EXISTS { ".repeat(498), " }".repeat(498)),
+        format!(
+            "ASK {{ {}?s ?p ?o{} }}",
+            "{ SELECT * { ".repeat(499),
+            " } }".repeat(499)
+        ),
+    ];
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let run = move || {
+        let snapshot = graph("ex:a ex:p 1 , ex:a .");
+        let parser = Parser::new(limits, [("ex", "http://ex/")]);
+        for text in texts {
+            let interrupt = Interrupt::new(Some(Instant::now() + Duration::from_secs(1)));
+            let start = Instant::now();
+            let mut collector = Collector::default();
+            let outcome = run_query(&parser, &query(&text), &snapshot, &interrupt, &mut collector);
+            println!(
+                "{:?} {outcome:?} {}",
+                start.elapsed(),
+                &text[..text.len().min(60)]
+            );
+            let refused = matches!(
+                outcome,
+                Err(SparqlError::TooComplex { .. } | SparqlError::Syntax { .. })
+            );
+            assert!(!refused, "{outcome:?}: {}", &text[..text.len().min(200)]);
         }
     };
     thread.spawn(run).unwrap().join().unwrap();

@@ -8,7 +8,7 @@ use crate::{
 
 fn update(snapshot: &Snapshot, text: &str) -> Result<(u64, u64, Snapshot), SparqlError> {
     let mut draft = Draft::new(snapshot.clone());
-    parse_update(&parser(), text)?.plan(Interrupt::new(None), u64::MAX)(&mut draft)?;
+    parse_update(&parser(), text, &Parameters::default())?.plan(Interrupt::new(None), u64::MAX)(&mut draft)?;
     let (changes, snapshot) = draft.finish();
     Ok((changes.inserted_count(), changes.removed_count(), snapshot))
 }
@@ -139,7 +139,9 @@ fn an_update_past_its_deadline_fails() {
     let mut draft = Draft::new(numbers());
     let text = "INSERT { ?a ex:q ?i } WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i FILTER(?c + ?f + ?i < 0) }";
     let interrupt = Interrupt::new(Some(Instant::now() + Duration::from_millis(100)));
-    let plan = parse_update(&parser(), text).unwrap().plan(interrupt, u64::MAX);
+    let plan = parse_update(&parser(), text, &Parameters::default())
+        .unwrap()
+        .plan(interrupt, u64::MAX);
     assert_eq!(plan(&mut draft), Err(SparqlError::DeadlineExceeded));
 }
 
@@ -151,7 +153,7 @@ fn changes_past_the_memory_limit_are_refused() {
         .collect();
     let insert = insert.join(" . ");
     let plan = |text: &str, memory_bytes_max| {
-        parse_update(&parser(), text)
+        parse_update(&parser(), text, &Parameters::default())
             .unwrap()
             .plan(Interrupt::new(None), memory_bytes_max)
     };

@@ -1,0 +1,165 @@
+//! What settings must satisfy.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytesize::ByteSize;
+
+use super::{KIB, MIB, ServeSettings, memory};
+
+/// Why settings cannot be used.
+#[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
+pub enum SettingsError {
+    /// The address can be reached by others, and nothing would tell callers apart.
+    #[error(
+        "refusing to listen on {0}: it can be reached from other machines, and the server does not authenticate \
+         callers, so anybody there could read and change everything"
+    )]
+    Exposed(SocketAddr),
+    /// A limit is outside of what can work.
+    #[error("--{flag} must be from {min} to {max}, not {value}")]
+    OutOfRange {
+        /// The flag, without the dashes.
+        flag: &'static str,
+        /// The least value, with its unit.
+        min: String,
+        /// The greatest value, with its unit.
+        max: String,
+        /// The value that was given, with its unit.
+        value: String,
+    },
+    /// A query of the allowed length would not fit into a message.
+    #[error(
+        "--query-size-max ({query}) must be less than --message-size-max ({message}): a query travels in a message"
+    )]
+    QueryLargerThanMessage {
+        /// The limit of queries.
+        query: ByteSize,
+        /// The limit of messages.
+        message: ByteSize,
+    },
+}
+
+impl SettingsError {
+    /// Returns what the operator can do about it, if there is something to say beyond the message.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Exposed(_) => Some(
+                "listen on 127.0.0.1, or pass --insecure (DOSSIER_INSECURE=true) if something else keeps strangers away \
+                 from this port, such as a container's network or a proxy",
+            ),
+            Self::OutOfRange { .. } | Self::QueryLargerThanMessage { .. } => None,
+        }
+    }
+}
+
+impl ServeSettings {
+    /// Checks what the types alone cannot say.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        if !self.listen.ip().to_canonical().is_loopback() && !self.insecure {
+            return Err(SettingsError::Exposed(self.listen));
+        }
+        let sizes = [
+            (
+                "graph-memory-max",
+                self.graph_memory_bytes_max,
+                MIB as u64,
+                u64::MAX,
+            ),
+            (
+                "query-memory-max",
+                self.query_memory_bytes_max,
+                memory::QUERIES_BYTES_MIN,
+                u64::MAX,
+            ),
+            (
+                "queries-memory-max",
+                self.queries_memory_bytes_max,
+                memory::QUERIES_BYTES_MIN,
+                u64::MAX,
+            ),
+            (
+                "query-iri-size-max",
+                self.query_iri_bytes_max as u64,
+                256,
+                (64 * KIB) as u64,
+            ),
+            (
+                "query-size-max",
+                self.query_bytes_max as u64,
+                KIB as u64,
+                (64 * MIB) as u64,
+            ),
+            (
+                "message-size-max",
+                self.message_bytes_max as u64,
+                (64 * KIB) as u64,
+                (1024 * MIB) as u64,
+            ),
+        ];
+        for (flag, value, min, max) in sizes {
+            in_range(flag, value, min, max, |bytes| ByteSize(bytes).to_string())?;
+        }
+        let counts = [
+            ("query-nesting-max", self.query_nesting_max as u64, 1, 1_000),
+            (
+                "query-operators-max",
+                self.query_operator_count_max as u64,
+                1,
+                4_000,
+            ),
+            ("query-clauses-max", self.query_clause_count_max as u64, 1, 1_000),
+            ("query-patterns-max", self.query_pattern_count_max as u64, 1, 500),
+            ("query-ambiguity-max", self.query_ambiguity_max as u64, 1, 14),
+            (
+                "query-concurrency-max",
+                self.query_concurrency_max as u64,
+                1,
+                10_000,
+            ),
+            ("connections-max", self.connection_count_max as u64, 1, 1_000_000),
+            ("streams-max", u64::from(self.stream_count_max), 1, 1_000_000),
+        ];
+        for (flag, value, min, max) in counts {
+            in_range(flag, value, min, max, |count| count.to_string())?;
+        }
+        let durations = [
+            (
+                "query-timeout-max",
+                self.query_timeout_max,
+                Duration::from_millis(1),
+            ),
+            ("drain-timeout", self.drain_timeout, Duration::ZERO),
+        ];
+        let day = Duration::from_hours(24);
+        for (flag, value, min) in durations {
+            in_range(flag, value, min, day, |time| {
+                humantime::format_duration(time).to_string()
+            })?;
+        }
+        if self.query_bytes_max >= self.message_bytes_max {
+            return Err(SettingsError::QueryLargerThanMessage {
+                query: ByteSize(self.query_bytes_max as u64),
+                message: ByteSize(self.message_bytes_max as u64),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn in_range<T: PartialOrd + Copy>(
+    flag: &'static str,
+    value: T,
+    min: T,
+    max: T,
+    show: impl Fn(T) -> String,
+) -> Result<(), SettingsError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(SettingsError::OutOfRange {
+        flag,
+        min: show(min),
+        max: show(max),
+        value: show(value),
+    })
+}

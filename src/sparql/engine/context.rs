@@ -1,0 +1,249 @@
+//! What every operator of one query shares.
+
+use std::{cell::Cell, rc::Rc};
+
+use oxigraph::model::NamedNode;
+use rustc_hash::FxHashSet;
+
+use super::{
+    super::{Interrupt, SparqlError, memory::Budget},
+    terms::Terms,
+};
+use crate::graph::{GraphPattern, Pattern, QuadIds, Quads, Snapshot, TermId};
+
+/// Units of work between two looks at the clock: some tens of microseconds.
+const TICKS_PER_CHECK: u32 = 2_048;
+
+/// What every operator of one query shares.
+pub(super) struct Context<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) terms: Rc<Terms<'a>>,
+    pub(super) interrupt: Interrupt,
+    pub(super) budget: Budget,
+    pub(super) graphs: Graphs,
+    /// Cells of a row.
+    pub(super) width: Cell<usize>,
+    /// Times operators, for an explanation.
+    pub(super) is_profiling: bool,
+    ticks: Cell<u32>,
+}
+
+/// The graphs that a query sees.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Graphs {
+    /// The graphs whose union is the default graph, each once; `None`: the default graph of the snapshot.
+    pub(super) default: Option<Rc<[TermId]>>,
+    /// The named graphs; `None`: all.
+    pub(super) named: Option<Rc<FxHashSet<TermId>>>,
+}
+
+impl Graphs {
+    /// Graphs that the snapshot does not have are empty, and are left out.
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        default: Option<&[NamedNode]>,
+        named: Option<&[NamedNode]>,
+    ) -> Self {
+        let ids = |names: &[NamedNode]| {
+            let mut ids: Vec<_> = names
+                .iter()
+                .filter_map(|name| snapshot.iri_id(name.as_str()))
+                .collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
+        Self {
+            default: default.map(|names| ids(names).into()),
+            named: named.map(|names| Rc::new(ids(names).into_iter().collect())),
+        }
+    }
+
+    pub(super) fn has_named(&self, graph: TermId) -> bool {
+        self.named.as_ref().is_none_or(|named| named.contains(&graph))
+    }
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        graphs: Graphs,
+        interrupt: Interrupt,
+        is_profiling: bool,
+    ) -> Self {
+        let budget = interrupt.budget();
+        Self {
+            snapshot,
+            terms: Rc::new(Terms::new(snapshot, &budget)),
+            interrupt,
+            budget,
+            graphs,
+            width: Cell::new(1),
+            is_profiling,
+            ticks: Cell::new(0),
+        }
+    }
+
+    /// Counts a unit of work; fails if the work must stop.
+    #[inline]
+    pub(super) fn tick(&self) -> Result<(), SparqlError> {
+        self.ticks.set(self.ticks.get() + 1);
+        if self.ticks.get() >= TICKS_PER_CHECK {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Counts work on many things at once.
+    pub(super) fn ticks(&self, count: usize) -> Result<(), SparqlError> {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.ticks.set(self.ticks.get().saturating_add(count));
+        if self.ticks.get() >= TICKS_PER_CHECK {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Fails if the work must stop. Reads the clock.
+    #[cold]
+    pub(super) fn check(&self) -> Result<(), SparqlError> {
+        self.ticks.set(0);
+        self.interrupt.check()
+    }
+
+    /// Tells whether a term names a graph that the query sees.
+    pub(super) fn is_named_graph(&self, graph: TermId) -> bool {
+        self.graphs.has_named(graph) && self.snapshot.contains_named_graph(graph)
+    }
+
+    /// Returns the named graphs that the query sees, empty ones included.
+    pub(super) fn named_graphs(&self) -> Vec<TermId> {
+        self.snapshot
+            .named_graphs()
+            .filter(|&graph| self.graphs.has_named(graph))
+            .collect()
+    }
+
+    /// Iterates over matching quads of the query's graphs, each once.
+    pub(super) fn quads(&self, pattern: Pattern) -> Matches<'a> {
+        let graphs = match (pattern.graph, &self.graphs) {
+            (
+                GraphPattern::Default,
+                Graphs {
+                    default: Some(graphs),
+                    ..
+                },
+            ) => Some(Rc::clone(graphs)),
+            _ => None,
+        };
+        Matches {
+            snapshot: self.snapshot,
+            pattern,
+            quads: graphs.is_none().then(|| self.snapshot.quads(pattern)),
+            union: graphs.map(|graphs| (graphs, 0)),
+            named: match pattern.graph {
+                GraphPattern::AnyNamed => self.graphs.named.clone(),
+                _ => None,
+            },
+        }
+    }
+
+    /// Counts matching quads: exactly in one graph, at most in a union or a choice of graphs.
+    pub(super) fn count(&self, pattern: Pattern) -> u64 {
+        match (pattern.graph, &self.graphs) {
+            (
+                GraphPattern::Default,
+                Graphs {
+                    default: Some(graphs),
+                    ..
+                },
+            ) => {
+                let in_graph = |&graph: &TermId| {
+                    self.snapshot.count(Pattern {
+                        graph: one_graph(graph),
+                        ..pattern
+                    })
+                };
+                graphs.iter().map(in_graph).sum()
+            }
+            _ => self.snapshot.count(pattern),
+        }
+    }
+
+    /// Tells whether [`Self::count`] is exact.
+    pub(super) fn counts_exactly(&self, graph: GraphPattern) -> bool {
+        match graph {
+            GraphPattern::Default => self
+                .graphs
+                .default
+                .as_ref()
+                .is_none_or(|graphs| graphs.len() <= 1),
+            GraphPattern::AnyNamed => self.graphs.named.is_none(),
+            GraphPattern::Named(_) | GraphPattern::Any => true,
+        }
+    }
+}
+
+fn one_graph(graph: TermId) -> GraphPattern {
+    if graph == TermId::DEFAULT_GRAPH {
+        GraphPattern::Default
+    } else {
+        GraphPattern::Named(graph)
+    }
+}
+
+/// Matching quads of the graphs that a query sees.
+pub(super) struct Matches<'a> {
+    snapshot: &'a Snapshot,
+    pattern: Pattern,
+    quads: Option<Quads<'a>>,
+    /// Graphs as one, and which is next.
+    union: Option<(Rc<[TermId]>, usize)>,
+    named: Option<Rc<FxHashSet<TermId>>>,
+}
+
+impl Matches<'_> {
+    /// Tells whether an earlier graph of the union has the triple.
+    fn is_repeated(&self, quad: QuadIds) -> bool {
+        let Some((graphs, next)) = &self.union else {
+            return false;
+        };
+        graphs[..next.saturating_sub(1)]
+            .iter()
+            .any(|&graph| self.snapshot.contains(QuadIds { graph, ..quad }))
+    }
+}
+
+impl Iterator for Matches<'_> {
+    type Item = QuadIds;
+
+    #[inline]
+    fn next(&mut self) -> Option<QuadIds> {
+        loop {
+            let Some(quads) = &mut self.quads else {
+                let (graphs, next) = self.union.as_mut()?;
+                let &graph = graphs.get(*next)?;
+                *next += 1;
+                self.quads = Some(self.snapshot.quads(Pattern {
+                    graph: one_graph(graph),
+                    ..self.pattern
+                }));
+                continue;
+            };
+            let Some(quad) = quads.next() else {
+                self.union.as_ref()?;
+                self.quads = None;
+                continue;
+            };
+            if self
+                .named
+                .as_ref()
+                .is_some_and(|named| !named.contains(&quad.graph))
+                || self.is_repeated(quad)
+            {
+                continue;
+            }
+            return Some(quad);
+        }
+    }
+}

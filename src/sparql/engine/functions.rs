@@ -1,0 +1,329 @@
+//! Functions that the engine would run without bounds, and those that fetch values for it.
+
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use oxigraph::model::{BaseDirection, Literal, NamedNode, Term, vocab::xsd};
+use regex::{Regex, RegexBuilder};
+use spareval::QueryEvaluator;
+use spargebra::algebra::{Expression as Algebra, Function};
+
+use super::{
+    super::{Interrupt, SparqlError},
+    algebra::{each, map},
+};
+
+/// Bytes of the longest literal that a query may make.
+pub(super) const LITERAL_BYTES_MAX: usize = 8 << 20;
+/// Bytes of the longest text that a regular expression reads.
+const REGEX_TEXT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a compiled regular expression for short texts, and for others: time grows with the product.
+const REGEX_BYTES_MAX: usize = 256 << 10;
+const REGEX_BYTES_MAX_LONG: usize = 64 << 10;
+/// Texts up to this many bytes are short.
+const SHORT_TEXT_BYTES: usize = 4 << 10;
+/// Compiled regular expressions that one expression remembers.
+const REGEX_COUNT_MAX: usize = 64;
+
+const CALL: &str = "dossier:call";
+const CALL_BOUND: &str = "dossier:bound";
+const CONCAT: &str = "dossier:concat";
+const REGEX: &str = "dossier:regex";
+const REPLACE: &str = "dossier:replace";
+
+thread_local! {
+    /// Values that the pattern of a pipe does not carry.
+    static CALLED: RefCell<Vec<Option<Term>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says what [`CALL`] gives for each number.
+pub(super) fn set_called(values: impl Iterator<Item = Option<Term>>) {
+    CALLED.with_borrow_mut(|called| {
+        called.clear();
+        called.extend(values);
+    });
+}
+
+fn called(arguments: &[Term]) -> Option<Term> {
+    let Some(Term::Literal(index)) = arguments.first() else {
+        return None;
+    };
+    let index: usize = index.value().parse().ok()?;
+    CALLED.with_borrow(|called| called.get(index).cloned().flatten())
+}
+
+/// What went wrong in a function, which can say no more than "no value".
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Failure {
+    Literal = 1,
+    RegexText,
+    Regex,
+}
+
+/// The functions of one expression.
+#[derive(Clone)]
+pub(super) struct Functions {
+    failure: Arc<AtomicU8>,
+    interrupt: Interrupt,
+}
+
+impl Functions {
+    pub(super) fn new(interrupt: &Interrupt) -> Self {
+        Self {
+            failure: Arc::default(),
+            interrupt: interrupt.clone(),
+        }
+    }
+
+    /// Fails if a function was past a limit.
+    pub(super) fn check(&self) -> Result<(), SparqlError> {
+        let past = |limit, limit_value: usize| {
+            Err(SparqlError::TooComplex {
+                limit,
+                limit_value: limit_value as u64,
+            })
+        };
+        match self.failure.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            code if code == Failure::Literal as u8 => past("literal_bytes_max", LITERAL_BYTES_MAX),
+            code if code == Failure::RegexText as u8 => past("regex_text_bytes_max", REGEX_TEXT_BYTES_MAX),
+            _ => past("regex_bytes_max", REGEX_BYTES_MAX),
+        }
+    }
+
+    fn fail<T>(&self, failure: Failure) -> Option<T> {
+        self.failure.store(failure as u8, Ordering::Relaxed);
+        None
+    }
+
+    /// Registers the functions that an expression calls.
+    pub(super) fn registered(&self, evaluator: QueryEvaluator, expression: &Algebra) -> QueryEvaluator {
+        let mut names = Vec::new();
+        each_function(expression, &mut |function| {
+            if let Function::Custom(name) = function
+                && name.as_str().starts_with("dossier:")
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        });
+        names.into_iter().fold(evaluator, |evaluator, name| {
+            let functions = self.clone();
+            match name.as_str() {
+                CALL => evaluator.with_custom_function(name, called),
+                CALL_BOUND => evaluator.with_custom_function(name, |arguments| {
+                    Some(Literal::from(called(arguments).is_some()).into())
+                }),
+                CONCAT => evaluator.with_custom_function(name, move |arguments| functions.concat(arguments)),
+                REGEX => {
+                    let cache = RegexCache::default();
+                    evaluator.with_custom_function(name, move |arguments| functions.regex(&cache, arguments))
+                }
+                REPLACE => {
+                    let cache = RegexCache::default();
+                    evaluator
+                        .with_custom_function(name, move |arguments| functions.replace(&cache, arguments))
+                }
+                _ => evaluator,
+            }
+        })
+    }
+
+    /// CONCAT (SPARQL 1.1 Query, section 17.4.3.12).
+    fn concat(&self, arguments: &[Term]) -> Option<Term> {
+        let mut text = String::new();
+        let mut tag = None;
+        for argument in arguments {
+            let (value, of_argument) = plain(argument)?;
+            if text.len() + value.len() > LITERAL_BYTES_MAX {
+                return self.fail(Failure::Literal);
+            }
+            text.push_str(value);
+            if *tag.get_or_insert(of_argument) != of_argument {
+                tag = Some(None);
+            }
+        }
+        Some(tagged(text, tag.flatten()))
+    }
+
+    /// REGEX (SPARQL 1.1 Query, section 17.4.3.14).
+    fn regex(&self, cache: &RegexCache, arguments: &[Term]) -> Option<Term> {
+        let (text, _) = plain(arguments.first()?)?;
+        let regex = self.compiled(cache, text.len(), arguments.get(1)?, arguments.get(2))?;
+        Some(Literal::from(regex.is_match(text)).into())
+    }
+
+    /// REPLACE (SPARQL 1.1 Query, section 17.4.3.15).
+    fn replace(&self, cache: &RegexCache, arguments: &[Term]) -> Option<Term> {
+        let (text, tag) = plain(arguments.first()?)?;
+        let regex = self.compiled(cache, text.len(), arguments.get(1)?, arguments.get(3))?;
+        let replacement = simple(arguments.get(2)?)?;
+        // Matches are apart, so all references together repeat the text at most once each.
+        let bound = text.len()
+            + (text.len() + 1).saturating_mul(replacement.len())
+            + replacement.matches('$').count().saturating_mul(text.len());
+        if bound <= LITERAL_BYTES_MAX {
+            return Some(tagged(regex.replace_all(text, replacement).into_owned(), tag));
+        }
+        let mut replaced = String::new();
+        let mut end = 0;
+        for (number, found) in regex.captures_iter(text).enumerate() {
+            if number.is_multiple_of(256) && self.interrupt.check().is_err() {
+                return None;
+            }
+            let whole = found.get(0)?;
+            replaced.push_str(&text[end..whole.start()]);
+            found.expand(replacement, &mut replaced);
+            end = whole.end();
+            if replaced.len() > LITERAL_BYTES_MAX {
+                return self.fail(Failure::Literal);
+            }
+        }
+        replaced.push_str(&text[end..]);
+        Some(tagged(replaced, tag))
+    }
+
+    fn compiled(
+        &self,
+        cache: &RegexCache,
+        text_bytes: usize,
+        pattern: &Term,
+        flags: Option<&Term>,
+    ) -> Option<Regex> {
+        if text_bytes > REGEX_TEXT_BYTES_MAX {
+            return self.fail(Failure::RegexText);
+        }
+        let pattern = simple(pattern)?;
+        let flags = flags.map_or(Some(""), simple)?;
+        let size = if text_bytes <= SHORT_TEXT_BYTES {
+            REGEX_BYTES_MAX
+        } else {
+            REGEX_BYTES_MAX_LONG
+        };
+        let mut cache = cache.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (size, flags.to_owned(), pattern.to_owned());
+        if let Some(regex) = cache.get(&key) {
+            return regex.clone();
+        }
+        let regex = match compile(pattern, flags, size) {
+            Some(Err(regex::Error::CompiledTooBig(_))) => return self.fail(Failure::Regex),
+            Some(Ok(regex)) => Some(regex),
+            _ => None,
+        };
+        if cache.len() >= REGEX_COUNT_MAX {
+            cache.clear();
+        }
+        cache.insert(key, regex.clone());
+        regex
+    }
+}
+
+/// Regular expressions by size limit, flags and pattern; `None` for those that are wrong.
+#[derive(Clone, Default)]
+struct RegexCache(Arc<Mutex<HashMap<RegexKey, Option<Regex>>>>);
+
+type RegexKey = (usize, String, String);
+
+/// Compiles a pattern; `None` where a flag is wrong (Functions and Operators 3.1, section 5.6.2).
+fn compile(pattern: &str, flags: &str, size: usize) -> Option<Result<Regex, regex::Error>> {
+    let pattern = if flags.contains('q') {
+        Cow::Owned(regex::escape(pattern))
+    } else {
+        Cow::Borrowed(pattern)
+    };
+    let mut builder = RegexBuilder::new(&pattern);
+    builder.size_limit(size).dfa_size_limit(1 << 20);
+    for flag in flags.chars() {
+        match flag {
+            's' => builder.dot_matches_new_line(true),
+            'm' => builder.multi_line(true),
+            'i' => builder.case_insensitive(true),
+            'x' => builder.ignore_whitespace(true),
+            'q' => &mut builder,
+            _ => return None,
+        };
+    }
+    Some(builder.build())
+}
+
+type Tag<'t> = Option<(&'t str, Option<BaseDirection>)>;
+
+/// Returns the text of a string literal, and its language.
+fn plain(term: &Term) -> Option<(&str, Tag<'_>)> {
+    let Term::Literal(literal) = term else {
+        return None;
+    };
+    match literal.language() {
+        Some(language) => Some((literal.value(), Some((language, literal.direction())))),
+        None => (literal.datatype() == xsd::STRING).then(|| (literal.value(), None)),
+    }
+}
+
+/// Returns the text of an `xsd:string`.
+fn simple(term: &Term) -> Option<&str> {
+    plain(term).and_then(|(text, tag)| tag.is_none().then_some(text))
+}
+
+fn tagged(text: String, tag: Tag<'_>) -> Term {
+    match tag {
+        None => Literal::new_simple_literal(text),
+        Some((language, None)) => Literal::new_language_tagged_literal_unchecked(text, language),
+        Some((language, Some(direction))) => {
+            Literal::new_directional_language_tagged_literal_unchecked(text, language, direction)
+        }
+    }
+    .into()
+}
+
+/// Returns the expression with our functions in place of the engine's, and values from the `carried`th called for.
+pub(super) fn rewritten(expression: Algebra, carried: usize) -> Algebra {
+    let call = |name: &str, arguments: Vec<Algebra>| {
+        Algebra::FunctionCall(Function::Custom(NamedNode::new_unchecked(name)), arguments)
+    };
+    let index_of = |variable: &oxigraph::model::Variable| -> Option<i64> {
+        let index: usize = variable.as_str().strip_prefix('v')?.parse().ok()?;
+        i64::try_from(index.checked_sub(carried)?).ok()
+    };
+    map(expression, &mut |expression| match expression {
+        Algebra::Variable(variable) => match index_of(&variable) {
+            Some(index) => call(CALL, vec![Literal::from(index).into()]),
+            None => Algebra::Variable(variable),
+        },
+        Algebra::Bound(variable) => match index_of(&variable) {
+            Some(index) => call(CALL_BOUND, vec![Literal::from(index).into()]),
+            None => Algebra::Bound(variable),
+        },
+        Algebra::FunctionCall(Function::Concat, arguments) => call(CONCAT, arguments),
+        Algebra::FunctionCall(Function::Regex, arguments) => call(REGEX, arguments),
+        Algebra::FunctionCall(Function::Replace, arguments) => call(REPLACE, arguments),
+        other => other,
+    })
+}
+
+/// Tells whether the value is the same for the same inputs.
+pub(super) fn is_pure(expression: &Algebra) -> bool {
+    let mut is_pure = true;
+    each_function(expression, &mut |function| {
+        is_pure &= !matches!(
+            function,
+            Function::Rand | Function::Uuid | Function::StrUuid | Function::BNode
+        );
+    });
+    is_pure
+}
+
+fn each_function(expression: &Algebra, look: &mut dyn FnMut(&Function)) {
+    each(expression, &mut |expression| {
+        if let Algebra::FunctionCall(function, _) = expression {
+            look(function);
+        }
+    });
+}

@@ -1,0 +1,299 @@
+//! What everybody who runs queries and updates shares: threads, parser, limits, and the list of what waits and runs.
+
+use std::{
+    borrow::Cow,
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use oxigraph::model::Triple;
+
+use super::{
+    Caller, Completion, Explanation, GuardLimits, Interrupt, MemoryLimits, MemoryPool, Parameters,
+    ParsedUpdate, Parser, PoolError, Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink,
+    SparqlError, TextKind, Validation, explain_query, parse_update,
+    registry::{Entry, Place, Registry},
+    run_query, slow, validate,
+};
+use crate::graph::Snapshot;
+
+/// How queries and updates run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct QuerySettings {
+    /// Queries that run at once.
+    pub running_count_max: usize,
+    /// Queries that may wait for a thread; one more is refused.
+    pub waiting_count_max: usize,
+    /// Limits of a text.
+    pub guard: GuardLimits,
+    /// Time that a query or update may take, whatever its caller allows.
+    pub timeout_max: Duration,
+    /// Memory that they may take.
+    pub memory: MemoryLimits,
+    /// A query or update that takes longer is logged; `None`: none is.
+    pub slow_after: Option<Duration>,
+    /// Bytes that the changes of one operation of an update may take.
+    pub update_memory_bytes_max: u64,
+}
+
+#[cfg(test)]
+impl QuerySettings {
+    /// One thread and the default limits.
+    pub(super) fn small() -> Self {
+        Self {
+            running_count_max: 1,
+            waiting_count_max: 1,
+            guard: GuardLimits::default(),
+            timeout_max: Duration::from_mins(1),
+            memory: MemoryLimits::default(),
+            slow_after: None,
+            update_memory_bytes_max: 1 << 20,
+        }
+    }
+}
+
+/// The front of this module for whoever speaks a protocol. Clones share all.
+#[derive(Clone, Debug)]
+pub struct Queries(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: QuerySettings,
+    pool: QueryPool,
+    parser: Parser,
+    registry: Registry,
+    memory: MemoryPool,
+}
+
+impl Queries {
+    /// Starts the threads. Prefixes are pairs of a name without the colon and an IRI.
+    pub fn start<'a>(
+        settings: QuerySettings,
+        prefixes: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> io::Result<Self> {
+        Ok(Self(Arc::new(Shared {
+            settings,
+            pool: QueryPool::start(settings.running_count_max, settings.waiting_count_max)?,
+            parser: Parser::new(settings.guard, prefixes),
+            registry: Registry::default(),
+            memory: MemoryPool::new(settings.memory),
+        })))
+    }
+
+    /// Returns the settings.
+    pub fn settings(&self) -> &QuerySettings {
+        &self.0.settings
+    }
+
+    /// Admits a query or update: from now on it is listed, and can be cancelled.
+    ///
+    /// It ends at the earliest of the `deadline` of the call, its `timeout` and the server's maximum.
+    pub fn admit(
+        &self,
+        caller: Caller,
+        text: &str,
+        deadline: Option<Instant>,
+        timeout: Option<Duration>,
+    ) -> Result<Ticket, QueryIdInUse> {
+        let settings = &self.0.settings;
+        let timeout = timeout.map_or(settings.timeout_max, |timeout| timeout.min(settings.timeout_max));
+        let end = Instant::now() + timeout;
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        let place = self.0.registry.admit(
+            caller,
+            text,
+            Interrupt::new(Some(end)).with_memory(&self.0.memory),
+        )?;
+        Ok(Ticket {
+            queries: self.clone(),
+            place,
+            parser: None,
+        })
+    }
+
+    /// Returns what waits and runs, the oldest first.
+    pub fn list(&self) -> Vec<RunningQuery> {
+        self.0.registry.list()
+    }
+
+    /// Cancels a query or update; false if none of this id waits or runs.
+    ///
+    /// An update whose commit is being written by then is not undone: its own answer tells.
+    pub fn cancel(&self, query_id: &str) -> bool {
+        self.0.registry.cancel(query_id)
+    }
+}
+
+/// The right to run one query or update; the list shows it until this is dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    queries: Queries,
+    place: Place,
+    /// Its own, if it has a base IRI.
+    parser: Option<Parser>,
+}
+
+impl Ticket {
+    /// Returns the id: the caller's, or ours.
+    pub fn query_id(&self) -> &str {
+        &self.entry().query_id
+    }
+
+    /// Returns when to stop.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.entry().interrupt
+    }
+
+    /// Returns it with a base for the relative IRIs of its text.
+    #[must_use]
+    pub fn with_base_iri(mut self, base_iri: &str) -> Self {
+        self.parser = Some(self.parser().with_base_iri(base_iri));
+        self
+    }
+
+    /// Runs `work` on a thread with a large stack, once one is free.
+    pub fn start(self, work: impl FnOnce(Self) + Send + 'static) -> Result<(), PoolError> {
+        let queries = self.queries.clone();
+        queries.0.pool.submit(move || {
+            self.entry().begin();
+            work(self);
+        })
+    }
+
+    /// Runs a query: call it on the thread of [`Self::start`].
+    pub fn run_query(
+        &self,
+        query: &Query,
+        revision: u64,
+        snapshot: &Snapshot,
+        sink: &mut dyn Sink,
+    ) -> Result<Completion, SparqlError> {
+        let entry = self.entry();
+        entry.hash(&query.text);
+        // The first run is the only one.
+        let _ = entry.revision.set(revision);
+        // It may have waited past its end.
+        entry.interrupt.check()?;
+        let mut counted = Counted {
+            sink,
+            entry,
+            row_count: 0,
+        };
+        run_query(self.parser(), query, snapshot, &entry.interrupt, &mut counted)
+            .inspect_err(|error| self.end(error.name()))
+    }
+
+    /// Explains a query, and runs it too if `with_execution`: call it on the thread of [`Self::start`].
+    pub fn explain_query(
+        &self,
+        query: &Query,
+        revision: u64,
+        snapshot: &Snapshot,
+        with_execution: bool,
+    ) -> Result<Explanation, SparqlError> {
+        let entry = self.entry();
+        entry.hash(&query.text);
+        // It is explained once.
+        let _ = entry.revision.set(revision);
+        let explaining = || {
+            entry.interrupt.check()?;
+            explain_query(self.parser(), query, snapshot, with_execution, &entry.interrupt)
+        };
+        let explanation = explaining().inspect_err(|error| self.end(error.name()))?;
+        // Nor has it another form.
+        let _ = entry.form.set(explanation.form);
+        entry
+            .row_count
+            .store(explanation.row_count.unwrap_or(0), Ordering::Relaxed);
+        self.end("OK");
+        Ok(explanation)
+    }
+
+    /// Tells what a text is: call it on the thread of [`Self::start`].
+    pub fn validate(&self, text: &str, expected: Option<TextKind>) -> Validation {
+        self.entry().hash(text);
+        let validation = validate(self.parser(), text, expected);
+        self.end("OK");
+        validation
+    }
+
+    /// Parses an update and binds its parameters: call it on the thread of [`Self::start`].
+    pub fn parse_update(&self, text: &str, parameters: &Parameters) -> Result<ParsedUpdate, SparqlError> {
+        let entry = self.entry();
+        entry.hash(text);
+        entry.is_update.store(true, Ordering::Relaxed);
+        let parsing = || {
+            entry.interrupt.check()?;
+            parse_update(self.parser(), text, parameters)
+        };
+        parsing().inspect_err(|error| self.end(error.name()))
+    }
+
+    /// Notes that the update was committed, at this revision and with so many changes.
+    pub fn committed(&self, revision: u64, change_count: u64) {
+        // It is committed once.
+        let _ = self.entry().revision.set(revision);
+        self.entry().row_count.store(change_count, Ordering::Relaxed);
+        self.end("OK");
+    }
+
+    /// Notes how it ended: `OK`, or the name of the reason. The first word counts.
+    pub fn end(&self, outcome: impl Into<Cow<'static, str>>) {
+        let _ = self.entry().outcome.set(outcome.into());
+    }
+
+    fn parser(&self) -> &Parser {
+        self.parser.as_ref().unwrap_or(&self.queries.0.parser)
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.place.entry
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(slow_after) = self.queries.0.settings.slow_after {
+            slow::log(self.entry(), slow_after);
+        }
+    }
+}
+
+/// Counts what passes, for the list.
+struct Counted<'a> {
+    sink: &'a mut dyn Sink,
+    entry: &'a Entry,
+    row_count: u64,
+}
+
+impl Counted<'_> {
+    fn count(&mut self) {
+        self.row_count += 1;
+        // Nobody else writes it.
+        self.entry.row_count.store(self.row_count, Ordering::Relaxed);
+    }
+}
+
+impl Sink for Counted<'_> {
+    fn header(&mut self, form: QueryForm, variables: &[&str]) -> Result<(), SparqlError> {
+        // A query has one header.
+        let _ = self.entry.form.set(form);
+        self.sink.header(form, variables)
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<(), SparqlError> {
+        self.count();
+        self.sink.row(row)
+    }
+
+    fn triple(&mut self, triple: &Triple) -> Result<(), SparqlError> {
+        self.count();
+        self.sink.triple(triple)
+    }
+
+    fn boolean(&mut self, answer: bool) -> Result<(), SparqlError> {
+        self.count();
+        self.sink.boolean(answer)
+    }
+}
