@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Gives memory back to the system soon after a heavy query has ended.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     dossier::cli::run()
 }
