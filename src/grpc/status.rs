@@ -265,7 +265,8 @@ impl From<SparqlError> for Status {
         let message = error.to_string();
         let invalid = |reason| status(Code::InvalidArgument, reason, message.clone(), []);
         match error {
-            SparqlError::TooComplex { limit, limit_value } => status(
+            SparqlError::TooComplex { limit, limit_value }
+            | SparqlError::ValueTooLarge { limit, limit_value } => status(
                 Code::InvalidArgument,
                 ErrorReason::SparqlTooComplex,
                 message,

@@ -244,7 +244,8 @@ impl From<SparqlError> for Problem {
         let message = error.to_string();
         let invalid = |reason| Self::of(StatusCode::BAD_REQUEST, reason, message.clone());
         match error {
-            SparqlError::TooComplex { limit, limit_value } => invalid(ErrorReason::SparqlTooComplex)
+            SparqlError::TooComplex { limit, limit_value }
+            | SparqlError::ValueTooLarge { limit, limit_value } => invalid(ErrorReason::SparqlTooComplex)
                 .with("limit", limit)
                 .with("limit_value", limit_value),
             SparqlError::Syntax { line, column, .. } => invalid(ErrorReason::SparqlSyntax)

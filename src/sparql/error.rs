@@ -20,6 +20,14 @@ pub enum SparqlError {
         /// Its value.
         limit_value: u64,
     },
+    /// A value that the query makes, or a regular expression, is past a limit.
+    #[error("a value in the query is past the limit {limit} of {limit_value}")]
+    ValueTooLarge {
+        /// The name of the limit.
+        limit: &'static str,
+        /// Its value.
+        limit_value: u64,
+    },
     /// The text does not parse.
     #[error("line {line}, column {column}: {message}")]
     Syntax {
@@ -83,7 +91,7 @@ impl SparqlError {
     /// Returns the name of the reason, as the protocols tell it.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::TooComplex { .. } => "SPARQL_TOO_COMPLEX",
+            Self::TooComplex { .. } | Self::ValueTooLarge { .. } => "SPARQL_TOO_COMPLEX",
             Self::Syntax { .. } => "SPARQL_SYNTAX",
             Self::WrongForm { .. } => "SPARQL_WRONG_FORM",
             Self::Unsupported(_) => "SPARQL_UNSUPPORTED",

@@ -2,7 +2,7 @@
 //! protocol.
 //!
 //! The parser recurses, and so does the planner, so a text passes the [guard](GuardLimits) first and everything after it runs
-//! on a thread with a large stack ([`QueryPool`], or the writer's). The [engine] looks at the [`Interrupt`] for every row that
+//! on a thread with a large stack ([`QueryPool`], or the writer's). The engine looks at the [`Interrupt`] for every row that
 //! it makes, and accounts for every row that it keeps.
 
 mod engine;

@@ -66,9 +66,6 @@ impl ParsedUpdate {
     }
 }
 
-/// Changes between two looks at the memory that they take.
-const CHANGES_PER_LOOK: usize = 1_024;
-
 fn apply(
     update: &Update,
     draft: &mut Draft,
@@ -99,13 +96,11 @@ fn apply(
                     row_count_max: u64::MAX,
                     is_profiling: false,
                 };
-                let mut number = 0_usize;
                 let base_iri = update.base_iri.clone();
                 run.changes(pattern, base_iri, delete, insert, |change| {
-                    if number.is_multiple_of(CHANGES_PER_LOOK) && batch.memory_bytes() > memory_bytes_max {
+                    if batch.memory_bytes() > memory_bytes_max {
                         return Err(SparqlError::MemoryExceeded { memory_bytes_max });
                     }
-                    number += 1;
                     match change {
                         Change::Delete(quad) => batch.remove(quad.as_ref()),
                         Change::Insert(quad) => batch.insert(quad.as_ref()),

@@ -86,7 +86,7 @@ impl Functions {
     /// Fails if a function was past a limit.
     pub(super) fn check(&self) -> Result<(), SparqlError> {
         let past = |limit, limit_value: usize| {
-            Err(SparqlError::TooComplex {
+            Err(SparqlError::ValueTooLarge {
                 limit,
                 limit_value: limit_value as u64,
             })
@@ -166,13 +166,6 @@ impl Functions {
         let (text, tag) = plain(arguments.first()?)?;
         let regex = self.compiled(cache, text.len(), arguments.get(1)?, arguments.get(3))?;
         let replacement = simple(arguments.get(2)?)?;
-        // Matches are apart, so all references together repeat the text at most once each.
-        let bound = text.len()
-            + (text.len() + 1).saturating_mul(replacement.len())
-            + replacement.matches('$').count().saturating_mul(text.len());
-        if bound <= LITERAL_BYTES_MAX {
-            return Some(tagged(regex.replace_all(text, replacement).into_owned(), tag));
-        }
         let mut replaced = String::new();
         let mut end = 0;
         for (number, found) in regex.captures_iter(text).enumerate() {

@@ -254,7 +254,7 @@ impl Accumulator {
                     return Ok(0);
                 };
                 if text.as_ref().is_some_and(|text| text.len() > LITERAL_BYTES_MAX) {
-                    return Err(SparqlError::TooComplex {
+                    return Err(SparqlError::ValueTooLarge {
                         limit: "literal_bytes_max",
                         limit_value: LITERAL_BYTES_MAX as u64,
                     });

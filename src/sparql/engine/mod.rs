@@ -31,7 +31,7 @@ mod value;
 
 use std::{rc::Rc, time::Instant};
 
-use oxigraph::model::{NamedNode, Quad, Triple, Variable};
+use oxigraph::model::{NamedNode, Quad, Term, Triple, Variable};
 use oxiri::Iri;
 use rustc_hash::FxHashSet;
 use spargebra::{
@@ -57,6 +57,8 @@ pub(super) use terms::made_term;
 
 /// Rows of the first batch: the first row should not wait for many others.
 const FIRST_ROWS: usize = 64;
+/// Bytes of text that are copied in the time of one unit of work.
+const BYTES_PER_TICK: usize = 256;
 /// Triples that CONSTRUCT remembers, to send each once.
 const SENT_TRIPLE_COUNT_MAX: usize = 1 << 20;
 
@@ -304,18 +306,28 @@ impl Run<'_> {
                 for template in &delete {
                     context.tick()?;
                     if let Some(quad) = template.quad(&context.terms, row, &mut nodes) {
+                        context.ticks(text_bytes(&quad) / BYTES_PER_TICK)?;
                         change(Change::Delete(quad))?;
                     }
                 }
                 for template in &insert {
                     context.tick()?;
                     if let Some(quad) = template.quad(&context.terms, row, &mut nodes) {
+                        context.ticks(text_bytes(&quad) / BYTES_PER_TICK)?;
                         change(Change::Insert(quad))?;
                     }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Returns the bytes of a literal that a change carries.
+fn text_bytes(quad: &Quad) -> usize {
+    match &quad.object {
+        Term::Literal(literal) => literal.value().len(),
+        _ => 0,
     }
 }
 
