@@ -1,0 +1,176 @@
+//! The server: a process of its own under a memory limit.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use tempfile::TempDir;
+
+/// Memory that the process may take, whatever is asked of it.
+pub(crate) const MEMORY_BYTES_MAX: u64 = 2 << 30;
+
+/// A running server; it ends with this.
+pub(crate) struct Server {
+    child: Child,
+    url: String,
+    _limit: Option<MemoryGroup>,
+    _folder: TempDir,
+}
+
+/// Bytes of memory that a process takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    /// The most since the last [`Server::forget_peak`].
+    pub(crate) peak: u64,
+}
+
+impl Server {
+    /// Starts an empty server on a free port and waits until it says that it serves.
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let limit = MemoryGroup::make();
+        let mut command = match &limit {
+            None => Command::new(env!("CARGO_BIN_EXE_dossier")),
+            // Joins the group, then becomes the server: all of its memory counts.
+            Some(group) => {
+                let mut shell = Command::new("sh");
+                shell
+                    .args(["-c", r#"echo $$ >"$0" && exec "$@""#])
+                    .arg(group.0.join("cgroup.procs"))
+                    .arg(env!("CARGO_BIN_EXE_dossier"));
+                shell
+            }
+        };
+        // The settings of whoever runs this are not its.
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("DOSSIER_") || name == "RUST_LOG" {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .args([
+                "serve",
+                "--no-shipped-data",
+                "--listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
+            .arg(folder.path().join("data"))
+            .args(flags)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(" serving ") {
+            assert_ne!(log.read_line(&mut said).unwrap(), 0, "the server ended: {said}");
+        }
+        // What it says later must not block it, and is of interest if it dies.
+        std::thread::spawn(move || {
+            let mut said = String::new();
+            while log
+                .by_ref()
+                .take(4_096)
+                .read_to_string(&mut said)
+                .is_ok_and(|count| count > 0)
+            {
+                eprint!("{said}");
+                said.clear();
+            }
+        });
+        let url = said.strip_prefix("Dossier listens on ").unwrap();
+        let url = url[..url.find(". Try:").unwrap()].to_owned();
+        Self {
+            child,
+            url,
+            _limit: limit,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns how it ended, if it has.
+    pub(crate) fn end(&mut self) -> Option<String> {
+        self.child.try_wait().unwrap().map(|status| status.to_string())
+    }
+
+    /// Returns the memory of the process as the kernel counts it; `None` where the kernel does not tell, or of a process that ended.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        let status = fs::read_to_string(self.proc("status")).ok()?;
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim()
+                .strip_suffix(" kB")?
+                .parse::<u64>()
+                .ok()
+                .map(|count| count << 10)
+        };
+        Some(Memory {
+            now: bytes("VmRSS:")?,
+            peak: bytes("VmHWM:")?,
+        })
+    }
+
+    /// Counts the peak of memory from here.
+    pub(crate) fn forget_peak(&self) {
+        if let Ok(mut file) = fs::OpenOptions::new().write(true).open(self.proc("clear_refs")) {
+            // Where it is not allowed the peak is that of the whole run: stricter.
+            let _ = file.write_all(b"5");
+        }
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join(file)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A control group with a memory limit: the kernel kills a server that goes past it.
+struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    /// Makes one, of either version; `None` where this process may not.
+    fn make() -> Option<Self> {
+        // A server that follows another starts before that one has gone.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("dossier-hostile-{}-{number}", std::process::id());
+        [
+            ("/sys/fs/cgroup", "memory.max"),
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        ]
+        .into_iter()
+        .find_map(|(parent, limit)| {
+            let group = Self(Path::new(parent).join(&name));
+            fs::create_dir(&group.0).ok()?;
+            // Not created if it is not there: then this is no such group.
+            let mut limit = fs::OpenOptions::new()
+                .write(true)
+                .open(group.0.join(limit))
+                .ok()?;
+            limit.write_all(MEMORY_BYTES_MAX.to_string().as_bytes()).ok()?;
+            Some(group)
+        })
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
