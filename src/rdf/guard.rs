@@ -10,6 +10,8 @@ use super::{DocumentError, Place, ReadError};
 
 /// Levels of brackets in a document.
 const NESTING_MAX: u32 = 200;
+/// Keys in one JSON-LD context, those in it included: the parser follows terms that are defined by other terms.
+const CONTEXT_KEY_COUNT_MAX: u32 = 5_000;
 /// Attributes of one XML element: the parser's work grows with their square.
 const ATTRIBUTE_COUNT_MAX: u32 = 256;
 
@@ -174,27 +176,95 @@ const fn short(quote: u8, byte: u8) -> TerseState {
 
 #[derive(Default)]
 struct Json {
-    is_string: bool,
-    is_escape: bool,
     depth: u32,
+    string: Option<JsonString>,
+    /// The last string may say `@context`.
+    names_context: bool,
+    /// The value that comes next is a context.
+    is_context_next: bool,
+    /// The depth inside of the context, if this is one.
+    context_depth: u32,
+    context_key_count: u32,
 }
+
+/// How far a string is.
+#[derive(Default)]
+struct JsonString {
+    is_escape: bool,
+    byte_count: usize,
+    /// It may still say `@context`: it has begun so, or with an escape that could stand for anything.
+    may_name_context: bool,
+    has_escape: bool,
+}
+
+const CONTEXT: &[u8] = b"@context";
 
 impl Json {
     fn next(&mut self, byte: u8) -> Fault {
+        if let Some(string) = &mut self.string {
+            if string.next(byte) {
+                self.names_context = string.names_context();
+                self.string = None;
+            }
+            return None;
+        }
+        let is_context_next = self.is_context_next && byte.is_ascii_whitespace();
+        match byte {
+            b'"' => {
+                self.string = Some(JsonString {
+                    may_name_context: true,
+                    ..JsonString::default()
+                });
+            }
+            b':' if self.context_depth > 0 => self.context_key_count += 1,
+            b':' => {
+                self.is_context_next = self.names_context;
+                return None;
+            }
+            b'{' | b'[' => {
+                self.depth += 1;
+                if self.is_context_next {
+                    self.context_depth = self.depth;
+                    self.context_key_count = 0;
+                }
+            }
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                if self.depth < self.context_depth {
+                    self.context_depth = 0;
+                }
+            }
+            _ => {}
+        }
+        self.is_context_next = is_context_next;
+        if self.depth > NESTING_MAX {
+            TOO_DEEP
+        } else if self.context_key_count > CONTEXT_KEY_COUNT_MAX {
+            Some("a context has more than 5000 keys")
+        } else {
+            None
+        }
+    }
+}
+
+impl JsonString {
+    /// Takes a byte; true at the end.
+    fn next(&mut self, byte: u8) -> bool {
         if self.is_escape {
             self.is_escape = false;
-        } else if self.is_string {
-            self.is_escape = byte == b'\\';
-            self.is_string = byte != b'"';
+        } else if byte == b'"' {
+            return true;
         } else {
-            match byte {
-                b'"' => self.is_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
+            self.is_escape = byte == b'\\';
         }
-        if self.depth > NESTING_MAX { TOO_DEEP } else { None }
+        self.has_escape |= self.is_escape;
+        self.may_name_context &= self.has_escape || CONTEXT.get(self.byte_count) == Some(&byte);
+        self.byte_count += 1;
+        false
+    }
+
+    fn names_context(&self) -> bool {
+        self.may_name_context && (self.has_escape || self.byte_count == CONTEXT.len())
     }
 }
 
@@ -216,6 +286,8 @@ enum XmlState {
     Open,
     /// After `<!`.
     Declaration,
+    /// After `<!-`.
+    Dash,
     Comment,
     Cdata,
     Instruction,
@@ -239,25 +311,26 @@ impl Xml {
             S::Open => {
                 self.attributes = 0;
                 self.recent = [0; 3];
+                let (is_end, quote) = (byte == b'/', 0);
                 self.state = match byte {
                     b'!' => S::Declaration,
                     b'?' => S::Instruction,
-                    b'/' => S::Tag {
-                        is_end: true,
-                        quote: 0,
-                    },
-                    _ => S::Tag {
-                        is_end: false,
-                        quote: 0,
-                    },
+                    _ => S::Tag { is_end, quote },
                 };
+                // The parser takes `<?>` and `<>` as whole: their first byte counts.
+                self.recent[2] = byte;
+                if matches!(self.state, S::Tag { .. }) && !is_end {
+                    return self.tag(byte, is_end);
+                }
             }
             S::Declaration => match byte {
-                b'-' => self.begin(S::Comment),
+                b'-' => self.begin(S::Dash),
                 b'[' => self.begin(S::Cdata),
                 _ => return Some("a document type is not taken"),
             },
-            // The first two bytes after `<!` are `--` in every well-formed comment: `<!-->` is none.
+            // `<!-->` and `<!--->` are no whole comments.
+            S::Dash if byte == b'-' => self.begin(S::Comment),
+            S::Dash => return Some("a comment begins with <!--"),
             S::Comment if ended == *b"-->" => self.state = S::Text,
             S::Cdata if ended == *b"]]>" => self.state = S::Text,
             S::Instruction if byte == b'>' && ended[1] == b'?' => self.state = S::Text,
@@ -296,3 +369,6 @@ impl Xml {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

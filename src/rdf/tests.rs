@@ -14,7 +14,7 @@ fn read(
     super::read(document, bytes, memory, graph_bytes, progress).map(|parsed| parsed.batch)
 }
 
-fn import(name: &str, text: &[u8], compression: Compression) -> Result<Batch, ImportError> {
+pub(super) fn import(name: &str, text: &[u8], compression: Compression) -> Result<Batch, ImportError> {
     let document = Document {
         format: format(name).unwrap(),
         compression,
@@ -25,12 +25,12 @@ fn import(name: &str, text: &[u8], compression: Compression) -> Result<Batch, Im
     read(&document, text, &Memory::new(BYTES_MAX), 0, |_| true)
 }
 
-fn check(name: &str, text: &str, expected: u64) {
+pub(super) fn check(name: &str, text: &str, expected: u64) {
     let batch = import(name, text.as_bytes(), Compression::None);
     assert_eq!(batch.unwrap().quad_count(), expected, "{text}");
 }
 
-fn check_fault(name: &str, text: &str, expected: &str, place: Option<(u64, u64)>) {
+pub(super) fn check_fault(name: &str, text: &str, expected: &str, place: Option<(u64, u64)>) {
     let Err(ImportError::Document(error)) = import(name, text.as_bytes(), Compression::None) else {
         panic!("{text} was taken");
     };

@@ -53,6 +53,26 @@ pub(crate) const CASES: &[Case] = &[
         "jsonld",
         Is(r#"{"@context":{"a":"b:x","b":"c:x","c":"a:x"},"@id":"d:s","a":1}"#),
     ),
+    document(
+        "jsonld_terms_of_terms_100k",
+        "jsonld",
+        Made(|| {
+            format!(
+                r#"{{"@context":{{{}"t":"d:x"}},"t0":1}}"#,
+                numbered(100_000, |n| format!(r#""t{n}":"t{}:x","#, n + 1))
+            )
+        }),
+    ),
+    document(
+        "jsonld_terms_of_terms_escaped",
+        "jsonld",
+        Made(|| {
+            format!(
+                r#"{{"@\u0063ontext":{{{}"t":"d:x"}},"t0":1}}"#,
+                numbered(100_000, |n| format!(r#""t{n}":"t{}:x","#, n + 1))
+            )
+        }),
+    ),
     document("jsonld_truncated", "jsonld", Is(r#"{"@id":"d:s","d:p":[1,"#)),
     document(
         "xml_doctype",
@@ -73,6 +93,16 @@ pub(crate) const CASES: &[Case] = &[
                 numbered(30, |n| format!("<!ENTITY e{} '&e{n};&e{n};'>", n + 1))
             )
         }),
+    ),
+    document(
+        "xml_doctype_after_an_empty_tag",
+        "rdf",
+        Is("<r xmlns='d:'><><!DOCTYPE r [<!ENTITY a \"b\">]>"),
+    ),
+    document(
+        "xml_doctype_after_half_a_comment",
+        "rdf",
+        Is("<!---><a \" --><!DOCTYPE r [<!ENTITY a \"b\">]><r/>"),
     ),
     document(
         "xml_unknown_entity",

@@ -1,0 +1,125 @@
+use super::super::{
+    Compression, ImportError, STACK_BYTES,
+    tests::{check, check_fault, import},
+};
+
+fn fault(name: &str, text: &str) -> String {
+    match import(name, text.as_bytes(), Compression::None) {
+        Err(ImportError::Document(error)) => error.message,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+/// The pieces for 0, 1, ... one after the other.
+fn numbered(count: usize, piece: impl Fn(usize) -> String) -> String {
+    (0..count).map(piece).collect()
+}
+
+#[test]
+fn no_markup_hides_a_document_type() {
+    let root = r#"<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="d:">"#;
+    // Where the parser's mark-up ends, the scan's must end too.
+    for (markup, expected) in [
+        ("<>", "document type"),
+        ("<\">\">", "document type"),
+        ("<'>'>", "document type"),
+        ("</>", "document type"),
+        ("<?>", "document type"),
+        ("<!---><a \" -->", "document type"),
+        ("<!----><a b='>'>", "document type"),
+        ("<![CDATA[]]>", "document type"),
+        ("<![CDATA[]]]]><a/>", "document type"),
+        ("<!-x-->", "comment"),
+    ] {
+        let text = format!("{root}{markup}<!DOCTYPE r [<!ENTITY a \"b\">]>\"'>-->");
+        let message = fault("rdf", &text);
+        assert!(message.contains(expected), "{markup}: {message}");
+    }
+}
+
+#[test]
+fn the_limits_of_xml_hold_at_and_one_past() {
+    let root = r#"<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:e="d:""#;
+    let attributes = |count: usize| {
+        let more = numbered(count, |number| format!(" e:p{number}=''"));
+        format!("{root}><r:Description{more} r:about='d:s'/></r:RDF>")
+    };
+    check("rdf", &attributes(255), 255);
+    let past = attributes(256);
+    let place = past.find("='d:s'").unwrap() as u64 + 1;
+    check_fault("rdf", &past, "256 attributes", Some((1, place)));
+    // Two levels a resource, below the root.
+    let elements = |count: usize, inner: &str| {
+        let (open, close) = ("<e:A><e:p>".repeat(count), "</e:p></e:A>".repeat(count));
+        format!("{root}>{open}{inner}{close}</r:RDF>")
+    };
+    check("rdf", &elements(99, "<e:A/>"), 199);
+    check("rdf", &elements(99, "<e:A></e:A>"), 199);
+    let message = fault("rdf", &elements(99, "<e:A><e:p></e:p></e:A>"));
+    assert!(message.contains("nested deeper"), "{message}");
+    let unknown = format!("{root}><e:A><e:p>&laughs;</e:p></e:A></r:RDF>");
+    assert!(fault("rdf", &unknown).contains("laughs"));
+}
+
+#[test]
+fn the_nesting_of_every_syntax_is_bounded() {
+    // What is opened is not closed, so the parser fails at the end of it where the scan does not before.
+    let check_depth = |name: &str, open: &str, depth: usize| {
+        let at = fault(name, &open.repeat(depth));
+        assert!(!at.contains("nested deeper"), "{name} {open}: {at}");
+    };
+    let check_past = |name: &str, open: &str, depth: usize| {
+        let past = fault(name, &open.repeat(depth));
+        assert!(past.contains("nested deeper"), "{name} {open}: {past}");
+    };
+    for (name, open, depth) in [
+        ("ttl", "<d:s> <d:p> [", 200),
+        ("trig", "<d:s> <d:p> [", 200),
+        ("jsonld", "[", 200),
+        ("jsonld", r#"{"":"#, 200),
+        ("jsonld", r#"{"\"[[":["#, 100),
+        ("jsonld", r#"{"@context":["#, 100),
+    ] {
+        check_depth(name, open, depth);
+        check_past(name, open, depth + 1);
+    }
+    // The scan is a buffer ahead of the parser, which finds fault with these sooner or later.
+    for name in ["ttl", "trig"] {
+        for open in ["[", "(", "<<", "<<(", "{", "{|", "''[", "\"\"[", "["] {
+            check_past(name, open, 201);
+        }
+    }
+    for name in ["nt", "nq"] {
+        check_past(name, "<<( <d:s> <d:p> ", 101);
+    }
+}
+
+#[test]
+fn terms_of_a_context_do_not_follow_each_other_without_end() {
+    let document = |key: &str, count: usize| {
+        let terms = numbered(count - 1, |number| format!(r#""t{number}":"t{}:x","#, number + 1));
+        format!(
+            r#"{{"{key}" : [{{{terms}"t{}":"d:x"}}],"@id":"d:s","t0":1}}"#,
+            count - 1
+        )
+    };
+    let import_on_a_thread = move |key: &'static str, count| {
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK_BYTES / 2)
+            .spawn(move || {
+                let document = document(key, count);
+                import("jsonld", document.as_bytes(), Compression::None).map(|batch| batch.quad_count())
+            });
+        thread.unwrap().join().unwrap()
+    };
+    // Half of the stack holds it.
+    assert_eq!(import_on_a_thread("@context", 5_000).unwrap(), 1);
+    for key in ["@context", "@\\u0063ontext", "\\u0040context"] {
+        let error = import_on_a_thread(key, 5_001).unwrap_err();
+        assert!(error.to_string().contains("5000 keys"), "{key}: {error}");
+    }
+    // Keys of data do not count, wherever they stand.
+    let keys = numbered(6_000, |number| format!(r#""d:{number}":1,"#));
+    let data = format!(r#"{{"@context":{{}},"x":"@context",{keys}"@id":"d:s"}}"#);
+    check("jsonld", &data, 6_000);
+}
