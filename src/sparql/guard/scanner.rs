@@ -349,7 +349,8 @@ impl<'a> Scanner<'a> {
 
     /// An IRI or prefixed name ended: an operand, or a function whose call is one.
     fn name(&mut self) {
-        let mut rest = &self.bytes[self.at..];
+        // A backslash at the very end escapes what is not there.
+        let mut rest = self.bytes.get(self.at..).unwrap_or_default();
         while let [b' ' | b'\t' | b'\r' | b'\n' | b'#', ..] = rest {
             let skipped = if rest[0] == b'#' {
                 rest.iter()

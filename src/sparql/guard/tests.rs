@@ -192,3 +192,16 @@ fn figures_are_the_largest_of_all_operations() {
         }
     );
 }
+
+#[test]
+fn a_text_may_end_anywhere() {
+    let text = r#"SELECT * { <d:a> e:\(b '\'' , "\"" , 1.5e-1 , @en-GB ; !(?x) << $y _:z >> ^^e:d } # a"#;
+    let ends = [
+        "", ":", r":\", r"'\", r"'''\", "<", "<<", "1.", "{|", "|}", ">>", "^", "@", "!", r"ü:\",
+    ];
+    for length in 0..=text.len() {
+        for end in ends {
+            assert_eq!(limit_of(&format!("{}{end}", &text[..length])), None);
+        }
+    }
+}
