@@ -150,7 +150,7 @@ impl Run {
         }
         let busy_at_most = if is_document { measured.answered } else { DEADLINE };
         match measured.freed {
-            None => fault(format!("its thread was busy for more than {PATIENCE:?}")),
+            None => fault("no request after it was answered".to_owned()),
             Some(freed) if freed > busy_at_most + OVERSHOOT_MAX => {
                 fault(format!("its thread was busy for {freed:?}"));
             }
@@ -216,7 +216,7 @@ impl Run {
 struct Measured {
     outcome: Outcome,
     answered: Duration,
-    /// When its thread was free; `None`: not within [`PATIENCE`].
+    /// When its thread was free; `None`: not within [`PATIENCE`], or the server has gone.
     freed: Option<Duration>,
 }
 
