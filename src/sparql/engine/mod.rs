@@ -27,6 +27,8 @@ mod sort;
 mod table;
 mod template;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::{rc::Rc, time::Instant};

@@ -213,8 +213,13 @@ impl Key {
             "dateTime" => Self::moment(0, value.parse().ok()?),
             "date" => Self::moment(1, value.parse::<Date>().ok()?.try_into().ok()?),
             "time" => {
-                let midnight: Time = "00:00:00Z".parse().ok()?;
-                let since = value.parse::<Time>().ok()?.checked_sub(midnight)?;
+                let time: Time = value.parse().ok()?;
+                let midnight = if time.timezone_offset().is_some() {
+                    "00:00:00Z"
+                } else {
+                    "00:00:00"
+                };
+                let since = time.checked_sub(midnight.parse::<Time>().ok()?)?;
                 Some(Self::Moment(2, since.as_seconds()))
             }
             _ => None,
@@ -222,8 +227,14 @@ impl Key {
     }
 
     fn moment(kind: u8, moment: DateTime) -> Option<Self> {
-        let epoch: DateTime = "1970-01-01T00:00:00Z".parse().ok()?;
-        Some(Self::Moment(kind, moment.checked_sub(epoch)?.as_seconds()))
+        // Without a time zone it is taken for one in UTC: the order is total then.
+        let epoch = if moment.timezone_offset().is_some() {
+            "1970-01-01T00:00:00Z"
+        } else {
+            "1970-01-01T00:00:00"
+        };
+        let since = moment.checked_sub(epoch.parse::<DateTime>().ok()?)?;
+        Some(Self::Moment(kind, since.as_seconds()))
     }
 
     /// Returns the bytes that it takes.

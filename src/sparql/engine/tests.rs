@@ -1,0 +1,358 @@
+use super::*;
+use crate::sparql::{
+    MemoryLimits, MemoryPool, Query, Row, Sink,
+    explain::explain_query,
+    run::run_query,
+    tests::{graph, numbers, parser, repeated},
+};
+
+/// Counts what comes.
+#[derive(Default)]
+struct Counter {
+    row_count: u64,
+    last: Vec<Option<Term>>,
+}
+
+impl Sink for Counter {
+    fn header(&mut self, _: QueryForm, _: &[&str]) -> Result<(), SparqlError> {
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<(), SparqlError> {
+        self.row_count += 1;
+        self.last = row.terms();
+        Ok(())
+    }
+
+    fn triple(&mut self, _: &Triple) -> Result<(), SparqlError> {
+        self.row_count += 1;
+        Ok(())
+    }
+
+    fn boolean(&mut self, _: bool) -> Result<(), SparqlError> {
+        Ok(())
+    }
+}
+
+/// Names the first column.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Sink for Names {
+    fn header(&mut self, _: QueryForm, _: &[&str]) -> Result<(), SparqlError> {
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<(), SparqlError> {
+        let term = row.terms().remove(0).unwrap();
+        self.0.push(match term {
+            Term::BlankNode(_) => "blank".to_owned(),
+            Term::NamedNode(node) => node.into_string(),
+            Term::Literal(literal) => {
+                format!("{}{}", literal.value(), literal.language().map_or("", |_| "@"))
+            }
+            Term::Triple(_) => "triple".to_owned(),
+        });
+        Ok(())
+    }
+
+    fn triple(&mut self, _: &Triple) -> Result<(), SparqlError> {
+        Ok(())
+    }
+
+    fn boolean(&mut self, _: bool) -> Result<(), SparqlError> {
+        Ok(())
+    }
+}
+
+fn query(text: &str) -> Query {
+    Query {
+        text: text.to_owned(),
+        ..Query::default()
+    }
+}
+
+/// Runs a query with so much memory; afterwards nothing of it is taken.
+fn run_within(snapshot: &Snapshot, text: &str, query_bytes_max: u64) -> Result<Counter, SparqlError> {
+    let pool = MemoryPool::new(MemoryLimits {
+        query_bytes_max,
+        ..MemoryLimits::default()
+    });
+    let interrupt = Interrupt::new(None).with_memory(&pool);
+    let mut counter = Counter::default();
+    let outcome = run_query(&parser(), &query(text), snapshot, &interrupt, &mut counter);
+    assert_eq!(pool.used_bytes(), 0, "{text}");
+    outcome.map(|_| counter)
+}
+
+/// Returns the operators of a plan, from the top, those of right sides in brackets.
+fn operators(snapshot: &Snapshot, text: &str) -> String {
+    fn shown(node: &PlanNode) -> String {
+        let children: Vec<_> = node.children.iter().map(shown).collect();
+        match children.as_slice() {
+            [] => node.operator.clone(),
+            [one] => format!("{} {one}", node.operator),
+            [first, rest @ ..] => format!("{} {first} [{}]", node.operator, rest.join(", ")),
+        }
+    }
+    let interrupt = Interrupt::new(None);
+    let explanation = explain_query(&parser(), &query(text), snapshot, false, &interrupt).unwrap();
+    shown(&explanation.plan)
+}
+
+/// 3,000 things with a kind, a parent and a name; ten kinds.
+fn things() -> Snapshot {
+    graph(&repeated(3_000, |number| {
+        format!(
+            "ex:t{number} a ex:kind{} ; ex:parent ex:t{} ; ex:name 'name {number}' . ",
+            number % 10,
+            (number * 7 + 1) % 3_000
+        )
+    }))
+}
+
+#[test]
+fn what_keeps_rows_is_bounded_and_what_does_not_is_not() {
+    const LITTLE: u64 = 2 << 20;
+    let snapshot = numbers();
+    for text in [
+        "SELECT * { ?a ?b ?c . ?d ?e ?f } ORDER BY ?c",
+        "SELECT DISTINCT ?c ?f { ?a ?b ?c . ?d ?e ?f }",
+        "SELECT ?c ?f (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f } GROUP BY ?c ?f",
+        "SELECT (COUNT(DISTINCT ?x) AS ?n) { ?a ?b ?c . ?d ?e ?f BIND(CONCAT(STR(?c), '-', STR(?f)) AS ?x) }",
+        "SELECT (GROUP_CONCAT(?x) AS ?n) { ?a ?b ?c . ?d ?e ?f BIND(CONCAT(STR(?c), '-', STR(?f)) AS ?x) }",
+        "SELECT * { ?a ?b ?c MINUS { ?a ?b ?f . ?d ?e ?c } }",
+    ] {
+        let outcome = run_within(&snapshot, text, LITTLE).map(|counter| counter.row_count);
+        let exceeded = SparqlError::QueryMemoryExceeded {
+            memory_bytes_max: LITTLE,
+        };
+        assert_eq!(outcome, Err(exceeded), "{text}");
+    }
+    for (text, row_count) in [
+        ("SELECT * { ?a ?b ?c . ?d ?e ?f } LIMIT 200000", 200_000),
+        (
+            "SELECT ?x { ?a ?b ?c . VALUES ?f { 1 2 3 4 5 6 7 8 9 } BIND(CONCAT(STR(?a), STR(?f)) AS ?x) }",
+            18_000,
+        ),
+        (
+            "SELECT * { ?a ?b ?c . VALUES ?f { 1 2 3 4 5 6 7 8 9 } } ORDER BY DESC(?c) ?f LIMIT 3",
+            3,
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) (MAX(?c) AS ?m) { ?a ?b ?c . VALUES ?f { 1 2 3 4 5 6 7 8 9 } }",
+            1,
+        ),
+    ] {
+        let counter = run_within(&snapshot, text, LITTLE).unwrap();
+        assert_eq!(counter.row_count, row_count, "{text}");
+    }
+}
+
+#[test]
+fn all_queries_together_are_bounded() {
+    let snapshot = numbers();
+    let pool = MemoryPool::new(MemoryLimits {
+        query_bytes_max: 1 << 30,
+        all_bytes_max: 1 << 20,
+    });
+    let interrupt = Interrupt::new(None).with_memory(&pool);
+    let text = "SELECT DISTINCT ?c ?f { ?a ?b ?c . ?d ?e ?f }";
+    let outcome = run_query(
+        &parser(),
+        &query(text),
+        &snapshot,
+        &interrupt,
+        &mut Counter::default(),
+    );
+    assert_eq!(
+        outcome,
+        Err(SparqlError::MemoryBusy {
+            memory_bytes_max: 1 << 20
+        })
+    );
+    assert_eq!(pool.used_bytes(), 0);
+}
+
+#[test]
+fn joins_begin_where_there_is_least_and_use_tables_for_much() {
+    let snapshot = things();
+    for (text, expected) in [
+        // The last pattern has one quad.
+        (
+            "SELECT * { ?a a ?k . ?a ex:parent ?b . ?b ex:name 'name 7' }",
+            "Scan Scan Scan",
+        ),
+        (
+            "SELECT * { ?a ex:parent ?b . ?b ex:name ?n }",
+            "HashJoin Scan [Scan]",
+        ),
+        (
+            "SELECT * { ?a ex:parent ?b . ?b ex:name ?n } LIMIT 5",
+            "Slice Scan Scan",
+        ),
+        (
+            "SELECT * { ?a ex:name ?n OPTIONAL { ?a ex:none ?x } }",
+            "LeftJoin Scan [HashJoin Scan]",
+        ),
+        (
+            "SELECT * { ex:t1 ex:name ?n OPTIONAL { ex:t1 ex:parent ?x } }",
+            "LeftJoin Scan [Scan]",
+        ),
+        ("SELECT (COUNT(*) AS ?n) { ?a ex:name ?b }", "Extend Count"),
+        ("SELECT (COUNT(*) AS ?n) { ?a ex:name ?a }", "Extend Group Scan"),
+        (
+            "SELECT * { ?a ex:name ?n } ORDER BY ?n LIMIT 2",
+            "Slice TopSort Scan",
+        ),
+        (
+            "SELECT * { ?a ex:name ?n FILTER NOT EXISTS { ?a ex:parent ex:t1 } }",
+            "NotExists Scan [HashSemiJoin Scan]",
+        ),
+    ] {
+        assert_eq!(operators(&snapshot, text), expected, "{text}");
+    }
+}
+
+#[test]
+fn tables_and_look_ups_find_the_same() {
+    let snapshot = things();
+    for (text, expected) in [
+        ("SELECT * { ?a ex:parent ?b . ?b ex:name ?n }", 3_000),
+        (
+            "SELECT * { ?a ex:parent ?b . ?b ex:name ?n FILTER(?n = 'name 7') }",
+            1,
+        ),
+        (
+            "SELECT * { ?a ex:parent ?b . ?b ex:parent ?c . ?c a ex:kind3 }",
+            300,
+        ),
+        (
+            "SELECT * { ?a a ?k OPTIONAL { ?a ex:parent ?b . ?b a ?k } FILTER(!BOUND(?b)) }",
+            3_000,
+        ),
+        (
+            "SELECT * { ?a a ?k FILTER EXISTS { ?a ex:parent ?b . ?b a ex:kind1 } }",
+            300,
+        ),
+        (
+            "SELECT * { ?a a ?k MINUS { ?a ex:parent ?b . ?b a ex:kind1 } }",
+            2_700,
+        ),
+        (
+            "SELECT ?a { ?a ex:parent ?b LATERAL { SELECT * { ?b a ?k } LIMIT 1 } }",
+            3_000,
+        ),
+    ] {
+        let counter = run_within(&snapshot, text, 256 << 20).unwrap();
+        assert_eq!(counter.row_count, expected, "{text}");
+    }
+}
+
+#[test]
+fn made_terms_are_forgotten_only_when_nobody_holds_them() {
+    let snapshot = numbers();
+    let last = |text: &str| {
+        let counter = run_within(&snapshot, text, 1 << 20).unwrap();
+        let last = counter
+            .last
+            .into_iter()
+            .map(|term| term.map_or_else(String::new, |term| term.to_string()));
+        (counter.row_count, last.collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(
+        last("SELECT ?x { ?a ?b ?c BIND(CONCAT('n', STR(?c)) AS ?x) FILTER(STRLEN(?x) > 4) } OFFSET 999"),
+        (1, "\"n1999\"".to_owned())
+    );
+    assert_eq!(
+        last(
+            "SELECT ?y { ?a ?b ?c FILTER(?c < 20) BIND(?c + 5000 AS ?x) . ?d ?e ?f FILTER(?f = ?x - 5000) BIND(STR(?x) AS ?y) } OFFSET 19"
+        ),
+        (1, "\"5019\"".to_owned())
+    );
+    assert_eq!(
+        last(
+            "SELECT ?y { { SELECT DISTINCT ?x { ?a ?b ?c BIND(STRLEN(STR(?c)) + 100 AS ?x) } } BIND(?x = 103 AS ?y) } ORDER BY ?y"
+        ),
+        (
+            4,
+            "\"true\"^^<http://www.w3.org/2001/XMLSchema#boolean>".to_owned()
+        )
+    );
+}
+
+#[test]
+fn values_have_limits() {
+    let snapshot = graph(&format!("ex:a ex:p '{}' .", "a".repeat(3 << 20)));
+    for (text, limit) in [
+        (
+            "SELECT * { ?s ?p ?o BIND(CONCAT(?o, ?o, ?o) AS ?x) }",
+            "literal_bytes_max",
+        ),
+        (
+            "SELECT * { ?s ?p ?o BIND(REPLACE(STRAFTER(?o, 'aaa'), 'x', 'y') AS ?x) }",
+            "regex_text_bytes_max",
+        ),
+        (
+            &format!(
+                "SELECT * {{ ?s ?p ?o BIND(REPLACE(SUBSTR(?o, 1, 1000000), 'a{{100}}', '{}') AS ?x) }}",
+                "0".repeat(900)
+            ),
+            "literal_bytes_max",
+        ),
+        (
+            "SELECT * { ?s ?p ?o FILTER REGEX('a', '(\\\\w{1,500}){1,500}') }",
+            "regex_bytes_max",
+        ),
+        (
+            "SELECT (GROUP_CONCAT(?o) AS ?x) { ?s ?p ?o . VALUES ?n { 1 2 3 } }",
+            "literal_bytes_max",
+        ),
+    ] {
+        let outcome = run_within(&snapshot, text, 256 << 20).map(|counter| counter.row_count);
+        assert!(
+            matches!(outcome, Err(SparqlError::ValueTooLarge { limit: actual, .. }) if actual == limit),
+            "{text}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn sorting_is_by_value_and_total() {
+    let snapshot = graph(
+        "ex:a ex:p 10 , 9.5 , 1e1 , '9' , 'a'@en , 'a' , true , ex:b , _:n , '2020-01-02'^^xsd:date , '2020-01-01'^^xsd:date , 'x'^^ex:t , 'NaN'^^xsd:double .",
+    );
+    let text = "SELECT ?o { ?s ?p ?o } ORDER BY ?o";
+    let mut names = Names::default();
+    run_query(
+        &parser(),
+        &query(text),
+        &snapshot,
+        &Interrupt::new(None),
+        &mut names,
+    )
+    .unwrap();
+    assert_eq!(names.0.len(), 13);
+    let mut sorted = names.0;
+    // 10 and 1e1 are equal.
+    sorted.dedup_by(|a, b| a == "10" && b == "1e1" || a == "1e1" && b == "10");
+    let expected = [
+        "blank",
+        "http://ex/b",
+        "true",
+        "NaN",
+        "9.5",
+        "10",
+        "2020-01-01",
+        "2020-01-02",
+        "9",
+        "a",
+        "a@",
+        "x",
+    ];
+    let shown: Vec<_> = sorted
+        .iter()
+        .map(|name| if name == "1e1" { "10" } else { name })
+        .collect();
+    assert_eq!(shown, expected);
+}
