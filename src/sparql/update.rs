@@ -72,6 +72,7 @@ fn apply(
     interrupt: &Interrupt,
     memory_bytes_max: u64,
 ) -> Result<(), SparqlError> {
+    let limits = (interrupt, memory_bytes_max);
     for operation in &update.operations {
         interrupt.check()?;
         let mut batch = Batch::default();
@@ -109,10 +110,10 @@ fn apply(
                 })?;
             }
             GraphUpdateOperation::Clear { silent, graph } => {
-                empty(draft.snapshot(), graph, *silent, false, interrupt, &mut batch)?;
+                empty(draft.snapshot(), graph, *silent, false, limits, &mut batch)?;
             }
             GraphUpdateOperation::Drop { silent, graph } => {
-                empty(draft.snapshot(), graph, *silent, true, interrupt, &mut batch)?;
+                empty(draft.snapshot(), graph, *silent, true, limits, &mut batch)?;
             }
             GraphUpdateOperation::Create { silent, graph } => {
                 create(draft.snapshot(), graph, *silent, &mut batch)?;
@@ -204,7 +205,7 @@ fn empty(
     target: &GraphTarget,
     silent: bool,
     drop: bool,
-    interrupt: &Interrupt,
+    (interrupt, memory_bytes_max): (&Interrupt, u64),
     batch: &mut Batch,
 ) -> Result<(), SparqlError> {
     let pattern = match target {
@@ -224,6 +225,9 @@ fn empty(
     for (number, quad) in snapshot.quads(Pattern::all(pattern)).enumerate() {
         if number.is_multiple_of(1024) {
             interrupt.check()?;
+            if batch.memory_bytes() > memory_bytes_max {
+                return Err(SparqlError::MemoryExceeded { memory_bytes_max });
+            }
         }
         batch.remove(snapshot.quad(quad).as_ref());
     }

@@ -3,7 +3,6 @@
 use std::{cell::Cell, rc::Rc};
 
 use oxigraph::model::NamedNode;
-use rustc_hash::FxHashSet;
 
 use super::{
     super::{Interrupt, SparqlError, memory::Budget},
@@ -33,8 +32,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Graphs {
     /// The graphs whose union is the default graph, each once; `None`: the default graph of the snapshot.
     pub(super) default: Option<Rc<[TermId]>>,
-    /// The named graphs; `None`: all.
-    pub(super) named: Option<Rc<FxHashSet<TermId>>>,
+    /// The named graphs, sorted; `None`: all.
+    pub(super) named: Option<Rc<[TermId]>>,
 }
 
 impl Graphs {
@@ -55,12 +54,14 @@ impl Graphs {
         };
         Self {
             default: default.map(|names| ids(names).into()),
-            named: named.map(|names| Rc::new(ids(names).into_iter().collect())),
+            named: named.map(|names| ids(names).into()),
         }
     }
 
     pub(super) fn has_named(&self, graph: TermId) -> bool {
-        self.named.as_ref().is_none_or(|named| named.contains(&graph))
+        self.named
+            .as_ref()
+            .is_none_or(|named| named.binary_search(&graph).is_ok())
     }
 }
 
@@ -126,25 +127,33 @@ impl<'a> Context<'a> {
 
     /// Iterates over matching quads of the query's graphs, each once.
     pub(super) fn quads(&self, pattern: Pattern) -> Matches<'a> {
-        let graphs = match (pattern.graph, &self.graphs) {
+        let (graphs, is_union) = match (pattern.graph, &self.graphs) {
             (
                 GraphPattern::Default,
                 Graphs {
                     default: Some(graphs),
                     ..
                 },
-            ) => Some(Rc::clone(graphs)),
-            _ => None,
+            ) => (Some(graphs), true),
+            (
+                GraphPattern::AnyNamed,
+                Graphs {
+                    named: Some(graphs), ..
+                },
+            ) => (Some(graphs), false),
+            _ => (None, false),
         };
         Matches {
             snapshot: self.snapshot,
             pattern,
             quads: graphs.is_none().then(|| self.snapshot.quads(pattern)),
-            union: graphs.map(|graphs| (graphs, 0)),
-            named: match pattern.graph {
-                GraphPattern::AnyNamed => self.graphs.named.clone(),
-                _ => None,
-            },
+            graphs: graphs.map(|graphs| Several {
+                graphs: Rc::clone(graphs),
+                next: 0,
+                is_union,
+                skipped: 0,
+                interrupt: self.interrupt.clone(),
+            }),
         }
     }
 
@@ -168,6 +177,22 @@ impl<'a> Context<'a> {
             }
             _ => self.snapshot.count(pattern),
         }
+    }
+
+    /// Returns the pattern in that graph of a union where it has most matches.
+    pub(super) fn largest(&self, pattern: Pattern) -> Pattern {
+        let (GraphPattern::Default, Some(graphs)) = (pattern.graph, &self.graphs.default) else {
+            return pattern;
+        };
+        let in_graph = |&graph: &TermId| Pattern {
+            graph: one_graph(graph),
+            ..pattern
+        };
+        graphs
+            .iter()
+            .map(in_graph)
+            .max_by_key(|&pattern| self.snapshot.count(pattern))
+            .unwrap_or(pattern)
     }
 
     /// Tells whether [`Self::count`] is exact.
@@ -197,20 +222,34 @@ pub(super) struct Matches<'a> {
     snapshot: &'a Snapshot,
     pattern: Pattern,
     quads: Option<Quads<'a>>,
-    /// Graphs as one, and which is next.
-    union: Option<(Rc<[TermId]>, usize)>,
-    named: Option<Rc<FxHashSet<TermId>>>,
+    /// The graphs, where not all of a kind are looked at.
+    graphs: Option<Several>,
 }
 
-impl Matches<'_> {
+/// Graphs, one after the other.
+struct Several {
+    graphs: Rc<[TermId]>,
+    next: usize,
+    /// They are one graph: a triple of several comes once.
+    is_union: bool,
+    /// Repeated triples, which nobody sees.
+    skipped: usize,
+    interrupt: Interrupt,
+}
+
+impl Several {
     /// Tells whether an earlier graph of the union has the triple.
-    fn is_repeated(&self, quad: QuadIds) -> bool {
-        let Some((graphs, next)) = &self.union else {
-            return false;
-        };
-        graphs[..next.saturating_sub(1)]
-            .iter()
-            .any(|&graph| self.snapshot.contains(QuadIds { graph, ..quad }))
+    fn is_repeated(&self, snapshot: &Snapshot, quad: QuadIds) -> bool {
+        self.is_union
+            && self.graphs[..self.next.saturating_sub(1)]
+                .iter()
+                .any(|&graph| snapshot.contains(QuadIds { graph, ..quad }))
+    }
+
+    /// Counts a repeated triple; true if the work must stop.
+    fn skip(&mut self) -> bool {
+        self.skipped += 1;
+        self.skipped.is_multiple_of(TICKS_PER_CHECK as usize) && self.interrupt.check().is_err()
     }
 }
 
@@ -220,30 +259,30 @@ impl Iterator for Matches<'_> {
     #[inline]
     fn next(&mut self) -> Option<QuadIds> {
         loop {
-            let Some(quads) = &mut self.quads else {
-                let (graphs, next) = self.union.as_mut()?;
-                let &graph = graphs.get(*next)?;
-                *next += 1;
+            if let Some(quads) = &mut self.quads {
+                match (quads.next(), &mut self.graphs) {
+                    (None, None) => return None,
+                    (None, Some(_)) => self.quads = None,
+                    (Some(quad), None) => return Some(quad),
+                    (Some(quad), Some(several)) => {
+                        if !several.is_repeated(self.snapshot, quad) {
+                            return Some(quad);
+                        }
+                        // Whoever asked looks at the clock, too.
+                        if several.skip() {
+                            return None;
+                        }
+                    }
+                }
+            } else {
+                let several = self.graphs.as_mut()?;
+                let &graph = several.graphs.get(several.next)?;
+                several.next += 1;
                 self.quads = Some(self.snapshot.quads(Pattern {
                     graph: one_graph(graph),
                     ..self.pattern
                 }));
-                continue;
-            };
-            let Some(quad) = quads.next() else {
-                self.union.as_ref()?;
-                self.quads = None;
-                continue;
-            };
-            if self
-                .named
-                .as_ref()
-                .is_some_and(|named| !named.contains(&quad.graph))
-                || self.is_repeated(quad)
-            {
-                continue;
             }
-            return Some(quad);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! ([`Pipe`](super::pipe::Pipe)). No value and an error are the same: [`UNBOUND`].
 
 use oxigraph::model::{
-    Literal, NamedNode, Term,
+    Literal, NamedNode, NamedOrBlankNode, Term, Triple,
     vocab::{rdf, xsd},
 };
 
@@ -29,6 +29,10 @@ pub(super) enum Expression<'a> {
     /// Two terms, what the right one is worth if it is always the same, and the whole for those that are not compared here.
     Compare(Comparison, Box<Self>, Box<Self>, Option<Value>, Box<Pipe<'a>>),
     Derived(Derived, Slot),
+    /// TRIPLE: exactly of the terms, which the engine would take for their values.
+    Triple(Box<[Self; 3]>),
+    /// SUBJECT, PREDICATE or OBJECT, by its place.
+    PartOf(Box<Self>, usize),
     Pipe(Box<Pipe<'a>>),
 }
 
@@ -102,6 +106,40 @@ impl Expression<'_> {
                     Some(derived) => context.terms.intern(derived.into_term()),
                 }
             }
+            Self::Triple(parts) => {
+                let mut terms = Vec::with_capacity(3);
+                for part in parts.iter() {
+                    let number = part.value(context, row)?;
+                    if number == UNBOUND {
+                        return Ok(UNBOUND);
+                    }
+                    terms.push(context.terms.term(number));
+                }
+                let Ok([subject, predicate, object]) = <[Term; 3]>::try_from(terms) else {
+                    return Ok(UNBOUND);
+                };
+                let subject: NamedOrBlankNode = match subject {
+                    Term::NamedNode(node) => node.into(),
+                    Term::BlankNode(node) => node.into(),
+                    Term::Literal(_) | Term::Triple(_) => return Ok(UNBOUND),
+                };
+                let Term::NamedNode(predicate) = predicate else {
+                    return Ok(UNBOUND);
+                };
+                context
+                    .terms
+                    .intern(Triple::new(subject, predicate, object).into())
+            }
+            Self::PartOf(triple, place) => {
+                let number = triple.value(context, row)?;
+                if number == UNBOUND {
+                    return Ok(UNBOUND);
+                }
+                Ok(context
+                    .terms
+                    .triple(number)?
+                    .map_or(UNBOUND, |parts| parts[*place]))
+            }
             _ => match self.truth(context, row)? {
                 Some(truth) => context.terms.boolean(truth),
                 None => Ok(UNBOUND),
@@ -134,9 +172,12 @@ impl Expression<'_> {
                     None => truth_of(context, whole.value(context, row)?),
                 }
             }
-            Self::Constant(_) | Self::Slot(_) | Self::Derived(..) | Self::Pipe(_) => {
-                truth_of(context, self.value(context, row)?)
-            }
+            Self::Constant(_)
+            | Self::Slot(_)
+            | Self::Derived(..)
+            | Self::Triple(_)
+            | Self::PartOf(..)
+            | Self::Pipe(_) => truth_of(context, self.value(context, row)?),
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use oxigraph::model::{BaseDirection, Literal, NamedNode, Term, vocab::xsd};
+use oxigraph::model::{BaseDirection, BlankNode, Literal, NamedNode, Term, vocab::xsd};
 use regex::{Regex, RegexBuilder};
 use spareval::QueryEvaluator;
 use spargebra::algebra::{Expression as Algebra, Function};
@@ -34,6 +34,7 @@ const REGEX_COUNT_MAX: usize = 64;
 
 const CALL: &str = "dossier:call";
 const CALL_BOUND: &str = "dossier:bound";
+const NODE: &str = "dossier:node";
 const CONCAT: &str = "dossier:concat";
 const REGEX: &str = "dossier:regex";
 const REPLACE: &str = "dossier:replace";
@@ -41,6 +42,28 @@ const REPLACE: &str = "dossier:replace";
 thread_local! {
     /// Values that the pattern of a pipe does not carry.
     static CALLED: RefCell<Vec<Option<Term>>> = const { RefCell::new(Vec::new()) };
+    /// The blank nodes of the row at hand, by the names that it gave them.
+    static NODES: RefCell<Vec<(String, BlankNode)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says that another row is at hand.
+pub(super) fn begin_row() {
+    NODES.with_borrow_mut(Vec::clear);
+}
+
+/// BNODE with a name (SPARQL 1.1 Query, section 17.4.2.9): another node in each row. The engine would give the node of that label,
+/// which the data may have.
+fn node(arguments: &[Term]) -> Option<Term> {
+    let name = simple(arguments.first()?)?;
+    let node = NODES.with_borrow_mut(|nodes| {
+        if let Some((_, node)) = nodes.iter().find(|(known, _)| known == name) {
+            return node.clone();
+        }
+        let node = BlankNode::default();
+        nodes.push((name.to_owned(), node.clone()));
+        node
+    });
+    Some(node.into())
 }
 
 /// Says what [`CALL`] gives for each number.
@@ -66,6 +89,7 @@ enum Failure {
     Literal = 1,
     RegexText,
     Regex,
+    RegexLong,
 }
 
 /// The functions of one expression.
@@ -95,7 +119,8 @@ impl Functions {
             0 => Ok(()),
             code if code == Failure::Literal as u8 => past("literal_bytes_max", LITERAL_BYTES_MAX),
             code if code == Failure::RegexText as u8 => past("regex_text_bytes_max", REGEX_TEXT_BYTES_MAX),
-            _ => past("regex_bytes_max", REGEX_BYTES_MAX),
+            code if code == Failure::Regex as u8 => past("regex_bytes_max", REGEX_BYTES_MAX),
+            _ => past("regex_bytes_max", REGEX_BYTES_MAX_LONG),
         }
     }
 
@@ -122,6 +147,7 @@ impl Functions {
                 CALL_BOUND => evaluator.with_custom_function(name, |arguments| {
                     Some(Literal::from(called(arguments).is_some()).into())
                 }),
+                NODE => evaluator.with_custom_function(name, node),
                 CONCAT => evaluator.with_custom_function(name, move |arguments| functions.concat(arguments)),
                 REGEX => {
                     let cache = RegexCache::default();
@@ -207,7 +233,13 @@ impl Functions {
             return regex.clone();
         }
         let regex = match compile(pattern, flags, size) {
-            Some(Err(regex::Error::CompiledTooBig(_))) => return self.fail(Failure::Regex),
+            Some(Err(regex::Error::CompiledTooBig(_))) => {
+                return self.fail(if size == REGEX_BYTES_MAX {
+                    Failure::Regex
+                } else {
+                    Failure::RegexLong
+                });
+            }
             Some(Ok(regex)) => Some(regex),
             _ => None,
         };
@@ -294,6 +326,7 @@ pub(super) fn rewritten(expression: Algebra, carried: usize) -> Algebra {
             Some(index) => call(CALL_BOUND, vec![Literal::from(index).into()]),
             None => Algebra::Bound(variable),
         },
+        Algebra::FunctionCall(Function::BNode, arguments) if !arguments.is_empty() => call(NODE, arguments),
         Algebra::FunctionCall(Function::Concat, arguments) => call(CONCAT, arguments),
         Algebra::FunctionCall(Function::Regex, arguments) => call(REGEX, arguments),
         Algebra::FunctionCall(Function::Replace, arguments) => call(REPLACE, arguments),

@@ -38,6 +38,13 @@ pub(super) struct Aggregate<'a> {
     pub(super) is_distinct: bool,
 }
 
+impl Aggregate<'_> {
+    /// Tells whether it keeps numbers of terms that its expression makes.
+    fn holds_terms(&self) -> bool {
+        self.is_distinct || matches!(self.function, Function::Min | Function::Max | Function::Sample)
+    }
+}
+
 /// Groups rows by slots.
 pub(super) struct Group<'a> {
     input: Node<'a>,
@@ -114,7 +121,9 @@ impl<'a> Group<'a> {
             groups.keys.insert(std::iter::empty())?;
             begin(&mut groups);
         }
+        let holds_terms = self.aggregates.iter().any(Aggregate::holds_terms);
         while let Some(batch) = self.input.next(context, ROWS_MAX)? {
+            let fetched = context.terms.made_count();
             for row in batch.rows() {
                 context.tick()?;
                 let (group, is_new) = groups.keys.insert(self.keys.iter().map(|&slot| row[slot]))?;
@@ -128,6 +137,9 @@ impl<'a> Group<'a> {
             }
             let bytes = groups.memory_bytes();
             groups.account.set(bytes)?;
+            if !holds_terms {
+                context.terms.forget(fetched);
+            }
         }
         Ok(groups)
     }
@@ -236,7 +248,10 @@ impl Accumulator {
                     _ => key > *best,
                 });
                 if is_better {
+                    let before = best.as_ref().map_or(0, |(key, _)| key.memory_bytes());
+                    let grown = key.memory_bytes().saturating_sub(before);
                     *best = Some((key, value));
+                    return Ok(grown);
                 }
             }
             Self::Sample(sample) => {

@@ -61,7 +61,9 @@ pub(super) use terms::made_term;
 const FIRST_ROWS: usize = 64;
 /// Bytes of text that are copied in the time of one unit of work.
 const BYTES_PER_TICK: usize = 256;
-/// Triples that CONSTRUCT remembers, to send each once.
+/// Terms that CONSTRUCT makes before it forgets them, and what it has sent.
+const MADE_TERM_COUNT_MAX: usize = 1 << 16;
+/// Triples that CONSTRUCT remembers, not to send them again by the same part of the template.
 const SENT_TRIPLE_COUNT_MAX: usize = 1 << 20;
 
 /// What a query sees and how it is run.
@@ -189,6 +191,7 @@ impl Run<'_> {
             .map(|triple| Template::of_triple(planner, triple, &mut nodes))
             .collect();
         sink.header(QueryForm::Construct, &[])?;
+        let made_count = context.terms.made_count();
         let sent_set = || RowSet::new(4, &context.budget);
         let mut sent = sent_set();
         let mut triple_count = 0;
@@ -215,6 +218,10 @@ impl Run<'_> {
                     sink.triple(&triple)?;
                     triple_count += 1;
                 }
+            }
+            if planner.is_streaming() && context.terms.made_count() > made_count + MADE_TERM_COUNT_MAX {
+                sent = sent_set();
+                context.terms.forget(made_count);
             }
         }
         Ok((triple_count, false))

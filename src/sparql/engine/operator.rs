@@ -176,6 +176,8 @@ impl<'a> Operator<'a> for Nothing {
 pub(super) struct Base {
     /// Slots that are taken over from the rows around.
     pub(super) slots: Vec<Slot>,
+    /// Those of them that every row binds, and that are no variables or the same on both sides of every join.
+    pub(super) shared: Vec<Slot>,
 }
 
 impl Base {

@@ -253,8 +253,8 @@ pub(super) struct PathScan<'a> {
     path: Path,
     object: Place,
     graph: GraphPlace,
-    /// What is bound beforehand counts as named by the pattern (EXISTS).
-    is_substituting: bool,
+    /// A variable of it stands for what EXISTS has put there.
+    is_named: bool,
     detail: String,
     rows: Batch,
     at: usize,
@@ -276,7 +276,7 @@ impl<'a> PathScan<'a> {
         path: Path,
         object: Place,
         graph: GraphPlace,
-        is_substituting: bool,
+        is_named: bool,
         detail: String,
     ) -> Self {
         Self {
@@ -285,7 +285,7 @@ impl<'a> PathScan<'a> {
             path,
             object,
             graph,
-            is_substituting,
+            is_named,
             detail,
             rows: Batch::default(),
             at: 0,
@@ -308,9 +308,8 @@ impl<'a> PathScan<'a> {
         self.ends = Rc::default();
         self.next_end = 0;
         // A path of length zero is at every node of the graph, and at terms that the pattern itself names.
-        let is_named = self.is_substituting
-            || matches!(self.subject, Place::Term(_))
-            || matches!(self.object, Place::Term(_));
+        let is_named =
+            self.is_named || matches!(self.subject, Place::Term(_)) || matches!(self.object, Place::Term(_));
         let is_absent = |node| !is_named && self.path.may_be_empty() && !walk.has_node(node);
         match (self.subject.number(row), self.object.number(row)) {
             (Some(start), Some(end)) if start == end && is_absent(start) => {}
@@ -332,6 +331,8 @@ impl<'a> PathScan<'a> {
             (None, None) => {
                 self.direction = Direction::Forward;
                 self.starts = walk.nodes()?;
+                let account = self.account.get_or_insert_with(|| context.budget.account());
+                account.set((self.starts.len() + self.remembered_count) * size_of::<u32>())?;
             }
         }
         Ok(())
@@ -348,7 +349,7 @@ impl<'a> PathScan<'a> {
         walk.follow(&self.path, start, self.direction, &mut ends)?;
         self.ends = ends.into();
         let account = self.account.get_or_insert_with(|| walk.context.budget.account());
-        account.set((self.ends.len() + self.remembered_count) * size_of::<u32>())?;
+        account.set((self.starts.len() + self.ends.len() + self.remembered_count) * size_of::<u32>())?;
         if remember
             && Terms::known(start).is_some()
             && self.remembered_count + self.ends.len() < REMEMBERED_COUNT_MAX

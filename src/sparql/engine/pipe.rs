@@ -187,6 +187,7 @@ impl<'a> Pipe<'a> {
             variants.len() - 1
         };
         let Variant { row, solutions } = &mut variants[index].1;
+        functions::begin_row();
         row.carried.set(carried);
         row.is_ready.set(true);
         row.value.set(UNBOUND);

@@ -17,6 +17,8 @@ pub(super) struct Filter<'a> {
     pub(super) input: Node<'a>,
     pub(super) condition: Expression<'a>,
     pub(super) detail: String,
+    /// No operator below keeps rows with made terms.
+    pub(super) is_streaming: bool,
 }
 
 impl<'a> Operator<'a> for Filter<'a> {
@@ -25,16 +27,25 @@ impl<'a> Operator<'a> for Filter<'a> {
     }
 
     fn next(&mut self, context: &Context<'a>, wanted: usize) -> Result<Option<Batch>, SparqlError> {
-        while let Some(mut batch) = self.input.next(context, rows_below(wanted))? {
+        loop {
+            let before = context.terms.made_count();
+            let Some(mut batch) = self.input.next(context, rows_below(wanted))? else {
+                return Ok(None);
+            };
+            let fetched = context.terms.made_count();
             batch.retain(|row| {
                 context.tick()?;
                 self.condition.test(context, row)
             })?;
+            // Nobody holds what only the condition made.
+            context.terms.forget(fetched);
             if !batch.is_empty() {
                 return Ok(Some(batch));
             }
+            if self.is_streaming {
+                context.terms.forget(before);
+            }
         }
-        Ok(None)
     }
 
     fn describe(&self) -> Description<'_, 'a> {

@@ -121,7 +121,6 @@ fn what_keeps_rows_is_bounded_and_what_does_not_is_not() {
         "SELECT ?c ?f (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f } GROUP BY ?c ?f",
         "SELECT (COUNT(DISTINCT ?x) AS ?n) { ?a ?b ?c . ?d ?e ?f BIND(CONCAT(STR(?c), '-', STR(?f)) AS ?x) }",
         "SELECT (GROUP_CONCAT(?x) AS ?n) { ?a ?b ?c . ?d ?e ?f BIND(CONCAT(STR(?c), '-', STR(?f)) AS ?x) }",
-        "SELECT * { ?a ?b ?c MINUS { ?a ?b ?f . ?d ?e ?c } }",
     ] {
         let outcome = run_within(&snapshot, text, LITTLE).map(|counter| counter.row_count);
         let exceeded = SparqlError::QueryMemoryExceeded {
@@ -355,4 +354,120 @@ fn sorting_is_by_value_and_total() {
         .map(|name| if name == "1e1" { "10" } else { name })
         .collect();
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn exists_sees_the_row_outside_and_no_more() {
+    let snapshot = graph("ex:a ex:p 1 . ex:b ex:q 2 .");
+    for (text, expected) in [
+        (
+            "SELECT * { ?x ex:p ?v FILTER EXISTS { ?x ex:p ?y . { ?z ex:q ?w FILTER(!BOUND(?y)) } } }",
+            1,
+        ),
+        (
+            "SELECT * { ?x ex:p ?v FILTER EXISTS { ?x ex:p ?y . { ?z ex:q ?w FILTER(?w > ?y) } } }",
+            0,
+        ),
+        (
+            "SELECT * { ?x ex:p ?v FILTER EXISTS { { ?z ex:q ?w FILTER(?w > ?v) } } }",
+            1,
+        ),
+        (
+            "SELECT * { ?x ex:p ?v FILTER EXISTS { VALUES ?y { ex:absent } ?y ex:q? ?z } }",
+            0,
+        ),
+    ] {
+        assert_eq!(
+            run_within(&snapshot, text, 1 << 20).unwrap().row_count,
+            expected,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn lateral_and_minus_compare_what_is_bound_around_them() {
+    let snapshot = graph("ex:a ex:p 1 ; ex:q 2 . ex:b ex:r 7 , 8 . ex:c ex:s 8 , 9 .");
+    for (text, expected) in [
+        (
+            "SELECT * { ?a ex:p 1 OPTIONAL { ?a ex:none ?v } LATERAL { { SELECT DISTINCT ?v { ?x ex:r ?v } } { SELECT DISTINCT ?v { ?y ex:s ?v } } } }",
+            1,
+        ),
+        (
+            "SELECT * { ?a ex:p ?b LATERAL { { ?a ex:p ?c } MINUS { ?a ex:q ?d } } }",
+            0,
+        ),
+        ("SELECT * { ?a ex:p ?b MINUS { ?a ex:q ?d } }", 0),
+        ("SELECT * { ?a ex:p ?b MINUS { ?c ex:q ?d } }", 1),
+    ] {
+        assert_eq!(
+            run_within(&snapshot, text, 1 << 20).unwrap().row_count,
+            expected,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn terms_stay_exact_in_triple_terms_and_blank_nodes_are_fresh() {
+    let snapshot = graph(
+        "ex:r ex:reifies <<( ex:a ex:p \"01\"^^xsd:int )>> . ex:a ex:p \"01\"^^xsd:int . _:x ex:secret 1 . ex:b ex:name 'x' . ex:c ex:name 'x' .",
+    );
+    for (text, expected) in [
+        (
+            "SELECT * { ?s ex:p ?o BIND(<<( ?s ex:p ?o )>> AS ?t) ?r ex:reifies ?t }",
+            1,
+        ),
+        (
+            "SELECT * { ?r ex:reifies ?t BIND(OBJECT(?t) AS ?o) ?s ex:p ?o }",
+            1,
+        ),
+        ("SELECT * { BIND(BNODE('x') AS ?b) ?b ex:secret ?o }", 0),
+        ("SELECT DISTINCT ?b { ?s ex:name ?n BIND(BNODE(?n) AS ?b) }", 2),
+        (
+            "SELECT * { ?s ex:name ?n FILTER(SAMETERM(BNODE(?n), BNODE('x'))) }",
+            2,
+        ),
+        ("SELECT * { ?s ?p ?o FILTER(?s = ex:b) }", 1),
+        (
+            "SELECT * { ?s ?p ?o FILTER(?s IN (ex:b, ex:c, ex:b, ex:none)) }",
+            2,
+        ),
+    ] {
+        assert_eq!(
+            run_within(&snapshot, text, 1 << 20).unwrap().row_count,
+            expected,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn graphs_that_are_named_are_looked_at_alone() {
+    let snapshot = graph("ex:g { ex:a ex:p 1 , 2 } ex:h { ex:a ex:p 2 , 3 } ex:i { ex:a ex:p 4 }");
+    let named = |name: &str| NamedNode::new_unchecked(format!("http://ex/{name}"));
+    let asked = Query {
+        default_graphs: vec![named("g"), named("h"), named("g")],
+        named_graphs: vec![named("i"), named("none")],
+        ..query("SELECT * { { ?s ?p ?o } UNION { GRAPH ?g { ?s ?p ?o } } }")
+    };
+    let mut counter = Counter::default();
+    run_query(&parser(), &asked, &snapshot, &Interrupt::new(None), &mut counter).unwrap();
+    assert_eq!(counter.row_count, 4);
+}
+
+#[test]
+fn a_long_way_to_the_first_match_is_left_in_time() {
+    let same = repeated(30_000, |number| format!("ex:s{number} ex:p {number} . "));
+    let snapshot = graph(&format!("ex:g {{ {same} }} ex:h {{ {same} }}"));
+    let interrupt = Interrupt::new(None);
+    interrupt.cancel();
+    let asked = Query {
+        default_graphs: ["g", "h"]
+            .map(|name| NamedNode::new_unchecked(format!("http://ex/{name}")))
+            .to_vec(),
+        ..query("SELECT (COUNT(*) AS ?n) { ?s ?p ?o }")
+    };
+    let outcome = run_query(&parser(), &asked, &snapshot, &interrupt, &mut Counter::default());
+    assert_eq!(outcome, Err(SparqlError::Cancelled));
 }

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 
 use oxigraph::model::{Literal, Term, vocab::xsd};
-use oxsdatatypes::{Boolean, Date, DateTime, Decimal, Double, Float, Integer, Time};
+use oxsdatatypes::{
+    Boolean, Date, DateTime, DayTimeDuration, Decimal, Double, Float, Integer, Time, YearMonthDuration,
+};
 
 use super::{
     super::SparqlError,
@@ -174,7 +176,7 @@ pub(super) enum Key {
     Iri(Box<str>),
     Boolean(bool),
     Number(Number),
-    /// Dates, times and moments in seconds, of one kind each.
+    /// Moments, dates, times and durations in seconds or months, of one kind each.
     Moment(u8, Decimal),
     /// Strings, with or without a language.
     Text(Box<str>, Box<str>),
@@ -212,6 +214,17 @@ impl Key {
             "boolean" => Some(Self::Boolean(value.parse::<Boolean>().ok()?.into())),
             "dateTime" => Self::moment(0, value.parse().ok()?),
             "date" => Self::moment(1, value.parse::<Date>().ok()?.try_into().ok()?),
+            "dayTimeDuration" => {
+                let duration: DayTimeDuration = value.parse().ok()?;
+                Some(Self::Moment(3, duration.as_seconds()))
+            }
+            "yearMonthDuration" => {
+                let duration: YearMonthDuration = value.parse().ok()?;
+                Some(Self::Moment(
+                    4,
+                    (12 * duration.years() + duration.months()).into(),
+                ))
+            }
             "time" => {
                 let time: Time = value.parse().ok()?;
                 let midnight = if time.timezone_offset().is_some() {

@@ -100,6 +100,7 @@ impl<'a> Planner<'_, 'a> {
         else {
             return 1.0;
         };
+        let pattern = self.context.largest(pattern);
         let quads = self.context.snapshot.quads(pattern);
         let total = quads.remaining();
         if total == 0 {
@@ -132,6 +133,7 @@ impl<'a> Planner<'_, 'a> {
     /// Estimates roughly how many rows a pattern makes of each row of an input.
     fn rough(&self, pattern: &GraphPattern, input: &Input<'a>) -> f64 {
         match pattern {
+            GraphPattern::Bgp { patterns } if patterns.is_empty() => 1.0,
             GraphPattern::Bgp { patterns } => patterns
                 .iter()
                 .map(|pattern| self.rough_triple(pattern, input))

@@ -98,7 +98,7 @@ impl<'a> Planner<'_, 'a> {
                         .collect::<Result<_, _>>()?,
                 ))
             }
-            Algebra::SameTerm(left, right) => {
+            Algebra::SameTerm(left, right) if is_simple(left) && is_simple(right) => {
                 let (left, right) = both(left, right)?;
                 Ok(Expression::SameTerm(left, right))
             }
@@ -123,10 +123,27 @@ impl<'a> Planner<'_, 'a> {
                             Expression::Derived(derived, slot)
                         }));
                 }
-                Ok(Expression::Pipe(Box::new(self.pipe(expression))))
+                match (function, arguments.as_slice()) {
+                    (Function::Triple, [subject, predicate, object]) => {
+                        let parts = [
+                            self.native(subject)?,
+                            self.native(predicate)?,
+                            self.native(object)?,
+                        ];
+                        Ok(Expression::Triple(Box::new(parts)))
+                    }
+                    (Function::Subject, [triple]) => self.part_of(triple, 0),
+                    (Function::Predicate, [triple]) => self.part_of(triple, 1),
+                    (Function::Object, [triple]) => self.part_of(triple, 2),
+                    _ => Ok(Expression::Pipe(Box::new(self.pipe(expression)))),
+                }
             }
             _ => Ok(Expression::Pipe(Box::new(self.pipe(expression)))),
         }
+    }
+
+    fn part_of(&self, triple: &Algebra, place: usize) -> Result<Expression<'a>, SparqlError> {
+        Ok(Expression::PartOf(Box::new(self.native(triple)?), place))
     }
 
     /// Hands an expression to the engine: its variables become inputs.

@@ -31,6 +31,8 @@ use crate::sparql::{
 
 /// Left rows from which on a table may pay.
 const TABLE_ROW_COUNT_MIN: f64 = 1_000.0;
+/// IRIs of a filter that are looked up one by one.
+const VALUES_COUNT_MAX: usize = 64;
 /// A look-up in the index takes about as long as this many rows take to be read into a table.
 const LOOK_UP_WORTH: f64 = 4.0;
 
@@ -79,18 +81,45 @@ impl Element<'_> {
 
 impl<'a> Planner<'_, 'a> {
     /// Puts a group of patterns and filters on top of an input.
-    pub(super) fn compile_group(
+    pub(super) fn compile_group<'p>(
         &mut self,
-        pattern: &GraphPattern,
+        pattern: &'p GraphPattern,
+        mut filters: Vec<&'p Algebra>,
         mut input: Input<'a>,
     ) -> Result<Input<'a>, SparqlError> {
-        let (mut elements, mut filters) = (Vec::new(), Vec::new());
+        let mut elements = Vec::new();
         let mut pattern = pattern;
         while let GraphPattern::Filter { expr, inner } = pattern {
             filters.extend(conjuncts(expr));
             pattern = inner;
         }
+        if let GraphPattern::LeftJoin {
+            left,
+            right,
+            expression,
+        } = pattern
+            && !filters.is_empty()
+            && (input.is_start || self.is_seedable(pattern, &input))
+        {
+            // What is bound on the left is bound for good.
+            let (early, late): (Vec<_>, Vec<_>) =
+                filters.into_iter().partition(|filter| is_local(filter, left));
+            let for_exists = std::mem::take(&mut self.is_for_exists);
+            input = self.compile_left_join(left, right, expression.as_ref(), early, input)?;
+            for filter in late {
+                input = self.filter(input, filter)?;
+            }
+            self.is_for_exists = for_exists;
+            return Ok(input);
+        }
         self.flatten(pattern, &mut elements, &mut filters)?;
+        let certain = scope::certain(pattern);
+        filters.retain(|filter| {
+            let values = values_of(filter, &certain);
+            let stays = values.is_none();
+            elements.extend(values.map(|values| Element::Other(Cow::Owned(values))));
+            stays
+        });
         // The dear ones last.
         filters.sort_by_key(|filter| scope::has_exists(filter));
         let for_exists = std::mem::take(&mut self.is_for_exists);
@@ -333,15 +362,10 @@ impl<'a> Planner<'_, 'a> {
         object.each_slot(&mut |slot| slots.push(slot));
         input.certain.extend(slots.iter().copied());
         input.possible.extend(slots);
-        let scan = PathScan::new(
-            input.node,
-            subject,
-            path,
-            object,
-            self.graph,
-            self.is_substituting,
-            detail,
-        );
+        let is_named = [&subject, &object]
+            .into_iter()
+            .any(|end| matches!(end, Place::Slot(slot) if self.substituted.contains(slot)));
+        let scan = PathScan::new(input.node, subject, path, object, self.graph, is_named, detail);
         input.node = Node::new(scan, estimate);
         input.is_start = false;
         Ok(input)
@@ -369,6 +393,39 @@ impl<'a> Planner<'_, 'a> {
             ),
         })
     }
+}
+
+/// Returns a filter that says which IRIs a variable may be as a pattern that binds it to them.
+fn values_of(filter: &Algebra, certain: &Names) -> Option<GraphPattern> {
+    let (variable, nodes) = match filter {
+        Algebra::Equal(left, right) | Algebra::SameTerm(left, right) => match (&**left, &**right) {
+            (Algebra::Variable(variable), node @ Algebra::NamedNode(_))
+            | (node @ Algebra::NamedNode(_), Algebra::Variable(variable)) => {
+                (variable, std::slice::from_ref(node))
+            }
+            _ => return None,
+        },
+        Algebra::In(left, list) => match &**left {
+            Algebra::Variable(variable) => (variable, list.as_slice()),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let mut bindings: Vec<Vec<Option<GroundTerm>>> = Vec::new();
+    for node in nodes {
+        let Algebra::NamedNode(node) = node else {
+            return None;
+        };
+        let row = vec![Some(GroundTerm::NamedNode(node.clone()))];
+        // Each once: a filter does not multiply.
+        if !bindings.contains(&row) {
+            bindings.push(row);
+        }
+    }
+    (certain.contains(variable) && bindings.len() <= VALUES_COUNT_MAX).then(|| GraphPattern::Values {
+        variables: vec![variable.clone()],
+        bindings,
+    })
 }
 
 /// Tells whether a filter sees the same in the group around its own.

@@ -45,10 +45,6 @@ pub(super) struct Input<'a> {
 }
 
 /// Plans one query.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "what holds for the part that is planned next"
-)]
 pub(super) struct Planner<'c, 'a> {
     pub(super) context: &'c Context<'a>,
     names: Vec<Variable>,
@@ -57,12 +53,14 @@ pub(super) struct Planner<'c, 'a> {
     pub(super) base: Base,
     base_iri: Option<Iri<String>>,
     now: Algebra,
-    /// Inside EXISTS.
-    pub(super) is_substituting: bool,
+    /// Inside EXISTS: what the row outside may bind.
+    pub(super) substituted: Slots,
     /// The plan that is made next only has to find one solution.
     pub(super) is_for_exists: bool,
     /// Rows that are wanted of the sort that is planned next.
     sort_limit: Option<usize>,
+    /// Where GRAPH with a variable is at.
+    graph_slots: Slots,
     /// Rows that are wanted of all.
     pub(super) limit: Option<usize>,
     makes_terms: bool,
@@ -80,9 +78,10 @@ impl<'c, 'a> Planner<'c, 'a> {
             base: Base::default(),
             base_iri,
             now: Literal::new_typed_literal(now, oxigraph::model::vocab::xsd::DATE_TIME).into(),
-            is_substituting: false,
+            substituted: Slots::default(),
             is_for_exists: false,
             sort_limit: None,
+            graph_slots: Slots::default(),
             limit: None,
             makes_terms: false,
             keeps_terms: false,
@@ -134,7 +133,7 @@ impl<'c, 'a> Planner<'c, 'a> {
     pub(super) fn start(&self) -> Input<'a> {
         Input {
             node: Node::new(Seed::new(), 1.0),
-            certain: self.base.slots.iter().copied().collect(),
+            certain: self.base.shared.iter().copied().collect(),
             possible: self.base.slots.iter().copied().collect(),
             is_start: true,
         }
@@ -164,6 +163,14 @@ impl<'c, 'a> Planner<'c, 'a> {
             .collect()
     }
 
+    fn substituted_names(&self) -> Names {
+        self.scope
+            .iter()
+            .filter(|(_, slot)| self.substituted.contains(slot))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
     /// Puts a pattern on top of an input.
     pub(super) fn compile(
         &mut self,
@@ -171,13 +178,13 @@ impl<'c, 'a> Planner<'c, 'a> {
         input: Input<'a>,
     ) -> Result<Input<'a>, SparqlError> {
         self.context.check()?;
-        let is_seedable = match pattern {
+        let is_seedable = || match pattern {
             // The parts of a group are looked at one by one.
             GraphPattern::Join { .. } => true,
             GraphPattern::Filter { .. } => self.is_filter_seedable(pattern, &input),
             _ => self.is_seedable(pattern, &input),
         };
-        if input.is_start || is_seedable {
+        if input.is_start || is_seedable() {
             self.compile_on(pattern, input)
         } else {
             self.compile_beside(pattern, input)
@@ -189,7 +196,7 @@ impl<'c, 'a> Planner<'c, 'a> {
         let outer = self.names_of(input);
         let mut pattern = pattern;
         while let GraphPattern::Filter { expr, inner } = pattern {
-            if !scope::sees_no_more(expr, inner, &outer, self.is_substituting) {
+            if !scope::sees_no_more(expr, inner, &outer, &self.substituted_names()) {
                 return false;
             }
             pattern = inner;
@@ -197,23 +204,29 @@ impl<'c, 'a> Planner<'c, 'a> {
         true
     }
 
-    fn is_seedable(&self, pattern: &GraphPattern, input: &Input<'a>) -> bool {
-        scope::is_seedable(pattern, &self.names_of(input), self.is_substituting)
+    pub(super) fn is_seedable(&self, pattern: &GraphPattern, input: &Input<'a>) -> bool {
+        scope::is_seedable(pattern, &self.names_of(input), &self.substituted_names())
     }
 
     /// Plans a pattern alone and joins it by a table.
     fn compile_beside(&mut self, pattern: &GraphPattern, input: Input<'a>) -> Result<Input<'a>, SparqlError> {
         let for_exists = std::mem::take(&mut self.is_for_exists);
+        let limit = self.limit.take();
         let start = self.start();
         let right = self.compile(pattern, start)?;
         self.is_for_exists = for_exists;
+        self.limit = limit;
         Ok(self.joined(input, right, Kind::Inner))
     }
 
     /// Joins an input with a plan of its own.
     pub(super) fn joined(&mut self, left: Input<'a>, right: Input<'a>, kind: Kind) -> Input<'a> {
         self.holds_rows();
-        let own = |slot: &&Slot| !self.base.slots.contains(slot);
+        // What is bound around both sides is equal on both, and the graph that GRAPH is at is no variable.
+        let own = |slot: &&Slot| match kind {
+            Kind::Minus => !self.graph_slots.contains(slot),
+            Kind::Inner | Kind::Semi => !self.base.shared.contains(slot),
+        };
         let is_key = |slot: &&Slot| left.certain.contains(slot) && right.certain.contains(slot);
         let shared = || {
             right
@@ -263,12 +276,12 @@ impl<'c, 'a> Planner<'c, 'a> {
             | GraphPattern::Path { .. }
             | GraphPattern::Join { .. }
             | GraphPattern::Filter { .. }
-            | GraphPattern::Values { .. } => self.compile_group(pattern, input),
+            | GraphPattern::Values { .. } => self.compile_group(pattern, Vec::new(), input),
             GraphPattern::LeftJoin {
                 left,
                 right,
                 expression,
-            } => self.compile_left_join(left, right, expression.as_ref(), input),
+            } => self.compile_left_join(left, right, expression.as_ref(), Vec::new(), input),
             GraphPattern::Union { .. } => self.compile_union(pattern, input),
             GraphPattern::Graph { name, inner } => self.compile_graph(name, inner, input),
             GraphPattern::Extend {
@@ -286,7 +299,9 @@ impl<'c, 'a> Planner<'c, 'a> {
             GraphPattern::Project { inner, variables } => self.compile_project(inner, variables, input),
             GraphPattern::Distinct { inner } | GraphPattern::Reduced { inner } => {
                 let slots = scope::variables(inner);
+                let limit = self.limit.take();
                 let mut input = self.alone(inner, input)?;
+                self.limit = limit;
                 self.holds_rows();
                 let mut slots: Vec<_> = slots.iter().map(|name| self.slot(name)).collect();
                 slots.sort_unstable();
@@ -360,6 +375,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             input: input.node,
             condition: expression,
             detail: condition.to_string(),
+            is_streaming: self.is_streaming(),
         };
         input.node = Node::new(filter, estimate);
         input.is_start = false;

@@ -104,8 +104,10 @@ impl<'a> Planner<'_, 'a> {
         }
         let limit = self.limit.take();
         let mut plan = self.alone(inner, input)?;
+        // Blank nodes of a pattern are no part of a solution.
         let visible: Vec<_> = scope::variables(inner)
             .iter()
+            .filter(|name| !name.as_str().starts_with("_:"))
             .map(|name| self.slot(name))
             .collect();
         let key_slots: Vec<_> = keys.iter().map(|name| self.slot(name)).collect();

@@ -60,11 +60,14 @@ impl<'a> Planner<'_, 'a> {
         let graph = self.hidden_slot("graph");
         self.graph = GraphPlace::Slot(graph);
         self.base.slots.push(graph);
+        self.base.shared.push(graph);
+        self.graph_slots.insert(graph);
         let mut seed = Self::seed_of(&input);
         seed.certain.insert(graph);
         seed.possible.insert(graph);
         let plan = self.compile(inner, seed);
         self.base.slots.pop();
+        self.base.shared.pop();
         self.graph = outer;
         self.is_for_exists = for_exists;
         self.holds_rows();
@@ -87,6 +90,7 @@ impl<'a> Planner<'_, 'a> {
         let input = self.alone(left, input)?;
         let base = self.base.clone();
         self.base.slots = input.possible.iter().copied().collect();
+        self.base.shared = input.certain.iter().copied().collect();
         let mut seed = Self::seed_of(&input);
         seed.is_start = true;
         let plan = self.alone(right, seed);
@@ -108,8 +112,11 @@ impl<'a> Planner<'_, 'a> {
     ) -> Result<Input<'a>, SparqlError> {
         let for_exists = std::mem::take(&mut self.is_for_exists);
         let input = self.compile(left, input)?;
-        let shared = scope::variables(left);
-        let outcome = if scope::variables(right).iter().any(|name| shared.contains(name)) {
+        let on_left = scope::variables(left);
+        let on_right = scope::variables(right);
+        let outcome = if self.is_looked_up(left, right, &input) {
+            self.anti_join(input, right)
+        } else if on_right.iter().any(|name| on_left.contains(name)) {
             let start = self.start();
             let right = self.compile(right, start)?;
             Ok(self.joined(input, right, Kind::Minus))
@@ -149,15 +156,20 @@ impl<'a> Planner<'_, 'a> {
         })
     }
 
-    pub(super) fn compile_left_join(
+    pub(super) fn compile_left_join<'p>(
         &mut self,
-        left: &GraphPattern,
+        left: &'p GraphPattern,
         right: &GraphPattern,
         condition: Option<&Algebra>,
+        early: Vec<&'p Algebra>,
         input: Input<'a>,
     ) -> Result<Input<'a>, SparqlError> {
         let for_exists = std::mem::take(&mut self.is_for_exists);
-        let input = self.compile(left, input)?;
+        let input = if early.is_empty() {
+            self.compile(left, input)?
+        } else {
+            self.compile_group(left, early, input)?
+        };
         let seed = Self::seed_of(&input);
         let limit = self.limit.take();
         let mut plan = if self.is_seedable(right, &input) {
@@ -195,6 +207,26 @@ impl<'a> Planner<'_, 'a> {
         })
     }
 
+    /// Tells whether MINUS may look for a solution of its right side for each row of its left side: a variable that both
+    /// bind for certain says that they share one, and nothing else comes between.
+    fn is_looked_up(&self, left: &GraphPattern, right: &GraphPattern, input: &Input<'a>) -> bool {
+        let (certain_left, certain_right) = (scope::certain(left), scope::certain(right));
+        let outer = self.names_of(input);
+        let variables = scope::variables(right);
+        let mut shared = variables.iter().filter(|name| outer.contains(*name)).peekable();
+        shared.peek().is_some()
+            && shared.all(|name| certain_left.contains(name) && certain_right.contains(name))
+            && scope::is_seedable(right, &outer, &scope::Names::default())
+    }
+
+    /// Keeps the rows for which a pattern has no solution.
+    fn anti_join(&mut self, input: Input<'a>, pattern: &GraphPattern) -> Result<Input<'a>, SparqlError> {
+        let substituted = std::mem::take(&mut self.substituted);
+        let outcome = self.look_for(input, pattern, Verdict::Drop);
+        self.substituted = substituted;
+        outcome
+    }
+
     /// Plans EXISTS on top of an input.
     pub(super) fn exists(
         &mut self,
@@ -202,13 +234,25 @@ impl<'a> Planner<'_, 'a> {
         pattern: &GraphPattern,
         verdict: Verdict,
     ) -> Result<Input<'a>, SparqlError> {
+        let outer = std::mem::replace(&mut self.substituted, input.possible.clone());
+        let plan = self.look_for(input, pattern, verdict);
+        self.substituted = outer;
+        plan
+    }
+
+    /// Looks for a solution of a pattern for each row.
+    fn look_for(
+        &mut self,
+        input: Input<'a>,
+        pattern: &GraphPattern,
+        verdict: Verdict,
+    ) -> Result<Input<'a>, SparqlError> {
         let mut seed = Self::seed_of(&input);
         seed.is_start = false;
-        let (substituting, for_exists) = (self.is_substituting, self.is_for_exists);
         let limit = self.limit.take();
-        (self.is_substituting, self.is_for_exists) = (true, true);
+        let for_exists = std::mem::replace(&mut self.is_for_exists, true);
         let plan = self.compile(pattern, seed);
-        (self.is_substituting, self.is_for_exists) = (substituting, for_exists);
+        self.is_for_exists = for_exists;
         self.limit = limit;
         let plan = plan?;
         self.holds_rows();
@@ -242,7 +286,21 @@ fn is_plain(pattern: &GraphPattern, graph: &Variable) -> bool {
         GraphPattern::Filter { expr, inner } => {
             !scope::of_expression(expr).contains(graph) && !scope::has_exists(expr) && is_plain(inner, graph)
         }
-        GraphPattern::Join { left, right } => is_plain(left, graph) && is_plain(right, graph),
+        GraphPattern::Join { left, right } | GraphPattern::Union { left, right } => {
+            is_plain(left, graph) && is_plain(right, graph)
+        }
+        GraphPattern::LeftJoin {
+            left,
+            right,
+            expression,
+        } => {
+            is_plain(left, graph)
+                && is_plain(right, graph)
+                && !scope::variables(right).contains(graph)
+                && expression.as_ref().is_none_or(|expression| {
+                    !scope::of_expression(expression).contains(graph) && !scope::has_exists(expression)
+                })
+        }
         _ => false,
     }
 }

@@ -209,13 +209,10 @@ pub(in crate::sparql::engine) fn sees_no_more(
     expression: &Expression,
     inner: &GraphPattern,
     outer: &Names,
-    is_substituting: bool,
+    substituted: &Names,
 ) -> bool {
-    if is_substituting {
-        return true;
-    }
     let mut foreign = of_expression(expression);
-    foreign.retain(|name| outer.contains(name));
+    foreign.retain(|name| outer.contains(name) && !substituted.contains(name));
     if foreign.is_empty() {
         return true;
     }
@@ -226,16 +223,16 @@ pub(in crate::sparql::engine) fn sees_no_more(
 /// Tells whether a pattern has the same solutions when the variables in `outer` are bound beforehand, row by row, as when it
 /// is evaluated by itself and joined afterwards.
 ///
-/// `is_substituting`: as EXISTS has it, filters see what is bound outside (SPARQL 1.1 Query, section 18.6).
+/// `substituted`: as EXISTS has it, filters see what is bound outside (SPARQL 1.1 Query, section 18.6).
 pub(in crate::sparql::engine) fn is_seedable(
     pattern: &GraphPattern,
     outer: &Names,
-    is_substituting: bool,
+    substituted: &Names,
 ) -> bool {
     match pattern {
         GraphPattern::Bgp { .. } | GraphPattern::Path { .. } | GraphPattern::Values { .. } => true,
         GraphPattern::Join { left, right } | GraphPattern::Union { left, right } => {
-            is_seedable(left, outer, is_substituting) && is_seedable(right, outer, is_substituting)
+            is_seedable(left, outer, substituted) && is_seedable(right, outer, substituted)
         }
         GraphPattern::LeftJoin {
             left,
@@ -245,23 +242,23 @@ pub(in crate::sparql::engine) fn is_seedable(
             let inside = certain(left);
             let is_well_designed = variables(right)
                 .iter()
-                .all(|name| !outer.contains(name) || inside.contains(name));
-            (is_substituting || is_well_designed)
-                && is_seedable(left, outer, is_substituting)
-                && is_seedable(right, outer, is_substituting)
+                .all(|name| !outer.contains(name) || substituted.contains(name) || inside.contains(name));
+            is_well_designed
+                && is_seedable(left, outer, substituted)
+                && is_seedable(right, outer, substituted)
                 && expression
                     .as_ref()
-                    .is_none_or(|expression| sees_no_more(expression, left, outer, is_substituting))
+                    .is_none_or(|expression| sees_no_more(expression, left, outer, substituted))
         }
         GraphPattern::Minus { left, right } => {
             let inside = certain(left);
             variables(right)
                 .iter()
                 .all(|name| !outer.contains(name) || inside.contains(name))
-                && is_seedable(left, outer, is_substituting)
+                && is_seedable(left, outer, substituted)
         }
         GraphPattern::Filter { expr, inner } => {
-            is_seedable(inner, outer, is_substituting) && sees_no_more(expr, inner, outer, is_substituting)
+            is_seedable(inner, outer, substituted) && sees_no_more(expr, inner, outer, substituted)
         }
         GraphPattern::Extend {
             inner,
@@ -269,17 +266,17 @@ pub(in crate::sparql::engine) fn is_seedable(
             expression,
         } => {
             !outer.contains(variable)
-                && is_seedable(inner, outer, is_substituting)
-                && sees_no_more(expression, inner, outer, is_substituting)
+                && is_seedable(inner, outer, substituted)
+                && sees_no_more(expression, inner, outer, substituted)
         }
-        GraphPattern::Graph { inner, .. } => is_seedable(inner, outer, is_substituting),
+        GraphPattern::Graph { inner, .. } => is_seedable(inner, outer, substituted),
         GraphPattern::Project { inner, variables } => {
             let outer = variables
                 .iter()
                 .filter(|name| outer.contains(name))
                 .cloned()
                 .collect();
-            is_seedable(inner, &outer, is_substituting)
+            is_seedable(inner, &outer, substituted)
         }
         GraphPattern::Lateral { .. }
         | GraphPattern::OrderBy { .. }
