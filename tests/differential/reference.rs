@@ -53,6 +53,10 @@ impl Graph<'_> {
         by_name.into_values().collect()
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the specification's cases, one after the other"
+    )]
     fn eval(&self, pattern: &GraphPattern) -> Vec<Solution> {
         match pattern {
             GraphPattern::Bgp { patterns } => patterns.iter().fold(vec![Solution::new()], |found, triple| {
@@ -146,7 +150,49 @@ impl Graph<'_> {
                 variables,
                 aggregates,
             } => self.group(inner, variables, aggregates),
-            other => unreachable!("not asked: {other}"),
+            GraphPattern::OrderBy { inner, expression } => {
+                use spargebra::algebra::OrderExpression as O;
+                let mut found = self.eval(inner);
+                let keys = |s: &Solution| -> Vec<Option<String>> {
+                    expression
+                        .iter()
+                        .map(|e| {
+                            let (O::Asc(e) | O::Desc(e)) = e;
+                            self.value(e, s).map(|t| t.to_string())
+                        })
+                        .collect()
+                };
+                let mut keyed: Vec<_> = found.drain(..).map(|s| (keys(&s), s)).collect();
+                keyed.sort_by(|a, b| {
+                    for (i, e) in expression.iter().enumerate() {
+                        let mut c = a.0[i].cmp(&b.0[i]);
+                        if matches!(e, O::Desc(_)) {
+                            c = c.reverse();
+                        }
+                        if c.is_ne() {
+                            return c;
+                        }
+                    }
+                    std::cmp::Ordering::Equal
+                });
+                keyed.into_iter().map(|p| p.1).collect()
+            }
+            GraphPattern::Slice { inner, start, length } => self
+                .eval(inner)
+                .into_iter()
+                .skip(*start)
+                .take(length.unwrap_or(usize::MAX))
+                .collect(),
+            GraphPattern::Reduced { inner } => self.eval(inner),
+            GraphPattern::Lateral { left, right } => {
+                let mut found = Vec::new();
+                for s in self.eval(left) {
+                    let r = self.eval(&substituted(right, &s));
+                    found.extend(join(std::slice::from_ref(&s), &r));
+                }
+                found
+            }
+            GraphPattern::Service { .. } => unreachable!("not asked: SERVICE"),
         }
     }
 
@@ -207,12 +253,23 @@ impl Graph<'_> {
         grouped.collect()
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the specification's cases, one after the other"
+    )]
     fn aggregate(&self, aggregate: &AggregateExpression, members: &[Solution]) -> Option<Term> {
         let count = |count: usize| Literal::from(i64::try_from(count).unwrap()).into();
         match aggregate {
             AggregateExpression::CountSolutions { distinct: false } => Some(count(members.len())),
             AggregateExpression::CountSolutions { distinct: true } => {
-                let distinct: BTreeSet<_> = members.iter().map(|member| format!("{member:?}")).collect();
+                let distinct: BTreeSet<_> = members
+                    .iter()
+                    .map(|member| {
+                        // Blank nodes of a pattern are no part of a solution.
+                        let named = member.iter().filter(|(name, _)| !name.as_str().starts_with("_:"));
+                        format!("{:?}", named.collect::<Vec<_>>())
+                    })
+                    .collect();
                 Some(count(distinct.len()))
             }
             AggregateExpression::FunctionCall {
@@ -233,7 +290,7 @@ impl Graph<'_> {
             AggregateExpression::FunctionCall {
                 name: AggregateFunction::Sum,
                 expr,
-                ..
+                distinct: false,
             } => members
                 .iter()
                 .try_fold(Literal::from(0_i64).into(), |sum: Term, member| {
@@ -242,7 +299,77 @@ impl Graph<'_> {
                     let bound = Solution::from([(a.clone(), sum), (b.clone(), value)]);
                     self.value(&Expression::Add(Box::new(a.into()), Box::new(b.into())), &bound)
                 }),
-            AggregateExpression::FunctionCall { name, .. } => unreachable!("not asked: {name}"),
+            AggregateExpression::FunctionCall { name, expr, distinct } => {
+                let mut values: Vec<Option<Term>> = members.iter().map(|m| self.value(expr, m)).collect();
+                if values.iter().any(Option::is_none) {
+                    return None;
+                }
+                if *distinct {
+                    let mut seen = BTreeSet::new();
+                    values.retain(|v| seen.insert(v.as_ref().unwrap().to_string()));
+                }
+                let values: Vec<Term> = values.into_iter().flatten().collect();
+                let (va, vb) = (Variable::new_unchecked("a"), Variable::new_unchecked("b"));
+                let op = |e: Expression, a: Term, b: Term| {
+                    self.value(&e, &Solution::from([(va.clone(), a), (vb.clone(), b)]))
+                };
+                match name {
+                    AggregateFunction::Sum => {
+                        values
+                            .into_iter()
+                            .try_fold(Literal::from(0_i64).into(), |s: Term, v| {
+                                op(
+                                    Expression::Add(Box::new(va.clone().into()), Box::new(vb.clone().into())),
+                                    s,
+                                    v,
+                                )
+                            })
+                    }
+                    AggregateFunction::Avg => {
+                        let n = values.len();
+                        if n == 0 {
+                            return Some(Literal::from(0_i64).into());
+                        }
+                        let sum =
+                            values
+                                .into_iter()
+                                .try_fold(Literal::from(0_i64).into(), |s: Term, v| {
+                                    op(
+                                        Expression::Add(
+                                            Box::new(va.clone().into()),
+                                            Box::new(vb.clone().into()),
+                                        ),
+                                        s,
+                                        v,
+                                    )
+                                })?;
+                        op(
+                            Expression::Divide(Box::new(va.clone().into()), Box::new(vb.clone().into())),
+                            sum,
+                            count(n),
+                        )
+                    }
+                    AggregateFunction::Min | AggregateFunction::Max => {
+                        let rank = |t: &Term| match t {
+                            Term::BlankNode(_) => (0, 0, String::new()),
+                            Term::NamedNode(n) => (1, 0, n.as_str().to_owned()),
+                            Term::Literal(l) if l.datatype() == oxigraph::model::vocab::xsd::INTEGER => {
+                                (2, l.value().parse::<i64>().unwrap(), String::new())
+                            }
+                            Term::Literal(l) => {
+                                (3, 0, format!("{}\0{}", l.value(), l.language().unwrap_or("")))
+                            }
+                            Term::Triple(_) => (9, 0, String::new()),
+                        };
+                        if matches!(name, AggregateFunction::Min) {
+                            values.into_iter().min_by_key(rank)
+                        } else {
+                            values.into_iter().max_by_key(rank)
+                        }
+                    }
+                    _ => unreachable!("not asked: {name}"),
+                }
+            }
         }
     }
 
