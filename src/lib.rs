@@ -11,6 +11,7 @@ pub mod log;
 pub mod model;
 pub mod proto;
 pub mod rdf;
+pub mod remote;
 pub mod server;
 pub mod sparql;
 pub mod telemetry;
