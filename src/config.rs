@@ -20,6 +20,8 @@ use clap::{
 
 pub use check::SettingsError;
 
+use crate::remote::UrlPrefix;
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
@@ -170,6 +172,30 @@ pub struct ServeSettings {
         value_parser = origin)]
     pub cors_origins: Vec<String>,
 
+    /// SPARQL endpoints that SERVICE may ask: URLs, or prefixes of some, such as `https://example.org/sparql`
+    ///
+    /// A URL matches if scheme, host and port are the same and its path is this one or below it. Give it again for each, or
+    /// separate them with commas. Without it SERVICE is refused. Hosts with private addresses are asked only if the prefix
+    /// has the address itself, or `localhost`.
+    #[arg(long = "service-allow", env = "DOSSIER_SERVICE_ALLOW", value_name = "URL_PREFIX", value_delimiter = ',',
+        value_parser = UrlPrefix::from_str)]
+    pub service_allow: Vec<UrlPrefix>,
+
+    /// Documents that LOAD may read: URLs, or prefixes of some, as of --service-allow
+    #[arg(long = "load-allow", env = "DOSSIER_LOAD_ALLOW", value_name = "URL_PREFIX", value_delimiter = ',',
+        value_parser = UrlPrefix::from_str)]
+    pub load_allow: Vec<UrlPrefix>,
+
+    /// Time that one answer to SERVICE or LOAD may take, within that of its query or update
+    #[arg(long, env = "DOSSIER_REMOTE_TIMEOUT", value_name = "DURATION", value_parser = duration,
+        default_value = "10s")]
+    pub remote_timeout: Duration,
+
+    /// Size of one answer to SERVICE or LOAD, decompressed
+    #[arg(long = "remote-size-max", env = "DOSSIER_REMOTE_SIZE_MAX", value_name = "SIZE", value_parser = byte_count,
+        default_value = "16MiB")]
+    pub remote_bytes_max: usize,
+
     /// Milliseconds past which a query or update is logged as slow; 0 logs none
     #[arg(
         long,
@@ -228,6 +254,10 @@ impl Default for ServeSettings {
             connection_count_max: 1024,
             stream_count_max: 100,
             cors_origins: Vec::new(),
+            service_allow: Vec::new(),
+            load_allow: Vec::new(),
+            remote_timeout: Duration::from_secs(10),
+            remote_bytes_max: 16 * MIB,
             slow_query_ms: 1_000,
             drain_timeout: Duration::from_secs(10),
             log_format: LogFormat::Text,

@@ -14,6 +14,7 @@ use crate::{
     config::ServeSettings,
     knowledge::{KnowledgeBase, OpenError, Settings},
     model::prefixes::PREFIXES,
+    remote::{AllowList, FetchLimits, RemoteSettings},
     sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings},
 };
 use connection::Connections;
@@ -126,6 +127,14 @@ fn query_settings(settings: &ServeSettings) -> QuerySettings {
         },
         slow_after: (settings.slow_query_ms > 0).then(|| Duration::from_millis(settings.slow_query_ms)),
         update_memory_bytes_max: settings.graph_memory_bytes_max,
+        remote: RemoteSettings {
+            service: AllowList::new(settings.service_allow.clone()),
+            load: AllowList::new(settings.load_allow.clone()),
+            limits: FetchLimits {
+                timeout: settings.remote_timeout,
+                body_bytes_max: settings.remote_bytes_max,
+            },
+        },
     }
 }
 

@@ -237,6 +237,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::SparqlEvaluation
         | ErrorReason::RdfSyntax
         | ErrorReason::RevisionNotReached
+        | ErrorReason::RemoteFailed
         | ErrorReason::Cancelled
         | ErrorReason::MalformedMessage
         | ErrorReason::InvalidParameter

@@ -105,6 +105,7 @@ fn limits(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
         ("memory of all queries", bytes(limits.queries_memory_bytes_max)),
         ("query time", humantime::format_duration(timeout).to_string()),
         ("queries at once", thousands(limits.concurrent_query_count_max)),
+        ("answer to SERVICE or LOAD", bytes(limits.remote_bytes_max)),
         ("message size", bytes(limits.message_bytes_max)),
         ("graph memory", bytes(limits.graph_memory_bytes_max)),
         ("connections", thousands(limits.connection_count_max)),

@@ -90,6 +90,12 @@ impl ServeSettings {
                 (64 * MIB) as u64,
             ),
             (
+                "remote-size-max",
+                self.remote_bytes_max as u64,
+                KIB as u64,
+                (1024 * MIB) as u64,
+            ),
+            (
                 "message-size-max",
                 self.message_bytes_max as u64,
                 (64 * KIB) as u64,
@@ -128,6 +134,7 @@ impl ServeSettings {
                 self.query_timeout_max,
                 Duration::from_millis(1),
             ),
+            ("remote-timeout", self.remote_timeout, Duration::from_millis(1)),
             ("drain-timeout", self.drain_timeout, Duration::ZERO),
         ];
         let day = Duration::from_hours(24);

@@ -36,6 +36,10 @@ fn flags_are_read() {
         "--message-size-max=33554432",
         "--cors-origin=https://a.example,http://localhost:8080",
         "--cors-origin=*",
+        "--service-allow=https://a.example/sparql,http://127.0.0.1:8080",
+        "--load-allow=https://b.example/",
+        "--remote-timeout=1s",
+        "--remote-size-max=1MiB",
         "--log-format=json",
     ])
     .unwrap();
@@ -50,6 +54,14 @@ fn flags_are_read() {
         settings.cors_origins,
         ["https://a.example", "http://localhost:8080", "*"]
     );
+    let texts = |prefixes: &[UrlPrefix]| prefixes.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        texts(&settings.service_allow),
+        ["https://a.example/sparql", "http://127.0.0.1:8080/"]
+    );
+    assert_eq!(texts(&settings.load_allow), ["https://b.example/"]);
+    assert_eq!(settings.remote_timeout, Duration::from_secs(1));
+    assert_eq!(settings.remote_bytes_max, MIB);
     assert_eq!(settings.log_format, LogFormat::Json);
 }
 
@@ -65,6 +77,8 @@ fn bad_values_are_named_with_their_flag() {
     check("--graph-memory-max", "2 sheep", "2GiB");
     check("--cors-origin", "https://a.example/path", "https://example.org");
     check("--cors-origin", "a.example", "https://example.org");
+    check("--service-allow", "a.example", "https://example.org/sparql");
+    check("--load-allow", "http://user@a.example/", "no user name");
     check("--graph-memory-max", "99999999EiB", "2GiB");
     check("--query-timeout-max", "60", "500ms");
     check("--listen", "localhost", "socket address");

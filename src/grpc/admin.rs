@@ -15,15 +15,25 @@ use crate::{
 pub struct AdminApi {
     knowledge: KnowledgeBase,
     limits: v1::Limits,
+    service_allowed: Vec<String>,
+    load_allowed: Vec<String>,
     started_at: Instant,
 }
 
 impl AdminApi {
-    /// Answers for a knowledge base, served since now under these limits.
-    pub fn new(knowledge: KnowledgeBase, limits: v1::Limits) -> Self {
+    /// Answers for a knowledge base, served since now under these limits, and with these prefixes of what SERVICE and LOAD
+    /// may fetch.
+    pub fn new(
+        knowledge: KnowledgeBase,
+        limits: v1::Limits,
+        service_allowed: Vec<String>,
+        load_allowed: Vec<String>,
+    ) -> Self {
         Self {
             knowledge,
             limits,
+            service_allowed,
+            load_allowed,
             started_at: Instant::now(),
         }
     }
@@ -49,6 +59,8 @@ impl AdminService for AdminApi {
             graph_memory_bytes: to_int64(view.snapshot.memory_bytes()),
             prefixes: PREFIXES.into_iter().map(prefix).collect(),
             limits: Some(self.limits),
+            service_allowed: self.service_allowed.clone(),
+            load_allowed: self.load_allowed.clone(),
             uptime_seconds: to_int64(self.started_at.elapsed().as_secs()),
         }))
     }

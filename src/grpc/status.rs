@@ -293,6 +293,13 @@ impl From<SparqlError> for Status {
                     .collect(),
             ),
             SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
+            // Not UNAVAILABLE: that is this server.
+            SparqlError::Remote { url, .. } => status(
+                Code::FailedPrecondition,
+                ErrorReason::RemoteFailed,
+                message,
+                [("url", url)],
+            ),
             SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
             SparqlError::QueryMemoryExceeded { memory_bytes_max } => status(
                 Code::ResourceExhausted,

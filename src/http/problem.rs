@@ -260,6 +260,9 @@ impl From<SparqlError> for Problem {
             SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
             // No request has parameters.
             SparqlError::Parameters(_) => invalid(ErrorReason::InvalidParameter),
+            SparqlError::Remote { url, .. } => {
+                Self::of(StatusCode::BAD_GATEWAY, ErrorReason::RemoteFailed, message).with("url", url)
+            }
             SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
             SparqlError::QueryMemoryExceeded { memory_bytes_max } => Self::of(
                 StatusCode::INSUFFICIENT_STORAGE,

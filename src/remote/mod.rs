@@ -13,6 +13,17 @@ pub use address::Reach;
 pub use client::{Answer, FetchError, Request, Watch};
 pub use url::{AllowList, Target, UrlFault, UrlPrefix};
 
+/// From where what may be fetched, and within which bounds. The default is from nowhere.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RemoteSettings {
+    /// Endpoints that SERVICE may ask.
+    pub service: AllowList,
+    /// Documents that LOAD may read.
+    pub load: AllowList,
+    /// The bounds.
+    pub limits: FetchLimits,
+}
+
 /// What bounds one fetch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FetchLimits {

@@ -46,6 +46,7 @@ use crate::{
         write_service_server::WriteServiceServer,
     },
     rdf::Memory,
+    remote::UrlPrefix,
     sparql::Queries,
 };
 
@@ -84,7 +85,12 @@ macro_rules! configured {
 impl Services {
     pub(super) fn new(knowledge: &KnowledgeBase, queries: &Queries, settings: &ServeSettings) -> Self {
         let reads = Reads::new(knowledge.clone());
-        let admin = AdminApi::new(knowledge.clone(), limits(settings));
+        let admin = AdminApi::new(
+            knowledge.clone(),
+            limits(settings),
+            prefixes(&settings.service_allow),
+            prefixes(&settings.load_allow),
+        );
         let memory = Memory::new(settings.graph_memory_bytes_max);
         let write = WriteApi::new(knowledge.clone(), memory.clone());
         let http = HttpApi::new(
@@ -104,6 +110,10 @@ impl Services {
             http,
         }
     }
+}
+
+fn prefixes(allowed: &[UrlPrefix]) -> Vec<String> {
+    allowed.iter().map(ToString::to_string).collect()
 }
 
 fn limits(settings: &ServeSettings) -> v1::Limits {
@@ -129,6 +139,8 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         queries_memory_bytes_max: to_int64(settings.queries_memory_bytes_max),
         query_parameter_count_max: to_int64(PARAMETER_COUNT_MAX as u64),
         slow_query_ms: to_int64(settings.slow_query_ms),
+        remote_timeout_ms: i64::try_from(settings.remote_timeout.as_millis()).unwrap_or(i64::MAX),
+        remote_bytes_max: to_int64(settings.remote_bytes_max as u64),
     }
 }
 

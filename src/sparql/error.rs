@@ -55,6 +55,14 @@ pub enum SparqlError {
     /// It failed while it ran.
     #[error("{0}")]
     Evaluation(String),
+    /// What SERVICE or LOAD needs did not come from elsewhere.
+    #[error("{url} failed: {message}")]
+    Remote {
+        /// Where it should have come from.
+        url: String,
+        /// What is wrong.
+        message: String,
+    },
     /// An update changes more than there is memory for.
     #[error("the update changes more than fits into the graph's {memory_bytes_max} bytes of memory")]
     MemoryExceeded {
@@ -97,6 +105,7 @@ impl SparqlError {
             Self::Unsupported(_) => "SPARQL_UNSUPPORTED",
             Self::Parameters(_) => "INVALID_PARAMETER",
             Self::Evaluation(_) => "SPARQL_EVALUATION",
+            Self::Remote { .. } => "REMOTE_FAILED",
             Self::MemoryExceeded { .. } => "GRAPH_FULL",
             Self::QueryMemoryExceeded { .. } => "QUERY_MEMORY_EXCEEDED",
             Self::MemoryBusy { .. } => "OVERLOADED",

@@ -64,6 +64,7 @@ pub fn explain_query(
         default_graphs: default_graphs.as_deref(),
         named_graphs: named_graphs.as_deref(),
         interrupt,
+        remote: parser.remote(),
         row_count_max: query.row_count_max.unwrap_or(u64::MAX),
         is_profiling: with_execution,
     };

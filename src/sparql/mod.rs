@@ -16,6 +16,7 @@ mod parse;
 mod pool;
 mod queries;
 mod registry;
+mod remote;
 mod run;
 mod slow;
 mod syntax;

@@ -1,9 +1,12 @@
 //! From text to algebra.
 
+use std::sync::Arc;
+
 use oxigraph::model::NamedNode;
 use spargebra::{GraphUpdateOperation, SparqlParser, Update};
 
 use super::{GuardLimits, Parameters, SparqlError, guard, parameters, syntax};
+use crate::remote::RemoteSettings;
 
 /// Parses queries and updates under limits, with prefixes that need no declaration.
 ///
@@ -13,6 +16,7 @@ pub struct Parser {
     limits: GuardLimits,
     prefixes: Vec<(String, String)>,
     base_iri: Option<String>,
+    remote: Arc<RemoteSettings>,
 }
 
 impl Parser {
@@ -27,6 +31,7 @@ impl Parser {
             limits,
             prefixes,
             base_iri: None,
+            remote: Arc::default(),
         }
     }
 
@@ -38,6 +43,20 @@ impl Parser {
             base_iri: NamedNode::new(base_iri).is_ok().then(|| base_iri.to_owned()),
             ..self.clone()
         }
+    }
+
+    /// Returns the parser with what SERVICE and LOAD may fetch: without it nothing.
+    #[must_use]
+    pub fn with_remote(&self, remote: RemoteSettings) -> Self {
+        Self {
+            remote: Arc::new(remote),
+            ..self.clone()
+        }
+    }
+
+    /// Returns what SERVICE and LOAD may fetch.
+    pub(super) fn remote(&self) -> &RemoteSettings {
+        &self.remote
     }
 
     /// Returns the limits of a text.
@@ -62,7 +81,9 @@ impl Parser {
     fn unbound_query(&self, text: &str) -> Result<spargebra::Query, SparqlError> {
         let findings = guard::scan(text, self.limits)?;
         match self.parser()?.parse_query(text) {
-            Ok(_) if findings.has_service => Err(SparqlError::Unsupported("SERVICE".to_owned())),
+            Ok(_) if findings.has_service && self.remote.service.is_empty() => {
+                Err(SparqlError::Unsupported("SERVICE".to_owned()))
+            }
             Ok(query) => Ok(query),
             // An empty update is valid: a query that is only a prologue stays a syntax error.
             Err(_)
@@ -86,6 +107,7 @@ impl Parser {
         let findings = guard::scan(text, self.limits)?;
         match self.parser()?.parse_update(text) {
             Ok(update) => {
+                // It would hold up the only writer.
                 if findings.has_service {
                     return Err(SparqlError::Unsupported("SERVICE".to_owned()));
                 }

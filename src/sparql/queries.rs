@@ -16,10 +16,10 @@ use super::{
     registry::{Entry, Place, Registry},
     run_query, slow, validate,
 };
-use crate::graph::Snapshot;
+use crate::{graph::Snapshot, remote::RemoteSettings};
 
 /// How queries and updates run.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct QuerySettings {
     /// Queries that run at once.
     pub running_count_max: usize,
@@ -35,6 +35,8 @@ pub struct QuerySettings {
     pub slow_after: Option<Duration>,
     /// Bytes that the changes of one operation of an update may take.
     pub update_memory_bytes_max: u64,
+    /// What SERVICE and LOAD may fetch.
+    pub remote: RemoteSettings,
 }
 
 #[cfg(test)]
@@ -49,6 +51,7 @@ impl QuerySettings {
             memory: MemoryLimits::default(),
             slow_after: None,
             update_memory_bytes_max: 1 << 20,
+            remote: RemoteSettings::default(),
         }
     }
 }
@@ -73,11 +76,11 @@ impl Queries {
         prefixes: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> io::Result<Self> {
         Ok(Self(Arc::new(Shared {
-            settings,
             pool: QueryPool::start(settings.running_count_max, settings.waiting_count_max)?,
-            parser: Parser::new(settings.guard, prefixes),
+            parser: Parser::new(settings.guard, prefixes).with_remote(settings.remote.clone()),
             registry: Registry::default(),
             memory: MemoryPool::new(settings.memory),
+            settings,
         })))
     }
 

@@ -15,7 +15,10 @@ use super::{
     Interrupt, Parameters, Parser, SparqlError,
     engine::{Change, Run},
 };
-use crate::graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId};
+use crate::{
+    graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId},
+    remote::RemoteSettings,
+};
 
 /// An update that was parsed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -89,11 +92,14 @@ fn apply(
                 using,
                 pattern,
             } => {
+                // SERVICE was refused.
+                let remote = RemoteSettings::default();
                 let run = Run {
                     snapshot: draft.snapshot(),
                     default_graphs: using.as_ref().map(|using| using.default.as_slice()),
                     named_graphs: using.as_ref().and_then(|using| using.named.as_deref()),
                     interrupt,
+                    remote: &remote,
                     row_count_max: u64::MAX,
                     is_profiling: false,
                 };
@@ -150,7 +156,7 @@ fn fresh_subject(subject: &NamedOrBlankNode, nodes: &mut Nodes) -> NamedOrBlankN
     }
 }
 
-fn fresh_term(term: &Term, nodes: &mut Nodes) -> Term {
+pub(super) fn fresh_term(term: &Term, nodes: &mut Nodes) -> Term {
     match term {
         Term::BlankNode(node) => nodes.entry(node.clone()).or_default().clone().into(),
         Term::Triple(triple) => Triple {

@@ -9,9 +9,11 @@
 
 mod admin;
 mod calls;
+mod elsewhere;
 mod entities;
 mod explain;
 mod facts;
+mod federation;
 mod harness;
 mod http;
 mod http_client;

@@ -104,7 +104,7 @@ fn a_body_has_its_limit_after_decompression() {
     assert_eq!(get(address), Err(FetchError::TooLarge(1_000)));
     let (address, _) = serve(|mut stream| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        encoder.write_all(&[b'a'; 100_000]).unwrap();
+        encoder.write_all(&vec![b'a'; 100_000]).unwrap();
         let body = encoder.finish().unwrap();
         assert!(body.len() < 1_000);
         let head = format!(

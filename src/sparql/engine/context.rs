@@ -8,7 +8,10 @@ use super::{
     super::{Interrupt, SparqlError, memory::Budget},
     terms::Terms,
 };
-use crate::graph::{GraphPattern, Pattern, QuadIds, Quads, Snapshot, TermId};
+use crate::{
+    graph::{GraphPattern, Pattern, QuadIds, Quads, Snapshot, TermId},
+    remote::{RemoteSettings, Target},
+};
 
 /// Units of work between two looks at the clock: some tens of microseconds.
 const TICKS_PER_CHECK: u32 = 2_048;
@@ -20,6 +23,7 @@ pub(super) struct Context<'a> {
     pub(super) interrupt: Interrupt,
     pub(super) budget: Budget,
     pub(super) graphs: Graphs,
+    pub(super) remote: &'a RemoteSettings,
     /// Cells of a row.
     pub(super) width: Cell<usize>,
     /// Times operators, for an explanation.
@@ -70,6 +74,7 @@ impl<'a> Context<'a> {
         snapshot: &'a Snapshot,
         graphs: Graphs,
         interrupt: Interrupt,
+        remote: &'a RemoteSettings,
         is_profiling: bool,
     ) -> Self {
         let budget = interrupt.budget();
@@ -79,6 +84,7 @@ impl<'a> Context<'a> {
             interrupt,
             budget,
             graphs,
+            remote,
             width: Cell::new(1),
             is_profiling,
             ticks: Cell::new(0),
@@ -110,6 +116,15 @@ impl<'a> Context<'a> {
     pub(super) fn check(&self) -> Result<(), SparqlError> {
         self.ticks.set(0);
         self.interrupt.check()
+    }
+
+    /// Returns the endpoint of a SERVICE, if it may be asked.
+    pub(super) fn service(&self, endpoint: &str) -> Result<Target, SparqlError> {
+        self.remote.service.target(endpoint).ok_or_else(|| {
+            SparqlError::Unsupported(format!(
+                "SERVICE <{endpoint}>, which --service-allow does not list,"
+            ))
+        })
     }
 
     /// Tells whether a term names a graph that the query sees.

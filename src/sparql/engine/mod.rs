@@ -22,6 +22,7 @@ mod plan;
 mod row_set;
 mod scan;
 mod seeded;
+mod service;
 mod simple;
 mod sort;
 mod table;
@@ -47,7 +48,10 @@ use super::{
     explain::PlanNode,
     run::{QueryForm, Row, Sink},
 };
-use crate::graph::{GraphPattern as Graph, Pattern, Snapshot, TermId};
+use crate::{
+    graph::{GraphPattern as Graph, Pattern, Snapshot, TermId},
+    remote::RemoteSettings,
+};
 use batch::{Batch, ROWS_MAX, Slot};
 use context::{Context, Graphs};
 use operator::Node;
@@ -72,6 +76,8 @@ pub(super) struct Run<'r> {
     pub(super) default_graphs: Option<&'r [NamedNode]>,
     pub(super) named_graphs: Option<&'r [NamedNode]>,
     pub(super) interrupt: &'r Interrupt,
+    /// What SERVICE may ask.
+    pub(super) remote: &'r RemoteSettings,
     /// Ends the result after this many rows or triples.
     pub(super) row_count_max: u64,
     /// Times the operators.
@@ -91,7 +97,13 @@ pub(super) struct Outcome {
 impl Run<'_> {
     fn context(&self) -> Context<'_> {
         let graphs = Graphs::new(self.snapshot, self.default_graphs, self.named_graphs);
-        Context::new(self.snapshot, graphs, self.interrupt.clone(), self.is_profiling)
+        Context::new(
+            self.snapshot,
+            graphs,
+            self.interrupt.clone(),
+            self.remote,
+            self.is_profiling,
+        )
     }
 
     /// Plans a query without running it.

@@ -8,6 +8,7 @@ use spargebra::{
 
 use super::{
     Input, Planner,
+    federation::SOLUTION_COUNT,
     join_order::{Element, Triple},
     scope,
 };
@@ -51,6 +52,13 @@ impl<'a> Planner<'_, 'a> {
                 } else {
                     count
                 }
+            }
+            // What binds the variable goes first.
+            Element::Other(pattern)
+                if matches!(&**pattern, GraphPattern::Service { name: NamedNodePattern::Variable(name), .. }
+                    if !self.is_certain(name, input)) =>
+            {
+                f64::MAX
             }
             // On equal terms, patterns go first: they are known better.
             Element::Other(pattern) => 1.5 * self.rough(pattern, input),
@@ -180,7 +188,7 @@ impl<'a> Planner<'_, 'a> {
             | GraphPattern::Project { inner, .. }
             | GraphPattern::Distinct { inner }
             | GraphPattern::Reduced { inner } => self.rough(inner, input),
-            GraphPattern::Service { .. } => 1_000.0,
+            GraphPattern::Service { .. } => SOLUTION_COUNT,
         }
     }
 

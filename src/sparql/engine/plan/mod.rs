@@ -6,6 +6,7 @@
 
 mod estimate;
 mod expressions;
+mod federation;
 mod join_order;
 mod modifiers;
 mod nested;
@@ -15,7 +16,10 @@ pub(super) mod scope;
 use oxigraph::model::{Literal, Variable};
 use oxiri::Iri;
 use rustc_hash::{FxHashMap, FxHashSet};
-use spargebra::algebra::{Expression as Algebra, GraphPattern};
+use spargebra::{
+    algebra::{Expression as Algebra, GraphPattern},
+    term::NamedNodePattern,
+};
 
 use super::{
     super::SparqlError,
@@ -182,6 +186,8 @@ impl<'c, 'a> Planner<'c, 'a> {
             // The parts of a group are looked at one by one.
             GraphPattern::Join { .. } => true,
             GraphPattern::Filter { .. } => self.is_filter_seedable(pattern, &input),
+            // The rows name the endpoints.
+            GraphPattern::Service { name, .. } => matches!(name, NamedNodePattern::Variable(_)),
             _ => self.is_seedable(pattern, &input),
         };
         if input.is_start || is_seedable() {
@@ -322,7 +328,9 @@ impl<'c, 'a> Planner<'c, 'a> {
                 variables,
                 aggregates,
             } => self.compile_aggregates(inner, variables, aggregates, input),
-            GraphPattern::Service { .. } => Err(SparqlError::Unsupported("SERVICE".to_owned())),
+            GraphPattern::Service { name, inner, silent } => {
+                self.compile_service(name, inner, *silent, input)
+            }
         }
     }
 
