@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod guard;
 mod interrupt;
+mod load;
 mod memory;
 mod parameters;
 mod parse;

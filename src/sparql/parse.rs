@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oxigraph::model::NamedNode;
 use spargebra::{GraphUpdateOperation, SparqlParser, Update};
 
-use super::{GuardLimits, Parameters, SparqlError, guard, parameters, syntax};
+use super::{GuardLimits, Parameters, SparqlError, guard, load, parameters, syntax};
 use crate::remote::RemoteSettings;
 
 /// Parses queries and updates under limits, with prefixes that need no declaration.
@@ -111,12 +111,10 @@ impl Parser {
                 if findings.has_service {
                     return Err(SparqlError::Unsupported("SERVICE".to_owned()));
                 }
-                if update
-                    .operations
-                    .iter()
-                    .any(|operation| matches!(operation, GraphUpdateOperation::Load { .. }))
-                {
-                    return Err(SparqlError::Unsupported("LOAD".to_owned()));
+                for operation in &update.operations {
+                    if let GraphUpdateOperation::Load { source, .. } = operation {
+                        load::target(&self.remote, source)?;
+                    }
                 }
                 Ok(update)
             }

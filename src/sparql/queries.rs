@@ -16,7 +16,7 @@ use super::{
     registry::{Entry, Place, Registry},
     run_query, slow, validate,
 };
-use crate::{graph::Snapshot, remote::RemoteSettings};
+use crate::{graph::Snapshot, rdf::Memory, remote::RemoteSettings};
 
 /// How queries and updates run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,6 +67,8 @@ struct Shared {
     parser: Parser,
     registry: Registry,
     memory: MemoryPool,
+    /// What the documents of LOAD may take together.
+    documents: Memory,
 }
 
 impl Queries {
@@ -80,6 +82,7 @@ impl Queries {
             parser: Parser::new(settings.guard, prefixes).with_remote(settings.remote.clone()),
             registry: Registry::default(),
             memory: MemoryPool::new(settings.memory),
+            documents: Memory::new(settings.update_memory_bytes_max),
             settings,
         })))
     }
@@ -221,14 +224,17 @@ impl Ticket {
         validation
     }
 
-    /// Parses an update and binds its parameters: call it on the thread of [`Self::start`].
+    /// Parses an update, binds its parameters and reads what it loads: call it on the thread of [`Self::start`].
     pub fn parse_update(&self, text: &str, parameters: &Parameters) -> Result<ParsedUpdate, SparqlError> {
         let entry = self.entry();
         entry.hash(text);
         entry.is_update.store(true, Ordering::Relaxed);
         let parsing = || {
             entry.interrupt.check()?;
-            parse_update(self.parser(), text, parameters)
+            let mut update = parse_update(self.parser(), text, parameters)?;
+            let remote = self.parser().remote();
+            update.load(remote, &entry.interrupt, &self.queries.0.documents)?;
+            Ok::<_, SparqlError>(update)
         };
         parsing().inspect_err(|error| self.end(error.name()))
     }

@@ -14,15 +14,21 @@ use spargebra::{
 use super::{
     Interrupt, Parameters, Parser, SparqlError,
     engine::{Change, Run},
+    load,
 };
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId},
+    rdf::{Memory, Parsed},
     remote::RemoteSettings,
 };
 
 /// An update that was parsed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ParsedUpdate(Update);
+#[derive(Debug)]
+pub struct ParsedUpdate {
+    update: Update,
+    /// What its LOADs read; `None` for a silent one that failed.
+    documents: Vec<Option<Parsed>>,
+}
 
 /// Parses an update and binds its parameters. Recurses: call it on a thread with a large stack.
 pub fn parse_update(
@@ -30,7 +36,10 @@ pub fn parse_update(
     text: &str,
     parameters: &Parameters,
 ) -> Result<ParsedUpdate, SparqlError> {
-    parser.update(text, parameters).map(ParsedUpdate)
+    Ok(ParsedUpdate {
+        update: parser.update(text, parameters)?,
+        documents: Vec::new(),
+    })
 }
 
 /// A request names graphs for an update whose text names some itself.
@@ -42,7 +51,7 @@ impl ParsedUpdate {
     /// Returns the update with the graphs that its patterns see; fails where the text has USING, USING NAMED or WITH
     /// (SPARQL 1.1 Protocol, section 2.2.3).
     pub fn using(mut self, default: &[NamedNode], named: &[NamedNode]) -> Result<Self, UsingConflict> {
-        for operation in &mut self.0.operations {
+        for operation in &mut self.update.operations {
             if let GraphUpdateOperation::DeleteInsert { using, .. } = operation {
                 if using.is_some() {
                     return Err(UsingConflict);
@@ -56,6 +65,17 @@ impl ParsedUpdate {
         Ok(self)
     }
 
+    /// Reads the documents of its LOADs, so that no host elsewhere holds up the writer. Without it, the plan of a LOAD fails.
+    pub(super) fn load(
+        &mut self,
+        remote: &RemoteSettings,
+        interrupt: &Interrupt,
+        memory: &Memory,
+    ) -> Result<(), SparqlError> {
+        self.documents = load::documents(&self.update, remote, interrupt, memory)?;
+        Ok(())
+    }
+
     /// Returns the plan: all operations one after the other, each on top of those before it.
     ///
     /// Evaluation recurses: the plan needs a large stack. One that fails leaves the draft half changed: drop it. It fails
@@ -65,17 +85,18 @@ impl ParsedUpdate {
         interrupt: Interrupt,
         memory_bytes_max: u64,
     ) -> impl FnOnce(&mut Draft) -> Result<(), SparqlError> + Send + 'static {
-        move |draft| apply(&self.0, draft, &interrupt, memory_bytes_max)
+        move |draft| apply(&self, draft, &interrupt, memory_bytes_max)
     }
 }
 
 fn apply(
-    update: &Update,
+    ParsedUpdate { update, documents }: &ParsedUpdate,
     draft: &mut Draft,
     interrupt: &Interrupt,
     memory_bytes_max: u64,
 ) -> Result<(), SparqlError> {
     let limits = (interrupt, memory_bytes_max);
+    let mut documents = documents.iter();
     for operation in &update.operations {
         interrupt.check()?;
         let mut batch = Batch::default();
@@ -124,7 +145,14 @@ fn apply(
             GraphUpdateOperation::Create { silent, graph } => {
                 create(draft.snapshot(), graph, *silent, &mut batch)?;
             }
-            GraphUpdateOperation::Load { .. } => return Err(SparqlError::Unsupported("LOAD".to_owned())),
+            GraphUpdateOperation::Load { .. } => {
+                let document = documents
+                    .next()
+                    .ok_or_else(|| SparqlError::Unsupported("LOAD".to_owned()))?;
+                if let Some(document) = document {
+                    draft.apply(&document.batch);
+                }
+            }
         }
         // An iterator may have ended early: then the batch is not whole.
         interrupt.check()?;

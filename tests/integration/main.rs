@@ -19,6 +19,7 @@ mod http;
 mod http_client;
 mod imports;
 mod lifecycle;
+mod loads;
 mod parameters;
 mod queries;
 mod sparql;

@@ -8,14 +8,14 @@ use crate::{
     sparql::{ask, client, insert, query},
 };
 
-fn change(update: &str) -> UpdateRequest {
+pub(crate) fn change(update: &str) -> UpdateRequest {
     UpdateRequest {
         update: update.into(),
         ..Default::default()
     }
 }
 
-async fn update(server: &Server, request: UpdateRequest) -> Result<UpdateResponse, Status> {
+pub(crate) async fn update(server: &Server, request: UpdateRequest) -> Result<UpdateResponse, Status> {
     Ok(client(server).update(request).await?.into_inner())
 }
 
