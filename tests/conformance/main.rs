@@ -10,6 +10,7 @@ mod case;
 mod compare;
 mod data;
 mod exchange;
+mod federation;
 mod grpc;
 #[path = "../integration/http_client.rs"]
 mod http_client;

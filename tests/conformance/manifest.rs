@@ -50,6 +50,8 @@ pub(crate) struct Case {
     pub(crate) result: Option<String>,
     /// The expected graphs after an update.
     pub(crate) after: Files,
+    /// Endpoints by their IRI, and the IRI of what each has.
+    pub(crate) services: Vec<(String, String)>,
 }
 
 /// Reads all cases of some manifests and of those that they include.
@@ -95,8 +97,8 @@ fn case(graph: &Graph, manifest: &str, node: NamedNodeRef<'_>) -> Option<Case> {
         Some(Term::BlankNode(node)) => Some(NamedOrBlankNode::from(node.clone())),
         _ => None,
     };
-    let (text, data) = match parts(Some(&action)) {
-        None => (iri_of(&action), Files::default()),
+    let (text, data, services) = match parts(Some(&action)) {
+        None => (iri_of(&action), Files::default(), Vec::new()),
         Some(action) => {
             let text = [name(QT, "query"), name(UT, "request")];
             let text = text
@@ -105,6 +107,7 @@ fn case(graph: &Graph, manifest: &str, node: NamedNodeRef<'_>) -> Option<Case> {
             (
                 iri_of(&text.unwrap_or_else(|| panic!("{node}: no text"))),
                 files(graph, action.as_ref()),
+                services(graph, action.as_ref()),
             )
         }
     };
@@ -126,6 +129,7 @@ fn case(graph: &Graph, manifest: &str, node: NamedNodeRef<'_>) -> Option<Case> {
             .filter(|result| matches!(result, Term::NamedNode(_)))
             .map(|result| iri_of(&result)),
         after,
+        services,
     })
 }
 
@@ -176,6 +180,20 @@ fn files(graph: &Graph, node: NamedOrBlankNodeRef<'_>) -> Files {
         }
     }
     files
+}
+
+fn services(graph: &Graph, action: NamedOrBlankNodeRef<'_>) -> Vec<(String, String)> {
+    let data = name(QT, "serviceData");
+    let services = graph.objects_for_subject_predicate(action, data.as_ref());
+    services
+        .map(|service| {
+            let TermRef::BlankNode(service) = service else {
+                panic!("{service} is no service")
+            };
+            let part = |local: &str| iri_of(&object(graph, service.into(), &name(QT, local)).unwrap());
+            (part("endpoint"), part("data"))
+        })
+        .collect()
 }
 
 pub(crate) fn items(graph: &Graph, list: TermRef<'_>) -> Vec<Term> {

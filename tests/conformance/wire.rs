@@ -41,24 +41,25 @@ const QUERY_MANIFESTS: [&str; 3] = [
 ];
 const UPDATE_MANIFESTS: [&str; 2] = ["sparql11/manifest-sparql11-update.ttl", "sparql12/manifest.ttl"];
 
-/// An empty server.
-struct Server {
-    address: SocketAddr,
+/// An empty server, which may ask itself.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     serving: JoinHandle<()>,
     _folder: TempDir,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = TempDir::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let settings = ServeSettings {
+            service_allow: vec![format!("http://{address}/").parse().unwrap()],
             data_dir: folder.path().join("data"),
             graph_memory_bytes_max: 256 << 20,
             load_shipped_data: false,
             ..ServeSettings::default()
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(async move {
             serve(settings, listener, std::future::pending()).await.unwrap();
         });
@@ -74,7 +75,7 @@ impl Server {
         server
     }
 
-    async fn send(&self, request: Request<String>) -> Response<Bytes> {
+    pub(crate) async fn send(&self, request: Request<String>) -> Response<Bytes> {
         send(self.address, request).await.unwrap()
     }
 
@@ -89,7 +90,7 @@ impl Server {
     }
 
     /// Makes quads and named graphs all that there is.
-    async fn replace(&self, graphs: &BTreeSet<String>, quads: &[Quad]) {
+    pub(crate) async fn replace(&self, graphs: &BTreeSet<String>, quads: &[Quad]) {
         let mut update = "DROP ALL".to_owned();
         for graph in graphs {
             update.extend(["; CREATE GRAPH <", graph, ">"]);
@@ -309,7 +310,7 @@ async fn query(
     [("HTTP", check(answer(&response))), ("gRPC", check(over_grpc))]
 }
 
-fn answer(response: &Response<Bytes>) -> Result<Answer, String> {
+pub(crate) fn answer(response: &Response<Bytes>) -> Result<Answer, String> {
     use oxigraph::sparql::results::{QueryResultsFormat, QueryResultsParser, SliceQueryResultsParserOutput};
     if response.status() != StatusCode::OK {
         return Err(format!("{response:?}"));
