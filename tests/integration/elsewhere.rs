@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     Status(&'static str),
     /// 200 and this many bytes.
     Large(usize),
+    /// Results of this many variables, without a row.
+    Wide(usize),
     /// The start of an answer, and no more.
     Silence,
 }
@@ -82,6 +84,14 @@ async fn answer(
             "HTTP/1.1 200 OK\r\nContent-Type: text/turtle\r\nContent-Length: {bytes}\r\n\r\n{}",
             " ".repeat(bytes)
         ),
+        Reply::Wide(variables) => {
+            let names: Vec<_> = (0..variables).map(|number| format!("?v{number}")).collect();
+            let body = names.join("\t") + "\n";
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/tab-separated-values\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        }
         Reply::Silence => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_owned(),
     };
     // The client may have gone.

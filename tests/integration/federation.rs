@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use dossier::proto::v1::{ErrorReason, QueryLimits, QueryRequest};
+use dossier::proto::v1::{CancelQueryRequest, ErrorReason, ListQueriesRequest, QueryLimits, QueryRequest};
 use tonic::Code;
 
 use crate::{
     elsewhere::{Elsewhere, Reply},
     harness::{Server, check_error},
-    sparql::{ask, insert, query},
+    sparql::{ask, client, insert, query},
 };
 
 const JSON: &str = "application/sparql-results+json";
@@ -30,6 +30,7 @@ const REPLIES: &[(&str, Reply)] = &[
         "/unbound",
         Reply::Document(JSON, r#"{"head":{"vars":["a","b"]},"results":{"bindings":[{}]}}"#),
     ),
+    ("/wide", Reply::Wide(100)),
     ("/boolean", Reply::Document(JSON, r#"{"head":{},"boolean":true}"#)),
     (
         "/broken",
@@ -157,6 +158,7 @@ async fn what_fails_is_told_or_silent() {
     let server = asking(&elsewhere.url("/"), Duration::from_millis(300)).await;
     for (path, hint) in [
         ("/unbound", "unbound"),
+        ("/wide", "100 variables"),
         ("/boolean", "boolean"),
         ("/broken", "do not parse"),
         ("/html", "text/html"),
@@ -240,4 +242,56 @@ async fn nothing_is_asked_that_is_not_listed() {
     assert_eq!(info.service_allowed, [elsewhere.url("/good")]);
     assert!(info.load_allowed.is_empty());
     assert_eq!(info.limits.unwrap().remote_bytes_max, 10_000);
+}
+
+#[tokio::test]
+async fn a_query_that_waits_for_a_host_can_be_cancelled() {
+    let mut elsewhere = Elsewhere::start(REPLIES).await;
+    let server = asking(&elsewhere.url("/"), Duration::from_mins(1)).await;
+    let start = Instant::now();
+    let request = QueryRequest {
+        query_id: "waits".into(),
+        ..ask(&format!(
+            "SELECT * {{ SERVICE <{}> {{ ?a e:q ?b }} }}",
+            elsewhere.url("/silent")
+        ))
+    };
+    let cancel = async {
+        elsewhere.requests.recv().await.unwrap();
+        let request = CancelQueryRequest {
+            query_id: "waits".into(),
+        };
+        client(&server).cancel_query(request).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(query(&server, request), cancel);
+    check_error(outcome, Code::Cancelled, ErrorReason::QueryCancelled);
+    // Its thread is free too.
+    let list = async || {
+        client(&server)
+            .list_queries(ListQueriesRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+    };
+    while !list().await.queries.is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it still runs");
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_has_its_limit() {
+    let elsewhere = Elsewhere::start(REPLIES).await;
+    let server = asking(&elsewhere.url("/"), Duration::from_secs(10)).await;
+    let text = format!(
+        "PREFIX l: <http://example.org/{}> SELECT * {{ SERVICE SILENT <{}> {{ VALUES ?a {{ {} }} }} }}",
+        "l".repeat(4_000),
+        elsewhere.url("/good"),
+        "l:a ".repeat(300)
+    );
+    let metadata = check_error(
+        query(&server, ask(&text)).await,
+        Code::InvalidArgument,
+        ErrorReason::SparqlTooComplex,
+    );
+    assert_eq!(metadata["limit"], "service_bytes_max");
 }

@@ -18,6 +18,8 @@ use crate::remote::{Request, Target};
 
 /// Endpoints that one SERVICE with a variable asks.
 const ENDPOINT_COUNT_MAX: usize = 16;
+/// Variables that an endpoint may add to those that it was asked for: each takes room in every row.
+const ADDED_VARIABLE_COUNT_MAX: usize = 64;
 /// The formats that are read. The parser of the XML format is slow on hostile input, and every endpoint has JSON.
 const ACCEPT: &str = "application/sparql-results+json, text/tab-separated-values;q=0.5";
 
@@ -80,6 +82,13 @@ impl Question {
         let SliceQueryResultsParserOutput::Solutions(rows) = parsed else {
             return Err(fault("it answered a SELECT with a boolean".to_owned()));
         };
+        if rows.variables().len() > self.slots.len() + ADDED_VARIABLE_COUNT_MAX {
+            return Err(fault(format!(
+                "its results have {} variables, of which {} were asked for",
+                rows.variables().len(),
+                self.slots.len()
+            )));
+        }
         let mut solutions = Solutions {
             cells: Vec::new(),
             count: 0,

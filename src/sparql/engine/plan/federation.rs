@@ -1,5 +1,7 @@
 //! SERVICE: what is sent, and how its answer is joined.
 
+use std::fmt::{self, Write as _};
+
 use oxigraph::model::Variable;
 use spargebra::{Query, algebra::GraphPattern, term::NamedNodePattern};
 
@@ -14,6 +16,8 @@ use crate::sparql::{
 
 /// Solutions that an endpoint is expected to have.
 pub(super) const SOLUTION_COUNT: f64 = 1_000.0;
+/// Bytes of the text that is sent, in which no IRI is abbreviated.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
 impl<'a> Planner<'_, 'a> {
     /// Plans a SERVICE: alone if it names its endpoint, else on top of the rows that do.
@@ -27,7 +31,7 @@ impl<'a> Planner<'_, 'a> {
         // What comes has terms that live as long as the plan.
         self.makes_terms = true;
         self.holds_rows();
-        let question = self.question(inner, is_silent);
+        let question = self.question(inner, is_silent)?;
         let slots = question.slots.clone();
         if !is_silent {
             let certain = question.certain.iter().filter_map(|name| self.known_slot(name));
@@ -54,7 +58,7 @@ impl<'a> Planner<'_, 'a> {
         Ok(input)
     }
 
-    fn question(&mut self, inner: &GraphPattern, is_silent: bool) -> Question {
+    fn question(&mut self, inner: &GraphPattern, is_silent: bool) -> Result<Question, SparqlError> {
         let variables = visible(inner);
         let pattern = GraphPattern::Project {
             inner: Box::new(grouped(inner.clone())),
@@ -67,13 +71,31 @@ impl<'a> Planner<'_, 'a> {
         };
         let mut certain: Vec<_> = scope::certain(inner).into_iter().filter(is_named).collect();
         certain.sort_unstable();
-        Question {
-            text: query.to_string(),
+        let mut text = Text(String::new());
+        write!(text, "{query}").map_err(|_| SparqlError::ValueTooLarge {
+            limit: "service_bytes_max",
+            limit_value: TEXT_BYTES_MAX as u64,
+        })?;
+        Ok(Question {
+            text: text.0,
             slots: variables.iter().map(|name| self.slot(name)).collect(),
             variables,
             certain: if is_silent { Vec::new() } else { certain },
             is_silent,
+        })
+    }
+}
+
+/// A text that ends at its limit.
+struct Text(String);
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        if self.0.len() + part.len() > TEXT_BYTES_MAX {
+            return Err(fmt::Error);
         }
+        self.0.push_str(part);
+        Ok(())
     }
 }
 
