@@ -182,6 +182,14 @@ fn limits_have_limits() {
     check!(query_concurrency_max, "query-concurrency-max", 1, 10_000, 1);
     check!(connection_count_max, "connections-max", 1, 1_000_000, 1);
     check!(stream_count_max, "streams-max", 1, 1_000_000, 1);
+    check!(remote_bytes_max, "remote-size-max", KIB, 1024 * MIB, 1);
+    check!(
+        remote_timeout,
+        "remote-timeout",
+        Duration::from_millis(1),
+        day,
+        tick
+    );
     check!(
         query_timeout_max,
         "query-timeout-max",

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use dossier::proto::v1::{CancelQueryRequest, ErrorReason, ListQueriesRequest, QueryLimits, QueryRequest};
+use http::Request;
 use tonic::Code;
 
 use crate::{
     elsewhere::{Elsewhere, Reply},
     harness::{Server, check_error},
+    http_client::send,
     sparql::{ask, client, insert, query},
 };
 
@@ -43,6 +45,7 @@ const REPLIES: &[(&str, Reply)] = &[
     ),
     ("/error", Reply::Status("500 Internal Server Error")),
     ("/large", Reply::Large(20_000)),
+    ("/huge", Reply::Large(2 << 20)),
     ("/silent", Reply::Silence),
 ];
 
@@ -294,4 +297,39 @@ async fn what_is_sent_has_its_limit() {
         ErrorReason::SparqlTooComplex,
     );
     assert_eq!(metadata["limit"], "service_bytes_max");
+}
+
+#[tokio::test]
+async fn memory_is_no_matter_for_silence() {
+    let elsewhere = Elsewhere::start(REPLIES).await;
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.service_allow = vec![elsewhere.url("/").parse().unwrap()];
+        settings.query_memory_bytes_max = 1 << 20;
+    })
+    .await;
+    let huge = elsewhere.url("/huge");
+    let text = format!("SELECT * {{ SERVICE SILENT <{huge}> {{ ?a e:q ?b }} }}");
+    check_error(
+        query(&server, ask(&text)).await,
+        Code::ResourceExhausted,
+        ErrorReason::QueryMemoryExceeded,
+    );
+}
+
+#[tokio::test]
+async fn a_failure_elsewhere_is_a_bad_gateway() {
+    let elsewhere = Elsewhere::start(REPLIES).await;
+    let server = asking(&elsewhere.url("/"), Duration::from_secs(10)).await;
+    let url = elsewhere.url("/error");
+    let request = Request::post("/sparql")
+        .header("content-type", "application/sparql-query")
+        .body(format!("SELECT * {{ SERVICE <{url}> {{ ?a ?b ?c }} }}"));
+    let response = send(server.address, request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 502);
+    let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(
+        (&problem["reason"], &problem["url"]),
+        (&"REMOTE_FAILED".into(), &url.into())
+    );
 }

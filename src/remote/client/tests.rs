@@ -94,6 +94,13 @@ fn what_is_no_success_is_an_error() {
 }
 
 #[test]
+fn what_speaks_no_tls_is_an_error() {
+    let address = replying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    let error = get_watched(&format!("https://{address}/"), limits(), &watch(None)).unwrap_err();
+    assert!(matches!(error, FetchError::Connection(_)), "{error:?}");
+}
+
+#[test]
 fn a_body_has_its_limit_after_decompression() {
     let (address, _) = serve(|mut stream| {
         let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
