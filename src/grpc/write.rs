@@ -137,9 +137,14 @@ impl Import {
         if self.broken_off.is_set() || self.answers.is_closed() {
             return Err(cancelled());
         }
+        let answers = self.answers;
         let plan = move |draft: &mut Draft| {
+            // It has waited for its turn: its caller's deadline may have passed.
+            if answers.is_closed() {
+                return Err(ImportError::BrokenOff);
+            }
             draft.apply(&parsed.batch);
-            Ok::<_, ImportError>(())
+            Ok(())
         };
         let mut request = CommitRequest::new(plan);
         request.message = header.message;

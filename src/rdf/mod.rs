@@ -4,6 +4,7 @@ mod chunks;
 mod guard;
 
 use std::{
+    cell::{Cell, RefCell},
     fmt,
     io::{self, Read},
     sync::{
@@ -136,7 +137,7 @@ pub fn format(name: &str) -> Option<RdfFormat> {
 /// Reads a whole document; blank nodes get fresh labels.
 ///
 /// Needs a stack of [`STACK_BYTES`]. `graph_bytes` is what the graph takes already; `progress` hears now and then how many
-/// quads were read and answers whether to go on.
+/// quads were read and answers whether to go on, also while bytes come that make no quads.
 pub fn read(
     document: &Document,
     bytes: impl Read,
@@ -174,8 +175,12 @@ fn parse(
     bytes: impl Read,
     memory: &Memory,
     graph_bytes: u64,
-    mut progress: impl FnMut(u64) -> bool,
+    progress: impl FnMut(u64) -> bool,
 ) -> Result<Parsed, ImportError> {
+    let progress = Progress {
+        hear: RefCell::new(progress),
+        count: Cell::new(0),
+    };
     let mut parser = RdfParser::from_format(document.format).rename_blank_nodes();
     if let Some(base) = &document.base_iri {
         parser = parser
@@ -193,23 +198,55 @@ fn parse(
         bytes: 0,
     };
     let mut batch = Batch::default();
-    let mut count: u64 = 0;
+    let bytes = Wanted {
+        inner: bytes,
+        progress: &progress,
+    };
     for quad in parser.for_reader(Guarded::new(bytes, document.format)) {
         let quad = quad.map_err(|error| of_parser(error, memory))?;
         batch.insert(quad.as_ref());
-        count += 1;
+        let count = progress.count.get() + 1;
+        progress.count.set(count);
         if count.is_multiple_of(CHECK_INTERVAL) {
             share.set(batch.memory_bytes(), graph_bytes)?;
-            if !progress(count) {
+            if !progress.goes_on() {
                 return Err(ImportError::BrokenOff);
             }
         }
     }
     share.set(batch.memory_bytes(), graph_bytes)?;
-    if progress(count) {
+    if progress.goes_on() {
         Ok(Parsed { batch, _share: share })
     } else {
         Err(ImportError::BrokenOff)
+    }
+}
+
+/// How many quads were read, and who hears of it.
+struct Progress<F> {
+    hear: RefCell<F>,
+    count: Cell<u64>,
+}
+
+impl<F: FnMut(u64) -> bool> Progress<F> {
+    fn goes_on(&self) -> bool {
+        (self.hear.borrow_mut())(self.count.get())
+    }
+}
+
+/// A reader that fails when nobody wants the document any more.
+struct Wanted<'p, R, F> {
+    inner: R,
+    progress: &'p Progress<F>,
+}
+
+impl<R: Read, F: FnMut(u64) -> bool> Read for Wanted<'_, R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.progress.goes_on() {
+            self.inner.read(buffer)
+        } else {
+            Err(broken_off())
+        }
     }
 }
 

@@ -301,3 +301,33 @@ fn imports_can_be_broken_off() {
     );
     assert!(matches!(outcome, Err(ImportError::BrokenOff)));
 }
+
+#[test]
+fn a_document_without_quads_is_left_once_nobody_wants_it() {
+    /// A comment that does not end.
+    struct Endless;
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer.fill(b'#');
+            Ok(buffer.len())
+        }
+    }
+    // The parser keeps what is no end of a line; it would end at its own limit.
+    let document = |format| Document {
+        format,
+        compression: Compression::None,
+        base_iri: None,
+        default_graph: None,
+        is_one_graph: false,
+    };
+    for format in [RdfFormat::NTriples, RdfFormat::Turtle, RdfFormat::TriG] {
+        let mut asked = 0;
+        let outcome = read(&document(format), Endless, &Memory::new(BYTES_MAX), 0, |count| {
+            assert_eq!(count, 0);
+            asked += 1;
+            asked < 10
+        });
+        assert!(matches!(outcome, Err(ImportError::BrokenOff)), "{outcome:?}");
+        assert_eq!(asked, 10);
+    }
+}

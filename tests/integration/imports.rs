@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use dossier::proto::v1::{self, ErrorReason, import_request::Part};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
+use tonic::{Code, Request};
 
 use crate::harness::{Server, check_error, check_fields, complete, header};
 
@@ -231,4 +231,31 @@ async fn one_import_too_many_is_refused() {
         drop(sender);
         complete(answers).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_import_ends_at_its_deadline() {
+    let server = Server::start_empty().await;
+    let (sender, parts) = mpsc::channel(4);
+    let send = |part| sender.send(v1::ImportRequest { part: Some(part) });
+    send(Part::Header(header("nt"))).await.unwrap();
+    send(Part::Chunk(lines(100).into())).await.unwrap();
+    let mut request = Request::new(ReceiverStream::new(parts));
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", "200m".parse().unwrap());
+    let answers = server.writes().import(request).await.unwrap().into_inner();
+    // The rest of the document does not come.
+    check_error(
+        complete(answers).await,
+        Code::DeadlineExceeded,
+        ErrorReason::DeadlineExceeded,
+    );
+    // The import after it takes its turn behind all that the first one could commit.
+    server
+        .import_text("nt", "<http://e.com/a> <http://e.com/b> <http://e.com/c> .")
+        .await
+        .unwrap();
+    assert_eq!(server.info().await.quad_count, 1);
+    drop(sender);
 }
