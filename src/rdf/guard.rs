@@ -1,17 +1,19 @@
-//! Refuses what would break a parser, before the parser sees it: nesting, document types, endless attributes.
+//! Refuses what would break a parser, before the parser sees it: nesting, document types, endless attributes, contexts that
+//! are copied without end.
 //!
 //! The scan is linear and knows just enough of each syntax to tell structure from text.
+
+mod json;
 
 use std::io::{self, Read};
 
 use oxigraph::io::RdfFormat;
 
 use super::{DocumentError, Place, ReadError};
+use json::Json;
 
 /// Levels of brackets in a document.
 const NESTING_MAX: u32 = 200;
-/// Keys in one JSON-LD context, those in it included: the parser follows terms that are defined by other terms.
-const CONTEXT_KEY_COUNT_MAX: u32 = 5_000;
 /// Attributes of one XML element: the parser's work grows with their square.
 const ATTRIBUTE_COUNT_MAX: u32 = 256;
 
@@ -172,100 +174,6 @@ impl Terse {
 
 const fn short(quote: u8, byte: u8) -> TerseState {
     TerseState::Short(quote, byte == b'\\')
-}
-
-#[derive(Default)]
-struct Json {
-    depth: u32,
-    string: Option<JsonString>,
-    /// The last string may say `@context`.
-    names_context: bool,
-    /// The value that comes next is a context.
-    is_context_next: bool,
-    /// The depth inside of the context, if this is one.
-    context_depth: u32,
-    context_key_count: u32,
-}
-
-/// How far a string is.
-#[derive(Default)]
-struct JsonString {
-    is_escape: bool,
-    byte_count: usize,
-    /// It may still say `@context`: it has begun so, or with an escape that could stand for anything.
-    may_name_context: bool,
-    has_escape: bool,
-}
-
-const CONTEXT: &[u8] = b"@context";
-
-impl Json {
-    fn next(&mut self, byte: u8) -> Fault {
-        if let Some(string) = &mut self.string {
-            if string.next(byte) {
-                self.names_context = string.names_context();
-                self.string = None;
-            }
-            return None;
-        }
-        let is_context_next = self.is_context_next && byte.is_ascii_whitespace();
-        match byte {
-            b'"' => {
-                self.string = Some(JsonString {
-                    may_name_context: true,
-                    ..JsonString::default()
-                });
-            }
-            b':' if self.context_depth > 0 => self.context_key_count += 1,
-            b':' => {
-                self.is_context_next = self.names_context;
-                return None;
-            }
-            b'{' | b'[' => {
-                self.depth += 1;
-                if self.is_context_next {
-                    self.context_depth = self.depth;
-                    self.context_key_count = 0;
-                }
-            }
-            b'}' | b']' => {
-                self.depth = self.depth.saturating_sub(1);
-                if self.depth < self.context_depth {
-                    self.context_depth = 0;
-                }
-            }
-            _ => {}
-        }
-        self.is_context_next = is_context_next;
-        if self.depth > NESTING_MAX {
-            TOO_DEEP
-        } else if self.context_key_count > CONTEXT_KEY_COUNT_MAX {
-            Some("a context has more than 5000 keys")
-        } else {
-            None
-        }
-    }
-}
-
-impl JsonString {
-    /// Takes a byte; true at the end.
-    fn next(&mut self, byte: u8) -> bool {
-        if self.is_escape {
-            self.is_escape = false;
-        } else if byte == b'"' {
-            return true;
-        } else {
-            self.is_escape = byte == b'\\';
-        }
-        self.has_escape |= self.is_escape;
-        self.may_name_context &= self.has_escape || CONTEXT.get(self.byte_count) == Some(&byte);
-        self.byte_count += 1;
-        false
-    }
-
-    fn names_context(&self) -> bool {
-        self.may_name_context && (self.has_escape || self.byte_count == CONTEXT.len())
-    }
 }
 
 #[derive(Default)]

@@ -2,6 +2,7 @@ use super::super::{
     Compression, ImportError, STACK_BYTES,
     tests::{check, check_fault, import},
 };
+use super::{json::COPIED_BYTES_MAX, *};
 
 fn fault(name: &str, text: &str) -> String {
     match import(name, text.as_bytes(), Compression::None) {
@@ -122,4 +123,81 @@ fn terms_of_a_context_do_not_follow_each_other_without_end() {
     let keys = numbered(6_000, |number| format!(r#""d:{number}":1,"#));
     let data = format!(r#"{{"@context":{{}},"x":"@context",{keys}"@id":"d:s"}}"#);
     check("jsonld", &data, 6_000);
+}
+
+#[test]
+fn copies_of_contexts_are_bounded() {
+    // One large context, and as many in it as are taken; the last one makes it exact.
+    let bytes = 16_384;
+    let count = COPIED_BYTES_MAX / (bytes + 2) - 2;
+    let left = COPIED_BYTES_MAX - bytes - count * (bytes + 2) - bytes;
+    let repeated = |text: &str, count: u64| text.repeat(usize::try_from(count).unwrap());
+    let padded = |text: &str, bytes: u64| {
+        format!(
+            "{text}{}}}",
+            " ".repeat(usize::try_from(bytes).unwrap() - text.len() - 1)
+        )
+    };
+    let inner = repeated(r#"{"@context":{}},"#, count);
+    let outer = padded(r#"{"t":"d:x""#, bytes);
+    let document = |left| {
+        let last = padded("{", left);
+        format!(r#"{{"@context":{outer},"d:p":[{inner}{{"@context":{last},"t":1}}]}}"#)
+    };
+    scan(&document(left)).unwrap();
+    assert!(
+        scan(&document(left + 1))
+            .unwrap_err()
+            .contains("bytes are copied")
+    );
+    // A context may come after what it is for.
+    let late = |left| {
+        let last = padded("{", left);
+        format!(r#"{{"d:p":[{inner}{{"@context":{last},"t":1}}],"@context":{outer}}}"#)
+    };
+    scan(&late(left)).unwrap();
+    assert!(scan(&late(left + 1)).unwrap_err().contains("bytes are copied"));
+}
+
+#[test]
+fn uses_of_terms_with_contexts_are_bounded() {
+    let context = |more: &str| {
+        let terms = numbered(2_000, |number| format!(r#""t{number}":"d:{number}","#));
+        format!(r#"{{{terms}"t":{{"@id":"d:x"{more}}}}}"#)
+    };
+    let uses = r#"{"t":1},"#.repeat(20_000);
+    let refused = |document: &str| scan(document).is_err_and(|message| message.contains("bytes are copied"));
+    let documents = |context: &str| {
+        [
+            format!(r#"{{"@context":{context},"d:p":[{uses}1]}}"#),
+            format!(r#"{{"d:p":[{uses}1],"@context":{context}}}"#),
+        ]
+    };
+    for document in documents(&context("")) {
+        scan(&document).unwrap();
+    }
+    for more in [r#","@context":{}"#, r#", "@\u0063ontext" : null"#] {
+        for document in documents(&context(more)) {
+            assert!(refused(&document), "{more}");
+        }
+    }
+    // Contexts that stand side by side are not copied for each other.
+    let apart = format!(
+        r#"[{}1]"#,
+        r#"{"@context":{"t":{"@id":"d:x","@context":{}}},"t":{"t":1}},"#.repeat(50_000)
+    );
+    scan(&apart).unwrap();
+    let nulls = "null,".repeat(1_000);
+    let context = context("");
+    assert!(refused(&format!(
+        r#"{{"@context":{context},"d:p":{{"@context":[{nulls}null]}}}}"#
+    )));
+}
+
+/// Has the guard alone read a document.
+fn scan(text: &str) -> Result<(), String> {
+    let mut guarded = Guarded::new(text.as_bytes(), crate::rdf::format("jsonld").unwrap());
+    io::copy(&mut guarded, &mut io::sink())
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
