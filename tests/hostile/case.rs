@@ -20,12 +20,22 @@ pub(crate) enum Kind {
     /// A query whose reader takes the first frame and then nothing until the query's thread is free again.
     Stalled,
     Update,
-    /// An update that is planned and not committed.
+    /// An update that is planned and not committed, where there is such a thing.
     Plan,
     /// A document of this format.
     Import(&'static str),
     /// A document of this format, compressed with gzip.
     Gzip(&'static str),
+}
+
+impl Kind {
+    pub(crate) const fn is_query(self) -> bool {
+        matches!(self, Self::Query | Self::Stalled)
+    }
+
+    pub(crate) const fn is_update(self) -> bool {
+        matches!(self, Self::Update | Self::Plan)
+    }
 }
 
 pub(crate) enum Text {
@@ -51,18 +61,29 @@ pub(crate) enum Expected {
     Answer,
     /// A whole answer of so many rows, triples or changed quads.
     Count(u64),
+    /// A whole answer that tells no count: HTTP's of a document.
+    Untold,
     /// An error of this code and reason.
     Error(Code, &'static str),
 }
 
-/// Rows, triples or changed quads; or the error's code and reason.
-pub(crate) type Outcome = Result<u64, (Code, String)>;
+/// Rows, triples or changed quads if they are told; or the error's code and reason.
+pub(crate) type Outcome = Result<Option<u64>, (Code, String)>;
+
+/// The reason of an answer that begins and is broken off, which does not say why.
+pub(crate) const BROKEN_OFF: &str = "broken off";
+/// The reason where the server closes before it has the whole request: its answer is lost if that takes too long.
+pub(crate) const CUT_OFF: &str = "cut off";
+/// What can end an answer that has begun.
+const LATE: [Expected; 2] = [DEADLINE, MEMORY];
 
 impl Expected {
     pub(crate) fn is_met_by(self, outcome: &Outcome) -> bool {
         match (self, outcome) {
-            (Self::Answer, Ok(_)) => true,
-            (Self::Count(expected), Ok(count)) => expected == *count,
+            (Self::Answer, Ok(_)) | (Self::Untold, Ok(None)) => true,
+            (Self::Count(expected), Ok(count)) => count.is_none_or(|count| expected == count),
+            (refused, Err((_, reason))) if reason == CUT_OFF => refused == TOO_LARGE,
+            (late, Err((_, reason))) if reason == BROKEN_OFF => LATE.contains(&late),
             (Self::Error(code, reason), Err((actual, actual_reason))) => {
                 (code, reason) == (*actual, actual_reason.as_str())
             }
@@ -90,6 +111,8 @@ pub(crate) const UNSUPPORTED: Expected = Expected::Error(Code::InvalidArgument, 
 pub(crate) const EVALUATION: Expected = Expected::Error(Code::InvalidArgument, "SPARQL_EVALUATION");
 pub(crate) const WRONG_FORM: Expected = Expected::Error(Code::InvalidArgument, "SPARQL_WRONG_FORM");
 pub(crate) const MALFORMED: Expected = Expected::Error(Code::InvalidArgument, "MALFORMED_MESSAGE");
+/// [`MALFORMED`] in words of HTTP.
+pub(crate) const INVALID: Expected = Expected::Error(Code::InvalidArgument, "INVALID_REQUEST");
 pub(crate) const DOCUMENT: Expected = Expected::Error(Code::InvalidArgument, "RDF_SYNTAX");
 pub(crate) const DEADLINE: Expected = Expected::Error(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
 pub(crate) const GRAPH_FULL: Expected = Expected::Error(Code::ResourceExhausted, "GRAPH_FULL");

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -117,6 +118,19 @@ impl Server {
             now: bytes("VmRSS:")?,
             peak: bytes("VmHWM:")?,
         })
+    }
+
+    /// Returns the processor time that the process has had, all threads together; `None` where the kernel does not tell.
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(self.proc("stat")).ok()?;
+        // The name, in brackets, may hold spaces. User and system time are the 14th and 15th field, in hundredths.
+        let fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let hundredths: Option<u64> = fields
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().ok())
+            .sum();
+        Some(Duration::from_millis(hundredths? * 10))
     }
 
     /// Counts the peak of memory from here.

@@ -2,16 +2,19 @@
 
 use std::{borrow::Cow, io::Write as _};
 
+use ::http::uri::PathAndQuery;
 use dossier::proto::v1::{
     self, ImportHeader, ImportRequest, import_request, import_response, query_response::Frame,
     write_service_client::WriteServiceClient,
 };
-use http::uri::PathAndQuery;
 use tonic::{Code, Request, Status, Streaming, client::Grpc, transport::Channel};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt as _;
 
-use crate::case::{Kind, Outcome};
+use crate::{
+    case::{Kind, Outcome},
+    http,
+};
 
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -19,6 +22,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 #[derive(Clone)]
 pub(crate) enum Transport {
     Grpc(Channel),
+    /// The authority of its URLs.
+    Http(String),
 }
 
 impl Transport {
@@ -28,6 +33,16 @@ impl Transport {
         Self::Grpc(endpoint.connect().await.unwrap())
     }
 
+    /// Returns the way by HTTP.
+    pub(crate) fn http(url: &str) -> Self {
+        Self::Http(url.trim_start_matches("http://").to_owned())
+    }
+
+    /// Tells whether an update can be planned and left at that.
+    pub(crate) const fn can_plan(&self) -> bool {
+        matches!(self, Self::Grpc(_))
+    }
+
     /// Sends a request and reads its whole answer; `pause` stands between the first frame and the others.
     pub(crate) async fn send(
         &self,
@@ -35,7 +50,10 @@ impl Transport {
         text: Cow<'static, [u8]>,
         pause: impl Future<Output = ()>,
     ) -> Outcome {
-        let Self::Grpc(channel) = self;
+        let channel = match self {
+            Self::Grpc(channel) => channel,
+            Self::Http(authority) => return http::send(authority, kind, text, pause).await,
+        };
         let answer = match kind {
             Kind::Query | Kind::Stalled => query(channel, text, pause).await,
             Kind::Update => update(channel, text, false).await,
@@ -45,7 +63,7 @@ impl Transport {
             }
             Kind::Gzip(format) => import(channel, format, gzip(&text), v1::Compression::Gzip).await,
         };
-        answer.map_err(|status| {
+        answer.map(Some).map_err(|status| {
             let info = status.get_details_error_info();
             (
                 status.code(),
@@ -152,7 +170,7 @@ async fn import(
     Err(Status::data_loss("an import without its end"))
 }
 
-fn gzip(document: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(document: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(document).unwrap();
     encoder.finish().unwrap()

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::nesting::{filter, pattern};
 use crate::case::{
-    ANSWERED, BOUNDED, Case, DEADLINE, Expected, MALFORMED, MEMORY, REFUSED, SYNTAX, TOO_COMPLEX, TOO_LARGE,
+    ANSWERED, BOUNDED, Case, DEADLINE, Expected, INVALID, MALFORMED, MEMORY, REFUSED, SYNTAX, TOO_COMPLEX,
+    TOO_LARGE,
     Text::{Bytes, Made},
     query,
 };
@@ -345,17 +346,17 @@ pub(crate) const CASES: &[Case] = &[
     query(
         "invalid_utf_8",
         Bytes(|| b"SELECT * { ?s ?p '\xff\xfe' }".to_vec()),
-        &[MALFORMED, SYNTAX],
+        &[MALFORMED, INVALID],
     ),
     query(
         "surrogate_utf_8",
         Bytes(|| b"SELECT * { ?s ?p '\xed\xa0\x80' }".to_vec()),
-        &[MALFORMED, SYNTAX],
+        &[MALFORMED, INVALID],
     ),
     query(
         "overlong_utf_8",
         Bytes(|| b"ASK { FILTER('\xc0\xaf' = '/') }".to_vec()),
-        &[MALFORMED, SYNTAX],
+        &[MALFORMED, INVALID],
     ),
     query(
         "surrogate_escape",

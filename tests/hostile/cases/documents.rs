@@ -73,6 +73,35 @@ pub(crate) const CASES: &[Case] = &[
             )
         }),
     ),
+    document(
+        "jsonld_contexts_34k",
+        "jsonld",
+        Made(|| {
+            let terms = numbered(4_999, |n| format!(r#""t{n}":"d:{n}","#));
+            let inner = r#"{"@context":{}},"#.repeat(34_000);
+            format!(r#"{{"@context":{{{terms}"t":"d:x"}},"d:p":[{inner}1]}}"#)
+        }),
+    ),
+    document(
+        "jsonld_contexts_of_terms_90k",
+        "jsonld",
+        Made(|| {
+            let terms = numbered(2_000, |n| format!(r#""t{n}":"d:{n}","#));
+            let uses = r#"{"t":1},"#.repeat(90_000);
+            format!(r#"{{"d:p":[{uses}1],"@context":{{{terms}"t":{{"@id":"d:x","@context":{{}}}}}}}}"#)
+        }),
+    ),
+    document(
+        "jsonld_null_contexts_100k",
+        "jsonld",
+        Made(|| {
+            let terms = numbered(4_900, |n| format!(r#""t{n}":"d:{n}","#));
+            let nulls = "null,".repeat(100_000);
+            format!(
+                r#"{{"@context":{{"@protected":true,{terms}"t":"d:x"}},"d:p":{{"@context":[{nulls}null]}}}}"#
+            )
+        }),
+    ),
     document("jsonld_truncated", "jsonld", Is(r#"{"@id":"d:s","d:p":[1,"#)),
     document(
         "xml_doctype",
@@ -191,7 +220,13 @@ pub(crate) const CASES: &[Case] = &[
         Bytes(|| b"<d:s> <d:p> '\xff' .".to_vec()),
     ),
     document("turtle_nulls", "ttl", Made(|| "\0".repeat(1_000_000))),
-    document("turtle_relative_iri", "ttl", Is("<../../etc/passwd> <d:p> 1 .")),
+    case(
+        "turtle_relative_iri",
+        Kind::Import("ttl"),
+        Is("<../../etc/passwd> <d:p> 1 ."),
+        // Over HTTP it is relative to the graph's own IRI.
+        &[DOCUMENT, Expected::Untold],
+    ),
     document(
         "turtle_quotes",
         "ttl",

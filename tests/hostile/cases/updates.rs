@@ -3,7 +3,8 @@
 use super::{chains::numbered, nesting::nested};
 use crate::{
     case::{
-        BOUNDED, Case, DEADLINE, Expected, GRAPH_FULL, Kind, MALFORMED, MEMORY, SYNTAX, TOO_COMPLEX, Text,
+        BOUNDED, Case, DEADLINE, Expected, GRAPH_FULL, INVALID, Kind, MALFORMED, MEMORY, SYNTAX, TOO_COMPLEX,
+        Text,
         Text::{Bytes, Is, Made},
         UNSUPPORTED, WRONG_FORM, case,
     },
@@ -217,6 +218,6 @@ pub(crate) const CASES: &[Case] = &[
     plan(
         "update_invalid_utf_8",
         Bytes(|| b"INSERT DATA { <d:s> <d:q> '\xff' }".to_vec()),
-        &[MALFORMED, SYNTAX],
+        &[MALFORMED, INVALID],
     ),
 ];
