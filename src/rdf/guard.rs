@@ -9,7 +9,7 @@ use std::io::{self, Read};
 
 use oxigraph::io::RdfFormat;
 
-use super::{DocumentError, Place, ReadError};
+use super::{DocumentError, Place, ReadError, Share};
 use json::Json;
 
 /// Levels of brackets in a document.
@@ -21,6 +21,9 @@ const ATTRIBUTE_COUNT_MAX: u32 = 256;
 pub(super) struct Guarded<R> {
     inner: R,
     scan: Scan,
+    /// What the parser takes for what it has not taken apart.
+    share: Share,
+    graph_bytes: u64,
     line: u64,
     column: u64,
 }
@@ -32,7 +35,8 @@ enum Scan {
 }
 
 impl<R> Guarded<R> {
-    pub(super) fn new(inner: R, format: RdfFormat) -> Self {
+    /// Guards the parser of a format; what it takes is of the memory of `share`, beside the graph's.
+    pub(super) fn new(inner: R, format: RdfFormat, share: Share, graph_bytes: u64) -> Self {
         let scan = match format {
             RdfFormat::JsonLd { .. } => Scan::Json(Json::default()),
             RdfFormat::RdfXml => Scan::Xml(Xml::default()),
@@ -41,6 +45,8 @@ impl<R> Guarded<R> {
         Self {
             inner,
             scan,
+            share,
+            graph_bytes,
             line: 1,
             column: 1,
         }
@@ -73,6 +79,11 @@ impl<R: Read> Read for Guarded<R> {
             } else if byte & 0xC0 != 0x80 {
                 self.column += 1;
             }
+        }
+        if let Scan::Json(scan) = &self.scan {
+            self.share
+                .set(scan.kept_bytes(), self.graph_bytes)
+                .map_err(|_| io::Error::new(io::ErrorKind::QuotaExceeded, ReadError::Full))?;
         }
         Ok(count)
     }

@@ -193,16 +193,14 @@ fn parse(
     if document.is_one_graph {
         parser = parser.without_named_graphs();
     }
-    let mut share = Share {
-        memory: memory.clone(),
-        bytes: 0,
-    };
+    let mut share = Share::new(memory);
     let mut batch = Batch::default();
     let bytes = Wanted {
         inner: bytes,
         progress: &progress,
     };
-    for quad in parser.for_reader(Guarded::new(bytes, document.format)) {
+    let bytes = Guarded::new(bytes, document.format, Share::new(memory), graph_bytes);
+    for quad in parser.for_reader(bytes) {
         let quad = quad.map_err(|error| of_parser(error, memory))?;
         batch.insert(quad.as_ref());
         let count = progress.count.get() + 1;
@@ -266,9 +264,18 @@ struct Share {
 }
 
 impl Share {
+    fn new(memory: &Memory) -> Self {
+        Self {
+            memory: memory.clone(),
+            bytes: 0,
+        }
+    }
+
     fn set(&mut self, bytes: u64, graph_bytes: u64) -> Result<(), ImportError> {
+        let given_back = self.bytes.saturating_sub(bytes);
+        self.memory.taken.fetch_sub(given_back, Ordering::Relaxed);
         let added = bytes.saturating_sub(self.bytes);
-        self.bytes += added;
+        self.bytes = bytes;
         let others_and_this = self.memory.taken.fetch_add(added, Ordering::Relaxed) + added;
         let graph_memory_bytes_max = self.memory.graph_memory_bytes_max;
         if others_and_this.saturating_add(graph_bytes) > graph_memory_bytes_max {
@@ -289,7 +296,7 @@ impl Drop for Share {
 /// Marks errors of ours on their way through the parser.
 #[derive(Debug, thiserror::Error)]
 enum ReadError {
-    #[error("the inflated document is larger than the graph's memory")]
+    #[error("the document needs more than the graph's memory")]
     Full,
     #[error("the document was broken off")]
     BrokenOff,

@@ -1,7 +1,9 @@
-//! JSON-LD: nesting, terms that are defined by terms, and contexts that are copied.
+//! JSON-LD: nesting, terms that are defined by terms, contexts that are copied, and objects that are kept.
 //!
 //! The parser copies the active context, whole, for each context inside of it and for each use of a term that has a context
 //! of its own. Its work is the sum of the bytes that are copied, which has nothing to do with the size of the document.
+//!
+//! It also keeps each object until it is whole, for each object that it is in once more.
 
 use super::{Fault, NESTING_MAX, TOO_DEEP};
 
@@ -11,6 +13,8 @@ const KEY_COUNT_MAX: u32 = 5_000;
 pub(super) const COPIED_BYTES_MAX: u64 = 1 << 28;
 /// A context that is null has an error for each protected term: so many times the work of a copy.
 const COPIES_PER_NULL: u64 = 16;
+/// Bytes that the parser keeps for a bracket, string, number or word, but for its text.
+pub(super) const TOKEN_BYTES: u64 = 80;
 const CONTEXT: &[u8] = b"@context";
 
 #[derive(Default)]
@@ -31,6 +35,11 @@ pub(super) struct Json {
     active_bytes: u64,
     copies_per_member: u64,
     copied_bytes: u64,
+    /// Whether the open brackets are those of objects; and how many are.
+    are_objects: Vec<bool>,
+    object_count: u64,
+    /// Memory that the parser takes for the outermost object.
+    kept_bytes: u64,
 }
 
 /// A context that has begun.
@@ -60,7 +69,13 @@ struct Frame {
 }
 
 impl Json {
+    /// Returns the memory that the parser takes for what it has not taken apart.
+    pub(super) const fn kept_bytes(&self) -> u64 {
+        self.kept_bytes
+    }
+
     pub(super) fn next(&mut self, byte: u8) -> Fault {
+        self.kept_bytes = self.kept_bytes.saturating_add(self.object_count);
         if let Some(context) = &mut self.context {
             context.bytes += 1;
         }
@@ -76,13 +91,25 @@ impl Json {
         }
         let is_context = std::mem::take(&mut self.is_context_next);
         let last = std::mem::replace(&mut self.last, byte);
+        let begins_word = !matches!(byte, b':' | b',') && matches!(last, b'[' | b'{' | b':' | b',' | 0);
+        if begins_word || matches!(byte, b'}' | b']') {
+            self.kept_bytes = self.kept_bytes.saturating_add(self.object_count * TOKEN_BYTES);
+        }
         match byte {
             b'{' | b'[' => {
                 self.depth += 1;
+                self.are_objects.push(byte == b'{');
+                self.object_count += u64::from(byte == b'{');
                 self.open(is_context);
             }
             b'}' | b']' => {
                 self.depth = self.depth.saturating_sub(1);
+                if self.are_objects.pop() == Some(true) {
+                    self.object_count -= 1;
+                }
+                if self.object_count == 0 {
+                    self.kept_bytes = 0;
+                }
                 self.close();
             }
             b':' => {

@@ -1,8 +1,13 @@
 use super::super::{
-    Compression, ImportError, STACK_BYTES,
+    Compression, ImportError, Memory, STACK_BYTES,
     tests::{check, check_fault, import},
 };
-use super::{json::COPIED_BYTES_MAX, *};
+use oxigraph::io::JsonLdProfileSet;
+
+use super::{
+    json::{COPIED_BYTES_MAX, TOKEN_BYTES},
+    *,
+};
 
 fn fault(name: &str, text: &str) -> String {
     match import(name, text.as_bytes(), Compression::None) {
@@ -194,9 +199,35 @@ fn uses_of_terms_with_contexts_are_bounded() {
     )));
 }
 
+#[test]
+fn objects_that_are_kept_are_of_the_graphs_memory() {
+    let name = RdfFormat::JsonLd {
+        profile: JsonLdProfileSet::empty(),
+    };
+    let needs = |text: &str, bytes_max: u64| {
+        let share = Share::new(&Memory::new(bytes_max));
+        let mut guarded = Guarded::new(text.as_bytes(), name, share, 0);
+        io::copy(&mut guarded, &mut io::sink()).is_err()
+    };
+    // In one object: a key of 4 bytes and a colon, an array with a number and one of 2 digits after a comma, its end.
+    let flat = r#"{"a":[1,23]"#;
+    let flat_bytes = 10 + 5 * TOKEN_BYTES;
+    assert!(!needs(flat, flat_bytes));
+    assert!(needs(flat, flat_bytes - 1));
+    // In two objects it is kept twice, and the outer one has a key, a colon and a bracket more.
+    let nested = format!(r#"{{"b":{flat}"#);
+    let nested_bytes = 2 * flat_bytes + 5 + 2 * TOKEN_BYTES;
+    assert!(!needs(&nested, nested_bytes));
+    assert!(needs(&nested, nested_bytes - 1));
+    // What is whole is let go.
+    let apart = format!("[{}1]", r#"{"d:p":[1,2]},"#.repeat(10_000));
+    assert!(!needs(&apart, 1_000 + 1_000 * TOKEN_BYTES));
+}
+
 /// Has the guard alone read a document.
 fn scan(text: &str) -> Result<(), String> {
-    let mut guarded = Guarded::new(text.as_bytes(), crate::rdf::format("jsonld").unwrap());
+    let share = Share::new(&Memory::new(u64::MAX));
+    let mut guarded = Guarded::new(text.as_bytes(), crate::rdf::format("jsonld").unwrap(), share, 0);
     io::copy(&mut guarded, &mut io::sink())
         .map(|_| ())
         .map_err(|error| error.to_string())

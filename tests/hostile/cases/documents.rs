@@ -102,6 +102,15 @@ pub(crate) const CASES: &[Case] = &[
             )
         }),
     ),
+    case(
+        "jsonld_objects_that_are_kept",
+        Kind::Import("jsonld"),
+        Made(|| {
+            let values = numbered(150_000, |n| format!(r#"{{"@id":"d:{n}"}},"#));
+            nested(r#"{"d:p":["#, &format!("{values}1"), "]}", 95)
+        }),
+        FULL,
+    ),
     document("jsonld_truncated", "jsonld", Is(r#"{"@id":"d:s","d:p":[1,"#)),
     document(
         "xml_doctype",
