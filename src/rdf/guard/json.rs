@@ -15,6 +15,10 @@ pub(super) const COPIED_BYTES_MAX: u64 = 1 << 28;
 const COPIES_PER_NULL: u64 = 16;
 /// Bytes that the parser keeps for a bracket, string, number or word, but for its text.
 pub(super) const TOKEN_BYTES: u64 = 80;
+/// Objects that a token may be in, on average: each is work for every token in it...
+const OBJECTS_MEAN_MAX: u64 = 24;
+/// ... but for this much of what is kept.
+pub(super) const KEPT_BYTES_MIN: u64 = 1 << 27;
 const CONTEXT: &[u8] = b"@context";
 
 #[derive(Default)]
@@ -38,8 +42,9 @@ pub(super) struct Json {
     /// Whether the open brackets are those of objects; and how many are.
     are_objects: Vec<bool>,
     object_count: u64,
-    /// Memory that the parser takes for the outermost object.
+    /// Memory that the parser takes for the outermost object; and that it would take if there were no objects in it.
     kept_bytes: u64,
+    flat_bytes: u64,
 }
 
 /// A context that has begun.
@@ -75,7 +80,7 @@ impl Json {
     }
 
     pub(super) fn next(&mut self, byte: u8) -> Fault {
-        self.kept_bytes = self.kept_bytes.saturating_add(self.object_count);
+        self.keep(1);
         if let Some(context) = &mut self.context {
             context.bytes += 1;
         }
@@ -93,7 +98,7 @@ impl Json {
         let last = std::mem::replace(&mut self.last, byte);
         let begins_word = !matches!(byte, b':' | b',') && matches!(last, b'[' | b'{' | b':' | b',' | 0);
         if begins_word || matches!(byte, b'}' | b']') {
-            self.kept_bytes = self.kept_bytes.saturating_add(self.object_count * TOKEN_BYTES);
+            self.keep(TOKEN_BYTES);
         }
         match byte {
             b'{' | b'[' => {
@@ -108,7 +113,7 @@ impl Json {
                     self.object_count -= 1;
                 }
                 if self.object_count == 0 {
-                    self.kept_bytes = 0;
+                    (self.kept_bytes, self.flat_bytes) = (0, 0);
                 }
                 self.close();
             }
@@ -125,6 +130,10 @@ impl Json {
         }
         if self.depth > NESTING_MAX {
             TOO_DEEP
+        } else if self.kept_bytes
+            > KEPT_BYTES_MIN.saturating_add(self.flat_bytes.saturating_mul(OBJECTS_MEAN_MAX))
+        {
+            Some("its objects are nested deeper than 24 levels on average")
         } else if self.copied_bytes > COPIED_BYTES_MAX {
             Some(
                 "its contexts are too large for how often they are used: more than 268435456 bytes are copied",
@@ -138,6 +147,12 @@ impl Json {
         } else {
             None
         }
+    }
+
+    fn keep(&mut self, bytes: u64) {
+        let kept = self.object_count * bytes;
+        self.kept_bytes = self.kept_bytes.saturating_add(kept);
+        self.flat_bytes = self.flat_bytes.saturating_add(kept.min(bytes));
     }
 
     fn open(&mut self, is_context: bool) {

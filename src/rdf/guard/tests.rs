@@ -5,7 +5,7 @@ use super::super::{
 use oxigraph::io::JsonLdProfileSet;
 
 use super::{
-    json::{COPIED_BYTES_MAX, TOKEN_BYTES},
+    json::{COPIED_BYTES_MAX, KEPT_BYTES_MIN, TOKEN_BYTES},
     *,
 };
 
@@ -222,6 +222,18 @@ fn objects_that_are_kept_are_of_the_graphs_memory() {
     // What is whole is let go.
     let apart = format!("[{}1]", r#"{"d:p":[1,2]},"#.repeat(10_000));
     assert!(!needs(&apart, 1_000 + 1_000 * TOKEN_BYTES));
+}
+
+#[test]
+fn large_documents_are_not_deep_throughout() {
+    // Past 24 times their size, in bytes: what opens 100 objects and an array, and a number and a comma in them.
+    let (opened, number) = (434_600, (100 - 24) * (2 + TOKEN_BYTES));
+    let count = (KEPT_BYTES_MIN - opened) / number;
+    let document = |count: u64| r#"{"":"#.repeat(100) + "[" + &"1,".repeat(usize::try_from(count).unwrap());
+    scan(&document(count)).unwrap();
+    assert!(scan(&document(count + 1)).unwrap_err().contains("24 levels"));
+    let shallow = r#"{"":"#.repeat(20) + "[" + &"1,".repeat(200_000);
+    scan(&shallow).unwrap();
 }
 
 /// Has the guard alone read a document.

@@ -109,6 +109,15 @@ pub(crate) const CASES: &[Case] = &[
             let values = numbered(150_000, |n| format!(r#"{{"@id":"d:{n}"}},"#));
             nested(r#"{"d:p":["#, &format!("{values}1"), "]}", 95)
         }),
+        REFUSED,
+    ),
+    case(
+        "jsonld_object_of_20_mb",
+        Kind::Import("jsonld"),
+        Made(|| {
+            let values = numbered(1_000_000, |n| format!(r#"{{"@id":"d:{n}"}},"#));
+            format!(r#"{{"d:p":[{values}1]}}"#)
+        }),
         FULL,
     ),
     document("jsonld_truncated", "jsonld", Is(r#"{"@id":"d:s","d:p":[1,"#)),
