@@ -34,6 +34,11 @@ printf '\x85<http://e/s> <http://e/p> _:b <http://e/g> .' >"$corpus/rdf_import/n
 printf '\x87<http://e/g> { <http://e/s> <http://e/p> ( 1 [] ) {| <http://e/q> 2 |} }' >"$corpus/rdf_import/trig"
 printf '\x89{"@context":{"p":{"@id":"http://e/p","@container":"@list"}},"@id":"http://e/s","p":[1,{"@value":"a","@language":"en"}]}' \
     >"$corpus/rdf_import/jsonld"
+# A graph and a query are built of any bytes; of few there are no large ones.
+mkdir -p "$corpus/differential"
+for number in {1..200}; do
+    head -c $((number * 2)) /dev/urandom >"$corpus/differential/random$number"
+done
 for target in "$corpus"/*; do
     printf '%s: %d inputs\n' "${target##*/}" "$(find "$target" -type f | wc -l)"
 done

@@ -3,7 +3,7 @@
 
 use dossier::{
     graph::Snapshot,
-    sparql::{Interrupt, parse_update, run_query},
+    sparql::{Interrupt, Parameters, parse_update, run_query},
 };
 use dossier_fuzz::{Discard, parser, query, run};
 
@@ -12,8 +12,14 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         // Already cancelled: it ends after parsing.
         let interrupt = Interrupt::new(None);
         interrupt.cancel();
-        let outcome = run_query(&parser(), &query(text), &Snapshot::default(), &interrupt, &mut Discard);
+        let outcome = run_query(
+            &parser(),
+            &query(text),
+            &Snapshot::default(),
+            &interrupt,
+            &mut Discard,
+        );
         assert!(outcome.is_err(), "a cancelled query has a result");
-        let _ = parse_update(&parser(), text);
+        let _ = parse_update(&parser(), text, &Parameters::default());
     });
 });

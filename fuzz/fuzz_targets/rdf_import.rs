@@ -20,6 +20,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             compression: Compression::None,
             base_iri: (choice >= 128).then(|| "http://example.org/".to_owned()),
             default_graph: None,
+            is_one_graph: false,
         };
         let _ = rdf::read(&document, bytes, &Memory::new(64 << 20), 0, |_| true);
     });

@@ -62,6 +62,7 @@ pub fn graph() -> Snapshot {
         compression: Compression::None,
         base_iri: None,
         default_graph: None,
+        is_one_graph: false,
     };
     let read = rdf::read(&document, GRAPH.as_bytes(), &Memory::new(1 << 30), 0, |_| true);
     let mut draft = Draft::new(Snapshot::default());
