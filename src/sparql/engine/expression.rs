@@ -190,6 +190,8 @@ impl Expression<'_> {
     ) -> Result<Option<bool>, SparqlError> {
         let mut truth = Some(neutral);
         for part in parts {
+            // There may be as many as a list has.
+            context.tick()?;
             match part.truth(context, row)? {
                 Some(is) if is == neutral => {}
                 Some(is) => return Ok(Some(is)),

@@ -36,6 +36,9 @@ const CARRIED_COUNT: usize = 4;
 const REMEMBERED_COUNT_MAX: usize = 1 << 16;
 /// Values after which it shows whether remembering them pays.
 const TRIED_COUNT: usize = 2_048;
+/// The work of an expression: that of any, and that of a long one by its text.
+const TICKS_MIN: usize = 16;
+const BYTES_PER_TICK: usize = 64;
 /// Stands where the pattern carries nothing.
 const NOTHING: &str = "dossier:nothing";
 
@@ -70,6 +73,8 @@ pub(super) struct Pipe<'a> {
     base_iri: Option<Iri<String>>,
     terms: Rc<Terms<'a>>,
     functions: Functions,
+    /// Work, in ticks.
+    weight: usize,
     /// Compiled once for each choice of inputs that are bound.
     variants: RefCell<Vec<(u8, Variant<'a>)>>,
     /// Values by input, where there is one input and the same value each time.
@@ -122,6 +127,7 @@ impl<'a> Pipe<'a> {
         let expression = functions::rewritten(expression, CARRIED_COUNT);
         Self {
             remembered: (inputs.len() == 1 && is_pure).then(RefCell::default),
+            weight: TICKS_MIN + expression.to_string().len() / BYTES_PER_TICK,
             expression,
             inputs,
             base_iri,
@@ -163,7 +169,7 @@ impl<'a> Pipe<'a> {
     }
 
     fn compute(&self, context: &Context<'_>, row: &[u32]) -> Result<u32, SparqlError> {
-        context.ticks(16)?;
+        context.ticks(self.weight)?;
         let mut carried = [Carried::Term(UNBOUND); CARRIED_COUNT];
         let mut mask = 0_u8;
         for (index, (input, carried)) in self.inputs.iter().zip(&mut carried).enumerate() {

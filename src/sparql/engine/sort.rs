@@ -67,7 +67,7 @@ impl<'a> Sort<'a> {
         };
         while let Some(batch) = self.input.next(context, ROWS_MAX)? {
             for row in batch.rows() {
-                context.tick()?;
+                context.ticks(self.keys.len())?;
                 for key in &self.keys {
                     gathered.keys.push(key.expression.value(context, row)?);
                 }
@@ -107,7 +107,7 @@ impl<'a> Sort<'a> {
         let ranks = ranks(context, &gathered.keys, key_count)?;
         let mut order: Vec<u32> = (0..gathered.rows.len() as u32).collect();
         let ranks_of = |index: u32| &ranks[index as usize * key_count..][..key_count];
-        sort(context, &mut order, |&a, &b| {
+        sort(context, &mut order, key_count, |&a, &b| {
             for ((key, a), b) in self.keys.iter().zip(ranks_of(a)).zip(ranks_of(b)) {
                 let order = a.cmp(b);
                 if order.is_ne() {
@@ -152,7 +152,7 @@ fn ranks(context: &Context<'_>, numbers: &[u32], key_count: usize) -> Result<Vec
             }
         }
         let mut order: Vec<u32> = (0..keys.len() as u32).collect();
-        sort(context, &mut order, |&a, &b| {
+        sort(context, &mut order, 1, |&a, &b| {
             keys[a as usize].cmp(&keys[b as usize])
         })?;
         let mut rank_of = vec![0; keys.len()];
@@ -169,24 +169,25 @@ fn ranks(context: &Context<'_>, numbers: &[u32], key_count: usize) -> Result<Vec
     Ok(ranks)
 }
 
-/// Sorts by merging sorted runs, so that it can be interrupted.
+/// Sorts by merging sorted runs, so that it can be interrupted; a comparison is so many ticks at most.
 fn sort<T: Copy>(
     context: &Context<'_>,
     items: &mut Vec<T>,
+    ticks: usize,
     compare: impl Fn(&T, &T) -> Ordering,
 ) -> Result<(), SparqlError> {
-    for run in items.chunks_mut(RUN_LEN) {
-        context.ticks(run.len())?;
+    let mut len = (RUN_LEN / ticks.max(1)).max(2);
+    for run in items.chunks_mut(len) {
+        context.ticks(run.len() * ticks)?;
         run.sort_by(&compare);
     }
-    let mut len = RUN_LEN;
     let mut merged = Vec::with_capacity(if items.len() > len { items.len() } else { 0 });
     while len < items.len() {
         merged.clear();
         for pair in items.chunks(2 * len) {
             let (mut left, mut right) = pair.split_at(len.min(pair.len()));
             while let (Some(a), Some(b)) = (left.first(), right.first()) {
-                context.tick()?;
+                context.ticks(ticks)?;
                 if compare(a, b).is_le() {
                     merged.push(*a);
                     left = &left[1..];

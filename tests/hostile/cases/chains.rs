@@ -237,6 +237,21 @@ pub(crate) const CASES: &[Case] = &[
         BOUNDED,
     ),
     query(
+        "in_list_100k_of_edges",
+        Made(|| pattern(&format!("?s <d:p> ?o FILTER(?o IN ({}0))", "1,".repeat(LONG)))),
+        BOUNDED,
+    ),
+    query(
+        "order_by_10k_edges",
+        Made(|| {
+            format!(
+                "SELECT ?s {{?s <d:p> ?o}} ORDER BY {}",
+                numbered(10_000, |n| format!("?v{n} "))
+            )
+        }),
+        BOUNDED,
+    ),
+    query(
         "concat_of_100k",
         Made(|| filter(&format!("STRLEN(CONCAT({}'b')) > 0", "'a',".repeat(LONG)))),
         BOUNDED,
