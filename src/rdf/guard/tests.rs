@@ -188,7 +188,7 @@ fn uses_of_terms_with_contexts_are_bounded() {
     }
     // Contexts that stand side by side are not copied for each other.
     let apart = format!(
-        r#"[{}1]"#,
+        "[{}1]",
         r#"{"@context":{"t":{"@id":"d:x","@context":{}}},"t":{"t":1}},"#.repeat(50_000)
     );
     scan(&apart).unwrap();
