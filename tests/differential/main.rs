@@ -418,6 +418,27 @@ fn theirs(store: &Store, text: &str) -> Vec<String> {
     shown.lines
 }
 
+#[test]
+fn a_path_of_no_length_starts_at_nodes_of_the_graph_in_exists() {
+    // The path is two patterns that share a variable: the second one is empty at no IRI that only the first one names.
+    let quads = [Quad::new(node(0), node(5), node(0), GraphName::DefaultGraph)];
+    let pair = Pair::new(&quads);
+    for (start, expected) in [
+        ("<http://ex/1>", "false"),
+        ("<http://ex/0>", "true"),
+        ("?a", "false"),
+    ] {
+        let text = format!(
+            "ASK {{ VALUES ?a {{ <http://ex/1> 2 }} FILTER EXISTS {{ {start} <http://ex/6>?/<http://ex/7>? ?b }} }}"
+        );
+        assert_eq!(specified(&quads, &text).unwrap(), [expected], "{text}");
+        assert_eq!(ours(&pair.ours, &text), [expected], "{text}");
+    }
+    let text = "ASK { VALUES ?a { <http://ex/1> } FILTER EXISTS { ?a <http://ex/6>? ?b } }";
+    assert_eq!(specified(&quads, text).unwrap(), ["true"]);
+    assert_eq!(ours(&pair.ours, text), ["true"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 

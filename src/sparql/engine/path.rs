@@ -253,8 +253,8 @@ pub(super) struct PathScan<'a> {
     path: Path,
     object: Place,
     graph: GraphPlace,
-    /// A variable of it stands for what EXISTS has put there.
-    is_named: bool,
+    /// Whether the subject and the object are named by the pattern, or put into it (EXISTS).
+    are_named: [bool; 2],
     detail: String,
     rows: Batch,
     at: usize,
@@ -276,7 +276,7 @@ impl<'a> PathScan<'a> {
         path: Path,
         object: Place,
         graph: GraphPlace,
-        is_named: bool,
+        are_named: [bool; 2],
         detail: String,
     ) -> Self {
         Self {
@@ -285,7 +285,7 @@ impl<'a> PathScan<'a> {
             path,
             object,
             graph,
-            is_named,
+            are_named,
             detail,
             rows: Batch::default(),
             at: 0,
@@ -308,18 +308,18 @@ impl<'a> PathScan<'a> {
         self.ends = Rc::default();
         self.next_end = 0;
         // A path of length zero is at every node of the graph, and at terms that the pattern itself names.
-        let is_named =
-            self.is_named || matches!(self.subject, Place::Term(_)) || matches!(self.object, Place::Term(_));
-        let is_absent = |node| !is_named && self.path.may_be_empty() && !walk.has_node(node);
+        let [is_subject_named, is_object_named] = self.are_named;
+        let is_absent = |is_named: bool, node| !is_named && self.path.may_be_empty() && !walk.has_node(node);
         match (self.subject.number(row), self.object.number(row)) {
-            (Some(start), Some(end)) if start == end && is_absent(start) => {}
+            (Some(start), Some(end))
+                if start == end && is_absent(is_subject_named || is_object_named, start) => {}
             (Some(start), Some(end)) => {
                 let count = walk.count(&self.path, start, end)?;
                 (self.direction, self.start) = (Direction::Forward, start);
                 self.ends = vec![end; count].into();
             }
-            (Some(start), None) if is_absent(start) => {}
-            (None, Some(end)) if is_absent(end) => {}
+            (Some(start), None) if is_absent(is_subject_named, start) => {}
+            (None, Some(end)) if is_absent(is_object_named, end) => {}
             (Some(start), None) => {
                 self.direction = Direction::Forward;
                 self.go(&walk, start, is_fixed)?;

@@ -362,10 +362,12 @@ impl<'a> Planner<'_, 'a> {
         object.each_slot(&mut |slot| slots.push(slot));
         input.certain.extend(slots.iter().copied());
         input.possible.extend(slots);
-        let is_named = [&subject, &object]
-            .into_iter()
-            .any(|end| matches!(end, Place::Slot(slot) if self.substituted.contains(slot)));
-        let scan = PathScan::new(input.node, subject, path, object, self.graph, is_named, detail);
+        let are_named = [&subject, &object].map(|place| match place {
+            Place::Term(_) => true,
+            Place::Slot(slot) => self.substituted.contains(slot),
+            Place::Triple(_) => false,
+        });
+        let scan = PathScan::new(input.node, subject, path, object, self.graph, are_named, detail);
         input.node = Node::new(scan, estimate);
         input.is_start = false;
         Ok(input)
