@@ -165,13 +165,19 @@ impl Functions {
 
     /// CONCAT (SPARQL 1.1 Query, section 17.4.3.12).
     fn concat(&self, arguments: &[Term]) -> Option<Term> {
-        let mut text = String::new();
+        let bytes = arguments
+            .iter()
+            .filter_map(plain)
+            .map(|(value, _)| value.len())
+            .sum();
+        if bytes > LITERAL_BYTES_MAX {
+            return self.fail(Failure::Literal);
+        }
+        // No larger than it is accounted for.
+        let mut text = String::with_capacity(bytes);
         let mut tag = None;
         for argument in arguments {
             let (value, of_argument) = plain(argument)?;
-            if text.len() + value.len() > LITERAL_BYTES_MAX {
-                return self.fail(Failure::Literal);
-            }
             text.push_str(value);
             if *tag.get_or_insert(of_argument) != of_argument {
                 tag = Some(None);
@@ -207,6 +213,7 @@ impl Functions {
             }
         }
         replaced.push_str(&text[end..]);
+        replaced.shrink_to_fit();
         Some(tagged(replaced, tag))
     }
 
