@@ -38,6 +38,10 @@ mod oxigraph;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// As the server's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Connections that the callers share.
 const CONNECTION_COUNT: usize = 8;
 const CALLER_COUNTS: [usize; 3] = [1, 8, 64];
