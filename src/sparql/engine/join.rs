@@ -29,7 +29,6 @@ pub(super) struct HashJoin<'a> {
     detail: String,
     rows: Batch,
     at: usize,
-    table: Option<Rc<Table>>,
     cursor: Cursor,
     is_matched: bool,
 }
@@ -43,7 +42,6 @@ impl<'a> HashJoin<'a> {
             detail,
             rows: Batch::default(),
             at: 0,
-            table: None,
             cursor: Cursor::default(),
             is_matched: false,
         }
@@ -102,7 +100,6 @@ impl<'a> Operator<'a> for HashJoin<'a> {
         self.right.open(seed);
         self.rows = Batch::default();
         self.at = 0;
-        self.table = None;
     }
 
     fn next(&mut self, context: &Context<'a>, wanted: usize) -> Result<Option<Batch>, SparqlError> {
@@ -117,11 +114,8 @@ impl<'a> Operator<'a> for HashJoin<'a> {
                 (self.rows, self.at) = (rows, 0);
                 let table = self.right.table(context)?;
                 self.begin_row(&table);
-                self.table = Some(table);
             }
-            let Some(table) = self.table.clone() else {
-                return Ok(None);
-            };
+            let table = self.right.table(context)?;
             if table.is_empty() && matches!(self.kind, Kind::Inner | Kind::Semi) {
                 return Ok(None);
             }

@@ -74,6 +74,7 @@ impl RowSet {
     }
 }
 
-fn hash(row: impl Iterator<Item = u32>) -> u64 {
+/// Hashes cells: mixed well enough for numbers that nobody chooses.
+pub(super) fn hash(row: impl Iterator<Item = u32>) -> u64 {
     row.fold(0, |hash, cell| FxBuildHasher.hash_one((hash, cell)))
 }

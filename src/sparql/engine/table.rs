@@ -1,15 +1,15 @@
 //! Rows in memory, found by some of their cells.
 
-use std::{hash::BuildHasher as _, rc::Rc};
+use std::rc::Rc;
 
 use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
 
 use super::{
     super::{SparqlError, memory::Account},
     batch::{Batch, ROWS_MAX, Slot, UNBOUND},
     context::Context,
     operator::{Base, Node},
+    row_set::hash,
 };
 
 /// Ends a chain of rows with the same key.
@@ -183,15 +183,6 @@ impl Table {
 /// Where a look-up in a table is: one more than the next row, or 0 at the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cursor(u32);
-
-fn hash(cells: impl Iterator<Item = u32>) -> u64 {
-    // Mixed well enough for numbers that nobody chooses.
-    let mut hash = 0_u64;
-    for cell in cells {
-        hash = FxBuildHasher.hash_one((hash, cell));
-    }
-    hash
-}
 
 /// The right side of a join, and its table once it was read.
 pub(super) struct RightSide<'a> {
