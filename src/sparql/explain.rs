@@ -66,7 +66,7 @@ pub fn explain_query(
         interrupt,
         remote: parser.remote(),
         row_count_max: query.row_count_max.unwrap_or(u64::MAX),
-        is_profiling: with_execution,
+        is_explained: true,
     };
     if !with_execution {
         let plan = run.explain(&parsed)?;
@@ -83,7 +83,7 @@ pub fn explain_query(
     let planning = outcome.planned_at.duration_since(start);
     Ok(Explanation {
         form,
-        plan: outcome.plan,
+        plan: outcome.plan.unwrap_or_default(),
         planning,
         elapsed: Some(start.elapsed().saturating_sub(planning)),
         row_count: Some(outcome.row_count),

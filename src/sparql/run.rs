@@ -154,7 +154,7 @@ pub fn run_query(
         interrupt,
         remote: parser.remote(),
         row_count_max: query.row_count_max.unwrap_or(u64::MAX),
-        is_profiling: false,
+        is_explained: false,
     };
     let outcome = run.run(&parsed, sink)?;
     Ok(Completion {

@@ -122,7 +122,7 @@ fn apply(
                     interrupt,
                     remote: &remote,
                     row_count_max: u64::MAX,
-                    is_profiling: false,
+                    is_explained: false,
                 };
                 let base_iri = update.base_iri.clone();
                 run.changes(pattern, base_iri, delete, insert, |change| {

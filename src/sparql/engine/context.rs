@@ -26,8 +26,8 @@ pub(super) struct Context<'a> {
     pub(super) remote: &'a RemoteSettings,
     /// Cells of a row.
     pub(super) width: Cell<usize>,
-    /// Times operators, for an explanation.
-    pub(super) is_profiling: bool,
+    /// The plan is shown to somebody: operators say what they work on, and are timed.
+    pub(super) is_explained: bool,
     ticks: Cell<u32>,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Context<'a> {
         graphs: Graphs,
         interrupt: Interrupt,
         remote: &'a RemoteSettings,
-        is_profiling: bool,
+        is_explained: bool,
     ) -> Self {
         let budget = interrupt.budget();
         Self {
@@ -86,7 +86,7 @@ impl<'a> Context<'a> {
             graphs,
             remote,
             width: Cell::new(1),
-            is_profiling,
+            is_explained,
             ticks: Cell::new(0),
         }
     }

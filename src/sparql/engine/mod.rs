@@ -80,8 +80,8 @@ pub(super) struct Run<'r> {
     pub(super) remote: &'r RemoteSettings,
     /// Ends the result after this many rows or triples.
     pub(super) row_count_max: u64,
-    /// Times the operators.
-    pub(super) is_profiling: bool,
+    /// The plan is for somebody to see: operators say what they work on, and are timed.
+    pub(super) is_explained: bool,
 }
 
 /// What a run came to.
@@ -90,7 +90,8 @@ pub(super) struct Outcome {
     pub(super) row_count: u64,
     /// The row limit ended it.
     pub(super) is_limited: bool,
-    pub(super) plan: PlanNode,
+    /// The plan, if it is explained.
+    pub(super) plan: Option<PlanNode>,
     pub(super) planned_at: Instant,
 }
 
@@ -102,7 +103,7 @@ impl Run<'_> {
             graphs,
             self.interrupt.clone(),
             self.remote,
-            self.is_profiling,
+            self.is_explained,
         )
     }
 
@@ -145,7 +146,7 @@ impl Run<'_> {
         Ok(Outcome {
             row_count,
             is_limited,
-            plan: rows.root.explain(),
+            plan: self.is_explained.then(|| rows.root.explain()),
             planned_at,
         })
     }

@@ -66,7 +66,7 @@ impl<'a> Node<'a> {
         context: &Context<'a>,
         wanted: usize,
     ) -> Result<Option<Batch>, SparqlError> {
-        if !context.is_profiling {
+        if !context.is_explained {
             return self.operator.next(context, wanted);
         }
         self.was_run = true;

@@ -1,6 +1,6 @@
 //! Expressions: what is computed here, and what the engine computes.
 
-use oxigraph::model::Variable;
+use oxigraph::model::{Literal, Variable, vocab::xsd};
 use spargebra::algebra::{Expression as Algebra, Function};
 
 use super::{Input, Planner, conjuncts};
@@ -30,7 +30,7 @@ impl<'a> Planner<'_, 'a> {
                 patterns.push((pattern, name.clone()));
                 name.into()
             }
-            Algebra::FunctionCall(Function::Now, _) => self.now.clone(),
+            Algebra::FunctionCall(Function::Now, _) => self.now.get_or_insert_with(now).clone(),
             other => other,
         });
         for (pattern, name) in patterns {
@@ -193,6 +193,12 @@ impl<'a> Planner<'_, 'a> {
         });
         Pipe::new(self.context, expression, inputs, self.base_iri.clone())
     }
+}
+
+/// Returns the moment (SPARQL 1.1 Query, section 17.4.5.1).
+fn now() -> Algebra {
+    let now = oxsdatatypes::DateTime::now().to_string();
+    Literal::new_typed_literal(now, xsd::DATE_TIME).into()
 }
 
 fn derived(function: &Function) -> Option<Derived> {

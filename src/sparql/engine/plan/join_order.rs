@@ -324,7 +324,7 @@ impl<'a> Planner<'_, 'a> {
         if is_keyed && pays && !has_triple_term {
             let start = self.start();
             let mut right = start;
-            right.node = Node::new(Scan::new(right.node, places, pattern.to_string(), false), count);
+            right.node = Node::new(Scan::new(right.node, places, self.detail(&pattern), false), count);
             right.certain.extend(slots.iter().copied());
             right.possible.extend(slots);
             let kind = if self.is_for_exists {
@@ -337,7 +337,7 @@ impl<'a> Planner<'_, 'a> {
         self.holds_rows();
         input.certain.extend(slots.iter().copied());
         input.possible.extend(slots);
-        let scan = Scan::new(input.node, places, pattern.to_string(), self.is_for_exists);
+        let scan = Scan::new(input.node, places, self.detail(&pattern), self.is_for_exists);
         input.node = Node::new(scan, estimate);
         input.is_start = false;
         input
@@ -352,7 +352,7 @@ impl<'a> Planner<'_, 'a> {
         mut input: Input<'a>,
     ) -> Result<Input<'a>, SparqlError> {
         self.holds_rows();
-        let detail = format!("{subject} {path} {object}");
+        let detail = self.detail(format_args!("{subject} {path} {object}"));
         let subject = self.term_place(subject)?;
         let object = self.term_place(object)?;
         let path = self.path(path)?;

@@ -13,7 +13,7 @@ mod nested;
 mod places;
 pub(super) mod scope;
 
-use oxigraph::model::{Literal, Variable};
+use oxigraph::model::Variable;
 use oxiri::Iri;
 use rustc_hash::{FxHashMap, FxHashSet};
 use spargebra::{
@@ -56,7 +56,8 @@ pub(super) struct Planner<'c, 'a> {
     pub(super) graph: GraphPlace,
     pub(super) base: Base,
     base_iri: Option<Iri<String>>,
-    now: Algebra,
+    /// What NOW is for the whole query, once it was asked for.
+    now: Option<Algebra>,
     /// Inside EXISTS: what the row outside may bind.
     pub(super) substituted: Slots,
     /// The plan that is made next only has to find one solution.
@@ -73,7 +74,6 @@ pub(super) struct Planner<'c, 'a> {
 
 impl<'c, 'a> Planner<'c, 'a> {
     pub(super) fn new(context: &'c Context<'a>, base_iri: Option<Iri<String>>) -> Self {
-        let now = oxsdatatypes::DateTime::now().to_string();
         Self {
             context,
             names: Vec::new(),
@@ -81,7 +81,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             graph: GraphPlace::Default,
             base: Base::default(),
             base_iri,
-            now: Literal::new_typed_literal(now, oxigraph::model::vocab::xsd::DATE_TIME).into(),
+            now: None,
             substituted: Slots::default(),
             is_for_exists: false,
             sort_limit: None,
@@ -89,6 +89,15 @@ impl<'c, 'a> Planner<'c, 'a> {
             limit: None,
             makes_terms: false,
             keeps_terms: false,
+        }
+    }
+
+    /// Says what an operator works on, if anybody wants to know.
+    pub(super) fn detail(&self, of: impl std::fmt::Display) -> String {
+        if self.context.is_explained {
+            of.to_string()
+        } else {
+            String::new()
         }
     }
 
@@ -246,7 +255,11 @@ impl<'c, 'a> Planner<'c, 'a> {
             checks: shared().filter(|slot| !is_key(slot)).copied().collect(),
             right: right.possible.iter().filter(own).copied().collect(),
         };
-        let detail = format!("on {}", self.names_of_slots(&join.keys));
+        let detail = if self.context.is_explained {
+            format!("on {}", self.names_of_slots(&join.keys))
+        } else {
+            String::new()
+        };
         let selectivity = if join.keys.is_empty() {
             1.0
         } else {
@@ -382,7 +395,7 @@ impl<'c, 'a> Planner<'c, 'a> {
         let filter = Filter {
             input: input.node,
             condition: expression,
-            detail: condition.to_string(),
+            detail: self.detail(condition),
             is_streaming: self.is_streaming(),
         };
         input.node = Node::new(filter, estimate);
@@ -415,7 +428,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             input: input.node,
             slot,
             expression: compiled,
-            detail: format!("{variable} = {expression}"),
+            detail: self.detail(format_args!("{variable} = {expression}")),
         };
         input.node = Node::new(extend, estimate);
         input.is_start = false;
