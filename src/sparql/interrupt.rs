@@ -24,7 +24,7 @@ const CANCELLED_BY_REQUEST: u8 = 3;
 #[derive(Clone)]
 pub struct Interrupt {
     deadline: Option<Instant>,
-    memory: MemoryPool,
+    budget: Budget,
     /// 0 or the cause that struck first.
     cause: Arc<AtomicU8>,
     /// Wakes those who wait for a cancellation by request.
@@ -46,7 +46,7 @@ impl Interrupt {
     pub fn new(deadline: Option<Instant>) -> Self {
         Self {
             deadline,
-            memory: MemoryPool::default(),
+            budget: MemoryPool::default().budget(),
             cause: Arc::default(),
             request: Request::new(),
         }
@@ -56,7 +56,7 @@ impl Interrupt {
     #[must_use]
     pub fn with_memory(self, memory: &MemoryPool) -> Self {
         Self {
-            memory: memory.clone(),
+            budget: memory.budget(),
             ..self
         }
     }
@@ -102,9 +102,9 @@ impl Interrupt {
         self.cause.load(Ordering::Acquire) != 0
     }
 
-    /// Opens an account of the memory that the work takes.
+    /// Returns the memory that the work takes: all of its parts share it.
     pub(super) fn budget(&self) -> Budget {
-        self.memory.budget()
+        self.budget.clone()
     }
 
     fn strike(&self, cause: u8) {
