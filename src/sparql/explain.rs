@@ -65,6 +65,7 @@ pub fn explain_query(
         named_graphs: named_graphs.as_deref(),
         interrupt,
         remote: parser.remote(),
+        answers: None,
         row_count_max: query.row_count_max.unwrap_or(u64::MAX),
         is_explained: true,
     };

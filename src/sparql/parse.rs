@@ -106,11 +106,10 @@ impl Parser {
     fn unbound_update(&self, text: &str) -> Result<Update, SparqlError> {
         let findings = guard::scan(text, self.limits)?;
         match self.parser()?.parse_update(text) {
+            Ok(_) if findings.has_service && self.remote.service.is_empty() => {
+                Err(SparqlError::Unsupported("SERVICE".to_owned()))
+            }
             Ok(update) => {
-                // It would hold up the only writer.
-                if findings.has_service {
-                    return Err(SparqlError::Unsupported("SERVICE".to_owned()));
-                }
                 for operation in &update.operations {
                     if let GraphUpdateOperation::Load { source, .. } = operation {
                         load::target(&self.remote, source)?;

@@ -224,7 +224,7 @@ impl Ticket {
         validation
     }
 
-    /// Parses an update, binds its parameters and reads what it loads: call it on the thread of [`Self::start`].
+    /// Parses an update, binds its parameters and fetches what it needs from elsewhere: call it on the thread of [`Self::start`].
     pub fn parse_update(&self, text: &str, parameters: &Parameters) -> Result<ParsedUpdate, SparqlError> {
         let entry = self.entry();
         entry.hash(text);
@@ -233,7 +233,7 @@ impl Ticket {
             entry.interrupt.check()?;
             let mut update = parse_update(self.parser(), text, parameters)?;
             let remote = self.parser().remote();
-            update.load(remote, &entry.interrupt, &self.queries.0.documents)?;
+            update.fetch(remote, &entry.interrupt, &self.queries.0.documents)?;
             Ok::<_, SparqlError>(update)
         };
         parsing().inspect_err(|error| self.end(error.name()))

@@ -13,7 +13,7 @@ use spargebra::{
 
 use super::{
     Interrupt, Parameters, Parser, SparqlError,
-    engine::{Change, Run},
+    engine::{Answers, Change, Run},
     load,
 };
 use crate::{
@@ -28,6 +28,8 @@ pub struct ParsedUpdate {
     update: Update,
     /// What its LOADs read; `None` for a silent one that failed.
     documents: Vec<Option<Parsed>>,
+    /// What its SERVICEs came to.
+    answers: Answers,
 }
 
 /// Parses an update and binds its parameters. Recurses: call it on a thread with a large stack.
@@ -39,6 +41,7 @@ pub fn parse_update(
     Ok(ParsedUpdate {
         update: parser.update(text, parameters)?,
         documents: Vec::new(),
+        answers: Answers::default(),
     })
 }
 
@@ -65,13 +68,16 @@ impl ParsedUpdate {
         Ok(self)
     }
 
-    /// Reads the documents of its LOADs, so that no host elsewhere holds up the writer. Without it, the plan of a LOAD fails.
-    pub(super) fn load(
+    /// Asks what its SERVICEs ask, and reads the documents of its LOADs, so that no host elsewhere holds up the writer. Without
+    /// it, the plan of a SERVICE or LOAD fails.
+    pub(super) fn fetch(
         &mut self,
         remote: &RemoteSettings,
         interrupt: &Interrupt,
         memory: &Memory,
     ) -> Result<(), SparqlError> {
+        // An endpoint that is not listed is found before anything is sent.
+        self.answers = Answers::ask(&self.update, remote, interrupt)?;
         self.documents = load::documents(&self.update, remote, interrupt, memory)?;
         Ok(())
     }
@@ -90,14 +96,14 @@ impl ParsedUpdate {
 }
 
 fn apply(
-    ParsedUpdate { update, documents }: &ParsedUpdate,
+    parsed: &ParsedUpdate,
     draft: &mut Draft,
     interrupt: &Interrupt,
     memory_bytes_max: u64,
 ) -> Result<(), SparqlError> {
     let limits = (interrupt, memory_bytes_max);
-    let mut documents = documents.iter();
-    for operation in &update.operations {
+    let mut documents = parsed.documents.iter();
+    for operation in &parsed.update.operations {
         interrupt.check()?;
         let mut batch = Batch::default();
         match operation {
@@ -113,7 +119,7 @@ fn apply(
                 using,
                 pattern,
             } => {
-                // SERVICE was refused.
+                // The writer asks nobody.
                 let remote = RemoteSettings::default();
                 let run = Run {
                     snapshot: draft.snapshot(),
@@ -121,10 +127,11 @@ fn apply(
                     named_graphs: using.as_ref().and_then(|using| using.named.as_deref()),
                     interrupt,
                     remote: &remote,
+                    answers: Some(&parsed.answers),
                     row_count_max: u64::MAX,
                     is_explained: false,
                 };
-                let base_iri = update.base_iri.clone();
+                let base_iri = parsed.update.base_iri.clone();
                 run.changes(pattern, base_iri, delete, insert, |change| {
                     if batch.memory_bytes() > memory_bytes_max {
                         return Err(SparqlError::MemoryExceeded { memory_bytes_max });

@@ -14,7 +14,7 @@ use crate::{
 };
 
 const JSON: &str = "application/sparql-results+json";
-const REPLIES: &[(&str, Reply)] = &[
+pub(crate) const REPLIES: &[(&str, Reply)] = &[
     (
         "/good",
         Reply::Document(
@@ -50,7 +50,7 @@ const REPLIES: &[(&str, Reply)] = &[
 ];
 
 /// Starts a server that may ask one host.
-async fn asking(allowed: &str, timeout: Duration) -> Server {
+pub(crate) async fn asking(allowed: &str, timeout: Duration) -> Server {
     Server::start_with(|settings| {
         settings.load_shipped_data = false;
         settings.service_allow = vec![allowed.parse().unwrap()];
@@ -61,7 +61,7 @@ async fn asking(allowed: &str, timeout: Duration) -> Server {
 }
 
 /// Returns the rows with nothing but the lexical forms.
-async fn texts(server: &Server, text: &str) -> Vec<String> {
+pub(crate) async fn texts(server: &Server, text: &str) -> Vec<String> {
     let plain = |cell: &str| cell.split('|').next().unwrap_or_default().to_owned();
     let rows = query(server, ask(text)).await.unwrap().texts();
     let rows = rows

@@ -13,6 +13,7 @@ mod elsewhere;
 mod entities;
 mod explain;
 mod facts;
+mod federated_updates;
 mod federation;
 mod harness;
 mod http;

@@ -6,6 +6,7 @@ use oxigraph::model::NamedNode;
 
 use super::{
     super::{Interrupt, SparqlError, memory::Budget},
+    answers::Answers,
     terms::Terms,
 };
 use crate::{
@@ -24,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) budget: Budget,
     pub(super) graphs: Graphs,
     pub(super) remote: &'a RemoteSettings,
+    /// What SERVICE came to, where nobody may be asked any more.
+    pub(super) answers: Option<&'a Answers>,
     /// Cells of a row.
     pub(super) width: Cell<usize>,
     /// The plan is shown to somebody: operators say what they work on, and are timed.
@@ -85,6 +88,7 @@ impl<'a> Context<'a> {
             budget,
             graphs,
             remote,
+            answers: None,
             width: Cell::new(1),
             is_explained,
             ticks: Cell::new(0),

@@ -8,6 +8,7 @@
 //! the [`context::Context`], which no operator can do without.
 
 mod algebra;
+mod answers;
 mod batch;
 mod context;
 mod expression;
@@ -52,6 +53,7 @@ use crate::{
     graph::{GraphPattern as Graph, Pattern, Snapshot, TermId},
     remote::RemoteSettings,
 };
+pub(super) use answers::Answers;
 use batch::{Batch, ROWS_MAX, Slot};
 use context::{Context, Graphs};
 use operator::Node;
@@ -78,6 +80,8 @@ pub(super) struct Run<'r> {
     pub(super) interrupt: &'r Interrupt,
     /// What SERVICE may ask.
     pub(super) remote: &'r RemoteSettings,
+    /// What SERVICE came to, if all was asked before.
+    pub(super) answers: Option<&'r Answers>,
     /// Ends the result after this many rows or triples.
     pub(super) row_count_max: u64,
     /// The plan is for somebody to see: operators say what they work on, and are timed.
@@ -98,13 +102,15 @@ pub(super) struct Outcome {
 impl Run<'_> {
     fn context(&self) -> Context<'_> {
         let graphs = Graphs::new(self.snapshot, self.default_graphs, self.named_graphs);
-        Context::new(
+        let mut context = Context::new(
             self.snapshot,
             graphs,
             self.interrupt.clone(),
             self.remote,
             self.is_explained,
-        )
+        );
+        context.answers = self.answers;
+        context
     }
 
     /// Plans a query without running it.

@@ -37,15 +37,15 @@ pub(super) struct Question {
 }
 
 /// Solutions that came from an endpoint.
-struct Solutions {
+pub(super) struct Solutions {
     /// As many for each as there are slots.
-    cells: Vec<u32>,
-    count: usize,
-    account: Account,
+    pub(super) cells: Vec<u32>,
+    pub(super) count: usize,
+    pub(super) account: Account,
 }
 
 impl Question {
-    fn ask(&self, context: &Context<'_>, target: &Target) -> Result<Solutions, SparqlError> {
+    pub(super) fn ask(&self, context: &Context<'_>, target: &Target) -> Result<Solutions, SparqlError> {
         match self.solutions(context, target) {
             Err(SparqlError::Remote { .. }) if self.is_silent => Ok(Solutions {
                 cells: vec![UNBOUND; self.slots.len()],
@@ -151,6 +151,14 @@ impl Service {
             seed: Rc::default(),
             solutions: None,
             at: 0,
+        }
+    }
+
+    /// Returns one that asks nobody, as the solutions are there.
+    pub(super) fn answered(question: Question, target: Target, solutions: Solutions, base: Base) -> Self {
+        Self {
+            solutions: Some(solutions),
+            ..Self::new(question, target, base)
         }
     }
 }

@@ -137,6 +137,12 @@ impl<'a> Terms<'a> {
         self.generation.get()
     }
 
+    /// Returns the made terms, and what accounts for them.
+    pub(super) fn into_made(self) -> (Vec<Term>, Account) {
+        let made = self.made.into_inner();
+        (made.terms, made.account)
+    }
+
     /// Lends the made terms.
     pub(super) fn made(&self) -> MadeTerms<'_> {
         MadeTerms(Ref::map(self.made.borrow(), |made| &made.terms))
@@ -213,9 +219,12 @@ impl MadeTerms<'_> {
 
 /// Returns the made term of a number, if it is one.
 pub(crate) fn made_term(made: &[Term], number: u32) -> Option<&Term> {
-    number
-        .checked_sub(MADE)
-        .and_then(|index| made.get(index as usize))
+    made_index(number).and_then(|index| made.get(index))
+}
+
+/// Returns the place of a made term among the made ones.
+pub(super) fn made_index(number: u32) -> Option<usize> {
+    number.checked_sub(MADE).map(|index| index as usize)
 }
 
 fn bytes_of(term: &Term) -> usize {

@@ -39,9 +39,14 @@ impl<'a> Planner<'_, 'a> {
         }
         match name {
             NamedNodePattern::NamedNode(endpoint) => {
-                let target = self.context.service(endpoint.as_str())?;
-                let service = Service::new(question, target, self.base.clone());
-                input.node = Node::new(service, SOLUTION_COUNT);
+                let base = self.base.clone();
+                let (service, estimate) = if let Some(answers) = self.context.answers {
+                    answers.service(self.context, endpoint, question, base)?
+                } else {
+                    let target = self.context.service(endpoint.as_str())?;
+                    (Service::new(question, target, base), SOLUTION_COUNT)
+                };
+                input.node = Node::new(service, estimate);
             }
             NamedNodePattern::Variable(variable) => {
                 let slot = self
@@ -58,7 +63,12 @@ impl<'a> Planner<'_, 'a> {
         Ok(input)
     }
 
-    fn question(&mut self, inner: &GraphPattern, is_silent: bool) -> Result<Question, SparqlError> {
+    /// Returns what a SERVICE asks its endpoint: the same, whatever is around it.
+    pub(in crate::sparql::engine) fn question(
+        &mut self,
+        inner: &GraphPattern,
+        is_silent: bool,
+    ) -> Result<Question, SparqlError> {
         let variables = visible(inner);
         let pattern = GraphPattern::Project {
             inner: Box::new(grouped(inner.clone())),
