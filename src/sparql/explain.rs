@@ -68,6 +68,7 @@ pub fn explain_query(
         answers: None,
         row_count_max: query.row_count_max.unwrap_or(u64::MAX),
         is_explained: true,
+        watch: None,
     };
     if !with_execution {
         let plan = run.explain(&parsed)?;

@@ -61,6 +61,15 @@ impl Interrupt {
         }
     }
 
+    /// Returns one that has not struck, for what comes after the work, with its memory.
+    #[must_use]
+    pub(super) fn afresh(&self, deadline: Instant) -> Self {
+        Self {
+            budget: self.budget.clone(),
+            ..Self::new(Some(deadline))
+        }
+    }
+
     /// Returns the deadline.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline

@@ -14,7 +14,9 @@ use super::{
     ParsedUpdate, Parser, PoolError, Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink,
     SparqlError, TextKind, Validation, explain_query, parse_update,
     registry::{Entry, Place, Registry},
-    run_query, slow, validate,
+    run::run_watched,
+    slow::{self, UpdateWatch, Watch},
+    validate,
 };
 use crate::{graph::Snapshot, rdf::Memory, remote::RemoteSettings};
 
@@ -186,8 +188,17 @@ impl Ticket {
             entry,
             row_count: 0,
         };
-        run_query(self.parser(), query, snapshot, &entry.interrupt, &mut counted)
-            .inspect_err(|error| self.end(error.name()))
+        let slow_after = self.queries.0.settings.slow_after;
+        let watch = slow_after.map(|slow_after| Watch::of_query(entry, slow_after, &query.parameters));
+        run_watched(
+            self.parser(),
+            query,
+            snapshot,
+            &entry.interrupt,
+            &mut counted,
+            watch,
+        )
+        .inspect_err(|error| self.end(error.name()))
     }
 
     /// Explains a query, and runs it too if `with_execution`: call it on the thread of [`Self::start`].
@@ -234,7 +245,14 @@ impl Ticket {
             let mut update = parse_update(self.parser(), text, parameters)?;
             let remote = self.parser().remote();
             update.fetch(remote, &entry.interrupt, &self.queries.0.documents)?;
-            Ok::<_, SparqlError>(update)
+            Ok::<_, SparqlError>(match self.queries.0.settings.slow_after {
+                Some(slow_after) => update.watched(UpdateWatch {
+                    entry: Arc::clone(&self.place.entry),
+                    slow_after,
+                    parameters: parameters.clone(),
+                }),
+                None => update,
+            })
         };
         parsing().inspect_err(|error| self.end(error.name()))
     }

@@ -14,7 +14,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Interrupt, QueryForm};
+use super::{Interrupt, QueryForm, slow::SlowPlan};
 
 /// Longer texts are hashed on the thread of their query, not where they are admitted.
 const INLINE_HASH_BYTES_MAX: usize = 64 << 10;
@@ -96,7 +96,7 @@ pub(super) struct Entry {
     pub(super) peer: Option<SocketAddr>,
     pub(super) interrupt: Interrupt,
     admitted_at: SystemTime,
-    start: Instant,
+    pub(super) start: Instant,
     is_running: AtomicBool,
     /// Time that it waited for its thread.
     pub(super) waited: OnceLock<Duration>,
@@ -107,6 +107,8 @@ pub(super) struct Entry {
     pub(super) is_update: AtomicBool,
     /// The name of the reason that ended it, `OK` if none did.
     pub(super) outcome: OnceLock<Cow<'static, str>>,
+    /// How it ran, if it was slow.
+    pub(super) plan: OnceLock<SlowPlan>,
     /// Kept where the log has texts.
     pub(super) text: OnceLock<String>,
 }
@@ -140,6 +142,7 @@ impl Registry {
             row_count: AtomicU64::new(0),
             is_update: AtomicBool::new(false),
             outcome: OnceLock::new(),
+            plan: OnceLock::new(),
             text: OnceLock::new(),
         };
         let mut entries = self.entries();

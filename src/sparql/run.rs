@@ -7,6 +7,7 @@ use oxigraph::model::{NamedNode, Term, Triple};
 use super::{
     Interrupt, Parameters, Parser, SparqlError,
     engine::{self, Run},
+    slow::Watch,
 };
 use crate::graph::{Snapshot, TermId};
 
@@ -143,6 +144,18 @@ pub fn run_query(
     interrupt: &Interrupt,
     sink: &mut dyn Sink,
 ) -> Result<Completion, SparqlError> {
+    run_watched(parser, query, snapshot, interrupt, sink, None)
+}
+
+/// Runs a query, and keeps its plan if it turns out slow.
+pub(super) fn run_watched(
+    parser: &Parser,
+    query: &Query,
+    snapshot: &Snapshot,
+    interrupt: &Interrupt,
+    sink: &mut dyn Sink,
+    watch: Option<Watch<'_>>,
+) -> Result<Completion, SparqlError> {
     let start = Instant::now();
     let parsed = parser.query(&query.text, &query.parameters)?;
     interrupt.check()?;
@@ -156,6 +169,7 @@ pub fn run_query(
         answers: None,
         row_count_max: query.row_count_max.unwrap_or(u64::MAX),
         is_explained: false,
+        watch,
     };
     let outcome = run.run(&parsed, sink)?;
     Ok(Completion {

@@ -15,6 +15,7 @@ use super::{
     Interrupt, Parameters, Parser, SparqlError,
     engine::{Answers, Change, Run},
     load,
+    slow::UpdateWatch,
 };
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId},
@@ -30,6 +31,7 @@ pub struct ParsedUpdate {
     documents: Vec<Option<Parsed>>,
     /// What its SERVICEs came to.
     answers: Answers,
+    watch: Option<UpdateWatch>,
 }
 
 /// Parses an update and binds its parameters. Recurses: call it on a thread with a large stack.
@@ -42,6 +44,7 @@ pub fn parse_update(
         update: parser.update(text, parameters)?,
         documents: Vec::new(),
         answers: Answers::default(),
+        watch: None,
     })
 }
 
@@ -80,6 +83,14 @@ impl ParsedUpdate {
         self.answers = Answers::ask(&self.update, remote, interrupt)?;
         self.documents = load::documents(&self.update, remote, interrupt, memory)?;
         Ok(())
+    }
+
+    /// Returns the update, which keeps the plan of the first operation that turns out slow.
+    pub(super) fn watched(self, watch: UpdateWatch) -> Self {
+        Self {
+            watch: Some(watch),
+            ..self
+        }
     }
 
     /// Returns the plan: all operations one after the other, each on top of those before it.
@@ -130,8 +141,9 @@ fn apply(
                     answers: Some(&parsed.answers),
                     row_count_max: u64::MAX,
                     is_explained: false,
+                    watch: parsed.watch.as_ref().map(UpdateWatch::operation),
                 };
-                let base_iri = parsed.update.base_iri.clone();
+                let base_iri = parsed.update.base_iri.as_ref();
                 run.changes(pattern, base_iri, delete, insert, |change| {
                     if batch.memory_bytes() > memory_bytes_max {
                         return Err(SparqlError::MemoryExceeded { memory_bytes_max });

@@ -94,17 +94,19 @@ impl Answers {
     /// Returns the operator of a SERVICE, and how many solutions it has.
     pub(super) fn service(
         &self,
-        context: &Context<'_>,
+        planner: &Planner<'_, '_>,
         endpoint: &NamedNode,
         question: Question,
         base: Base,
     ) -> Result<(Service, f64), SparqlError> {
         let answer = self.0.get(&Clause::of(endpoint, &question));
         let answer = answer.ok_or_else(|| SparqlError::Unsupported("SERVICE".to_owned()))?;
-        let solutions = answer.solutions(context)?;
+        let solutions = answer.solutions(planner.context)?;
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let estimate = solutions.count as f64;
-        let service = Service::answered(question, answer.target.clone(), solutions, base);
+        let target = answer.target.clone();
+        let detail = planner.detail_of_service(endpoint, &target, &question);
+        let service = Service::new(question, target, base, detail).answered(solutions);
         Ok((service, estimate))
     }
 }

@@ -10,6 +10,7 @@
 mod algebra;
 mod answers;
 mod batch;
+mod changes;
 mod context;
 mod expression;
 mod functions;
@@ -35,19 +36,16 @@ mod value;
 
 use std::{rc::Rc, time::Instant};
 
-use oxigraph::model::{NamedNode, Quad, Term, Triple, Variable};
+use oxigraph::model::{NamedNode, Quad, Triple, Variable};
 use oxiri::Iri;
 use rustc_hash::FxHashSet;
-use spargebra::{
-    Query as Parsed,
-    algebra::GraphPattern,
-    term::{GroundQuadPattern, QuadPattern, TriplePattern},
-};
+use spargebra::{Query as Parsed, algebra::GraphPattern, term::TriplePattern};
 
 use super::{
-    Interrupt, SparqlError,
+    Interrupt, Parameters, SparqlError,
     explain::PlanNode,
     run::{QueryForm, Row, Sink},
+    slow::Watch,
 };
 use crate::{
     graph::{GraphPattern as Graph, Pattern, Snapshot, TermId},
@@ -55,6 +53,7 @@ use crate::{
 };
 pub(super) use answers::Answers;
 use batch::{Batch, ROWS_MAX, Slot};
+pub(super) use changes::Change;
 use context::{Context, Graphs};
 use operator::Node;
 use plan::{Planner, scope};
@@ -65,8 +64,6 @@ pub(super) use terms::made_term;
 
 /// Rows of the first batch: the first row should not wait for many others.
 const FIRST_ROWS: usize = 64;
-/// Bytes of text that are copied in the time of one unit of work.
-const BYTES_PER_TICK: usize = 256;
 /// Terms that CONSTRUCT makes before it forgets them, and what it has sent.
 const MADE_TERM_COUNT_MAX: usize = 1 << 16;
 /// Triples that CONSTRUCT remembers, not to send them again by the same part of the template.
@@ -86,6 +83,8 @@ pub(super) struct Run<'r> {
     pub(super) row_count_max: u64,
     /// The plan is for somebody to see: operators say what they work on, and are timed.
     pub(super) is_explained: bool,
+    /// Keeps the plan of what turns out slow.
+    pub(super) watch: Option<Watch<'r>>,
 }
 
 /// What a run came to.
@@ -101,54 +100,87 @@ pub(super) struct Outcome {
 
 impl Run<'_> {
     fn context(&self) -> Context<'_> {
+        self.context_of(self.interrupt.clone(), self.is_explained)
+    }
+
+    fn context_of(&self, interrupt: Interrupt, is_explained: bool) -> Context<'_> {
         let graphs = Graphs::new(self.snapshot, self.default_graphs, self.named_graphs);
-        let mut context = Context::new(
-            self.snapshot,
-            graphs,
-            self.interrupt.clone(),
-            self.remote,
-            self.is_explained,
-        );
+        let mut context = Context::new(self.snapshot, graphs, interrupt, self.remote, is_explained);
         context.answers = self.answers;
         context
     }
 
     /// Plans a query without running it.
     pub(super) fn explain(&self, query: &Parsed) -> Result<PlanNode, SparqlError> {
-        let context = self.context();
         let (pattern, base_iri) = parts(query);
-        let plan = Planner::new(&context, base_iri).plan(pattern)?;
-        Ok(plan.node.explain())
+        explained(&self.context(), pattern, base_iri, self.limit(query), None)
     }
 
-    /// Plans and runs a query.
-    pub(super) fn run(&self, query: &Parsed, sink: &mut dyn Sink) -> Result<Outcome, SparqlError> {
-        let context = self.context();
-        let (pattern, base_iri) = parts(query);
-        let mut planner = Planner::new(&context, base_iri);
-        planner.limit = match query {
+    /// Returns how many rows are wanted of a query's pattern.
+    fn limit(&self, query: &Parsed) -> Option<usize> {
+        match query {
             Parsed::Ask { .. } => Some(1),
             Parsed::Select { .. } => usize::try_from(self.row_count_max)
                 .ok()
                 .filter(|&limit| limit < usize::MAX),
             Parsed::Construct { .. } | Parsed::Describe { .. } => None,
-        };
+        }
+    }
+
+    /// Returns how a pattern ran, if that was slow.
+    fn slow_plan(&self, rows: &Rows<'_, '_>) -> Option<PlanNode> {
+        let watch = self.watch.as_ref()?;
+        watch.is_slow().then(|| rows.root.explain())
+    }
+
+    /// Keeps the plan of a pattern that was slow. Its rows are gone by now, and so is its memory.
+    fn keep_plan(
+        &self,
+        ran: Option<&PlanNode>,
+        pattern: &GraphPattern,
+        base_iri: Option<&Iri<String>>,
+        limit: Option<usize>,
+    ) {
+        if let (Some(watch), Some(ran)) = (&self.watch, ran) {
+            watch.keep(ran, |deadline, hidden| {
+                let context = self.context_of(self.interrupt.afresh(deadline), true);
+                explained(&context, pattern, base_iri.cloned(), limit, hidden)
+            });
+        }
+    }
+
+    /// Plans and runs a query.
+    pub(super) fn run(&self, query: &Parsed, sink: &mut dyn Sink) -> Result<Outcome, SparqlError> {
+        let mut slow = None;
+        let outcome = self.run_once(query, sink, &mut slow);
+        let (pattern, base_iri) = parts(query);
+        self.keep_plan(slow.as_ref(), pattern, base_iri.as_ref(), self.limit(query));
+        outcome
+    }
+
+    fn run_once(
+        &self,
+        query: &Parsed,
+        sink: &mut dyn Sink,
+        slow: &mut Option<PlanNode>,
+    ) -> Result<Outcome, SparqlError> {
+        let context = self.context();
+        let (pattern, base_iri) = parts(query);
+        let mut planner = Planner::new(&context, base_iri);
+        planner.limit = self.limit(query);
         let plan = planner.plan(pattern)?;
         let mut rows = Rows::new(&context, plan.node);
         let planned_at = Instant::now();
-        let (row_count, is_limited) = match query {
-            Parsed::Select { .. } => self.select(&context, &planner, pattern, &mut rows, sink)?,
-            Parsed::Ask { .. } => {
-                let answer = rows.next(1)?.is_some();
-                sink.header(QueryForm::Ask, &[])?;
-                sink.boolean(answer)?;
-                (1, false)
-            }
+        let outcome = match query {
+            Parsed::Select { .. } => self.select(&context, &planner, pattern, &mut rows, sink),
+            Parsed::Ask { .. } => ask(&mut rows, sink),
             Parsed::Construct { template, .. } => {
-                self.construct(&context, &planner, template, &mut rows, sink)?
+                self.construct(&context, &planner, template, &mut rows, sink)
             }
-            Parsed::Describe { .. } => self.describe(&context, &planner, pattern, &mut rows, sink)?,
+            Parsed::Describe { .. } => self.describe(&context, &planner, pattern, &mut rows, sink),
         };
+        *slow = self.slow_plan(&rows);
+        let (row_count, is_limited) = outcome?;
         Ok(Outcome {
             row_count,
             is_limited,
@@ -305,64 +337,26 @@ impl Run<'_> {
         }
         Ok((triple_count, false))
     }
-
-    /// Hands on what DELETE and INSERT templates make of the solutions of a pattern.
-    pub(super) fn changes(
-        &self,
-        pattern: &GraphPattern,
-        base_iri: Option<Iri<String>>,
-        delete: &[GroundQuadPattern],
-        insert: &[QuadPattern],
-        mut change: impl FnMut(Change) -> Result<(), SparqlError>,
-    ) -> Result<(), SparqlError> {
-        let context = self.context();
-        let mut planner = Planner::new(&context, base_iri);
-        let plan = planner.plan(pattern)?;
-        let mut nodes = Nodes::default();
-        let delete: Vec<_> = delete
-            .iter()
-            .map(|quad| Template::of_ground_quad(&planner, quad))
-            .collect();
-        let insert: Vec<_> = insert
-            .iter()
-            .map(|quad| Template::of_quad(&planner, quad, &mut nodes))
-            .collect();
-        let mut rows = Rows::new(&context, plan.node);
-        while let Some(batch) = rows.next(ROWS_MAX)? {
-            for row in batch.rows() {
-                nodes.begin();
-                for template in &delete {
-                    context.tick()?;
-                    if let Some(quad) = template.quad(&context.terms, row, &mut nodes) {
-                        context.ticks(text_bytes(&quad) / BYTES_PER_TICK)?;
-                        change(Change::Delete(quad))?;
-                    }
-                }
-                for template in &insert {
-                    context.tick()?;
-                    if let Some(quad) = template.quad(&context.terms, row, &mut nodes) {
-                        context.ticks(text_bytes(&quad) / BYTES_PER_TICK)?;
-                        change(Change::Insert(quad))?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Returns the bytes of a literal that a change carries.
-fn text_bytes(quad: &Quad) -> usize {
-    match &quad.object {
-        Term::Literal(literal) => literal.value().len(),
-        _ => 0,
-    }
+/// Plans a pattern to be looked at.
+fn explained(
+    context: &Context<'_>,
+    pattern: &GraphPattern,
+    base_iri: Option<Iri<String>>,
+    limit: Option<usize>,
+    hidden: Option<&Parameters>,
+) -> Result<PlanNode, SparqlError> {
+    let mut planner = Planner::new(context, base_iri);
+    (planner.limit, planner.hidden) = (limit, hidden);
+    Ok(planner.plan(pattern)?.node.explain())
 }
 
-/// A change that an update asks for.
-pub(super) enum Change {
-    Delete(Quad),
-    Insert(Quad),
+fn ask(rows: &mut Rows<'_, '_>, sink: &mut dyn Sink) -> Result<(u64, bool), SparqlError> {
+    let answer = rows.next(1)?.is_some();
+    sink.header(QueryForm::Ask, &[])?;
+    sink.boolean(answer)?;
+    Ok((1, false))
 }
 
 /// The rows of a plan.

@@ -38,7 +38,8 @@ pub(super) struct Node<'a> {
     /// Rows that the planner expects.
     estimate: f64,
     row_count: u64,
-    elapsed: Duration,
+    /// If somebody wants to see it.
+    elapsed: Option<Duration>,
     was_run: bool,
 }
 
@@ -48,7 +49,7 @@ impl<'a> Node<'a> {
             operator: Box::new(operator),
             estimate,
             row_count: 0,
-            elapsed: Duration::ZERO,
+            elapsed: None,
             was_run: false,
         }
     }
@@ -66,13 +67,15 @@ impl<'a> Node<'a> {
         context: &Context<'a>,
         wanted: usize,
     ) -> Result<Option<Batch>, SparqlError> {
-        if !context.is_explained {
-            return self.operator.next(context, wanted);
-        }
         self.was_run = true;
-        let start = Instant::now();
-        let batch = self.operator.next(context, wanted);
-        self.elapsed += start.elapsed();
+        let batch = if context.is_explained {
+            let start = Instant::now();
+            let batch = self.operator.next(context, wanted);
+            *self.elapsed.get_or_insert_default() += start.elapsed();
+            batch
+        } else {
+            self.operator.next(context, wanted)
+        };
         if let Ok(Some(batch)) = &batch {
             self.row_count += batch.len() as u64;
         }
@@ -96,7 +99,7 @@ impl<'a> Node<'a> {
             detail,
             row_count_estimate: Some(self.estimate.ceil() as u64),
             row_count: self.was_run.then_some(self.row_count),
-            elapsed: self.was_run.then_some(self.elapsed),
+            elapsed: self.elapsed,
             children: children
                 .into_iter()
                 .map(Node::explain)

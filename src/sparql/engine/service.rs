@@ -137,28 +137,30 @@ pub(super) struct Service {
     question: Question,
     target: Target,
     base: Base,
+    detail: String,
     seed: Rc<Batch>,
     solutions: Option<Solutions>,
     at: usize,
 }
 
 impl Service {
-    pub(super) fn new(question: Question, target: Target, base: Base) -> Self {
+    pub(super) fn new(question: Question, target: Target, base: Base, detail: String) -> Self {
         Self {
             question,
             target,
             base,
+            detail,
             seed: Rc::default(),
             solutions: None,
             at: 0,
         }
     }
 
-    /// Returns one that asks nobody, as the solutions are there.
-    pub(super) fn answered(question: Question, target: Target, solutions: Solutions, base: Base) -> Self {
+    /// Returns it with its solutions, so that it asks nobody.
+    pub(super) fn answered(self, solutions: Solutions) -> Self {
         Self {
             solutions: Some(solutions),
-            ..Self::new(question, target, base)
+            ..self
         }
     }
 }
@@ -187,7 +189,7 @@ impl<'a> Operator<'a> for Service {
     fn describe(&self) -> Description<'_, 'a> {
         Description {
             operator: "Service",
-            detail: format!("{}: {}", self.target, self.question.text),
+            detail: self.detail.clone(),
             children: Vec::new(),
         }
     }
@@ -199,6 +201,7 @@ pub(super) struct EachService<'a> {
     question: Question,
     /// The variable.
     endpoint: Slot,
+    detail: String,
     solutions: FxHashMap<u32, Rc<Solutions>>,
     rows: Batch,
     at: usize,
@@ -206,11 +209,12 @@ pub(super) struct EachService<'a> {
 }
 
 impl<'a> EachService<'a> {
-    pub(super) fn new(input: Node<'a>, question: Question, endpoint: Slot) -> Self {
+    pub(super) fn new(input: Node<'a>, question: Question, endpoint: Slot, detail: String) -> Self {
         Self {
             input,
             question,
             endpoint,
+            detail,
             solutions: FxHashMap::default(),
             rows: Batch::default(),
             at: 0,
@@ -283,7 +287,7 @@ impl<'a> Operator<'a> for EachService<'a> {
     fn describe(&self) -> Description<'_, 'a> {
         Description {
             operator: "Service",
-            detail: format!("each endpoint that the rows name: {}", self.question.text),
+            detail: self.detail.clone(),
             children: vec![&self.input],
         }
     }

@@ -1,3 +1,5 @@
+use oxigraph::model::Term;
+
 use super::*;
 use crate::sparql::{
     MemoryLimits, MemoryPool, Query, Row, Sink,

@@ -2,15 +2,18 @@
 
 use std::fmt::{self, Write as _};
 
-use oxigraph::model::Variable;
+use oxigraph::model::{NamedNode, Variable};
 use spargebra::{Query, algebra::GraphPattern, term::NamedNodePattern};
 
 use super::{Input, Planner, scope};
-use crate::sparql::{
-    SparqlError,
-    engine::{
-        operator::Node,
-        service::{EachService, Question, Service, unbound},
+use crate::{
+    remote::Target,
+    sparql::{
+        SparqlError,
+        engine::{
+            operator::Node,
+            service::{EachService, Question, Service, unbound},
+        },
     },
 };
 
@@ -41,10 +44,11 @@ impl<'a> Planner<'_, 'a> {
             NamedNodePattern::NamedNode(endpoint) => {
                 let base = self.base.clone();
                 let (service, estimate) = if let Some(answers) = self.context.answers {
-                    answers.service(self.context, endpoint, question, base)?
+                    answers.service(self, endpoint, question, base)?
                 } else {
                     let target = self.context.service(endpoint.as_str())?;
-                    (Service::new(question, target, base), SOLUTION_COUNT)
+                    let detail = self.detail_of_service(endpoint, &target, &question);
+                    (Service::new(question, target, base, detail), SOLUTION_COUNT)
                 };
                 input.node = Node::new(service, estimate);
             }
@@ -54,13 +58,23 @@ impl<'a> Planner<'_, 'a> {
                     .filter(|slot| input.possible.contains(slot))
                     .ok_or_else(unbound)?;
                 let estimate = input.node.estimate() * SOLUTION_COUNT;
-                input.node = Node::new(EachService::new(input.node, question, slot), estimate);
+                let detail = self.detail(|shown| shown.each_service(&question.text));
+                input.node = Node::new(EachService::new(input.node, question, slot, detail), estimate);
                 input.certain.insert(slot);
             }
         }
         input.possible.extend(slots);
         input.is_start = false;
         Ok(input)
+    }
+
+    pub(in crate::sparql::engine) fn detail_of_service(
+        &self,
+        endpoint: &NamedNode,
+        target: &Target,
+        question: &Question,
+    ) -> String {
+        self.detail(|shown| shown.service(endpoint, target, &question.text))
     }
 
     /// Returns what a SERVICE asks its endpoint: the same, whatever is around it.

@@ -307,6 +307,7 @@ impl<'a> Planner<'_, 'a> {
             count,
             ..
         } = triple;
+        let detail = self.detail(|shown| shown.triple(&pattern).to_string());
         let left_count = input.node.estimate();
         let estimate = left_count * fan;
         let mut slots = Vec::new();
@@ -324,7 +325,7 @@ impl<'a> Planner<'_, 'a> {
         if is_keyed && pays && !has_triple_term {
             let start = self.start();
             let mut right = start;
-            right.node = Node::new(Scan::new(right.node, places, self.detail(&pattern), false), count);
+            right.node = Node::new(Scan::new(right.node, places, detail, false), count);
             right.certain.extend(slots.iter().copied());
             right.possible.extend(slots);
             let kind = if self.is_for_exists {
@@ -337,7 +338,7 @@ impl<'a> Planner<'_, 'a> {
         self.holds_rows();
         input.certain.extend(slots.iter().copied());
         input.possible.extend(slots);
-        let scan = Scan::new(input.node, places, self.detail(&pattern), self.is_for_exists);
+        let scan = Scan::new(input.node, places, detail, self.is_for_exists);
         input.node = Node::new(scan, estimate);
         input.is_start = false;
         input
@@ -352,7 +353,7 @@ impl<'a> Planner<'_, 'a> {
         mut input: Input<'a>,
     ) -> Result<Input<'a>, SparqlError> {
         self.holds_rows();
-        let detail = self.detail(format_args!("{subject} {path} {object}"));
+        let detail = self.detail(|shown| format!("{} {path} {}", shown.term(subject), shown.term(object)));
         let subject = self.term_place(subject)?;
         let object = self.term_place(object)?;
         let path = self.path(path)?;

@@ -4,6 +4,7 @@
 //! by row. A pattern that must not see the rows before it ([`is_seedable`](scope::is_seedable)) is planned alone and joined by
 //! a table.
 
+mod details;
 mod estimate;
 mod expressions;
 mod federation;
@@ -22,7 +23,7 @@ use spargebra::{
 };
 
 use super::{
-    super::SparqlError,
+    super::{Parameters, SparqlError},
     batch::{Slot, UNBOUND},
     context::Context,
     expression::Expression,
@@ -68,6 +69,8 @@ pub(super) struct Planner<'c, 'a> {
     graph_slots: Slots,
     /// Rows that are wanted of all.
     pub(super) limit: Option<usize>,
+    /// The parameters, if operators must not say what is confidential.
+    pub(super) hidden: Option<&'c Parameters>,
     makes_terms: bool,
     keeps_terms: bool,
 }
@@ -87,17 +90,9 @@ impl<'c, 'a> Planner<'c, 'a> {
             sort_limit: None,
             graph_slots: Slots::default(),
             limit: None,
+            hidden: None,
             makes_terms: false,
             keeps_terms: false,
-        }
-    }
-
-    /// Says what an operator works on, if anybody wants to know.
-    pub(super) fn detail(&self, of: impl std::fmt::Display) -> String {
-        if self.context.is_explained {
-            of.to_string()
-        } else {
-            String::new()
         }
     }
 
@@ -255,11 +250,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             checks: shared().filter(|slot| !is_key(slot)).copied().collect(),
             right: right.possible.iter().filter(own).copied().collect(),
         };
-        let detail = if self.context.is_explained {
-            format!("on {}", self.names_of_slots(&join.keys))
-        } else {
-            String::new()
-        };
+        let detail = self.detail(|_| format!("on {}", self.names_of_slots(&join.keys)));
         let selectivity = if join.keys.is_empty() {
             1.0
         } else {
@@ -395,7 +386,7 @@ impl<'c, 'a> Planner<'c, 'a> {
         let filter = Filter {
             input: input.node,
             condition: expression,
-            detail: self.detail(condition),
+            detail: self.detail(|shown| shown.expression(condition).to_string()),
             is_streaming: self.is_streaming(),
         };
         input.node = Node::new(filter, estimate);
@@ -428,7 +419,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             input: input.node,
             slot,
             expression: compiled,
-            detail: self.detail(format_args!("{variable} = {expression}")),
+            detail: self.detail(|shown| format!("{variable} = {}", shown.expression(expression))),
         };
         input.node = Node::new(extend, estimate);
         input.is_start = false;

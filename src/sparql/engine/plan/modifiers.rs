@@ -207,7 +207,12 @@ impl<'a> Planner<'_, 'a> {
         let slots: Vec<_> = aggregates.iter().map(|(name, _)| self.slot(name)).collect();
         let mut possible: Slots = slots.iter().copied().collect();
         possible.extend(self.base.slots.iter().copied());
-        let count = Count::new(places, slots, self.detail(triple), self.base.clone());
+        let count = Count::new(
+            places,
+            slots,
+            self.detail(|shown| shown.triple(triple).to_string()),
+            self.base.clone(),
+        );
         Ok(Some(Input {
             node: Node::new(count, 1.0),
             certain: possible.clone(),
