@@ -1,15 +1,23 @@
-"""What the shapes cannot see: rows left out, layers mixed up, times that disagree, terms not described."""
+"""What the shapes cannot see.
 
+Rows left out, layers mixed up, times that disagree, terms not described, borders of one side only, countries
+without names, built files that were changed by hand.
+"""
+
+from collections import Counter
 from itertools import chain
 
 from pyoxigraph import DefaultGraph, NamedNode, Quad, parse
 
 from build import derive, reference_date
 from dataset import (
+    CHECKSUMS,
     DEFAULT,
     DERIVED,
     DERIVED_GRAPH,
+    PROV,
     RDF,
+    RDFS,
     SCHEMA,
     STATEMENTS,
     D,
@@ -17,6 +25,7 @@ from dataset import (
     G,
     Properties,
     S,
+    checksum,
     rdf_format,
     read_nodes,
 )
@@ -28,13 +37,25 @@ CLAIM_ROWS = ("F59", "F61", "F67", "F68", "F70", "F71", "F89", "F90")
 TRUTHY_COUNT = 51
 """Main statements of rows of the article that hold; its other 42 do not."""
 
+LANGUAGES_MIN = 30
+"""In how many languages a country or territory is named, at the least."""
+
 NODE_CLASSES = {SCHEMA + "Event", SCHEMA + "Claim", SCHEMA + "Observation"}
 
 
 def check_coverage(quads: list[Quad]) -> list[Violation]:
     """Returns what is wrong with the sources, in order."""
     statements = {iri: node for iri, node in read_nodes(quads, STATEMENTS).items() if RDF + "subject" in node}
-    checks = (rows(quads, statements), layers(quads, statements), times(statements), terms(quads), derived())
+    checks = (
+        rows(quads, statements),
+        layers(quads, statements),
+        times(statements),
+        terms(quads),
+        derived(),
+        borders(statements),
+        names(quads),
+        built(),
+    )
     return sorted(chain(*checks))
 
 
@@ -46,7 +67,8 @@ def rows(quads: list[Quad], statements: dict[str, Properties]) -> list[Violation
             found.append(Violation(S + row, D + "row", "the row has no main statement"))
     for iri, node in statements.items():
         main = node[D + "auxiliaryTo"][0].value if D + "auxiliaryTo" in node else iri
-        if iri.removeprefix(S).split("-")[0] != main.removeprefix(S):
+        of_a_row = not {D + "row", D + "auxiliaryTo"}.isdisjoint(node)
+        if of_a_row and iri.removeprefix(S).split("-")[0] != main.removeprefix(S):
             found.append(Violation(iri, D + "auxiliaryTo", "the name does not begin with the row"))
     contents = {
         term.value for node in read_nodes(quads, DEFAULT).values() for term in node.get(D + "content", [])
@@ -117,6 +139,44 @@ def derived() -> list[Violation]:
     return [
         Violation(str(subject), str(predicate), "is not in both layers of derived.trig")
         for subject, predicate, _ in plain ^ kept
+    ]
+
+
+def borders(statements: dict[str, Properties]) -> list[Violation]:
+    """A border is stated from both sides, alike."""
+    sides = {
+        (node[RDF + "subject"][0], node[RDF + "object"][0]): node
+        for node in statements.values()
+        if node[RDF + "predicate"][0].value == D + "borders"
+    }
+    alike = (D + "standing", D + "basis", D + "edtf", D + "observedOn", PROV + "wasDerivedFrom")
+    return [
+        Violation(str(side), D + "borders", "is not stated alike from the other side")
+        for side, node in sides.items()
+        if [node.get(iri) for iri in alike] != [sides.get(side[::-1], {}).get(iri) for iri in alike]
+    ]
+
+
+def names(quads: list[Quad]) -> list[Violation]:
+    """Every country and territory is named in many languages, once in each."""
+    found = []
+    for iri, node in read_nodes(quads, DEFAULT).items():
+        if {D + "iso3166Alpha2", D + "userAssignedCode"}.isdisjoint(node):
+            continue
+        languages = Counter(term.language for term in node.get(RDFS + "label", []))
+        if len(languages) < LANGUAGES_MIN or max(languages.values()) > 1:
+            message = f"has {len(languages)} languages, or two names in one"
+            found.append(Violation(iri, RDFS + "label", message))
+    return found
+
+
+def built() -> list[Violation]:
+    """The files that countries.py builds are as it wrote them."""
+    lines = CHECKSUMS.read_text(encoding="utf-8").splitlines()
+    return [
+        Violation(name, "-", "is not as countries.py wrote it")
+        for expected, name in (line.split() for line in lines)
+        if checksum((CHECKSUMS.parent.parent / name).read_bytes()) != expected
     ]
 
 

@@ -1,12 +1,19 @@
 """The files of the data set and the names in it."""
 
+import hashlib
 from pathlib import Path
 
 from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad, RdfFormat, Store, parse
 from rdflib import Dataset, Graph
 
 HERE = Path(__file__).resolve().parent
-SOURCES = (HERE / "vocabulary.ttl", HERE / "japan-korea-2019.trig")
+VOCABULARY = HERE / "vocabulary.ttl"
+FIRST = HERE / "japan-korea-2019.trig"
+WORLD = HERE / "world.trig"
+COUNTRIES = HERE / "countries.trig"
+COUNTRY_NAMES = HERE / "country-names.ttl"
+CHECKSUMS = HERE / "world" / "built.sha256"
+SOURCES = (VOCABULARY, FIRST, WORLD, COUNTRIES, COUNTRY_NAMES)
 DERIVED = HERE / "derived.trig"
 SHAPES = HERE / "shapes.ttl"
 QUESTIONS = HERE / "questions"
@@ -17,7 +24,9 @@ S = "https://w3id.org/dossier/s/"
 SRC = "https://w3id.org/dossier/src/"
 G = "https://w3id.org/dossier/g/"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 PROV = "http://www.w3.org/ns/prov#"
+DCTERMS = "http://purl.org/dc/terms/"
 SCHEMA = "http://schema.org/"
 
 DEFAULT = DefaultGraph()
@@ -30,7 +39,11 @@ Properties = dict[str, list[Resource]]
 
 def read_quads() -> list[Quad]:
     """Returns the quads of the sources, terms exactly as written."""
-    return [quad for path in SOURCES for quad in parse(path=path, format=rdf_format(path))]
+    return [quad for path in SOURCES for quad in read_file(path)]
+
+
+def read_file(path: Path) -> list[Quad]:
+    return list(parse(path=path, format=rdf_format(path)))
 
 
 def read_nodes(quads: list[Quad], graph: NamedNode | DefaultGraph) -> dict[str, Properties]:
@@ -53,10 +66,10 @@ def load_store() -> Store:
     return store
 
 
-def load_union() -> Graph:
-    """Returns all graphs of the data set, derived triples included, as one."""
+def load_union(paths: tuple[Path, ...] = (*SOURCES, DERIVED)) -> Graph:
+    """Returns all graphs of the files as one."""
     union = Graph()
-    for path in (*SOURCES, DERIVED):
+    for path in paths:
         graphs = Dataset()
         graphs.parse(path)
         for subject, predicate, value, _ in graphs.quads():
@@ -66,3 +79,7 @@ def load_union() -> Graph:
 
 def rdf_format(path: Path) -> RdfFormat:
     return RdfFormat.TURTLE if path.suffix == ".ttl" else RdfFormat.TRIG
+
+
+def checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
