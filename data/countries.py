@@ -34,7 +34,8 @@ from world.turtle import paragraph, prefixes, text
 RDFS_LABEL = RDFS + "label"
 SKOS_ALT_LABEL = "http://www.w3.org/2004/02/skos/core#altLabel"
 
-GROUPS = {"UN": "united-nations", "EU": "european-union"}
+GROUPS = {"UN": "united-nations", "EU": "european-union", "EZ": "eurozone"}
+"""Groups of CLDR that have names. Whom it has in the euro area is out of date: see members.csv."""
 NOT_PLACES = {"QO"}
 """Codes that CLDR made to group places under."""
 KOSOVO, ANTARCTICA, VATICAN = "XK", "AQ", "VA"
@@ -128,8 +129,9 @@ def render_countries(world: World) -> list[str]:
         for side in statements.borders(border):
             lines += side
     for found in (
-        statements.united_nations(world.members["UN"]),
-        statements.european_union(world.members["EU"]),
+        statements.united_nations(world.members["UN"], world.codes),
+        statements.european_union(world.members["EU"], world.codes),
+        statements.other_organisations(world.codes),
         statements.administration(world.codes),
         statements.subdivisions(world.subdivisions, set(world.codes)),
     ):

@@ -1,7 +1,7 @@
 """The statements about countries and territories, as paragraphs of g:statements."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from edtf import ALWAYS, bounds
@@ -47,9 +47,9 @@ def borders(border: Border) -> Iterator[list[str]]:
         )
 
 
-def united_nations(members: Iterable[str]) -> Iterator[list[str]]:
+def united_nations(members: Iterable[str], codes: Container[str]) -> Iterator[list[str]]:
     """Yields the memberships in the United Nations: the members are CLDR's, the days are those of un.csv."""
-    admissions = {row["code"]: row for row in read_table("un")}
+    admissions = {row["code"]: row for row in read_table("un", codes)}
     for code in sorted(members):
         triple = f"e:{code}", "org:memberOf", "e:united-nations"
         if code in admissions:
@@ -68,9 +68,9 @@ def united_nations(members: Iterable[str]) -> Iterator[list[str]]:
         raise ValueError(f"not members by CLDR: {sorted(admissions)}")
 
 
-def european_union(members: Iterable[str]) -> Iterator[list[str]]:
+def european_union(members: Iterable[str], codes: Container[str]) -> Iterator[list[str]]:
     """Yields the memberships in the European Union and its forerunner."""
-    rows = read_table("eu")
+    rows = read_table("eu", codes)
     present = {row["code"] for row in rows if row["time"].endswith("/..")}
     if present != set(members):
         raise ValueError(f"CLDR and eu.csv differ: {sorted(present ^ set(members))}")
@@ -80,11 +80,20 @@ def european_union(members: Iterable[str]) -> Iterator[list[str]]:
         yield statement(f"eu-{row['code']}", triple, sources, edtf=row["time"])
 
 
-def administration(codes: Iterable[str]) -> Iterator[list[str]]:
+def other_organisations(codes: Container[str]) -> Iterator[list[str]]:
+    """Yields the memberships in organisations that only pages tell of."""
+    for row in read_table("members", codes):
+        yield statement(
+            f"{row['organisation']}-{row['code']}",
+            (f"e:{row['code']}", "org:memberOf", f"e:{row['organisation']}"),
+            [row["source"]],
+            edtf=row["time"],
+        )
+
+
+def administration(codes: Container[str]) -> Iterator[list[str]]:
     """Yields who administers the territories that the United Nations list as not self-governing."""
-    for row in read_table("administered"):
-        if row["code"] not in codes:
-            raise ValueError(f"no code: {row['code']}")
+    for row in read_table("administered", codes):
         yield statement(
             f"administered-{row['code']}",
             (f"e:{row['code']}", "d:administeredBy", f"e:{row['by']}"),
@@ -143,6 +152,11 @@ def statement(
     )
 
 
-def read_table(name: str) -> list[dict[str, str]]:
+def read_table(name: str, codes: Container[str]) -> list[dict[str, str]]:
+    """Returns the rows of a table that is kept by hand; a code that is none of these is an error."""
     with (HERE / f"{name}.csv").open(encoding="utf-8") as table:
-        return list(csv.DictReader(table))
+        rows = list(csv.DictReader(table))
+    unknown = [row["code"] for row in rows if row["code"] not in codes]
+    if unknown:
+        raise ValueError(f"{name}.csv has codes of no country: {unknown}")
+    return rows
