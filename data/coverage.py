@@ -1,10 +1,11 @@
 """What the shapes cannot see.
 
 Rows left out, layers mixed up, times that disagree, terms not described, borders of one side only, countries
-without names, built files that were changed by hand.
+without names, posts with two holders, built files that were changed by hand.
 """
 
 from collections import Counter
+from datetime import date
 from itertools import chain
 
 from pyoxigraph import DefaultGraph, NamedNode, Quad, parse
@@ -40,6 +41,14 @@ TRUTHY_COUNT = 51
 LANGUAGES_MIN = 30
 """In how many languages a country or territory is named, at the least."""
 
+CHECKED = date(2026, 11, 25)
+PRESENT_HOLDERS = {
+    "president-of-south-korea": "lee-jae-myung",
+    "foreign-minister-of-japan": "motegi",
+    "us-secretary-of-state": "rubio",
+}
+"""Who holds a post on that day, as far as the sources tell."""
+
 NODE_CLASSES = {SCHEMA + "Event", SCHEMA + "Claim", SCHEMA + "Observation"}
 
 
@@ -53,6 +62,7 @@ def check_coverage(quads: list[Quad]) -> list[Violation]:
         terms(quads),
         derived(),
         borders(statements),
+        offices(statements),
         names(quads),
         built(),
     )
@@ -155,6 +165,20 @@ def borders(statements: dict[str, Properties]) -> list[Violation]:
         for side, node in sides.items()
         if [node.get(iri) for iri in alike] != [sides.get(side[::-1], {}).get(iri) for iri in alike]
     ]
+
+
+def offices(statements: dict[str, Properties]) -> list[Violation]:
+    """No post has two holders in the middle of a month, and the present holders are the right ones."""
+    found = []
+    days = [date(year, month, 15) for year in range(2016, 2027) for month in range(1, 13)]
+    nodes = [node for node in statements.values() if node[RDF + "predicate"][0].value == D + "holdsOffice"]
+    for day in [*days, CHECKED]:
+        holders = Counter(post.value for _, _, post in derive(nodes, day))
+        found += [Violation(post, str(day), f"has {n} holders") for post, n in holders.items() if n > 1]
+    present = {post.value.removeprefix(E): person.value for person, _, post in derive(nodes, CHECKED)}
+    if present != {post: E + person for post, person in PRESENT_HOLDERS.items()}:
+        found.append(Violation(G + "statements", D + "holdsOffice", f"on {CHECKED} they are {present}"))
+    return found
 
 
 def names(quads: list[Quad]) -> list[Violation]:
