@@ -168,15 +168,27 @@ def city(code: str, capital: Capital, world: World) -> list[str]:
     if capital.slug in world.known:
         raise ValueError(f"{capital.slug} is something else in the first data set")
     link = f"<https://www.geonames.org/{capital.geonames_id}>"
+    names = [capital.name, *capital.aliases]
+    # A name alone is the country's: Singapore is found as a state, and the city beside it.
+    if not english_names(world).isdisjoint(names):
+        names.insert(0, f"{capital.name} (city)")
     return paragraph(
         f"e:{capital.slug}",
         [
             ("a", ["schema:City"]),
-            ("rdfs:label", [text(capital.name, "en")]),
-            ("skos:altLabel", [text(alias, "en") for alias in capital.aliases]),
+            ("rdfs:label", [text(names[0], "en")]),
+            ("skos:altLabel", [text(name, "en") for name in names[1:]]),
             ("schema:sameAs", [link] if capital.geonames_id else []),
         ],
     )
+
+
+def english_names(world: World) -> set[str]:
+    return {
+        name
+        for names in world.names.values()
+        for name in (names.labels.get("en", ""), *names.aliases.get("en", []))
+    }
 
 
 def render_names(world: World) -> list[str]:
