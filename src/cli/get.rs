@@ -19,6 +19,8 @@ use crate::proto::v1::{Entity, ErrorReason, GetEntityRequest, LangString, ReadOp
 /// Entities that are listed where a label is not unique.
 const CANDIDATE_COUNT_MAX: usize = 20;
 const PAGE_SIZE: i32 = 1_000;
+/// Labels, and aliases, that the table shows unless languages are chosen.
+const NAME_COUNT_MAX: usize = 8;
 
 /// Arguments of `dossier get`.
 #[derive(Args, Debug)]
@@ -30,7 +32,7 @@ pub(super) struct GetArgs {
     #[arg(value_name = "ENTITY")]
     entity: String,
 
-    /// Only labels and aliases in this language; may be repeated
+    /// Only labels and aliases in this language, all of them; may be repeated
     #[arg(long = "language", short, value_name = "TAG")]
     languages: Vec<String>,
 
@@ -59,6 +61,11 @@ enum GetFormat {
 pub(super) async fn get(args: GetArgs, server: &ServerArgs) -> Result<(), Failure> {
     let mut client = Client::connect(server).await?;
     let prefixes = client.prefixes().await?;
+    let name_count_max = if args.languages.is_empty() {
+        NAME_COUNT_MAX
+    } else {
+        usize::MAX
+    };
     let request = GetEntityRequest {
         entity: args.entity.clone(),
         read: Some(ReadOptions {
@@ -87,7 +94,7 @@ pub(super) async fn get(args: GetArgs, server: &ServerArgs) -> Result<(), Failur
     };
     let mut output = Output::stdout();
     match args.output {
-        GetFormat::Table => show(&entity, &prefixes, &mut output)?,
+        GetFormat::Table => show(&entity, name_count_max, &prefixes, &mut output)?,
         GetFormat::Json => Json::new()?.write(&mut output, "Entity", &entity)?,
         GetFormat::NTriples => {
             let mut writer = RdfSerializer::from_format(RdfFormat::NTriples).for_writer(&mut output);
@@ -188,7 +195,12 @@ fn list(candidates: &[Candidate], prefixes: &Prefixes) -> String {
     lines.join("\n")
 }
 
-fn show(entity: &Entity, prefixes: &Prefixes, output: &mut Output) -> Result<(), Failure> {
+fn show(
+    entity: &Entity,
+    name_count_max: usize,
+    prefixes: &Prefixes,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let name = prefixes.shorten(&entity.iri);
     let english = entity
         .labels
@@ -201,11 +213,7 @@ fn show(entity: &Entity, prefixes: &Prefixes, output: &mut Output) -> Result<(),
     }
     for (title, texts) in [("labels", &entity.labels), ("also", &entity.aliases)] {
         if !texts.is_empty() {
-            writeln!(
-                output,
-                "{title:<7} {}",
-                texts.iter().map(tagged).collect::<Vec<_>>().join(" · ")
-            )?;
+            writeln!(output, "{title:<7} {}", names(texts, name_count_max))?;
         }
     }
     if !entity.types.is_empty() {
@@ -225,9 +233,37 @@ fn show(entity: &Entity, prefixes: &Prefixes, output: &mut Output) -> Result<(),
     Ok(())
 }
 
+/// Returns names on one line, those in English first, and how many are left out.
+fn names(texts: &[LangString], count_max: usize) -> String {
+    let (english, others): (Vec<_>, Vec<_>) = texts.iter().partition(|text| text.language == "en");
+    let all = english.into_iter().chain(others);
+    let mut shown: Vec<_> = all.take(count_max).map(tagged).collect();
+    if texts.len() > shown.len() {
+        shown.push(format!("and {} more", texts.len() - shown.len()));
+    }
+    shown.join(" · ")
+}
+
 fn tagged(text: &LangString) -> String {
     match text.language.as_str() {
         "" => printable(&text.text).into_owned(),
         language => format!("{} ({language})", printable(&text.text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_english_first_and_at_most_so_many() {
+        let name = |text: &str, language: &str| LangString {
+            text: text.to_owned(),
+            language: language.to_owned(),
+        };
+        let texts = [name("독일", "ko"), name("Germany", "en"), name("ドイツ", "ja")];
+        assert_eq!(names(&texts, 3), "Germany (en) · 독일 (ko) · ドイツ (ja)");
+        assert_eq!(names(&texts, 2), "Germany (en) · 독일 (ko) · and 1 more");
+        assert_eq!(names(&texts[..1], 2), "독일 (ko)");
     }
 }

@@ -22,6 +22,15 @@ fn get_takes_iris_prefixed_names_and_labels() {
         let got = server.run(&["get", name], "").succeeded();
         assert!(got.starts_with("South Korea  (e:KR)\n"), "{name}: {got}");
     }
+    // Of 64 labels eight are shown, unless the languages are chosen.
+    let got = server.run(&["get", "Germany"], "").succeeded();
+    assert!(got.contains("labels  Germany (en) · "), "{got}");
+    assert!(got.contains(" · and 56 more\n"), "{got}");
+    let got = server
+        .run(&["get", "Germany", "-l", "ko", "-l", "ja"], "")
+        .succeeded();
+    assert!(got.contains("labels  ドイツ (ja) · 독일 (ko)\n"), "{got}");
+
     // The label of a city, and the alias of a government.
     let got = server.run(&["get", "Seoul"], "");
     assert!(got.stdout.starts_with("Seoul  (e:seoul)\n"), "{}", got.stdout);
