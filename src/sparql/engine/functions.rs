@@ -200,19 +200,27 @@ impl Functions {
         let replacement = simple(arguments.get(2)?)?;
         let mut replaced = String::new();
         let mut end = 0;
-        for (number, found) in regex.captures_iter(text).enumerate() {
-            if number.is_multiple_of(256) && self.interrupt.check().is_err() {
-                return None;
-            }
+        let mut work = 0_usize;
+        for found in regex.captures_iter(text) {
             let whole = found.get(0)?;
             replaced.push_str(&text[end..whole.start()]);
-            found.expand(replacement, &mut replaced);
-            end = whole.end();
-            if replaced.len() > LITERAL_BYTES_MAX {
-                return self.fail(Failure::Literal);
+            // An empty one is a piece of work, too.
+            for piece in std::iter::once("").chain(pieces(replacement)) {
+                if work.is_multiple_of(256) && self.interrupt.check().is_err() {
+                    return None;
+                }
+                work += 1;
+                found.expand(piece, &mut replaced);
+                if replaced.len() > LITERAL_BYTES_MAX {
+                    return self.fail(Failure::Literal);
+                }
             }
+            end = whole.end();
         }
         replaced.push_str(&text[end..]);
+        if replaced.len() > LITERAL_BYTES_MAX {
+            return self.fail(Failure::Literal);
+        }
         replaced.shrink_to_fit();
         Some(tagged(replaced, tag))
     }
@@ -284,6 +292,22 @@ fn compile(pattern: &str, flags: &str, size: usize) -> Option<Result<Regex, rege
         };
     }
     Some(builder.build())
+}
+
+/// Cuts a replacement into pieces with one reference to a group at most: each adds no more than the text has.
+fn pieces(mut replacement: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let first = replacement.chars().next()?.len_utf8();
+        let whole = match replacement.as_bytes() {
+            [b'$', b'$', ..] => 2,
+            [b'$', b'{', ..] => replacement.find('}').map_or(first, |at| at + 1),
+            _ => first,
+        };
+        let next = replacement[whole..].find('$');
+        let (piece, rest) = replacement.split_at(next.map_or(replacement.len(), |at| whole + at));
+        replacement = rest;
+        Some(piece)
+    })
 }
 
 type Tag<'t> = Option<(&'t str, Option<BaseDirection>)>;
@@ -359,4 +383,39 @@ fn each_function(expression: &Algebra, look: &mut dyn FnMut(&Function)) {
             look(function);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_expand_as_the_whole_does() {
+        let regex = Regex::new("(?<a>.)(.)").unwrap();
+        for replacement in [
+            "",
+            "b",
+            "é",
+            "$",
+            "$$",
+            "$$$",
+            "$$1",
+            "$0",
+            "$1é$2",
+            "$1$2$1",
+            "${1}$a${a}x",
+            "$b${",
+            "${a$1}$1",
+            "$$${a}$",
+        ] {
+            let found = regex.captures("xy").unwrap();
+            let (mut whole, mut pieced) = (String::new(), String::new());
+            found.expand(replacement, &mut whole);
+            for piece in pieces(replacement) {
+                assert!(piece.matches('$').count() <= 2, "{piece}");
+                found.expand(piece, &mut pieced);
+            }
+            assert_eq!(pieced, whole, "{replacement}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{chains::numbered, nesting::nested};
 use crate::case::{
-    BOUNDED, Case, DEADLINE, EVALUATION, Expected, MEMORY, TOO_COMPLEX,
+    BOUNDED, Case, DEADLINE, ENDLESS, EVALUATION, Expected, MEMORY, REFUSED, TOO_COMPLEX,
     Text::{Is, Made},
     query,
 };
@@ -183,6 +183,28 @@ pub(crate) const CASES: &[Case] = &[
             "SELECT (STRLEN(REPLACE(?t, '(a)', '$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1')) AS ?n) { ?s <d:text> ?t }",
         ),
         BOUNDED,
+    ),
+    query(
+        "replace_many_references",
+        Made(|| {
+            let references = "$0".repeat(200_000);
+            format!(
+                "SELECT (STRLEN(REPLACE('{}', '^.*$', '{references}')) AS ?n) {{}}",
+                "a".repeat(400_000)
+            )
+        }),
+        REFUSED,
+    ),
+    query(
+        "replace_many_empty_references",
+        Made(|| {
+            let references = "$1".repeat(200_000);
+            format!(
+                "SELECT (STRLEN(REPLACE('{}', '(b?)a', '{references}')) AS ?n) {{}}",
+                "a".repeat(400_000)
+            )
+        }),
+        ENDLESS,
     ),
     query(
         "contains_product",
