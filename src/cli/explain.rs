@@ -69,8 +69,8 @@ pub(super) async fn explain(args: ExplainArgs, server: &ServerArgs) -> Result<()
         named_graphs: args.named_graphs,
         min_revision: 0,
         limits: Some(QueryLimits {
-            row_count_max: 0,
             timeout: timeout.map_err(|_| Failure::usage("--timeout is too long"))?,
+            ..Default::default()
         }),
         execute: args.execute,
         query_id: String::new(),

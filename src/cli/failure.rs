@@ -205,7 +205,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::SparqlWrongForm => {
             Some("queries go to `dossier query`, updates (INSERT, DELETE, …) to `dossier update`")
         }
-        ErrorReason::SparqlTooComplex => Some("`dossier info` lists the limits of the server"),
+        ErrorReason::SparqlTooComplex | ErrorReason::QueryLimitExceeded => {
+            Some("`dossier info` lists the limits of the server")
+        }
         ErrorReason::MessageTooLarge => Some("`dossier load` takes data of any size"),
         ErrorReason::RevisionMismatch => {
             Some("somebody else wrote in between: read again, then try with the new revision")

@@ -93,6 +93,7 @@ pub(super) async fn query(args: QueryArgs, server: &ServerArgs) -> Result<(), Fa
         limits: Some(QueryLimits {
             row_count_max: args.limit.unwrap_or(0),
             timeout: timeout.map_err(|_| Failure::usage("--timeout is too long"))?,
+            ..Default::default()
         }),
         row_encoding: match args.row_encoding {
             Encoding::Plain => RowEncoding::Plain.into(),

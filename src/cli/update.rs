@@ -79,8 +79,8 @@ pub(super) async fn update(args: UpdateArgs, server: &ServerArgs) -> Result<(), 
         update: text.text.clone(),
         parameters,
         limits: Some(QueryLimits {
-            row_count_max: 0,
             timeout: timeout.map_err(|_| Failure::usage("--timeout is too long"))?,
+            ..Default::default()
         }),
         request_id: args.request_id,
         expected_revision: args.expected_revision,

@@ -73,7 +73,7 @@ async fn a_plan_has_parameters_graphs_and_limits() {
     };
     let limited = v1::QueryLimits {
         row_count_max: 2,
-        timeout: None,
+        ..Default::default()
     };
     let in_graph = ExplainRequest {
         default_graphs: vec!["g:a".into()],
@@ -119,11 +119,11 @@ async fn explain_fails_as_query_does() {
         (
             ExplainRequest {
                 limits: Some(v1::QueryLimits {
-                    row_count_max: 0,
                     timeout: Some(prost_types::Duration {
                         seconds: 0,
                         nanos: 200_000_000,
                     }),
+                    ..Default::default()
                 }),
                 ..plan(ENDLESS, true)
             },

@@ -174,6 +174,7 @@ async fn a_caller_limits_its_update() {
         limits: Some(v1::QueryLimits {
             row_count_max,
             timeout: Some(prost_types::Duration { seconds: 0, nanos }),
+            ..Default::default()
         }),
         ..Default::default()
     };

@@ -286,7 +286,7 @@ async fn the_caller_limits_rows() {
     ] {
         let limits = v1::QueryLimits {
             row_count_max,
-            timeout: None,
+            ..Default::default()
         };
         let request = QueryRequest {
             limits: Some(limits),
@@ -307,11 +307,11 @@ async fn deadlines_end_a_query_while_others_are_answered() {
     let server = Server::start_with(|settings| settings.query_concurrency_max = 2).await;
     let timeout = QueryRequest {
         limits: Some(v1::QueryLimits {
-            row_count_max: 0,
             timeout: Some(prost_types::Duration {
                 seconds: 0,
                 nanos: 500_000_000,
             }),
+            ..Default::default()
         }),
         ..ask(ENDLESS)
     };
@@ -392,6 +392,7 @@ async fn bad_queries_are_refused_with_their_reason() {
         limits: Some(v1::QueryLimits {
             row_count_max: -1,
             timeout: Some(prost_types::Duration::default()),
+            ..Default::default()
         }),
         ..ask("ASK {}")
     };
