@@ -133,6 +133,36 @@ pub struct ServeSettings {
         default_value_t = memory::default_queries_memory_bytes_max(), hide_default_value = true)]
     pub queries_memory_bytes_max: u64,
 
+    /// Rows or triples of one query's result; one more is an error, unless the caller has asked for no more than these
+    ///
+    /// The default is more than the default time has room for.
+    #[arg(
+        long,
+        env = "DOSSIER_QUERY_ROW_COUNT_MAX",
+        value_name = "ROWS",
+        default_value_t = 100_000_000
+    )]
+    pub query_row_count_max: u64,
+
+    /// Size of one query's result as it is sent, before compression; one byte more is an error
+    ///
+    /// The default is more than the default time has room for.
+    #[arg(long = "query-result-size-max", env = "DOSSIER_QUERY_RESULT_SIZE_MAX", value_name = "SIZE",
+        value_parser = byte_size, default_value = "16GiB")]
+    pub query_result_bytes_max: u64,
+
+    /// Work of one query or update: about one unit for each row that an operator makes; `dossier explain --execute` tells it
+    ///
+    /// The default is more than a thread does in the default time. A lower limit refuses dear queries by what they cost,
+    /// however busy the machine is.
+    #[arg(
+        long,
+        env = "DOSSIER_QUERY_WORK_MAX",
+        value_name = "UNITS",
+        default_value_t = 10_000_000_000
+    )]
+    pub query_work_max: u64,
+
     /// Queries that run at once; eight times as many wait, and one more is refused
     #[arg(
         long,
@@ -249,6 +279,9 @@ impl Default for ServeSettings {
             query_iri_bytes_max: 8 * KIB,
             query_memory_bytes_max: 256 * MIB as u64,
             queries_memory_bytes_max: memory::default_queries_memory_bytes_max(),
+            query_row_count_max: 100_000_000,
+            query_result_bytes_max: 16 * 1024 * MIB as u64,
+            query_work_max: 10_000_000_000,
             query_concurrency_max: 32,
             message_bytes_max: 16 * MIB,
             connection_count_max: 1024,

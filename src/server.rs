@@ -15,7 +15,7 @@ use crate::{
     knowledge::{KnowledgeBase, OpenError, Settings},
     model::prefixes::PREFIXES,
     remote::{AllowList, FetchLimits, RemoteSettings},
-    sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings},
+    sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits},
 };
 use connection::Connections;
 use router::{Router, SERVICE_NAMES, Services};
@@ -124,6 +124,11 @@ fn query_settings(settings: &ServeSettings) -> QuerySettings {
                 .query_memory_bytes_max
                 .min(settings.queries_memory_bytes_max),
             all_bytes_max: settings.queries_memory_bytes_max,
+        },
+        limits: RunLimits {
+            row_count_max: settings.query_row_count_max,
+            result_bytes_max: settings.query_result_bytes_max,
+            work_max: settings.query_work_max,
         },
         slow_after: (settings.slow_query_ms > 0).then(|| Duration::from_millis(settings.slow_query_ms)),
         update_memory_bytes_max: settings.graph_memory_bytes_max,

@@ -92,7 +92,11 @@ fn table(output: &mut Output, answer: &ExplainResponse) -> Result<(), Failure> {
     let run = answer.row_count.map(|row_count| {
         let plural = if row_count == 1 { "" } else { "s" };
         let elapsed = milliseconds(answer.elapsed);
-        format!("; run in {elapsed}: {} result{plural}", thousands(row_count))
+        let work = thousands(answer.work());
+        format!(
+            "; run in {elapsed}: {} result{plural}, {work} units of work",
+            thousands(row_count)
+        )
     });
     let is_estimated = answer.plan.iter().any(|node| node.row_count_estimate.is_some());
     let mut header = vec!["OPERATOR"];

@@ -58,7 +58,39 @@ impl ServeSettings {
         if !self.listen.ip().to_canonical().is_loopback() && !self.insecure {
             return Err(SettingsError::Exposed(self.listen));
         }
-        let sizes = [
+        for (flag, value, min, max) in self.sizes() {
+            in_range(flag, value, min, max, |bytes| ByteSize(bytes).to_string())?;
+        }
+        for (flag, value, min, max) in self.counts() {
+            in_range(flag, value, min, max, |count| count.to_string())?;
+        }
+        let durations = [
+            (
+                "query-timeout-max",
+                self.query_timeout_max,
+                Duration::from_millis(1),
+            ),
+            ("remote-timeout", self.remote_timeout, Duration::from_millis(1)),
+            ("drain-timeout", self.drain_timeout, Duration::ZERO),
+        ];
+        let day = Duration::from_hours(24);
+        for (flag, value, min) in durations {
+            in_range(flag, value, min, day, |time| {
+                humantime::format_duration(time).to_string()
+            })?;
+        }
+        if self.query_bytes_max >= self.message_bytes_max {
+            return Err(SettingsError::QueryLargerThanMessage {
+                query: ByteSize(self.query_bytes_max as u64),
+                message: ByteSize(self.message_bytes_max as u64),
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns limits in bytes, each with its flag, its least and its greatest value.
+    fn sizes(&self) -> impl IntoIterator<Item = (&'static str, u64, u64, u64)> {
+        [
             (
                 "graph-memory-max",
                 self.graph_memory_bytes_max,
@@ -76,6 +108,12 @@ impl ServeSettings {
                 self.queries_memory_bytes_max,
                 memory::QUERIES_BYTES_MIN,
                 u64::MAX,
+            ),
+            (
+                "query-result-size-max",
+                self.query_result_bytes_max,
+                KIB as u64,
+                i64::MAX as u64,
             ),
             (
                 "query-iri-size-max",
@@ -101,11 +139,12 @@ impl ServeSettings {
                 (64 * KIB) as u64,
                 (1024 * MIB) as u64,
             ),
-        ];
-        for (flag, value, min, max) in sizes {
-            in_range(flag, value, min, max, |bytes| ByteSize(bytes).to_string())?;
-        }
-        let counts = [
+        ]
+    }
+
+    /// Returns other limits, each with its flag, its least and its greatest value.
+    fn counts(&self) -> impl IntoIterator<Item = (&'static str, u64, u64, u64)> {
+        [
             ("query-nesting-max", self.query_nesting_max as u64, 1, 1_000),
             (
                 "query-operators-max",
@@ -115,6 +154,13 @@ impl ServeSettings {
             ),
             ("query-clauses-max", self.query_clause_count_max as u64, 1, 1_000),
             ("query-patterns-max", self.query_pattern_count_max as u64, 1, 500),
+            (
+                "query-row-count-max",
+                self.query_row_count_max,
+                1,
+                i64::MAX as u64,
+            ),
+            ("query-work-max", self.query_work_max, 1, i64::MAX as u64),
             ("query-ambiguity-max", self.query_ambiguity_max as u64, 1, 14),
             (
                 "query-concurrency-max",
@@ -124,32 +170,7 @@ impl ServeSettings {
             ),
             ("connections-max", self.connection_count_max as u64, 1, 1_000_000),
             ("streams-max", u64::from(self.stream_count_max), 1, 1_000_000),
-        ];
-        for (flag, value, min, max) in counts {
-            in_range(flag, value, min, max, |count| count.to_string())?;
-        }
-        let durations = [
-            (
-                "query-timeout-max",
-                self.query_timeout_max,
-                Duration::from_millis(1),
-            ),
-            ("remote-timeout", self.remote_timeout, Duration::from_millis(1)),
-            ("drain-timeout", self.drain_timeout, Duration::ZERO),
-        ];
-        let day = Duration::from_hours(24);
-        for (flag, value, min) in durations {
-            in_range(flag, value, min, day, |time| {
-                humantime::format_duration(time).to_string()
-            })?;
-        }
-        if self.query_bytes_max >= self.message_bytes_max {
-            return Err(SettingsError::QueryLargerThanMessage {
-                query: ByteSize(self.query_bytes_max as u64),
-                message: ByteSize(self.message_bytes_max as u64),
-            });
-        }
-        Ok(())
+        ]
     }
 }
 

@@ -2,6 +2,9 @@ use clap::{Parser, builder::Resettable};
 
 use super::*;
 
+/// The largest number that the API can tell.
+const INT64_MAX: u64 = i64::MAX as u64;
+
 #[derive(Parser)]
 struct Serve {
     #[command(flatten)]
@@ -138,37 +141,38 @@ fn only_loopback_is_safe() {
     assert!(message.hint().unwrap().contains("--insecure"));
 }
 
+/// Sets a field to its least, its greatest, and one past each.
+macro_rules! check {
+    ($field:ident, $flag:literal, $min:expr, $max:expr, $one:expr) => {
+        let with = |value| {
+            let query_bytes_max = KIB;
+            let message_bytes_max = 1024 * MIB;
+            let settings = ServeSettings {
+                query_bytes_max,
+                message_bytes_max,
+                ..ServeSettings::default()
+            };
+            ServeSettings {
+                $field: value,
+                ..settings
+            }
+            .validate()
+        };
+        for value in [$min, $max] {
+            assert_eq!(with(value), Ok(()));
+        }
+        for value in [$min - $one, $max + $one] {
+            let error = with(value).unwrap_err();
+            assert!(
+                matches!(&error, SettingsError::OutOfRange { flag: $flag, .. }),
+                "{error}"
+            );
+        }
+    };
+}
+
 #[test]
 fn limits_have_limits() {
-    /// Sets a field to its least, its greatest, and one past each.
-    macro_rules! check {
-        ($field:ident, $flag:literal, $min:expr, $max:expr, $one:expr) => {
-            let with = |value| {
-                let query_bytes_max = KIB;
-                let message_bytes_max = 1024 * MIB;
-                let settings = ServeSettings {
-                    query_bytes_max,
-                    message_bytes_max,
-                    ..ServeSettings::default()
-                };
-                ServeSettings {
-                    $field: value,
-                    ..settings
-                }
-                .validate()
-            };
-            for value in [$min, $max] {
-                assert_eq!(with(value), Ok(()));
-            }
-            for value in [$min - $one, $max + $one] {
-                let error = with(value).unwrap_err();
-                assert!(
-                    matches!(&error, SettingsError::OutOfRange { flag: $flag, .. }),
-                    "{error}"
-                );
-            }
-        };
-    }
     let tick = Duration::from_nanos(1);
     let day = Duration::from_hours(24);
     check!(query_bytes_max, "query-size-max", KIB, 64 * MIB, 1);
@@ -231,6 +235,19 @@ fn limits_have_limits() {
             .unwrap_err()
             .to_string()
             .contains("--graph-memory-max must be from 1.0 MiB")
+    );
+}
+
+#[test]
+fn limits_of_what_a_query_makes_have_limits() {
+    check!(query_row_count_max, "query-row-count-max", 1, INT64_MAX, 1);
+    check!(query_work_max, "query-work-max", 1, INT64_MAX, 1);
+    check!(
+        query_result_bytes_max,
+        "query-result-size-max",
+        KIB as u64,
+        INT64_MAX,
+        1
     );
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use oxigraph::model::Triple;
+use prost::Message as _;
 use tokio::{
     runtime::Handle,
     sync::{
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     proto::v1::{self, query_response::Frame},
-    sparql::{Interrupt, QueryForm, Row, Sink, SparqlError},
+    sparql::{Interrupt, QueryForm, Row, RunLimit, Sink, SparqlError},
 };
 
 /// Frames that wait for the reader; with more the query waits.
@@ -93,7 +94,11 @@ pub(super) struct Frames {
 impl Frames {
     /// Sends a frame; waits for a slow reader, but not past the deadline.
     pub(super) fn send(&self, frame: Frame) -> Result<(), SparqlError> {
-        let answer = match self.sender.try_send(Ok(v1::QueryResponse { frame: Some(frame) })) {
+        self.send_response(v1::QueryResponse { frame: Some(frame) })
+    }
+
+    fn send_response(&self, response: v1::QueryResponse) -> Result<(), SparqlError> {
+        let answer = match self.sender.try_send(Ok(response)) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Closed(_)) => return Err(SparqlError::Cancelled),
             Err(TrySendError::Full(answer)) => answer,
@@ -189,6 +194,8 @@ pub(super) struct FrameSink<'a> {
     rows: Encoder,
     triples: Triples,
     sent_at: Option<Instant>,
+    /// Bytes of the frames that were sent.
+    sent_bytes: u64,
 }
 
 impl<'a> FrameSink<'a> {
@@ -200,6 +207,7 @@ impl<'a> FrameSink<'a> {
             rows: Encoder::new(encoding),
             triples: Triples::default(),
             sent_at: None,
+            sent_bytes: 0,
         }
     }
 
@@ -207,7 +215,21 @@ impl<'a> FrameSink<'a> {
     pub(super) fn flush(&mut self) -> Result<(), SparqlError> {
         let frame = self.rows.take().or_else(|| self.triples.take());
         self.sent_at = Some(Instant::now());
-        frame.map_or(Ok(()), |frame| self.frames.send(frame))
+        frame.map_or(Ok(()), |frame| self.send(frame))
+    }
+
+    /// Sends a frame, unless the result is too large with it.
+    fn send(&mut self, frame: Frame) -> Result<(), SparqlError> {
+        let response = v1::QueryResponse { frame: Some(frame) };
+        self.sent_bytes += response.encoded_len() as u64;
+        let limit_value = self.frames.interrupt.limits().result_bytes_max;
+        if self.sent_bytes > limit_value {
+            return Err(SparqlError::LimitExceeded {
+                limit: RunLimit::ResultBytes,
+                limit_value,
+            });
+        }
+        self.frames.send_response(response)
     }
 
     /// The first row goes at once, the others together.
@@ -222,7 +244,7 @@ impl Sink for FrameSink<'_> {
         let mut header = std::mem::take(&mut self.header);
         header.set_form(form.into());
         header.variables = variables.iter().map(|&name| name.to_owned()).collect();
-        self.frames.send(Frame::Header(header))
+        self.send(Frame::Header(header))
     }
 
     fn row(&mut self, row: Row<'_>) -> Result<(), SparqlError> {
@@ -242,7 +264,7 @@ impl Sink for FrameSink<'_> {
     }
 
     fn boolean(&mut self, answer: bool) -> Result<(), SparqlError> {
-        self.frames.send(Frame::Boolean(answer))
+        self.send(Frame::Boolean(answer))
     }
 }
 

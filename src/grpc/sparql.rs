@@ -18,7 +18,7 @@ use super::{
 use crate::{
     knowledge::{CommitRequest, Committed, KnowledgeBase, View},
     proto::v1::{self, query_response::Frame, sparql_service_server::SparqlService},
-    sparql::{Caller, Interrupt, ParsedUpdate, Queries, SparqlError, Ticket},
+    sparql::{Caller, CallerLimits, Interrupt, ParsedUpdate, Queries, SparqlError, Ticket},
 };
 pub use check::PARAMETER_COUNT_MAX;
 use check::{
@@ -74,7 +74,7 @@ impl SparqlService for SparqlApi {
         let mut checked = check_query(request, self.parameter_bytes_max())?;
         let caller = caller("Query", &mut checked.query_id, &extensions);
         let (text, deadline) = (&checked.query.text, deadline(&extensions));
-        let ticket = self.queries.admit(caller, text, deadline, checked.timeout)?;
+        let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
         let view = self.view(checked.min_revision, ticket.interrupt()).await?;
         let (frames, stream) = query_stream::open(ticket.interrupt());
         ticket.start(move |ticket| run(ticket, &checked, &view, frames))?;
@@ -89,7 +89,7 @@ impl SparqlService for SparqlApi {
         let mut checked = check_update(request, self.parameter_bytes_max())?;
         let caller = caller("Update", &mut checked.query_id, &extensions);
         let (text, deadline) = (&checked.text, deadline(&extensions));
-        let ticket = self.queries.admit(caller, text, deadline, checked.timeout)?;
+        let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
         let interrupt = ticket.interrupt().clone();
         // The caller's end ends the work, as far as it has not been done.
         let _cancel = CancelOnDrop(interrupt.clone());
@@ -120,7 +120,7 @@ impl SparqlService for SparqlApi {
         let (mut checked, execute) = check_explain(request, self.parameter_bytes_max())?;
         let caller = caller("Explain", &mut checked.query_id, &extensions);
         let (text, deadline) = (&checked.query.text, deadline(&extensions));
-        let ticket = self.queries.admit(caller, text, deadline, checked.timeout)?;
+        let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
         let _cancel = CancelOnDrop(ticket.interrupt().clone());
         let view = self.view(checked.min_revision, ticket.interrupt()).await?;
         let explaining = on_thread(ticket, move |ticket| {
@@ -140,7 +140,8 @@ impl SparqlService for SparqlApi {
         let (_, extensions, request) = request.into_parts();
         let (text, expected) = check_validate(request)?;
         let caller = caller("Validate", &mut String::new(), &extensions);
-        let ticket = self.queries.admit(caller, &text, deadline(&extensions), None)?;
+        let (limits, deadline) = (CallerLimits::default(), deadline(&extensions));
+        let ticket = self.queries.admit(caller, &text, deadline, &limits)?;
         let validating = on_thread(ticket, move |ticket| ticket.validate(&text, expected));
         let (_ticket, validation) = validating.await?;
         Ok(Response::new(explain::validation(validation)))

@@ -307,6 +307,15 @@ impl From<SparqlError> for Status {
                 message,
                 [("query_memory_bytes_max", memory_bytes_max.to_string())],
             ),
+            SparqlError::LimitExceeded { limit, limit_value } => status(
+                Code::ResourceExhausted,
+                ErrorReason::QueryLimitExceeded,
+                message,
+                [
+                    ("limit", limit.name().to_owned()),
+                    ("limit_value", limit_value.to_string()),
+                ],
+            ),
             SparqlError::MemoryBusy { .. } => overloaded(&message),
             SparqlError::DeadlineExceeded => deadline_exceeded(),
             SparqlError::Cancelled => cancelled(),

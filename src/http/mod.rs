@@ -40,7 +40,7 @@ use problem::{
 use crate::{
     knowledge::KnowledgeBase,
     rdf::Memory,
-    sparql::{Caller, Interrupt, Queries, Ticket},
+    sparql::{Caller, CallerLimits, Interrupt, Queries, Ticket},
 };
 
 /// The revision that was read or made.
@@ -73,7 +73,7 @@ impl Inner {
             query_id: String::new(),
             peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
         };
-        Ok(self.queries.admit(caller, text, None, None)?)
+        Ok(self.queries.admit(caller, text, None, &CallerLimits::default())?)
     }
 
     /// Returns when work ends that needs no thread.

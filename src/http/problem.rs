@@ -270,6 +270,13 @@ impl From<SparqlError> for Problem {
                 message,
             )
             .with("query_memory_bytes_max", memory_bytes_max),
+            SparqlError::LimitExceeded { limit, limit_value } => Self::of(
+                StatusCode::INSUFFICIENT_STORAGE,
+                ErrorReason::QueryLimitExceeded,
+                message,
+            )
+            .with("limit", limit.name())
+            .with("limit_value", limit_value),
             SparqlError::MemoryBusy { .. } => overloaded(message),
             SparqlError::QueryCancelled => Self::of(
                 StatusCode::SERVICE_UNAVAILABLE,

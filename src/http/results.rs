@@ -21,7 +21,7 @@ use super::{
 use crate::{
     knowledge::View,
     model::prefixes::PREFIXES,
-    sparql::{Query, QueryForm, Row, Sink, SparqlError, Ticket},
+    sparql::{Interrupt, Query, QueryForm, Row, RunLimit, Sink, SparqlError, Ticket},
 };
 
 /// Bytes that go out together. What is smaller as a whole goes out whole: an error before its end has its own status.
@@ -33,16 +33,18 @@ const CHUNK_WAIT_MAX: Duration = Duration::from_millis(500);
 pub(super) fn run(ticket: Ticket, query: &Query, view: &View, accept: Accept, chunks: Chunks) {
     let mut sink = ResultSink {
         accept,
-        document: Document::new(chunks, view.revision),
+        document: Document::new(chunks, view.revision, ticket.interrupt()),
         writing: Writing::Nothing,
         problem: None,
     };
-    let outcome = ticket.run_query(query, view.revision, &view.snapshot, &mut sink);
-    ticket.end(outcome.as_ref().map_or_else(SparqlError::name, |_| "OK"));
+    let outcome = ticket
+        .run_query(query, view.revision, &view.snapshot, &mut sink)
+        .and_then(|_| sink.end_document());
+    ticket.end(outcome.as_ref().map_or_else(SparqlError::name, |()| "OK"));
     // It is off the list before the caller has the last word.
     drop(ticket);
     match outcome {
-        Ok(_) => sink.finish(),
+        Ok(()) => sink.document.finish(),
         Err(error) => {
             let problem = sink.problem.unwrap_or_else(|| error.into());
             sink.document.chunks.fail(problem);
@@ -78,26 +80,45 @@ pub(super) struct Document {
     content_type: String,
     revision: u64,
     sent_at: Instant,
+    sent_bytes: u64,
+    bytes_max: u64,
 }
 
 impl Document {
-    pub(super) fn new(chunks: Chunks, revision: u64) -> Self {
+    /// It has as many bytes as the interrupt allows.
+    pub(super) fn new(chunks: Chunks, revision: u64, interrupt: &Interrupt) -> Self {
         Self {
             buffer: Buffer::default(),
             chunks,
             content_type: String::new(),
             revision,
             sent_at: Instant::now(),
+            sent_bytes: 0,
+            bytes_max: interrupt.limits().result_bytes_max,
         }
+    }
+
+    /// Fails if there is more than it may have.
+    fn check(&self) -> Result<(), SparqlError> {
+        let waiting_bytes = self.buffer.0.borrow().len() as u64;
+        if self.sent_bytes + waiting_bytes > self.bytes_max {
+            return Err(SparqlError::LimitExceeded {
+                limit: RunLimit::ResultBytes,
+                limit_value: self.bytes_max,
+            });
+        }
+        Ok(())
     }
 
     /// Sends what there is, if it is enough or has waited long enough.
     fn flush(&mut self) -> Result<(), SparqlError> {
+        self.check()?;
         let byte_count = self.buffer.0.borrow().len();
         if byte_count < CHUNK_BYTES && (byte_count == 0 || self.sent_at.elapsed() < CHUNK_WAIT_MAX) {
             return Ok(());
         }
         self.sent_at = Instant::now();
+        self.sent_bytes += byte_count as u64;
         let (content_type, revision) = (&self.content_type, self.revision);
         self.chunks.send(self.buffer.take(), || Head {
             content_type: content_type.clone(),
@@ -131,7 +152,7 @@ impl Document {
                 self.flush()?;
             }
             serializer.finish().map_err(|error| internal(&error))?;
-            Ok(())
+            Ok(self.check()?)
         })();
         match outcome {
             Ok(()) => {
@@ -186,16 +207,15 @@ impl ResultSink {
         })
     }
 
-    fn finish(self) {
-        let finished = match self.writing {
+    /// Writes what follows the last row or triple.
+    fn end_document(&mut self) -> Result<(), SparqlError> {
+        let finished = match std::mem::replace(&mut self.writing, Writing::Nothing) {
             Writing::Nothing => Ok(()),
             Writing::Rows { serializer, .. } => serializer.finish().map(|_| ()),
             Writing::Triples { serializer, .. } => serializer.finish().map(|_| ()),
         };
-        match finished {
-            Ok(()) => self.document.finish(),
-            Err(error) => self.document.chunks.fail(internal(&error)),
-        }
+        self.end(finished.map_err(|error| internal(&error)))?;
+        self.document.check()
     }
 }
 

@@ -112,7 +112,7 @@ async fn get(api: &Inner, parts: &Parts, about: Resource) -> Result<Response<Bod
                 ..quad
             }
         });
-        Document::new(chunks, view.revision).quads(format, quads, &ticket);
+        Document::new(chunks, view.revision, ticket.interrupt()).quads(format, quads, &ticket);
     })?;
     reply.response().await
 }

@@ -141,6 +141,9 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         slow_query_ms: to_int64(settings.slow_query_ms),
         remote_timeout_ms: i64::try_from(settings.remote_timeout.as_millis()).unwrap_or(i64::MAX),
         remote_bytes_max: to_int64(settings.remote_bytes_max as u64),
+        query_row_count_max: to_int64(settings.query_row_count_max),
+        query_result_bytes_max: to_int64(settings.query_result_bytes_max),
+        query_work_max: to_int64(settings.query_work_max),
         ..v1::Limits::default()
     }
 }

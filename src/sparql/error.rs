@@ -1,5 +1,7 @@
 //! Why a query or an update fails.
 
+use super::RunLimit;
+
 /// Why a parameter cannot be bound.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ParameterFault {
@@ -75,6 +77,14 @@ pub enum SparqlError {
         /// Bytes that one query may take.
         memory_bytes_max: u64,
     },
+    /// A query or update comes to more than one may.
+    #[error("more than {limit_value} {}, which is {}: {}", limit.unit(), limit.name(), limit.advice())]
+    LimitExceeded {
+        /// The limit.
+        limit: RunLimit,
+        /// Its value.
+        limit_value: u64,
+    },
     /// All queries together take as much memory as they may.
     #[error("the running queries take {memory_bytes_max} bytes of memory, which is all there is for them")]
     MemoryBusy {
@@ -108,6 +118,7 @@ impl SparqlError {
             Self::Remote { .. } => "REMOTE_FAILED",
             Self::MemoryExceeded { .. } => "GRAPH_FULL",
             Self::QueryMemoryExceeded { .. } => "QUERY_MEMORY_EXCEEDED",
+            Self::LimitExceeded { .. } => "QUERY_LIMIT_EXCEEDED",
             Self::MemoryBusy { .. } => "OVERLOADED",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Cancelled => "CANCELLED",

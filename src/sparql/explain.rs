@@ -41,6 +41,8 @@ pub struct Explanation {
     pub elapsed: Option<Duration>,
     /// Rows or triples of the result, 1 for ASK, if it was run.
     pub row_count: Option<u64>,
+    /// Units of work that it came to, if it was run.
+    pub work: Option<u64>,
     /// `row_count_max` ended the run.
     pub is_limited: bool,
 }
@@ -78,6 +80,7 @@ pub fn explain_query(
             planning: start.elapsed(),
             elapsed: None,
             row_count: None,
+            work: None,
             is_limited: false,
         });
     }
@@ -89,6 +92,7 @@ pub fn explain_query(
         planning,
         elapsed: Some(start.elapsed().saturating_sub(planning)),
         row_count: Some(outcome.row_count),
+        work: Some(interrupt.work()),
         is_limited: outcome.is_limited,
     })
 }

@@ -1,10 +1,10 @@
-//! When to stop, and how much memory to take until then.
+//! When to stop, and how much memory and work to take until then.
 
 use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -12,19 +12,23 @@ use std::{
 use tokio_util::sync::{CancellationToken as Request, WaitForCancellationFutureOwned};
 
 use super::{
-    SparqlError,
+    RunLimit, RunLimits, SparqlError,
     memory::{Budget, MemoryPool},
 };
 
 const DEADLINE: u8 = 1;
 const CANCELLED: u8 = 2;
 const CANCELLED_BY_REQUEST: u8 = 3;
+const WORKED: u8 = 4;
 
-/// The deadline, the limits of memory and the cancellation of one query or update; clones share them.
+/// The deadline, the limits and the cancellation of one query or update; clones share them.
 #[derive(Clone)]
 pub struct Interrupt {
     deadline: Option<Instant>,
     budget: Budget,
+    limits: RunLimits,
+    /// Units of work that were counted.
+    work: Arc<AtomicU64>,
     /// 0 or the cause that struck first.
     cause: Arc<AtomicU8>,
     /// Wakes those who wait for a cancellation by request.
@@ -47,6 +51,8 @@ impl Interrupt {
         Self {
             deadline,
             budget: MemoryPool::default().budget(),
+            limits: RunLimits::default(),
+            work: Arc::default(),
             cause: Arc::default(),
             request: Request::new(),
         }
@@ -61,13 +67,25 @@ impl Interrupt {
         }
     }
 
-    /// Returns one that has not struck, for what comes after the work, with its memory.
+    /// Returns one that has not struck, for what comes after the work, with its memory and limits.
     #[must_use]
     pub(super) fn afresh(&self, deadline: Instant) -> Self {
         Self {
             budget: self.budget.clone(),
+            limits: self.limits,
             ..Self::new(Some(deadline))
         }
+    }
+
+    /// Returns the interrupt with what the work may come to.
+    #[must_use]
+    pub fn with_limits(self, limits: RunLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Returns what the work may come to.
+    pub fn limits(&self) -> &RunLimits {
+        &self.limits
     }
 
     /// Returns the deadline.
@@ -102,8 +120,26 @@ impl Interrupt {
             0 => Ok(()),
             DEADLINE => Err(SparqlError::DeadlineExceeded),
             CANCELLED_BY_REQUEST => Err(SparqlError::QueryCancelled),
+            WORKED => Err(SparqlError::LimitExceeded {
+                limit: RunLimit::Work,
+                limit_value: self.limits.work_max,
+            }),
             _ => Err(SparqlError::Cancelled),
         }
+    }
+
+    /// Counts units of work; fails if it is too much, or if the work must stop. Reads the clock.
+    pub(super) fn spend(&self, units: u64) -> Result<(), SparqlError> {
+        let before = self.work.fetch_add(units, Ordering::Relaxed);
+        if before.saturating_add(units) > self.limits.work_max {
+            self.strike(WORKED);
+        }
+        self.check()
+    }
+
+    /// Returns the units of work that were counted so far.
+    pub(super) fn work(&self) -> u64 {
+        self.work.load(Ordering::Relaxed)
     }
 
     /// Tells whether it was seen to strike: cheap, does not read the clock.
@@ -140,5 +176,23 @@ mod tests {
         interrupt.clone().cancel();
         assert!(interrupt.has_struck());
         assert_eq!(interrupt.check(), Err(SparqlError::Cancelled));
+    }
+
+    #[test]
+    fn work_is_bounded_for_all_clones_together() {
+        let interrupt = Interrupt::new(None).with_limits(RunLimits {
+            work_max: 10,
+            ..RunLimits::default()
+        });
+        let clone = interrupt.clone();
+        assert_eq!(clone.spend(4), Ok(()));
+        assert_eq!(interrupt.spend(6), Ok(()));
+        let exceeded = Err(SparqlError::LimitExceeded {
+            limit: RunLimit::Work,
+            limit_value: 10,
+        });
+        assert_eq!(clone.spend(1), exceeded);
+        assert_eq!(interrupt.check(), exceeded);
+        assert_eq!(interrupt.work(), 11);
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use oxigraph::model::Triple;
 
 use super::{
-    Caller, Completion, Explanation, GuardLimits, Interrupt, MemoryLimits, MemoryPool, Parameters,
-    ParsedUpdate, Parser, PoolError, Query, QueryForm, QueryIdInUse, QueryPool, Row, RunningQuery, Sink,
-    SparqlError, TextKind, Validation, explain_query, parse_update,
+    Caller, CallerLimits, Completion, Explanation, GuardLimits, Interrupt, MemoryLimits, MemoryPool,
+    Parameters, ParsedUpdate, Parser, PoolError, Query, QueryForm, QueryIdInUse, QueryPool, Row, RunLimits,
+    RunningQuery, Sink, SparqlError, TextKind, Validation, explain_query, parse_update,
     registry::{Entry, Place, Registry},
     run::run_watched,
     slow::{self, UpdateWatch, Watch},
@@ -33,6 +33,8 @@ pub struct QuerySettings {
     pub timeout_max: Duration,
     /// Memory that they may take.
     pub memory: MemoryLimits,
+    /// What each may come to.
+    pub limits: RunLimits,
     /// A query or update that takes longer is logged; `None`: none is.
     pub slow_after: Option<Duration>,
     /// Bytes that the changes of one operation of an update may take.
@@ -51,6 +53,7 @@ impl QuerySettings {
             guard: GuardLimits::default(),
             timeout_max: Duration::from_mins(1),
             memory: MemoryLimits::default(),
+            limits: RunLimits::default(),
             slow_after: None,
             update_memory_bytes_max: 1 << 20,
             remote: RemoteSettings::default(),
@@ -96,22 +99,26 @@ impl Queries {
 
     /// Admits a query or update: from now on it is listed, and can be cancelled.
     ///
-    /// It ends at the earliest of the `deadline` of the call, its `timeout` and the server's maximum.
+    /// It ends at the earliest of the `deadline` of the call, the caller's timeout and the server's maximum.
     pub fn admit(
         &self,
         caller: Caller,
         text: &str,
         deadline: Option<Instant>,
-        timeout: Option<Duration>,
+        limits: &CallerLimits,
     ) -> Result<Ticket, QueryIdInUse> {
         let settings = &self.0.settings;
-        let timeout = timeout.map_or(settings.timeout_max, |timeout| timeout.min(settings.timeout_max));
+        let timeout = limits
+            .timeout
+            .map_or(settings.timeout_max, |timeout| timeout.min(settings.timeout_max));
         let end = Instant::now() + timeout;
         let end = deadline.map_or(end, |deadline| deadline.min(end));
         let place = self.0.registry.admit(
             caller,
             text,
-            Interrupt::new(Some(end)).with_memory(&self.0.memory),
+            Interrupt::new(Some(end))
+                .with_memory(&self.0.memory)
+                .with_limits(settings.limits.lowered(limits)),
         )?;
         Ok(Ticket {
             queries: self.clone(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use oxigraph::model::{NamedNode, Term, Triple};
 
 use super::{
-    Interrupt, Parameters, Parser, SparqlError,
+    Interrupt, Parameters, Parser, RunLimit, SparqlError,
     engine::{self, Run},
     slow::Watch,
 };
@@ -49,6 +49,54 @@ pub trait Sink {
     fn triple(&mut self, triple: &Triple) -> Result<(), SparqlError>;
     /// Takes the answer of an ASK.
     fn boolean(&mut self, answer: bool) -> Result<(), SparqlError>;
+}
+
+/// Hands on as many rows and triples as a result may have.
+pub(super) struct Limited<'s> {
+    sink: &'s mut dyn Sink,
+    row_count: u64,
+    row_count_max: u64,
+}
+
+impl<'s> Limited<'s> {
+    pub(super) fn new(sink: &'s mut dyn Sink, row_count_max: u64) -> Self {
+        Self {
+            sink,
+            row_count: 0,
+            row_count_max,
+        }
+    }
+
+    fn count(&mut self) -> Result<(), SparqlError> {
+        if self.row_count >= self.row_count_max {
+            return Err(SparqlError::LimitExceeded {
+                limit: RunLimit::RowCount,
+                limit_value: self.row_count_max,
+            });
+        }
+        self.row_count += 1;
+        Ok(())
+    }
+}
+
+impl Sink for Limited<'_> {
+    fn header(&mut self, form: QueryForm, variables: &[&str]) -> Result<(), SparqlError> {
+        self.sink.header(form, variables)
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<(), SparqlError> {
+        self.count()?;
+        self.sink.row(row)
+    }
+
+    fn triple(&mut self, triple: &Triple) -> Result<(), SparqlError> {
+        self.count()?;
+        self.sink.triple(triple)
+    }
+
+    fn boolean(&mut self, answer: bool) -> Result<(), SparqlError> {
+        self.sink.boolean(answer)
+    }
 }
 
 /// A row of a SELECT.

@@ -275,15 +275,18 @@ fn empty(
             }
         },
     };
-    for (number, quad) in snapshot.quads(Pattern::all(pattern)).enumerate() {
-        if number.is_multiple_of(1024) {
-            interrupt.check()?;
+    let mut work = 0;
+    for quad in snapshot.quads(Pattern::all(pattern)) {
+        if work == 1024 {
+            interrupt.spend(std::mem::take(&mut work))?;
             if batch.memory_bytes() > memory_bytes_max {
                 return Err(SparqlError::MemoryExceeded { memory_bytes_max });
             }
         }
+        work += 1;
         batch.remove(snapshot.quad(quad).as_ref());
     }
+    interrupt.spend(work)?;
     if drop {
         match pattern {
             GraphPattern::Default => {}

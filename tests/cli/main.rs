@@ -393,7 +393,7 @@ fn queries_are_explained_and_texts_validated() {
         .run(&["explain", query, "--execute", "--bind", "who=e:KR"], "")
         .succeeded();
     assert!(
-        plan.contains("ROWS") && plan.contains("; run in ") && plan.contains(" results; revision 1"),
+        plan.contains("ROWS") && plan.contains("; run in ") && plan.contains(" units of work; revision 1"),
         "{plan}"
     );
     let json = server

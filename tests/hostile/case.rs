@@ -75,7 +75,7 @@ pub(crate) const BROKEN_OFF: &str = "broken off";
 /// The reason where the server closes before it has the whole request: its answer is lost if that takes too long.
 pub(crate) const CUT_OFF: &str = "cut off";
 /// What can end an answer that has begun.
-const LATE: [Expected; 2] = [DEADLINE, MEMORY];
+const LATE: [Expected; 3] = [DEADLINE, MEMORY, LIMIT];
 
 impl Expected {
     pub(crate) fn is_met_by(self, outcome: &Outcome) -> bool {
@@ -119,12 +119,14 @@ pub(crate) const GRAPH_FULL: Expected = Expected::Error(Code::ResourceExhausted,
 pub(crate) const TOO_LARGE: Expected = Expected::Error(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
 /// The memory of one query is bounded.
 pub(crate) const MEMORY: Expected = Expected::Error(Code::ResourceExhausted, "QUERY_MEMORY_EXCEEDED");
+/// So are the rows and the bytes of its result.
+pub(crate) const LIMIT: Expected = Expected::Error(Code::ResourceExhausted, "QUERY_LIMIT_EXCEEDED");
 
 /// Refused before anything of it runs.
 pub(crate) const REFUSED: &[Expected] = &[TOO_COMPLEX];
 /// More than any server can do in a second.
-pub(crate) const ENDLESS: &[Expected] = &[DEADLINE, MEMORY];
+pub(crate) const ENDLESS: &[Expected] = &[DEADLINE, MEMORY, LIMIT];
 /// A fast server may answer it, or it may be refused.
-pub(crate) const BOUNDED: &[Expected] = &[Expected::Answer, DEADLINE, MEMORY, TOO_COMPLEX];
+pub(crate) const BOUNDED: &[Expected] = &[Expected::Answer, DEADLINE, MEMORY, LIMIT, TOO_COMPLEX];
 /// It must be answered.
 pub(crate) const ANSWERED: &[Expected] = &[Expected::Answer];

@@ -20,7 +20,7 @@ use crate::{
 /// Formats whose answers have a line for each row or triple. A boolean has one line, too.
 const ACCEPT: &str = "text/tab-separated-values, application/n-triples";
 /// The status of each reason, and the code that gRPC has for it.
-const REASONS: [(&str, StatusCode, Code); 12] = [
+const REASONS: [(&str, StatusCode, Code); 13] = [
     ("SPARQL_SYNTAX", StatusCode::BAD_REQUEST, Code::InvalidArgument),
     (
         "SPARQL_TOO_COMPLEX",
@@ -56,6 +56,11 @@ const REASONS: [(&str, StatusCode, Code); 12] = [
     ),
     (
         "QUERY_MEMORY_EXCEEDED",
+        StatusCode::INSUFFICIENT_STORAGE,
+        Code::ResourceExhausted,
+    ),
+    (
+        "QUERY_LIMIT_EXCEEDED",
         StatusCode::INSUFFICIENT_STORAGE,
         Code::ResourceExhausted,
     ),

@@ -40,13 +40,15 @@ const DEAR_PER_HTTP: usize = 3;
 /// Far more than anything takes; a server that is busy for longer is given up.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// One thread for queries: the next one tells when it is free.
-const FLAGS: [&str; 6] = [
+const FLAGS: [&str; 8] = [
     "--query-timeout-max=600ms",
     "--query-concurrency-max=1",
     "--graph-memory-max=256MiB",
     "--drain-timeout=1s",
     "--log-format=text",
     "--query-size-max=1MiB",
+    "--query-row-count-max=1000000",
+    "--query-result-size-max=32MiB",
 ];
 
 #[test]

@@ -19,13 +19,13 @@ use tokio::{
 use crate::{harness::Server, http_client::send};
 
 const TURTLE: &str = "text/turtle";
-const UPDATE: &str = "application/sparql-update";
+pub(crate) const UPDATE: &str = "application/sparql-update";
 /// Some 70 million rows.
 const PRODUCT: &str = "SELECT * { ?a ?b ?c . ?d ?e ?f }";
 /// As many, and one answer.
 const SUM: &str = "SELECT (SUM(STRLEN(CONCAT(STR(?a), STR(?d)))) AS ?n) { ?a ?b ?c . ?d ?e ?f }";
 
-fn get(path: &str) -> Request<String> {
+pub(crate) fn get(path: &str) -> Request<String> {
     with_method(Method::GET, path)
 }
 
@@ -37,14 +37,14 @@ fn with_method(method: Method, path: &str) -> Request<String> {
         .unwrap()
 }
 
-fn post(path: &str, content_type: &str, body: &str) -> Request<String> {
+pub(crate) fn post(path: &str, content_type: &str, body: &str) -> Request<String> {
     Request::post(path)
         .header(header::CONTENT_TYPE, content_type)
         .body(body.to_owned())
         .unwrap()
 }
 
-fn query(text: &str, accept: &str) -> Request<String> {
+pub(crate) fn query(text: &str, accept: &str) -> Request<String> {
     let mut request = post("/sparql", "application/sparql-query", text);
     request
         .headers_mut()
@@ -70,7 +70,7 @@ fn count(response: &Response<Bytes>, wanted: char) -> usize {
 }
 
 /// Checks status and reason of a problem, and returns it.
-async fn check(server: &Server, request: Request<String>, status: u16, reason: &str) -> Value {
+pub(crate) async fn check(server: &Server, request: Request<String>, status: u16, reason: &str) -> Value {
     let shown = format!("{request:?}");
     let response = send(server.address, request).await.unwrap();
     assert_eq!(content_type(&response), "application/problem+json", "{shown}");
@@ -90,7 +90,7 @@ async fn check(server: &Server, request: Request<String>, status: u16, reason: &
 }
 
 /// Checks the status alone.
-async fn check_status(server: &Server, request: Request<String>, status: u16) -> Response<Bytes> {
+pub(crate) async fn check_status(server: &Server, request: Request<String>, status: u16) -> Response<Bytes> {
     let shown = format!("{request:?}");
     let response = send(server.address, request).await.unwrap();
     assert_eq!(

@@ -20,6 +20,7 @@ mod http;
 mod http_client;
 mod imports;
 mod lifecycle;
+mod limits;
 mod loads;
 mod parameters;
 mod queries;

@@ -15,7 +15,7 @@ use crate::{
     },
     knowledge::RequestId,
     proto::v1,
-    sparql::{Parameters, Query, TextKind},
+    sparql::{CallerLimits, Parameters, Query, TextKind},
 };
 
 const QUERY_ID_BYTES_MAX: usize = 128;
@@ -28,7 +28,7 @@ pub(super) struct CheckedQuery {
     pub(super) query: Query,
     pub(super) query_id: String,
     pub(super) min_revision: u64,
-    pub(super) timeout: Option<Duration>,
+    pub(super) limits: CallerLimits,
     pub(super) encoding: v1::RowEncoding,
 }
 
@@ -51,8 +51,8 @@ pub(super) fn check_query(
         v1::RowEncoding::Unspecified
     });
     let limits = request.limits.unwrap_or_default();
-    let row_count_max = row_count_max(&mut violations, &limits);
-    let timeout = timeout(&mut violations, &limits);
+    let row_count_max = count(&mut violations, "row_count_max", limits.row_count_max);
+    let limits = caller_limits(&mut violations, &limits);
     violations.finish()?;
     Ok(CheckedQuery {
         query: Query {
@@ -64,7 +64,7 @@ pub(super) fn check_query(
         },
         query_id: request.query_id,
         min_revision,
-        timeout,
+        limits,
         encoding,
     })
 }
@@ -73,7 +73,7 @@ pub(super) struct CheckedUpdate {
     pub(super) text: String,
     pub(super) parameters: Parameters,
     pub(super) query_id: String,
-    pub(super) timeout: Option<Duration>,
+    pub(super) limits: CallerLimits,
     pub(super) commit: CheckedCommit,
 }
 
@@ -101,14 +101,17 @@ pub(super) fn check_update(
     if limits.row_count_max != 0 {
         violations.invalid("limits.row_count_max", "must be 0: an update has no rows");
     }
-    let timeout = timeout(&mut violations, &limits);
+    if limits.result_bytes_max > 0 {
+        violations.invalid("limits.result_bytes_max", "must be 0: an update has no result");
+    }
+    let limits = caller_limits(&mut violations, &limits);
     violations.finish()?;
     let fingerprint = fingerprint(&request.update, &request.message, &parameters);
     Ok(CheckedUpdate {
         text: request.update,
         parameters,
         query_id: request.query_id,
-        timeout,
+        limits,
         commit: CheckedCommit {
             request_id: (!request.request_id.is_empty()).then_some(RequestId {
                 id: request.request_id,
@@ -208,15 +211,24 @@ fn graphs(violations: &mut Violations, field: &str, names: &[String]) -> Vec<Nam
         .collect()
 }
 
-fn row_count_max(violations: &mut Violations, limits: &v1::QueryLimits) -> Option<u64> {
-    let row_count_max = u64::try_from(limits.row_count_max).unwrap_or_else(|_| {
+fn caller_limits(violations: &mut Violations, limits: &v1::QueryLimits) -> CallerLimits {
+    CallerLimits {
+        timeout: timeout(violations, limits),
+        result_bytes_max: count(violations, "result_bytes_max", limits.result_bytes_max),
+        work_max: count(violations, "work_max", limits.work_max),
+    }
+}
+
+/// Checks a field of the limits; 0 is none.
+fn count(violations: &mut Violations, field: &str, value: i64) -> Option<u64> {
+    let count = u64::try_from(value).unwrap_or_else(|_| {
         violations.invalid(
-            "limits.row_count_max",
-            format!("must not be negative: {}", limits.row_count_max),
+            &format!("limits.{field}"),
+            format!("must not be negative: {value}"),
         );
         0
     });
-    (row_count_max > 0).then_some(row_count_max)
+    (count > 0).then_some(count)
 }
 
 fn timeout(violations: &mut Violations, limits: &v1::QueryLimits) -> Option<Duration> {

@@ -42,7 +42,7 @@ pub(super) fn explanation(explanation: Explanation, query_id: &str, revision: u6
         elapsed: explanation.elapsed.and_then(duration),
         row_count: explanation.row_count.map(to_int64),
         limit_reached: limit.into(),
-        work: None,
+        work: explanation.work.map(to_int64),
     }
 }
 

@@ -115,11 +115,10 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Fails if the work must stop. Reads the clock.
+    /// Fails if the work must stop. Reads the clock, and accounts for the units since the last time.
     #[cold]
     pub(super) fn check(&self) -> Result<(), SparqlError> {
-        self.ticks.set(0);
-        self.interrupt.check()
+        self.interrupt.spend(self.ticks.replace(0).into())
     }
 
     /// Returns the endpoint of a SERVICE, if it may be asked.
@@ -268,7 +267,8 @@ impl Several {
     /// Counts a repeated triple; true if the work must stop.
     fn skip(&mut self) -> bool {
         self.skipped += 1;
-        self.skipped.is_multiple_of(TICKS_PER_CHECK as usize) && self.interrupt.check().is_err()
+        self.skipped.is_multiple_of(TICKS_PER_CHECK as usize)
+            && self.interrupt.spend(TICKS_PER_CHECK.into()).is_err()
     }
 }
 

@@ -44,7 +44,7 @@ use spargebra::{Query as Parsed, algebra::GraphPattern, term::TriplePattern};
 use super::{
     Interrupt, Parameters, SparqlError,
     explain::PlanNode,
-    run::{QueryForm, Row, Sink},
+    run::{Limited, QueryForm, Row, Sink},
     slow::Watch,
 };
 use crate::{
@@ -79,7 +79,7 @@ pub(super) struct Run<'r> {
     pub(super) remote: &'r RemoteSettings,
     /// What SERVICE came to, if all was asked before.
     pub(super) answers: Option<&'r Answers>,
-    /// Ends the result after this many rows or triples.
+    /// Ends the result after this many rows or triples, unless the limit of the interrupt is lower: that is an error.
     pub(super) row_count_max: u64,
     /// The plan is for somebody to see: operators say what they work on, and are timed.
     pub(super) is_explained: bool,
@@ -152,6 +152,7 @@ impl Run<'_> {
     /// Plans and runs a query.
     pub(super) fn run(&self, query: &Parsed, sink: &mut dyn Sink) -> Result<Outcome, SparqlError> {
         let mut slow = None;
+        let sink = &mut Limited::new(sink, self.interrupt.limits().row_count_max);
         let outcome = self.run_once(query, sink, &mut slow);
         let (pattern, base_iri) = parts(query);
         self.keep_plan(slow.as_ref(), pattern, base_iri.as_ref(), self.limit(query));

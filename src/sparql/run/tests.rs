@@ -1,8 +1,8 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::sparql::GuardLimits;
 use crate::sparql::tests::{graph, numbers, parser, repeated};
+use crate::sparql::{GuardLimits, RunLimits};
 
 /// Debug builds take more of it than the stacks of query threads promise.
 const STACK_BYTES: usize = 256 << 20;
@@ -218,6 +218,79 @@ fn the_callers_row_limit_is_told() {
     check(2, (2, true));
     check(3, (3, true));
     check(4, (3, false));
+}
+
+fn within(limits: RunLimits) -> Interrupt {
+    Interrupt::new(None).with_limits(limits)
+}
+
+#[test]
+fn the_servers_row_limit_is_an_error_unless_the_callers_is_no_larger() {
+    let snapshot = graph("ex:a ex:p 1 , 2 , 3 .");
+    let check = |text: &str, caller: Option<u64>, server: u64, expected: Option<bool>| {
+        let asked = Query {
+            row_count_max: caller,
+            ..query(text)
+        };
+        let interrupt = within(RunLimits {
+            row_count_max: server,
+            ..RunLimits::default()
+        });
+        let (outcome, collector) = ask_under(&snapshot, &asked, &interrupt);
+        let expected = expected.ok_or(SparqlError::LimitExceeded {
+            limit: RunLimit::RowCount,
+            limit_value: server,
+        });
+        let found = outcome.map(|completion| completion.is_limited);
+        assert_eq!(found, expected, "{text} {caller:?} {server}");
+        assert!(collector.rows.len().max(collector.triples.len()) <= 3);
+    };
+    for text in [
+        "SELECT * { ?s ?p ?o }",
+        "SELECT * { ?s ?p ?o } ORDER BY ?o",
+        "CONSTRUCT WHERE { ?s ?p ?o }",
+        "DESCRIBE ex:a",
+    ] {
+        check(text, None, 3, Some(false));
+        check(text, None, 2, None);
+        check(text, Some(2), 2, Some(true));
+        check(text, Some(1), 2, Some(true));
+        check(text, Some(3), 2, None);
+        check(text, Some(4), 3, Some(false));
+    }
+    check("ASK { ?s ?p ?o }", None, 1, Some(false));
+}
+
+#[test]
+fn work_is_an_error_one_past_its_limit() {
+    let snapshot = numbers();
+    for text in [
+        "SELECT * { ?a ?b ?c }",
+        "SELECT ?a { ?a ?b ?c FILTER(STRLEN(STR(?c)) > 1) } ORDER BY ?c",
+        "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?c . ?d ex:p ?f }",
+        "SELECT DISTINCT ?a { ?a ex:p+ ?c }",
+        "CONSTRUCT { ?c ?b ?a } { ?a ?b ?c }",
+        "DESCRIBE ?a { ?a ?b ?c }",
+        "ASK { ?a ?b ?c FILTER(?c > 1000) }",
+        "SELECT * FROM ex:g FROM ex:h { ?a ?b ?c }",
+    ] {
+        let run = |work_max| {
+            let interrupt = within(RunLimits {
+                work_max,
+                ..RunLimits::default()
+            });
+            let outcome = ask_under(&snapshot, &query(text), &interrupt).0;
+            (outcome.map(|completion| completion.row_count), interrupt.work())
+        };
+        let (counted, work) = run(u64::MAX);
+        assert!(counted.is_ok() && work > 0, "{text}: {counted:?} {work}");
+        assert_eq!(run(work), (counted, work), "{text}");
+        let exceeded = SparqlError::LimitExceeded {
+            limit: RunLimit::Work,
+            limit_value: work - 1,
+        };
+        assert_eq!(run(work - 1).0, Err(exceeded), "{text}");
+    }
 }
 
 #[test]

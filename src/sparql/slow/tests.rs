@@ -11,7 +11,8 @@ use super::*;
 use crate::{
     graph::Draft,
     sparql::{
-        Caller, Interrupt, Parameters, Queries, Query, QuerySettings, Row, Sink, SparqlError, Ticket,
+        Caller, CallerLimits, Interrupt, Parameters, Queries, Query, QuerySettings, Row, Sink, SparqlError,
+        Ticket,
         tests::{graph, numbers},
     },
 };
@@ -98,7 +99,11 @@ fn logged(level: tracing::Level, slow_after: Option<Duration>, work: impl FnOnce
         .with_writer(log.clone())
         .finish();
     tracing::subscriber::with_default(subscriber, || {
-        work(queries.admit(caller, "ASK {}", None, None).unwrap());
+        work(
+            queries
+                .admit(caller, "ASK {}", None, &CallerLimits::default())
+                .unwrap(),
+        );
     });
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }

@@ -3,7 +3,10 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::{
     graph::Snapshot,
-    sparql::tests::{graph, numbers, parser},
+    sparql::{
+        RunLimit, RunLimits,
+        tests::{graph, numbers, parser},
+    },
 };
 
 fn update(snapshot: &Snapshot, text: &str) -> Result<(u64, u64, Snapshot), SparqlError> {
@@ -143,6 +146,39 @@ fn an_update_past_its_deadline_fails() {
         .unwrap()
         .plan(interrupt, u64::MAX);
     assert_eq!(plan(&mut draft), Err(SparqlError::DeadlineExceeded));
+}
+
+#[test]
+fn all_operations_of_an_update_share_its_work() {
+    let run = |text: &str, work_max| {
+        let interrupt = Interrupt::new(None).with_limits(RunLimits {
+            work_max,
+            ..RunLimits::default()
+        });
+        let update = parse_update(&parser(), text, &Parameters::default()).unwrap();
+        let outcome = update.plan(interrupt.clone(), u64::MAX)(&mut Draft::new(numbers()));
+        (outcome, interrupt.work())
+    };
+    let insert = "INSERT { ?a ex:q ?c } WHERE { ?a ex:p ?c }";
+    let clear = "CLEAR ALL";
+    let both = format!("{insert} ; {clear}");
+    let work = |text: &str| {
+        let (outcome, work) = run(text, u64::MAX);
+        assert_eq!(outcome, Ok(()), "{text}");
+        work
+    };
+    // Clearing goes over what was inserted, too.
+    assert_eq!(work(clear), 2_000);
+    assert_eq!(work(&both), work(insert) + 4_000);
+    for text in [insert, clear, &both] {
+        let work = work(text);
+        assert_eq!(run(text, work).0, Ok(()), "{text}");
+        let exceeded = SparqlError::LimitExceeded {
+            limit: RunLimit::Work,
+            limit_value: work - 1,
+        };
+        assert_eq!(run(text, work - 1).0, Err(exceeded), "{text}");
+    }
 }
 
 #[test]

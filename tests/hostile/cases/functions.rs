@@ -2,13 +2,13 @@
 
 use super::{chains::numbered, nesting::nested};
 use crate::case::{
-    BOUNDED, Case, DEADLINE, ENDLESS, EVALUATION, Expected, MEMORY, REFUSED, TOO_COMPLEX,
+    BOUNDED, Case, DEADLINE, ENDLESS, EVALUATION, Expected, LIMIT, MEMORY, REFUSED, TOO_COMPLEX,
     Text::{Is, Made},
     query,
 };
 
 /// A value that nobody needs, and that has no end: at best it is never made.
-const GROWS: &[Expected] = &[Expected::Answer, DEADLINE, MEMORY, TOO_COMPLEX];
+const GROWS: &[Expected] = &[Expected::Answer, DEADLINE, MEMORY, LIMIT, TOO_COMPLEX];
 
 pub(crate) const CASES: &[Case] = &[
     query(
@@ -205,6 +205,16 @@ pub(crate) const CASES: &[Case] = &[
             )
         }),
         ENDLESS,
+    ),
+    query(
+        "rows_of_4_mib",
+        Made(|| {
+            let (text, replacement) = ("a".repeat(400), "b".repeat(10_000));
+            format!(
+                "SELECT ?x {{ {{ SELECT (REPLACE('{text}', 'a', '{replacement}') AS ?x) {{}} }} ?s ?p ?o }}"
+            )
+        }),
+        &[LIMIT, DEADLINE],
     ),
     query(
         "contains_product",
