@@ -163,6 +163,28 @@ pub struct ServeSettings {
     )]
     pub query_work_max: u64,
 
+    /// Size of a literal that CONCAT, REPLACE or `GROUP_CONCAT` make
+    #[arg(long = "literal-size-max", env = "DOSSIER_LITERAL_SIZE_MAX", value_name = "SIZE", value_parser = byte_count,
+        default_value = "8MiB")]
+    pub literal_bytes_max: usize,
+
+    /// Size of a text that REGEX or REPLACE search
+    ///
+    /// A search is not interrupted: its time grows with this and with the size of the regular expression.
+    #[arg(long = "regex-text-size-max", env = "DOSSIER_REGEX_TEXT_SIZE_MAX", value_name = "SIZE",
+        value_parser = byte_count, default_value = "1MiB")]
+    pub regex_text_bytes_max: usize,
+
+    /// Size of a compiled regular expression for texts of at most 4 KiB
+    #[arg(long = "regex-size-max", env = "DOSSIER_REGEX_SIZE_MAX", value_name = "SIZE", value_parser = byte_count,
+        default_value = "256KiB")]
+    pub regex_bytes_max: usize,
+
+    /// Size of a compiled regular expression for longer texts
+    #[arg(long = "long-text-regex-size-max", env = "DOSSIER_LONG_TEXT_REGEX_SIZE_MAX", value_name = "SIZE",
+        value_parser = byte_count, default_value = "64KiB")]
+    pub long_text_regex_bytes_max: usize,
+
     /// Queries that run at once; eight times as many wait, and one more is refused
     #[arg(
         long,
@@ -282,6 +304,10 @@ impl Default for ServeSettings {
             query_row_count_max: 100_000_000,
             query_result_bytes_max: 16 * 1024 * MIB as u64,
             query_work_max: 10_000_000_000,
+            literal_bytes_max: 8 * MIB,
+            regex_text_bytes_max: MIB,
+            regex_bytes_max: 256 * KIB,
+            long_text_regex_bytes_max: 64 * KIB,
             query_concurrency_max: 32,
             message_bytes_max: 16 * MIB,
             connection_count_max: 1024,

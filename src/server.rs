@@ -15,7 +15,7 @@ use crate::{
     knowledge::{KnowledgeBase, OpenError, Settings},
     model::prefixes::PREFIXES,
     remote::{AllowList, FetchLimits, RemoteSettings},
-    sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits},
+    sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits, ValueLimits},
 };
 use connection::Connections;
 use router::{Router, SERVICE_NAMES, Services};
@@ -129,6 +129,12 @@ fn query_settings(settings: &ServeSettings) -> QuerySettings {
             row_count_max: settings.query_row_count_max,
             result_bytes_max: settings.query_result_bytes_max,
             work_max: settings.query_work_max,
+            values: ValueLimits {
+                literal_bytes_max: settings.literal_bytes_max,
+                regex_text_bytes_max: settings.regex_text_bytes_max,
+                regex_bytes_max: settings.regex_bytes_max,
+                long_text_regex_bytes_max: settings.long_text_regex_bytes_max,
+            },
         },
         slow_after: (settings.slow_query_ms > 0).then(|| Duration::from_millis(settings.slow_query_ms)),
         update_memory_bytes_max: settings.graph_memory_bytes_max,

@@ -107,6 +107,13 @@ fn limits(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
         ("query result rows", thousands(limits.query_row_count_max)),
         ("query result size", bytes(limits.query_result_bytes_max)),
         ("query work", thousands(limits.query_work_max)),
+        ("literal size", bytes(limits.literal_bytes_max)),
+        ("text of REGEX", bytes(limits.regex_text_bytes_max)),
+        ("compiled REGEX", bytes(limits.regex_bytes_max)),
+        (
+            "compiled REGEX, long text",
+            bytes(limits.long_text_regex_bytes_max),
+        ),
         ("queries at once", thousands(limits.concurrent_query_count_max)),
         ("answer to SERVICE or LOAD", bytes(limits.remote_bytes_max)),
         ("message size", bytes(limits.message_bytes_max)),

@@ -116,6 +116,30 @@ impl ServeSettings {
                 i64::MAX as u64,
             ),
             (
+                "literal-size-max",
+                self.literal_bytes_max as u64,
+                KIB as u64,
+                (256 * MIB) as u64,
+            ),
+            (
+                "regex-text-size-max",
+                self.regex_text_bytes_max as u64,
+                KIB as u64,
+                (64 * MIB) as u64,
+            ),
+            (
+                "regex-size-max",
+                self.regex_bytes_max as u64,
+                (4 * KIB) as u64,
+                (16 * MIB) as u64,
+            ),
+            (
+                "long-text-regex-size-max",
+                self.long_text_regex_bytes_max as u64,
+                (4 * KIB) as u64,
+                (16 * MIB) as u64,
+            ),
+            (
                 "query-iri-size-max",
                 self.query_iri_bytes_max as u64,
                 256,

@@ -249,6 +249,16 @@ fn limits_of_what_a_query_makes_have_limits() {
         INT64_MAX,
         1
     );
+    check!(literal_bytes_max, "literal-size-max", KIB, 256 * MIB, 1);
+    check!(regex_text_bytes_max, "regex-text-size-max", KIB, 64 * MIB, 1);
+    check!(regex_bytes_max, "regex-size-max", 4 * KIB, 16 * MIB, 1);
+    check!(
+        long_text_regex_bytes_max,
+        "long-text-regex-size-max",
+        4 * KIB,
+        16 * MIB,
+        1
+    );
 }
 
 #[test]

@@ -144,7 +144,10 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         query_row_count_max: to_int64(settings.query_row_count_max),
         query_result_bytes_max: to_int64(settings.query_result_bytes_max),
         query_work_max: to_int64(settings.query_work_max),
-        ..v1::Limits::default()
+        literal_bytes_max: to_int64(settings.literal_bytes_max as u64),
+        regex_text_bytes_max: to_int64(settings.regex_text_bytes_max as u64),
+        regex_bytes_max: to_int64(settings.regex_bytes_max as u64),
+        long_text_regex_bytes_max: to_int64(settings.long_text_regex_bytes_max as u64),
     }
 }
 

@@ -11,6 +11,8 @@ pub struct RunLimits {
     pub result_bytes_max: u64,
     /// Units of work: about one for each row that an operator makes.
     pub work_max: u64,
+    /// The values that it makes.
+    pub values: ValueLimits,
 }
 
 impl Default for RunLimits {
@@ -21,6 +23,31 @@ impl Default for RunLimits {
             row_count_max: 100_000_000,
             result_bytes_max: 16 << 30,
             work_max: 10_000_000_000,
+            values: ValueLimits::default(),
+        }
+    }
+}
+
+/// How large the values are that functions make and read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ValueLimits {
+    /// Bytes of a literal that a query makes.
+    pub literal_bytes_max: usize,
+    /// Bytes of a text that a regular expression searches.
+    pub regex_text_bytes_max: usize,
+    /// Bytes of a compiled regular expression for short texts.
+    pub regex_bytes_max: usize,
+    /// Bytes of a compiled regular expression for others: time grows with the product.
+    pub long_text_regex_bytes_max: usize,
+}
+
+impl Default for ValueLimits {
+    fn default() -> Self {
+        Self {
+            literal_bytes_max: 8 << 20,
+            regex_text_bytes_max: 1 << 20,
+            regex_bytes_max: 256 << 10,
+            long_text_regex_bytes_max: 64 << 10,
         }
     }
 }

@@ -31,7 +31,7 @@ pub use error::{ParameterFault, SparqlError};
 pub use explain::{Explanation, PlanNode, explain_query};
 pub use guard::{GuardFigures, GuardLimits};
 pub use interrupt::Interrupt;
-pub use limits::{CallerLimits, RunLimit, RunLimits};
+pub use limits::{CallerLimits, RunLimit, RunLimits, ValueLimits};
 pub use memory::{MemoryLimits, MemoryPool};
 pub use parameters::Parameters;
 pub use parse::Parser;

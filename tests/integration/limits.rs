@@ -1,4 +1,4 @@
-//! What the server and the caller let one query or update come to: rows, bytes and work.
+//! What the server and the caller let one query or update come to: rows, bytes, work and values.
 
 use dossier::{
     config::ServeSettings,
@@ -112,6 +112,10 @@ async fn limits_of_one_query_are_told() {
         settings.query_row_count_max = 1;
         settings.query_result_bytes_max = 2_000;
         settings.query_work_max = 3;
+        settings.literal_bytes_max = 4_000;
+        settings.regex_text_bytes_max = 5_000;
+        settings.regex_bytes_max = 6_000;
+        settings.long_text_regex_bytes_max = 7_000;
     })
     .await;
     let limits = server.info().await.limits.unwrap();
@@ -120,8 +124,12 @@ async fn limits_of_one_query_are_told() {
             limits.query_row_count_max,
             limits.query_result_bytes_max,
             limits.query_work_max,
+            limits.literal_bytes_max,
+            limits.regex_text_bytes_max,
+            limits.regex_bytes_max,
+            limits.long_text_regex_bytes_max,
         ],
-        [1, 2_000, 3]
+        [1, 2_000, 3, 4_000, 5_000, 6_000, 7_000]
     );
 }
 
@@ -376,4 +384,37 @@ async fn limits_of_a_caller_are_checked() {
         ErrorReason::InvalidField,
         &fields,
     );
+}
+
+#[tokio::test]
+async fn values_are_limited_as_the_settings_say() {
+    let server = start(|settings| {
+        settings.literal_bytes_max = 1_600;
+        settings.regex_text_bytes_max = 1_024;
+        settings.regex_bytes_max = 4 << 10;
+        settings.long_text_regex_bytes_max = 4 << 10;
+    })
+    .await;
+    let text = |bytes: usize| format!("ASK {{ FILTER REGEX('{}', 'a$') }}", "a".repeat(bytes));
+    query(&server, ask(LONG_ROW)).await.unwrap();
+    query(&server, ask(&text(1_024))).await.unwrap();
+    let too_long = LONG_ROW.replacen("AS ?x", "AS ?y", 1).replacen("'aa", "'baa", 1);
+    let large = "ASK { FILTER REGEX('a', '(a{1,100}){1,10}') }";
+    for (text, limit, value) in [
+        (too_long.as_str(), "literal_bytes_max", "1600"),
+        (&text(1_025), "regex_text_bytes_max", "1024"),
+        (large, "regex_bytes_max", "4096"),
+    ] {
+        let metadata = check_error(
+            query(&server, ask(text)).await,
+            Code::InvalidArgument,
+            ErrorReason::SparqlTooComplex,
+        );
+        assert_eq!(
+            (metadata["limit"].as_str(), metadata["limit_value"].as_str()),
+            (limit, value)
+        );
+        let problem = check(&server, over_http(text, "*/*"), 400, "SPARQL_TOO_COMPLEX").await;
+        assert_eq!(problem["limit"], limit);
+    }
 }

@@ -16,18 +16,11 @@ use spareval::QueryEvaluator;
 use spargebra::algebra::{Expression as Algebra, Function};
 
 use super::{
-    super::{Interrupt, SparqlError},
+    super::{Interrupt, SparqlError, ValueLimits},
     algebra::{each, map},
 };
 
-/// Bytes of the longest literal that a query may make.
-pub(super) const LITERAL_BYTES_MAX: usize = 8 << 20;
-/// Bytes of the longest text that a regular expression reads.
-const REGEX_TEXT_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a compiled regular expression for short texts, and for others: time grows with the product.
-const REGEX_BYTES_MAX: usize = 256 << 10;
-const REGEX_BYTES_MAX_LONG: usize = 64 << 10;
-/// Texts up to this many bytes are short.
+/// Texts up to this many bytes are short: regular expressions for them may be larger.
 const SHORT_TEXT_BYTES: usize = 4 << 10;
 /// Compiled regular expressions that one expression remembers.
 const REGEX_COUNT_MAX: usize = 64;
@@ -115,13 +108,20 @@ impl Functions {
                 limit_value: limit_value as u64,
             })
         };
+        let limits = self.limits();
         match self.failure.swap(0, Ordering::Relaxed) {
             0 => Ok(()),
-            code if code == Failure::Literal as u8 => past("literal_bytes_max", LITERAL_BYTES_MAX),
-            code if code == Failure::RegexText as u8 => past("regex_text_bytes_max", REGEX_TEXT_BYTES_MAX),
-            code if code == Failure::Regex as u8 => past("regex_bytes_max", REGEX_BYTES_MAX),
-            _ => past("regex_bytes_max", REGEX_BYTES_MAX_LONG),
+            code if code == Failure::Literal as u8 => past("literal_bytes_max", limits.literal_bytes_max),
+            code if code == Failure::RegexText as u8 => {
+                past("regex_text_bytes_max", limits.regex_text_bytes_max)
+            }
+            code if code == Failure::Regex as u8 => past("regex_bytes_max", limits.regex_bytes_max),
+            _ => past("long_text_regex_bytes_max", limits.long_text_regex_bytes_max),
         }
+    }
+
+    fn limits(&self) -> &ValueLimits {
+        &self.interrupt.limits().values
     }
 
     fn fail<T>(&self, failure: Failure) -> Option<T> {
@@ -170,7 +170,7 @@ impl Functions {
             .filter_map(plain)
             .map(|(value, _)| value.len())
             .sum();
-        if bytes > LITERAL_BYTES_MAX {
+        if bytes > self.limits().literal_bytes_max {
             return self.fail(Failure::Literal);
         }
         // No larger than it is accounted for.
@@ -198,6 +198,7 @@ impl Functions {
         let (text, tag) = plain(arguments.first()?)?;
         let regex = self.compiled(cache, text.len(), arguments.get(1)?, arguments.get(3))?;
         let replacement = simple(arguments.get(2)?)?;
+        let bytes_max = self.limits().literal_bytes_max;
         let mut replaced = String::new();
         let mut end = 0;
         let mut work = 0_usize;
@@ -211,14 +212,14 @@ impl Functions {
                 }
                 work += 1;
                 found.expand(piece, &mut replaced);
-                if replaced.len() > LITERAL_BYTES_MAX {
+                if replaced.len() > bytes_max {
                     return self.fail(Failure::Literal);
                 }
             }
             end = whole.end();
         }
         replaced.push_str(&text[end..]);
-        if replaced.len() > LITERAL_BYTES_MAX {
+        if replaced.len() > bytes_max {
             return self.fail(Failure::Literal);
         }
         replaced.shrink_to_fit();
@@ -232,15 +233,15 @@ impl Functions {
         pattern: &Term,
         flags: Option<&Term>,
     ) -> Option<Regex> {
-        if text_bytes > REGEX_TEXT_BYTES_MAX {
+        if text_bytes > self.limits().regex_text_bytes_max {
             return self.fail(Failure::RegexText);
         }
         let pattern = simple(pattern)?;
         let flags = flags.map_or(Some(""), simple)?;
-        let size = if text_bytes <= SHORT_TEXT_BYTES {
-            REGEX_BYTES_MAX
+        let (size, failure) = if text_bytes <= SHORT_TEXT_BYTES {
+            (self.limits().regex_bytes_max, Failure::Regex)
         } else {
-            REGEX_BYTES_MAX_LONG
+            (self.limits().long_text_regex_bytes_max, Failure::RegexLong)
         };
         let mut cache = cache.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (size, flags.to_owned(), pattern.to_owned());
@@ -248,13 +249,7 @@ impl Functions {
             return regex.clone();
         }
         let regex = match compile(pattern, flags, size) {
-            Some(Err(regex::Error::CompiledTooBig(_))) => {
-                return self.fail(if size == REGEX_BYTES_MAX {
-                    Failure::Regex
-                } else {
-                    Failure::RegexLong
-                });
-            }
+            Some(Err(regex::Error::CompiledTooBig(_))) => return self.fail(failure),
             Some(Ok(regex)) => Some(regex),
             _ => None,
         };

@@ -10,7 +10,6 @@ use super::{
     batch::{Batch, ROWS_MAX, Slot, UNBOUND, rows_at_once},
     context::Context,
     expression::Expression,
-    functions::LITERAL_BYTES_MAX,
     operator::{Base, Description, Node, Operator},
     row_set::RowSet,
     terms::View,
@@ -268,10 +267,11 @@ impl Accumulator {
                     *self = Self::Failed;
                     return Ok(0);
                 };
-                if text.as_ref().is_some_and(|text| text.len() > LITERAL_BYTES_MAX) {
+                let bytes_max = context.interrupt.limits().values.literal_bytes_max;
+                if text.as_ref().is_some_and(|text| text.len() > bytes_max) {
                     return Err(SparqlError::ValueTooLarge {
                         limit: "literal_bytes_max",
-                        limit_value: LITERAL_BYTES_MAX as u64,
+                        limit_value: bytes_max as u64,
                     });
                 }
                 return Ok(grown);

@@ -2,7 +2,7 @@ use oxigraph::model::Term;
 
 use super::*;
 use crate::sparql::{
-    MemoryLimits, MemoryPool, Query, Row, Sink,
+    MemoryLimits, MemoryPool, Query, Row, RunLimits, Sink, ValueLimits,
     explain::explain_query,
     run::run_query,
     tests::{graph, numbers, parser, repeated},
@@ -315,6 +315,77 @@ fn values_have_limits() {
             matches!(outcome, Err(SparqlError::ValueTooLarge { limit: actual, .. }) if actual == limit),
             "{text}: {outcome:?}"
         );
+    }
+}
+
+#[test]
+fn values_are_tried_at_their_limits_and_one_past() {
+    const PATTERN: &str = "(ab|cd){20}e";
+    /// The least size that the pattern fits into.
+    fn compiled_bytes() -> usize {
+        let fits = |&size: &usize| {
+            let mut builder = regex::RegexBuilder::new(PATTERN);
+            builder.size_limit(size).build().is_ok()
+        };
+        let sizes: Vec<usize> = (1..1 << 20).collect();
+        sizes[sizes.partition_point(|size| !fits(size))]
+    }
+    let regex_bytes = compiled_bytes();
+    let snapshot = graph(&format!(
+        "ex:a ex:p '{}' ; ex:long '{}' .",
+        "a".repeat(1_000),
+        "b".repeat(5_000)
+    ));
+    let with = |limit: &str, value| {
+        let mut values = ValueLimits::default();
+        *match limit {
+            "literal_bytes_max" => &mut values.literal_bytes_max,
+            "regex_text_bytes_max" => &mut values.regex_text_bytes_max,
+            "regex_bytes_max" => &mut values.regex_bytes_max,
+            _ => &mut values.long_text_regex_bytes_max,
+        } = value;
+        Interrupt::new(None).with_limits(RunLimits {
+            values,
+            ..RunLimits::default()
+        })
+    };
+    for (text, limit, value) in [
+        ("BIND(CONCAT(?o, ?o) AS ?x)", "literal_bytes_max", 2_000),
+        ("BIND(REPLACE(?o, 'a', 'bc') AS ?x)", "literal_bytes_max", 2_000),
+        (
+            "BIND(REPLACE(?o, '^.*$', '$0$0$0') AS ?x)",
+            "literal_bytes_max",
+            3_000,
+        ),
+        ("BIND(REPLACE(?o, '^a', 'b') AS ?x)", "literal_bytes_max", 1_000),
+        ("FILTER REGEX(?o, '^a')", "regex_text_bytes_max", 1_000),
+        ("BIND(REPLACE(?o, '^a', '') AS ?x)", "regex_text_bytes_max", 1_000),
+        (
+            &format!("FILTER(!REGEX(?o, '{PATTERN}'))"),
+            "regex_bytes_max",
+            regex_bytes,
+        ),
+        (
+            &format!("?s ex:long ?l FILTER(!REGEX(?l, '{PATTERN}'))"),
+            "long_text_regex_bytes_max",
+            regex_bytes,
+        ),
+        (
+            "{ SELECT (GROUP_CONCAT(?v ; separator = '') AS ?x) { ?s ex:p ?v . VALUES ?n { 1 2 } } }",
+            "literal_bytes_max",
+            2_000,
+        ),
+    ] {
+        let text = format!("SELECT * {{ ?s ex:p ?o . {text} }}");
+        let run = |interrupt| {
+            let mut counter = Counter::default();
+            let outcome = run_query(&parser(), &query(&text), &snapshot, &interrupt, &mut counter);
+            outcome.map(|_| counter.row_count)
+        };
+        assert_eq!(run(with(limit, value)), Ok(1), "{text}");
+        let limit_value = value as u64 - 1;
+        let exceeded = SparqlError::ValueTooLarge { limit, limit_value };
+        assert_eq!(run(with(limit, value - 1)), Err(exceeded), "{text}");
     }
 }
 
