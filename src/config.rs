@@ -140,7 +140,7 @@ pub struct ServeSettings {
         long,
         env = "DOSSIER_QUERY_ROW_COUNT_MAX",
         value_name = "ROWS",
-        default_value_t = 100_000_000
+        default_value_t = 1_000_000_000
     )]
     pub query_row_count_max: u64,
 
@@ -301,7 +301,7 @@ impl Default for ServeSettings {
             query_iri_bytes_max: 8 * KIB,
             query_memory_bytes_max: 256 * MIB as u64,
             queries_memory_bytes_max: memory::default_queries_memory_bytes_max(),
-            query_row_count_max: 100_000_000,
+            query_row_count_max: 1_000_000_000,
             query_result_bytes_max: 16 * 1024 * MIB as u64,
             query_work_max: 10_000_000_000,
             literal_bytes_max: 8 * MIB,

@@ -16,11 +16,11 @@ pub struct RunLimits {
 }
 
 impl Default for RunLimits {
-    /// More than the default time limit has room for: some 40 million rows and 7 GB are sent in a minute, and a thread does some
-    /// 100 million units of work a second.
+    /// More than the default time limit has room for: in a minute a stream sends at most some 350 million rows, or 12 GB of short
+    /// terms, and a thread does some 2 billion units of work.
     fn default() -> Self {
         Self {
-            row_count_max: 100_000_000,
+            row_count_max: 1_000_000_000,
             result_bytes_max: 16 << 30,
             work_max: 10_000_000_000,
             values: ValueLimits::default(),
