@@ -47,7 +47,7 @@ pub enum Edge {
 }
 
 /// A date as it is written, and the days that it can mean.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Date {
     /// The first day that it can mean.
     pub first: Day,

@@ -265,7 +265,8 @@ impl Reader<'_> {
         self.colon()?;
         self.number_to(59)?;
         self.colon()?;
-        self.number_to(59)?;
+        // The leap second.
+        self.number_to(60)?;
         if self.takes(b'Z') || !(self.takes(b'+') || self.takes(b'-')) {
             return Ok(());
         }

@@ -97,7 +97,7 @@ fn a_time_is_its_day_as_written() {
     for text in [
         "2019-08-22T18:20:00",
         "2019-08-22T00:00:00Z",
-        "2019-08-22T23:59:59-04",
+        "2019-08-22T23:59:60-04",
         "2019-08-22T01:00:00+09:00",
     ] {
         check(text, "2019-08-22", "2019-08-22", Precision::Day);
@@ -203,7 +203,7 @@ fn errors_say_what_and_where() {
     check_error("2019-08-22T18", 14, Reason::Time);
     check_error("2019-08-22T24:00:00", 12, Reason::Time);
     check_error("2019-08-22T18:60:00", 15, Reason::Time);
-    check_error("2019-08-22T18:00:60", 18, Reason::Time);
+    check_error("2019-08-22T18:00:61", 18, Reason::Time);
     check_error("2019-08-22T18:00:00+15", 21, Reason::Time);
     check_error("2019-08-22T18:00:00+1", 22, Reason::Time);
     check_error("2019-08-22T18:00:00z", 20, Reason::Trailing);
