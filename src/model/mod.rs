@@ -6,4 +6,6 @@ pub mod fact;
 pub mod iri;
 pub mod language;
 pub mod prefixes;
+pub mod truthy;
+pub mod validity;
 pub mod vocabulary;

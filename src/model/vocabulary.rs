@@ -17,6 +17,10 @@ pub const OBJECT: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#object";
 pub const STATEMENTS: &str = "https://w3id.org/dossier/g/statements";
 /// The graph of all sources.
 pub const SOURCES: &str = "https://w3id.org/dossier/g/sources";
+/// The graph of the triples that the truthy rule derives.
+pub const DERIVED: &str = "https://w3id.org/dossier/g/derived";
+/// The graph of what is said of the data set.
+pub const META: &str = "https://w3id.org/dossier/g/meta";
 
 /// `d:standing`: the editorial verdict.
 pub const STANDING: &str = "https://w3id.org/dossier/ns#standing";
@@ -38,6 +42,10 @@ pub const VALID_FROM: &str = "https://w3id.org/dossier/ns#validFrom";
 pub const VALID_UNTIL: &str = "https://w3id.org/dossier/ns#validUntil";
 /// `d:observedOn`: a day on which the source says so.
 pub const OBSERVED_ON: &str = "https://w3id.org/dossier/ns#observedOn";
+/// `d:SomeValue`: an object that exists but is not known.
+pub const SOME_VALUE: &str = "https://w3id.org/dossier/ns#SomeValue";
+/// `d:referenceDate`: the day at which the truthy rule is applied.
+pub const REFERENCE_DATE: &str = "https://w3id.org/dossier/ns#referenceDate";
 /// `d:disputes`: a statement that this one contradicts.
 pub const DISPUTES: &str = "https://w3id.org/dossier/ns#disputes";
 /// `d:locator`: the place in the source.
@@ -49,6 +57,8 @@ pub const DERIVED_FROM: &str = "http://www.w3.org/ns/prov#wasDerivedFrom";
 pub const GENERATED_AT: &str = "http://www.w3.org/ns/prov#generatedAtTime";
 /// `prov:invalidatedAtTime`: when the statement was retracted.
 pub const INVALIDATED_AT: &str = "http://www.w3.org/ns/prov#invalidatedAtTime";
+/// `prov:wasRevisionOf`: the statement that this one replaces.
+pub const REVISION_OF: &str = "http://www.w3.org/ns/prov#wasRevisionOf";
 
 /// `dcterms:title` of a source.
 pub const TITLE: &str = "http://purl.org/dc/terms/title";

@@ -1,0 +1,100 @@
+//! The truthy rule: which objects a subject has by a predicate on a day, by what was stated.
+//!
+//! A triple `s p o` holds if a statement of it *counts*, which is when
+//!
+//! - it is live: not retracted;
+//! - its stance is not planned, projected or opinion;
+//! - its standing is preferred or accepted;
+//! - it is not negated, and its object is known;
+//! - the day is in the time in which it is presumed to hold ([`Validity::is_presumed_at`]);
+//!
+//! and if either it is preferred or no preferred sibling, a statement of the same subject and predicate, counts. So a
+//! preferred statement hides the accepted ones, those of the same object too, as long as it counts itself and no longer.
+
+use super::day::Day;
+use super::fact::{Stance, Standing};
+use super::validity::Validity;
+
+/// What decides whether a statement counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence<O> {
+    /// The object, or what stands for it.
+    pub object: O,
+    /// How the source put it.
+    pub stance: Stance,
+    /// The editorial verdict.
+    pub standing: Standing,
+    /// Whether it denies the triple.
+    pub negated: bool,
+    /// Whether the object is `d:SomeValue`: there is one, which is not known.
+    pub is_some_value: bool,
+    /// When it holds.
+    pub validity: Validity,
+    /// Whether it was not retracted.
+    pub live: bool,
+}
+
+impl<O> Evidence<O> {
+    /// Tells whether it is taken as a fact, be it that the triple holds or that it does not: live, preferred or accepted, and
+    /// more than a plan, an expectation or a judgement.
+    pub fn is_accepted(&self) -> bool {
+        self.live
+            && matches!(self.standing, Standing::Preferred | Standing::Accepted)
+            && !matches!(self.stance, Stance::Planned | Stance::Projected | Stance::Opinion)
+    }
+
+    /// Tells whether it can count on a day that is in its time.
+    fn can_count(&self) -> bool {
+        self.is_accepted() && !self.negated && !self.is_some_value
+    }
+
+    /// Tells whether it counts on a day, its siblings aside.
+    pub fn counts(&self, day: Day) -> bool {
+        self.can_count() && self.validity.is_presumed_at(day)
+    }
+}
+
+/// Tells whether a preferred statement counts on a day, and so hides the accepted ones.
+pub fn hides_accepted<O>(statements: &[Evidence<O>], day: Day) -> bool {
+    statements
+        .iter()
+        .any(|statement| statement.standing == Standing::Preferred && statement.counts(day))
+}
+
+/// Returns the indices of the statements by which something holds on a day, in their order.
+///
+/// The statements are those of one subject and predicate, all of them. What holds are the objects of those returned.
+pub fn supporting<O>(statements: &[Evidence<O>], day: Day) -> impl Iterator<Item = usize> {
+    let standing = if hides_accepted(statements, day) {
+        Standing::Preferred
+    } else {
+        Standing::Accepted
+    };
+    statements
+        .iter()
+        .enumerate()
+        .filter(move |(_, statement)| statement.standing == standing && statement.counts(day))
+        .map(|(index, _)| index)
+}
+
+/// Returns the objects that hold on a day, each once for every statement by which it holds: sorted by the object, then by
+/// the index of the statement.
+pub fn holding<O: Copy + Ord>(statements: &[Evidence<O>], day: Day) -> Vec<(O, usize)> {
+    let mut holding: Vec<_> = supporting(statements, day)
+        .map(|index| (statements[index].object, index))
+        .collect();
+    holding.sort_unstable();
+    holding
+}
+
+/// Returns the first day after the given one on which what holds may be something else. Before it, nothing changes.
+pub fn next_change<O>(statements: &[Evidence<O>], after: Day) -> Option<Day> {
+    statements
+        .iter()
+        .filter(|statement| statement.can_count())
+        .filter_map(|statement| statement.validity.next_change(after))
+        .min()
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,202 @@
+use proptest::prelude::*;
+
+use super::*;
+
+pub(in crate::model) fn day(text: &str) -> Day {
+    text.parse().unwrap()
+}
+
+/// Reads `2019-07/..` or `2019-07/.. @2019-08-01 @2019-08-27`, with days of observation.
+pub(in crate::model) fn validity(text: &str) -> Validity {
+    let (edtf, observed) = text.split_once('@').unwrap_or((text, ""));
+    let edtf = edtf.trim();
+    let observed = observed.split('@').map(str::trim).filter(|day| !day.is_empty());
+    Validity::new(
+        (!edtf.is_empty()).then(|| edtf.parse().unwrap()),
+        observed.map(day),
+    )
+}
+
+/// Times of all kinds around the years 2000 to 2004.
+pub(in crate::model) fn validities() -> impl Strategy<Value = Validity> {
+    let date = prop_oneof![
+        (2000i64..2004).prop_map(|year| year.to_string()),
+        (2000i64..2004, 1u8..13).prop_map(|(year, month)| format!("{year}-{month:02}")),
+        (2000i64..2004, 1u8..13, 1u8..29)
+            .prop_map(|(year, month, day)| format!("{year}-{month:02}-{day:02}")),
+    ];
+    let date = (date, prop_oneof![4 => Just(""), 1 => Just("?"), 1 => Just("~")])
+        .prop_map(|(date, mark)| date + mark);
+    let side = prop_oneof![4 => date.clone(), 1 => Just("..".to_owned()), 1 => Just(String::new())];
+    let edtf = prop_oneof![
+        1 => Just(None),
+        1 => date.prop_map(|date| date.parse().ok()),
+        4 => (side.clone(), side).prop_map(|(start, end)| format!("{start}/{end}").parse().ok()),
+    ];
+    (edtf, prop::collection::vec(days(), 0..3)).prop_map(|(bounds, days)| Validity::new(bounds, days))
+}
+
+pub(in crate::model) fn days() -> impl Strategy<Value = Day> {
+    (10_900i64..12_500).prop_map(|number| Day::of_unix_seconds(number * 86_400))
+}
+
+/// Checks whether a time is presumed to hold (`+`) or not (`-`), and whether that is certain or why it is not.
+fn check(text: &str, on: &str, presumed: char, expected: &str) {
+    let actual = validity(text);
+    let certainty = match actual.holds_at(day(on)) {
+        Certainty::Certainly => "yes".to_owned(),
+        Certainty::CertainlyNot => "no".to_owned(),
+        Certainty::Uncertain(why) => why.to_string(),
+    };
+    assert_eq!(certainty, expected, "{text} on {on}");
+    assert_eq!(actual.is_presumed_at(day(on)), presumed == '+', "{text} on {on}");
+}
+
+#[test]
+fn what_has_no_time_always_holds() {
+    for text in ["", "../.."] {
+        check(text, "-9999-01-01", '+', "yes");
+        check(text, "9999-12-31", '+', "yes");
+    }
+}
+
+#[test]
+fn days_inside_the_precision_are_uncertain() {
+    check("2019-07/..", "2019-06-30", '-', "no");
+    check(
+        "2019-07/..",
+        "2019-07-01",
+        '-',
+        "begins some day from 2019-07-01 to 2019-07-31",
+    );
+    check(
+        "2019-07/..",
+        "2019-07-30",
+        '-',
+        "begins some day from 2019-07-01 to 2019-07-31",
+    );
+    check("2019-07/..", "2019-07-31", '+', "yes");
+    check("2019-07/..", "2019-08-01", '+', "yes");
+    check("../2019-07", "2019-07-01", '+', "yes");
+    check(
+        "../2019-07",
+        "2019-07-02",
+        '-',
+        "ends some day from 2019-07-01 to 2019-07-31",
+    );
+    check(
+        "../2019-07",
+        "2019-07-31",
+        '-',
+        "ends some day from 2019-07-01 to 2019-07-31",
+    );
+    check("../2019-07", "2019-08-01", '-', "no");
+    check(
+        "2016",
+        "2016-06-01",
+        '-',
+        "begins some day from 2016-01-01 to 2016-12-31",
+    );
+    check(
+        "2016",
+        "2016-01-01",
+        '-',
+        "begins some day from 2016-01-01 to 2016-12-31",
+    );
+    check(
+        "2016",
+        "2016-12-31",
+        '-',
+        "ends some day from 2016-01-01 to 2016-12-31",
+    );
+    check("2016", "2015-12-31", '-', "no");
+    check("2016", "2017-01-01", '-', "no");
+    check("2019-08-06", "2019-08-06", '+', "yes");
+    check("2019-08-06", "2019-08-07", '-', "no");
+    check("2019-11-22/2023-03", "2023-02-28", '+', "yes");
+}
+
+#[test]
+fn marked_dates_are_uncertain_on_each_of_their_days() {
+    check("2019-08-02~/..", "2019-08-01", '-', "no");
+    check("2019-08-02~/..", "2019-08-02", '+', "begins about on 2019-08-02");
+    check("2019-08-02~/..", "2019-08-03", '+', "yes");
+    check(
+        "2019-07?/..",
+        "2019-07-31",
+        '+',
+        "begins perhaps some day from 2019-07-01 to 2019-07-31",
+    );
+    check("../2019-08-27%", "2019-08-26", '+', "yes");
+    check(
+        "../2019-08-27%",
+        "2019-08-27",
+        '+',
+        "ends perhaps about on 2019-08-27",
+    );
+    check("../2019-08-27%", "2019-08-28", '-', "no");
+}
+
+#[test]
+fn an_unknown_start_is_the_first_observation() {
+    check(
+        "/2019-08-27 @2019-08-20",
+        "2019-08-19",
+        '-',
+        "first known on 2019-08-20",
+    );
+    check("/2019-08-27 @2019-08-20", "2019-08-20", '+', "yes");
+    check("/2019-08-27 @2019-08-20", "2019-08-27", '+', "yes");
+    check("/2019-08-27 @2019-08-20", "2019-08-28", '-', "no");
+    check("/.. @2019-08-27 @2019-08-20", "2019-08-20", '+', "yes");
+    check(
+        "/2019-08-27",
+        "2019-08-27",
+        '-',
+        "no day is known on which it holds",
+    );
+    check("/2019-08-27", "2019-08-28", '-', "no");
+}
+
+#[test]
+fn an_unknown_end_is_presumed_not_to_have_come() {
+    check("@2019-08-27", "2019-08-26", '-', "first known on 2019-08-27");
+    check("@2019-08-27", "2019-08-27", '+', "yes");
+    check("@2019-08-27", "2019-08-28", '+', "last known on 2019-08-27");
+    check("2017-08-03/", "2017-08-02", '-', "no");
+    check("2017-08-03/", "2017-08-03", '+', "yes");
+    check("2017-08-03/", "2017-08-04", '+', "last known on 2017-08-03");
+    check("2017-08-03/ @2019-08-27", "2019-08-27", '+', "yes");
+    check(
+        "2017-08-03/ @2019-08-27",
+        "2019-08-28",
+        '+',
+        "last known on 2019-08-27",
+    );
+    check("../", "2019-08-28", '+', "no day is known on which it holds");
+}
+
+proptest! {
+    #[test]
+    fn what_is_certain_is_presumed(validity in validities(), day in days()) {
+        match validity.holds_at(day) {
+            Certainty::Certainly => prop_assert!(validity.is_presumed_at(day)),
+            Certainty::CertainlyNot => prop_assert!(!validity.is_presumed_at(day)),
+            Certainty::Uncertain(_) => {}
+        }
+    }
+
+    #[test]
+    fn nothing_changes_before_the_next_change(validity in validities(), day in days(), later in 0i64..1600) {
+        let before = validity.is_presumed_at(day);
+        let other = Day::of_unix_seconds((day.since_epoch() + later) * 86_400);
+        if let Some(change) = validity.next_change(day) {
+            prop_assert!(change > day);
+            prop_assert_ne!(validity.is_presumed_at(change), before);
+            prop_assert_eq!(validity.is_presumed_at(change.previous()), before);
+            prop_assert!(other >= change || validity.is_presumed_at(other) == before);
+        } else {
+            prop_assert_eq!(validity.is_presumed_at(other), before);
+        }
+    }
+}
