@@ -8,4 +8,5 @@ pub mod language;
 pub mod prefixes;
 pub mod truthy;
 pub mod validity;
+pub mod verdict;
 pub mod vocabulary;

@@ -151,6 +151,19 @@ impl Validity {
     }
 }
 
+impl Uncertainty {
+    /// Orders reasons by what they tell: the greatest is given, where several apply. The last day known counts most.
+    pub(super) fn rank(&self) -> impl Ord + use<> {
+        match *self {
+            Self::NeverKnown => (0, 0, None),
+            Self::FirstKnown(day) => (1, -day.since_epoch(), None),
+            Self::End(date) => (2, 0, Some(date)),
+            Self::Start(date) => (3, 0, Some(date)),
+            Self::LastKnown(day) => (4, day.since_epoch(), None),
+        }
+    }
+}
+
 /// Writes the reason as an English phrase: `last known on 2019-08-27`.
 impl fmt::Display for Uncertainty {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -44,6 +44,8 @@ pub const VALID_UNTIL: &str = "https://w3id.org/dossier/ns#validUntil";
 pub const OBSERVED_ON: &str = "https://w3id.org/dossier/ns#observedOn";
 /// `d:SomeValue`: an object that exists but is not known.
 pub const SOME_VALUE: &str = "https://w3id.org/dossier/ns#SomeValue";
+/// `d:closedFor`: a property of which every object that the subject has is recorded.
+pub const CLOSED_FOR: &str = "https://w3id.org/dossier/ns#closedFor";
 /// `d:referenceDate`: the day at which the truthy rule is applied.
 pub const REFERENCE_DATE: &str = "https://w3id.org/dossier/ns#referenceDate";
 /// `d:disputes`: a statement that this one contradicts.
