@@ -14,6 +14,7 @@ use super::{
 pub struct Draft {
     base: Snapshot,
     current: Snapshot,
+    commit_time_us: u64,
 }
 
 impl Draft {
@@ -22,7 +23,22 @@ impl Draft {
         Self {
             current: base.clone(),
             base,
+            commit_time_us: 0,
         }
+    }
+
+    /// Sets the time of the commit that it becomes.
+    #[must_use]
+    pub fn at(self, commit_time_us: u64) -> Self {
+        Self {
+            commit_time_us,
+            ..self
+        }
+    }
+
+    /// Returns the time of the commit that it becomes, in microseconds since 1970; 0 if it becomes none.
+    pub fn commit_time_us(&self) -> u64 {
+        self.commit_time_us
     }
 
     /// Returns the snapshot with all that was applied so far.
@@ -43,7 +59,7 @@ impl Draft {
 
     /// Ends: what changed, and the snapshot with it.
     pub fn finish(self) -> (Changes, Snapshot) {
-        let Self { base, current } = self;
+        let Self { base, current, .. } = self;
         let layer = current.folded(base.layers.len());
         if layer.is_void() {
             return (

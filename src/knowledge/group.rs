@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     graph::{Changes, Draft, Snapshot},
-    log::{Append, Header, Log, LogError, PayloadWriter},
+    log::{self, Append, Entry, Head, Header, Log, LogError, PayloadWriter},
 };
 
 /// Members of one group. More only wait longer for the first one's answer.
@@ -81,7 +81,8 @@ impl<'log> Group<'log> {
         {
             return Err(Refusal::RevisionMismatch { revision });
         }
-        let mut draft = Draft::new(self.tip.clone());
+        let time_us = self.time_us();
+        let mut draft = Draft::new(self.tip.clone()).at(time_us);
         if !member.plan(&mut draft) {
             return Err(Refusal::Plan);
         }
@@ -104,7 +105,7 @@ impl<'log> Group<'log> {
         if terms.validate_only || changes.is_empty() {
             return Ok(committed);
         }
-        let header = self.append(terms, &changes)?;
+        let header = self.append(terms.into_entry(time_us), &changes)?;
         self.tip = snapshot;
         self.changed_quad_count += committed.quads_inserted + committed.quads_removed;
         Ok(Committed {
@@ -137,7 +138,7 @@ impl<'log> Group<'log> {
         }
     }
 
-    fn append(&mut self, terms: Terms, changes: &Changes) -> Result<Header, Refusal> {
+    fn append(&mut self, entry: Entry, changes: &Changes) -> Result<Header, Refusal> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -145,7 +146,7 @@ impl<'log> Group<'log> {
             Some(append) => append,
             None => self.log.begin().map_err(|error| refusal(&error))?,
         };
-        match append.record(terms.into_entry(), |writer| write_changes(writer, changes)) {
+        match append.record(entry, |writer| write_changes(writer, changes)) {
             Ok(header) => {
                 self.append = Some(append);
                 Ok(header)
@@ -169,9 +170,16 @@ impl<'log> Group<'log> {
     }
 
     fn revision(&self) -> u64 {
-        self.append
-            .as_ref()
-            .map_or_else(|| self.log.head().revision, |append| append.head().revision)
+        self.head().revision
+    }
+
+    /// Returns the time of the next record. The wall clock may step back; the log's does not.
+    fn time_us(&self) -> u64 {
+        log::now_us().max(self.head().time_us)
+    }
+
+    fn head(&self) -> Head {
+        self.append.as_ref().map_or_else(|| self.log.head(), Append::head)
     }
 
     /// Makes the records durable.

@@ -21,8 +21,9 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) fn into_entry(self) -> Entry {
+    pub(super) fn into_entry(self, time_us: u64) -> Entry {
         Entry {
+            time_us,
             author: self.author,
             message: self.message,
             request_id: self.request_id,

@@ -429,3 +429,29 @@ fn many_small_commits_are_merged_and_written_to_the_file() {
     assert!(dir.path().join("snapshot").exists());
     assert_eq!(contents(&open(&dir).read().snapshot), before);
 }
+
+#[test]
+fn a_plan_knows_the_time_of_its_commit() {
+    let dir = TempDir::new().unwrap();
+    let knowledge = open(&dir);
+    let mut last = 0;
+    for number in 0..3 {
+        let (sender, seen) = mpsc::channel();
+        let mut request = CommitRequest::<&str>::new(move |draft| {
+            let mut batch = Batch::default();
+            batch.insert(quad(number).as_ref());
+            draft.apply(&batch);
+            sender.send(draft.commit_time_us()).map_err(|_| NOBODY)
+        });
+        let id = format!("r{number}");
+        request.request_id = Some(crate::log::RequestId {
+            id: id.clone(),
+            fingerprint: [0; 32],
+        });
+        runtime().block_on(knowledge.commit(request)).unwrap();
+        let header = knowledge.inner.log.request(&id).unwrap().unwrap();
+        assert_eq!(seen.recv().unwrap(), header.time_us);
+        assert!(header.time_us > 1_700_000_000_000_000 && header.time_us >= last);
+        last = header.time_us;
+    }
+}

@@ -21,6 +21,8 @@ pub struct Entry {
     pub message: String,
     /// The request that makes it, if it is named.
     pub request_id: Option<RequestId>,
+    /// When it was planned, in microseconds since 1970: the time of the record, unless the last record is later.
+    pub time_us: u64,
 }
 
 /// Records that are not in the log yet: dropped, they never were.
@@ -97,7 +99,7 @@ impl Append {
         let header = Header {
             revision,
             // The wall clock may step back; the log's does not.
-            time_us: now_us().max(self.head.time_us),
+            time_us: entry.time_us.max(self.head.time_us),
             author: entry.author,
             message: entry.message,
             request_id: entry.request_id,
@@ -165,7 +167,8 @@ impl Append {
     }
 }
 
-fn now_us() -> u64 {
+/// Returns the wall clock in microseconds since 1970.
+pub fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -28,7 +28,7 @@ use arc_swap::ArcSwapOption;
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, TableError};
 
 pub use self::{
-    append::{Append, Entry},
+    append::{Append, Entry, now_us},
     error::{LogError, RecordFault},
     payload::{Change, PayloadWriter},
     record::{Counts, Digest, Header, RequestId},

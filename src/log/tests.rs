@@ -122,6 +122,7 @@ fn entry(request: Option<&str>) -> Entry {
         author: "a".to_owned(),
         message: "m".to_owned(),
         request_id,
+        time_us: now_us(),
     }
 }
 
