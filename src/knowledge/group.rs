@@ -173,9 +173,10 @@ impl<'log> Group<'log> {
         self.head().revision
     }
 
-    /// Returns the time of the next record. The wall clock may step back; the log's does not.
+    /// Returns the time of the next record. The wall clock may stand still or step back; the log's goes on, so that a time
+    /// tells any two commits apart.
     fn time_us(&self) -> u64 {
-        log::now_us().max(self.head().time_us)
+        log::now_us().max(self.head().time_us + 1)
     }
 
     fn head(&self) -> Head {
