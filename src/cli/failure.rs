@@ -214,6 +214,11 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         }
         ErrorReason::QueryNotFound => Some("`dossier queries` lists those that wait or run"),
         ErrorReason::QueryIdInUse => Some("choose another id, or let the server choose"),
+        ErrorReason::PreconditionFailed => {
+            Some("somebody else wrote in between: read again, then decide anew")
+        }
+        ErrorReason::FactNotFound => Some("`dossier facts` lists facts with their ids"),
+        ErrorReason::SourceUnknown => Some("give its title with --title"),
         ErrorReason::RequestIdReused => Some("choose a new --request-id for a new request"),
         ErrorReason::GraphFull => Some("start the server with a larger --graph-memory-max"),
         ErrorReason::DiskFull => Some("make room on the server's disk; reads go on meanwhile"),
@@ -240,6 +245,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::RdfSyntax
         | ErrorReason::RevisionNotReached
         | ErrorReason::RemoteFailed
+        | ErrorReason::FactIdInUse
+        | ErrorReason::FactAlreadyRetracted
+        | ErrorReason::InvalidEdtf
         | ErrorReason::Cancelled
         | ErrorReason::MalformedMessage
         | ErrorReason::InvalidParameter

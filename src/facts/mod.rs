@@ -12,6 +12,7 @@ mod support;
 mod tests;
 mod walk;
 mod words;
+pub mod write;
 
 use crate::graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId};
 

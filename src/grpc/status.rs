@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::{
+    facts::write::{Fault, WriteError, WriteFault},
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::{DocumentError, ImportError},
@@ -35,6 +36,16 @@ pub fn status<const N: usize>(
 /// Returns `INVALID_ARGUMENT` with all violations at once, as far as they fit into trailers; paths are such as
 /// `facts[3].object.literal.datatype`.
 pub fn invalid_fields(reason: ErrorReason, violations: Vec<FieldViolation>) -> Status {
+    fields(Code::InvalidArgument, reason, [], violations)
+}
+
+/// Returns a status with violations of fields, as far as they fit into trailers.
+fn fields<const N: usize>(
+    code: Code,
+    reason: ErrorReason,
+    metadata: [(&str, String); N],
+    violations: Vec<FieldViolation>,
+) -> Status {
     let mut bytes = 0;
     let mut fitting = Vec::new();
     let count = violations.len();
@@ -53,9 +64,9 @@ pub fn invalid_fields(reason: ErrorReason, violations: Vec<FieldViolation>) -> S
         .map(|violation| format!("{}: {}", violation.field, violation.description))
         .collect::<Vec<_>>()
         .join("; ");
-    let mut details = error_info(reason, []);
+    let mut details = error_info(reason, metadata);
     details.set_bad_request(fitting);
-    Status::with_error_details(Code::InvalidArgument, shortened(message), details)
+    Status::with_error_details(code, shortened(message), details)
 }
 
 /// Cuts a text that is too long for a trailer, and shows that it was cut.
@@ -257,6 +268,34 @@ where
                 OVERLOADED_RETRY_DELAY,
             ),
         }
+    }
+}
+
+impl From<WriteError> for Status {
+    /// The first fault gives code and reason; all are told.
+    fn from(error: WriteError) -> Self {
+        let violation = |fault: &WriteFault| FieldViolation::new(&fault.field, fault.fault.to_string());
+        let violations = error.0.iter().map(violation).collect();
+        let Some(WriteFault { fault, .. }) = error.0.into_iter().next() else {
+            return internal(&"a write failed without a fault");
+        };
+        let of_id = |code, reason, id| (code, reason, ("id", id));
+        let (code, reason, metadata) = match fault {
+            Fault::NotFound { id } => of_id(Code::NotFound, ErrorReason::FactNotFound, id),
+            Fault::Retracted { id } => of_id(Code::FailedPrecondition, ErrorReason::FactAlreadyRetracted, id),
+            Fault::OtherContent { id } | Fault::RetractedId { id } => {
+                of_id(Code::AlreadyExists, ErrorReason::FactIdInUse, id)
+            }
+            Fault::UnknownSource { iri } => {
+                (Code::InvalidArgument, ErrorReason::SourceUnknown, ("source", iri))
+            }
+            Fault::Precondition { index, .. } => (
+                Code::Aborted,
+                ErrorReason::PreconditionFailed,
+                ("precondition", index.to_string()),
+            ),
+        };
+        fields(code, reason, [metadata], violations)
     }
 }
 

@@ -57,7 +57,8 @@ impl Violations {
         self.add(ErrorReason::InvalidField, field, description);
     }
 
-    fn add(&mut self, reason: ErrorReason, field: &str, description: impl Into<String>) {
+    /// Adds a violation.
+    pub fn add(&mut self, reason: ErrorReason, field: &str, description: impl Into<String>) {
         self.0.push(Violation {
             reason,
             field: field.to_owned(),

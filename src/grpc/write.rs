@@ -1,5 +1,9 @@
 //! `WriteService`.
 
+mod check;
+mod fact;
+mod facts;
+
 use std::{
     sync::{
         Arc,
@@ -101,6 +105,22 @@ impl WriteService for WriteApi {
             let _ = answers.send(answer).await;
         });
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn write_facts(
+        &self,
+        request: Request<v1::WriteFactsRequest>,
+    ) -> Result<Response<v1::WriteFactsResponse>, Status> {
+        let written = facts::write(&self.knowledge, request.into_inner()).await?;
+        Ok(Response::new(written))
+    }
+
+    async fn retract_facts(
+        &self,
+        request: Request<v1::RetractFactsRequest>,
+    ) -> Result<Response<v1::RetractFactsResponse>, Status> {
+        let retracted = facts::retract(&self.knowledge, request.into_inner()).await?;
+        Ok(Response::new(retracted))
     }
 }
 

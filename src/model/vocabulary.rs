@@ -13,6 +13,9 @@ pub const PREDICATE: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#predicat
 /// `rdf:object` of a statement.
 pub const OBJECT: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#object";
 
+/// `rdf:reifies`: what a reifier of RDF 1.2 is about.
+pub const REIFIES: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#reifies";
+
 /// The graph of all statements.
 pub const STATEMENTS: &str = "https://w3id.org/dossier/g/statements";
 /// The graph of all sources.

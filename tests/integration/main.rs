@@ -26,3 +26,4 @@ mod parameters;
 mod queries;
 mod sparql;
 mod updates;
+mod writes;

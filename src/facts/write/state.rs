@@ -1,0 +1,88 @@
+//! What the graph says already.
+
+use oxigraph::model::NamedNode;
+
+use super::Fault;
+use crate::{
+    graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId},
+    model::vocabulary,
+};
+
+/// The graph that a write meets.
+pub(super) struct State<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    statements: Option<TermId>,
+    sources: Option<TermId>,
+    subject: Option<TermId>,
+    invalidated_at: Option<TermId>,
+}
+
+impl<'a> State<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
+        Self {
+            snapshot,
+            statements: snapshot.iri_id(vocabulary::STATEMENTS),
+            sources: snapshot.iri_id(vocabulary::SOURCES),
+            subject: snapshot.iri_id(vocabulary::SUBJECT),
+            invalidated_at: snapshot.iri_id(vocabulary::INVALIDATED_AT),
+        }
+    }
+
+    /// Tells whether a statement, live or not, has this IRI.
+    pub(super) fn is_statement(&self, id: &NamedNode) -> bool {
+        self.has(self.statements, id, self.subject)
+    }
+
+    pub(super) fn is_retracted(&self, id: &NamedNode) -> bool {
+        self.has(self.statements, id, self.invalidated_at)
+    }
+
+    /// Tells whether the source is described.
+    pub(super) fn is_source(&self, iri: &NamedNode) -> bool {
+        let pattern = self
+            .sources
+            .zip(self.snapshot.iri_id(iri.as_str()))
+            .map(|(graph, subject)| pattern(graph, subject, None));
+        pattern.is_some_and(|pattern| self.snapshot.count(pattern) > 0)
+    }
+
+    pub(super) fn check_live(&self, id: &NamedNode) -> Result<(), Fault> {
+        let iri = || id.as_str().to_owned();
+        if !self.is_statement(id) {
+            return Err(Fault::NotFound { id: iri() });
+        }
+        if self.is_retracted(id) {
+            return Err(Fault::Retracted { id: iri() });
+        }
+        Ok(())
+    }
+
+    /// Iterates over the quads of a statement node.
+    pub(super) fn statement(&self, id: &NamedNode) -> impl Iterator<Item = QuadIds> + '_ {
+        let pattern = self
+            .statements
+            .zip(self.snapshot.iri_id(id.as_str()))
+            .map(|(graph, subject)| pattern(graph, subject, None));
+        pattern
+            .into_iter()
+            .flat_map(|pattern| self.snapshot.quads(pattern))
+    }
+
+    fn has(&self, graph: Option<TermId>, subject: &NamedNode, predicate: Option<TermId>) -> bool {
+        let (Some(graph), Some(subject), Some(_)) =
+            (graph, self.snapshot.iri_id(subject.as_str()), predicate)
+        else {
+            return false;
+        };
+        self.snapshot.count(pattern(graph, subject, predicate)) > 0
+    }
+}
+
+const fn pattern(graph: TermId, subject: TermId, predicate: Option<TermId>) -> Pattern {
+    Pattern {
+        subject: Some(subject),
+        predicate,
+        object: None,
+        graph: GraphPattern::Named(graph),
+    }
+}

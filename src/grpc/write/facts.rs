@@ -1,0 +1,96 @@
+//! Writes and retracts facts.
+
+use oxigraph::model::NamedNode;
+use tonic::Status;
+
+use super::check::{Checked, check_retract, check_write};
+use crate::{
+    facts::write::{WriteError, retract_facts, write_facts},
+    graph::Draft,
+    grpc::{convert::to_int64, status::internal},
+    knowledge::{CommitRequest, Committed, KnowledgeBase},
+    proto::v1,
+};
+
+/// Facts, or ids, up to which a request is checked on an async thread: some tens of microseconds.
+const INLINE_COUNT_MAX: usize = 10;
+
+pub(super) async fn write(
+    knowledge: &KnowledgeBase,
+    request: v1::WriteFactsRequest,
+) -> Result<v1::WriteFactsResponse, Status> {
+    let checked = apart(request.facts.len() + request.preconditions.len(), move || {
+        check_write(request)
+    })
+    .await?;
+    let ids = checked
+        .content
+        .iter()
+        .map(|fact| fact.id.as_str().to_owned())
+        .collect();
+    let committed = commit(knowledge, checked, |draft, facts, preconditions| {
+        write_facts(draft, &facts, &preconditions)
+    });
+    let committed = committed.await?;
+    Ok(v1::WriteFactsResponse {
+        revision: to_int64(committed.revision),
+        quads_inserted: to_int64(committed.quads_inserted),
+        quads_removed: to_int64(committed.quads_removed),
+        ids,
+    })
+}
+
+pub(super) async fn retract(
+    knowledge: &KnowledgeBase,
+    request: v1::RetractFactsRequest,
+) -> Result<v1::RetractFactsResponse, Status> {
+    let checked = apart(request.ids.len() + request.preconditions.len(), move || {
+        check_retract(request)
+    })
+    .await?;
+    let committed = commit(knowledge, checked, |draft, ids: Vec<NamedNode>, preconditions| {
+        retract_facts(draft, &ids, &preconditions)
+    });
+    let committed = committed.await?;
+    Ok(v1::RetractFactsResponse {
+        revision: to_int64(committed.revision),
+        quads_inserted: to_int64(committed.quads_inserted),
+        quads_removed: to_int64(committed.quads_removed),
+    })
+}
+
+/// Checks a request, on a thread that may block if it is a large one.
+async fn apart<T: Send + 'static>(
+    count: usize,
+    check: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    if count <= INLINE_COUNT_MAX {
+        return check();
+    }
+    tokio::task::spawn_blocking(check)
+        .await
+        .map_err(|error| internal(&error))?
+}
+
+async fn commit<T: Send + 'static>(
+    knowledge: &KnowledgeBase,
+    checked: Checked<T>,
+    plan: impl FnOnce(&mut Draft, T, Vec<crate::facts::write::Precondition>) -> Result<(), WriteError>
+    + Send
+    + 'static,
+) -> Result<Committed, Status> {
+    let Checked {
+        content,
+        preconditions,
+        request_id,
+        expected_revision,
+        validate_only,
+        message,
+    } = checked;
+    let mut request = CommitRequest::new(move |draft: &mut Draft| plan(draft, content, preconditions));
+    request.request_id = request_id;
+    request.expected_revision = expected_revision;
+    request.validate_only = validate_only;
+    request.message = message;
+    Ok(knowledge.commit(request).await?)
+}
