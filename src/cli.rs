@@ -21,6 +21,7 @@ mod term;
 mod text;
 mod update;
 mod validate;
+mod write;
 
 use std::process::ExitCode;
 
@@ -80,6 +81,17 @@ Examples:
   dossier load people.ttl places.nq.gz
   gunzip -c data.nt.gz | dossier load - --format nt --graph https://example.com/data";
 
+const WRITE_EXAMPLES: &str = "\
+Examples:
+  dossier write e:gsomia d:party e:KR --source src:treaty --title 'The treaty' --locator 'Article 1'
+  dossier write e:gsomia d:endsOn '\"2019-11-23\"^^xsd:date' --source src:diplomat-2019-gsomia --stance planned
+  dossier write e:KR d:population 51700000 --source src:census --edtf 2019 --revises s:population-of-2018
+  dossier write --file facts.json --validate-only";
+
+const RETRACT_EXAMPLES: &str = "\
+Examples:
+  dossier retract s:F01 --message 'the source withdrew it'";
+
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve a knowledge base
@@ -96,6 +108,12 @@ enum Command {
     /// Run a SPARQL update
     #[command(after_help = UPDATE_EXAMPLES)]
     Update(update::UpdateArgs),
+    /// Write facts, with where they come from and how far they are sure
+    #[command(after_help = WRITE_EXAMPLES)]
+    Write(Box<write::WriteArgs>),
+    /// Retract statements: they are kept, and hold no longer
+    #[command(after_help = RETRACT_EXAMPLES)]
+    Retract(write::RetractArgs),
     /// Tell how a query runs, operator by operator
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(explain::ExplainArgs),
@@ -143,6 +161,8 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Query(args) => runtime.block_on(query::query(args, &server)),
         Command::Update(args) => runtime.block_on(update::update(args, &server)),
+        Command::Write(args) => runtime.block_on(write::write(*args, &server)),
+        Command::Retract(args) => runtime.block_on(write::retract(args, &server)),
         Command::Explain(args) => runtime.block_on(explain::explain(args, &server)),
         Command::Validate(args) => runtime.block_on(validate::validate(args, &server)),
         Command::Queries(args) => runtime.block_on(queries::list(args, &server)),

@@ -138,6 +138,20 @@ impl Json {
         serde_json::to_value(&message).map_err(|error| broken(&error))
     }
 
+    /// Reads a message of `dossier.v1` from its JSON form. The error says what is wrong.
+    pub(super) fn read<T: prost::Message + Default>(
+        &self,
+        name: &str,
+        value: serde_json::Value,
+    ) -> Result<T, String> {
+        let descriptor = self
+            .0
+            .get_message_by_name(&format!("dossier.v1.{name}"))
+            .ok_or_else(|| format!("there is no message dossier.v1.{name}"))?;
+        let message = DynamicMessage::deserialize(descriptor, value).map_err(|error| error.to_string())?;
+        message.transcode_to().map_err(|error| error.to_string())
+    }
+
     /// Writes one message, indented, on lines of its own.
     pub(super) fn write(
         &self,

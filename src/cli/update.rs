@@ -100,7 +100,8 @@ pub(super) async fn update(args: UpdateArgs, server: &ServerArgs) -> Result<(), 
     Ok(output.flush()?)
 }
 
-fn summary(answer: &UpdateResponse, dry_run: bool) -> String {
+/// Returns what a write did, in a line.
+pub(super) fn summary(answer: &UpdateResponse, dry_run: bool) -> String {
     let inserted = quads(answer.quads_inserted);
     let removed = quads(answer.quads_removed);
     match (dry_run, answer.quads_inserted, answer.quads_removed) {
