@@ -1,8 +1,10 @@
 //! `WriteService.WriteFacts` and `RetractFacts`.
 
 mod bad_facts;
+mod concurrency;
 mod conflicts;
 mod preconditions;
+mod round_trip;
 
 use dossier::proto::v1::{
     self, Basis, ErrorReason, Fact, RetractFactsRequest, RetractFactsResponse, Source, Stance, ValidTime,

@@ -83,7 +83,7 @@ mod tests {
         check("[]", Err("f.json has no facts"));
         check("{\"id\":\n x}", Err("line 2"));
         check(r#"[{"id":"s:1"},{"name":"x"}]"#, Err("facts[1]"));
-        check(r#"[7]"#, Err("facts[0]"));
+        check("[7]", Err("facts[0]"));
         check(r#"{"stance":"STANCE_ODD"}"#, Err("STANCE_ODD"));
     }
 }

@@ -1,0 +1,267 @@
+//! What is written is what is read.
+
+use std::collections::HashMap;
+
+use dossier::proto::v1::{
+    Basis, Fact, ListFactsRequest, Literal, Qualifier, Source, Stance, Standing, Term, ValidTime,
+    term::Term as Kind,
+};
+use proptest::{
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, TestRunner},
+};
+use prost_types::Timestamp;
+
+use super::{S, iri, request, write};
+use crate::harness::Server;
+
+const NAMES: &str = "http://example.com/";
+const FACT_COUNT: usize = 400;
+
+fn names() -> impl Strategy<Value = String> {
+    // Few, so that facts share subjects and objects.
+    (0..30_u32).prop_map(|number| format!("{NAMES}{number}"))
+}
+
+fn literals() -> impl Strategy<Value = Literal> {
+    let language = prop_oneof![Just("en"), Just("zh-Hant"), Just("pt-BR")];
+    prop_oneof![
+        ".*".prop_map(|lexical_form| Literal {
+            lexical_form,
+            ..Literal::default()
+        }),
+        ("\\PC*", language).prop_map(|(lexical_form, language)| Literal {
+            lexical_form,
+            language: language.into(),
+            ..Literal::default()
+        }),
+        ("[0-9]{1,4}", names()).prop_map(|(lexical_form, datatype)| Literal {
+            lexical_form,
+            datatype,
+            ..Literal::default()
+        }),
+    ]
+}
+
+fn terms() -> impl Strategy<Value = Term> {
+    prop_oneof![
+        names().prop_map(|name| iri(&name)),
+        literals().prop_map(|literal| Term {
+            term: Some(Kind::Literal(literal)),
+        }),
+    ]
+}
+
+/// Returns a valid time with nothing but what is stored.
+fn time(edtf: &str, valid_from: &str, valid_until: &str, observed_on: &str) -> ValidTime {
+    let mut time = ValidTime::default();
+    edtf.clone_into(&mut time.edtf);
+    valid_from.clone_into(&mut time.valid_from);
+    valid_until.clone_into(&mut time.valid_until);
+    observed_on.clone_into(&mut time.observed_on);
+    time
+}
+
+/// A valid time with the days that follow from it, and a day of observation.
+fn times() -> impl Strategy<Value = Option<ValidTime>> {
+    let known = [
+        ("2016", "2016-01-01", "2017-01-01"),
+        ("2016-11-23/..", "2016-11-23", ""),
+        ("../2019-07", "", "2019-08-01"),
+        ("2019-08~", "2019-08-01", "2019-09-01"),
+        ("2017-08-03/", "2017-08-03", ""),
+        ("2004-02-29%/2005-06?", "2004-02-29", "2005-07-01"),
+        ("201X", "2010-01-01", "2020-01-01"),
+        ("-0043", "-0043-01-01", "-0042-01-01"),
+        ("", "", ""),
+    ];
+    let observed = prop_oneof![Just(""), Just("2019-08-27"), Just("0044-03-15")];
+    (0..known.len(), observed).prop_map(move |(index, observed)| {
+        let (edtf, valid_from, valid_until) = known[index];
+        let time = time(edtf, valid_from, valid_until, observed);
+        (time != ValidTime::default()).then_some(time)
+    })
+}
+
+/// Sources of which the title and the publisher follow from the name, so that all facts agree.
+fn sources() -> impl Strategy<Value = Vec<Source>> {
+    let source = |number: u32| Source {
+        iri: format!("{NAMES}source/{number}"),
+        title: format!("The “source” {number}"),
+        publisher: match number % 3 {
+            0 => String::new(),
+            1 => "The Diplomat: Asia".into(),
+            _ => format!("{NAMES}publisher/{number}"),
+        },
+        locator: String::new(),
+    };
+    let one = (0..9_u32, "[A-Z][0-9]{0,2}|").prop_map(move |(number, locator)| {
+        vec![Source {
+            locator,
+            ..source(number)
+        }]
+    });
+    let several = prop::collection::hash_set(0..9_u32, 2..4)
+        .prop_map(move |numbers| numbers.into_iter().map(source).collect());
+    prop_oneof![one, several]
+}
+
+fn judgements() -> impl Strategy<Value = (Stance, Standing)> {
+    let any = [Standing::Unconfirmed, Standing::Disputed, Standing::Rejected];
+    let asserted = [Standing::Preferred, Standing::Accepted];
+    let others = [
+        Stance::Attributed,
+        Stance::Reported,
+        Stance::Planned,
+        Stance::Projected,
+        Stance::Opinion,
+    ];
+    prop_oneof![
+        prop::sample::select([any.as_slice(), asserted.as_slice()].concat())
+            .prop_map(|standing| (Stance::Asserted, standing)),
+        (
+            prop::sample::select(others.to_vec()),
+            prop::sample::select(any.to_vec())
+        ),
+    ]
+}
+
+fn facts() -> impl Strategy<Value = Fact> {
+    let judgement = (
+        judgements(),
+        prop::sample::select(vec![Basis::Stated, Basis::Background]),
+    );
+    let said = (
+        prop::option::of(0.0..=1.0_f64),
+        prop_oneof![Just(String::new()), names()],
+    );
+    let qualifiers = prop::collection::vec((names(), terms()), 0..4);
+    let recorded_at = prop::option::of((-62_135_596_800..1_700_000_000_i64, 0..1_000_000_000_i32));
+    let rest = (times(), qualifiers, sources(), recorded_at);
+    ((names(), names(), terms()), judgement, said, rest).prop_map(|(triple, judgement, said, rest)| {
+        let (subject, predicate, object) = triple;
+        let ((stance, standing), basis) = judgement;
+        let (confidence, attributed_to) = said;
+        let (valid_time, qualifiers, sources, recorded_at) = rest;
+        let qualifiers = qualifiers.into_iter().map(|(property, value)| Qualifier {
+            property: format!("{property}/q"),
+            value: Some(value),
+        });
+        Fact {
+            subject,
+            predicate: format!("{predicate}/p"),
+            object: Some(object),
+            standing: standing.into(),
+            stance: stance.into(),
+            basis: basis.into(),
+            confidence,
+            attributed_to,
+            valid_time,
+            qualifiers: qualifiers.collect(),
+            sources,
+            recorded_at: recorded_at.map(|(seconds, nanos)| Timestamp { seconds, nanos }),
+            ..Fact::default()
+        }
+    })
+}
+
+/// Puts what has no order of its own in one.
+fn ordered(mut fact: Fact) -> Fact {
+    let key = |qualifier: &Qualifier| format!("{qualifier:?}");
+    fact.qualifiers.sort_by_cached_key(key);
+    fact.qualifiers.dedup();
+    fact.sources.sort_by(|a, b| a.iri.cmp(&b.iri));
+    fact.disputes.sort();
+    fact
+}
+
+/// Writes random facts and reads them; triples that do not hold by themselves are stated plainly beside, as only what holds is
+/// listed.
+#[tokio::test]
+async fn what_is_written_is_read() {
+    let server = Server::start_empty().await;
+    let mut runner = TestRunner::new(Config::default());
+    let written: Vec<_> = (0..FACT_COUNT)
+        .map(|number| {
+            let fact = facts().new_tree(&mut runner).unwrap().current();
+            Fact {
+                id: format!("{S}{number}"),
+                disputes: (0..number % 3).map(|other| format!("{S}{other}")).collect(),
+                ..fact
+            }
+        })
+        .collect();
+    for some in written.chunks(90) {
+        let answer = write(&server, request(some.to_vec())).await.unwrap();
+        assert!(answer.ids.iter().eq(some.iter().map(|fact| &fact.id)));
+    }
+    state_plainly(&server, &written).await;
+    let found = server
+        .list(ListFactsRequest {
+            page_size: 10_000,
+            ..ListFactsRequest::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(found.next_page_token, "");
+    let found = found.facts.into_iter().filter(|fact| fact.id.starts_with(S));
+    let mut found: HashMap<_, _> = found.map(|fact| (fact.id.clone(), fact)).collect();
+    for fact in written {
+        let mut read = found.remove(&fact.id).unwrap();
+        let recorded_at = fact.recorded_at.or(read.recorded_at);
+        // What only answers have is not what was written.
+        read = Fact {
+            id: read.id,
+            subject: read.subject,
+            predicate: read.predicate,
+            object: read.object,
+            standing: read.standing,
+            stance: read.stance,
+            negated: read.negated,
+            basis: read.basis,
+            confidence: read.confidence,
+            attributed_to: read.attributed_to,
+            valid_time: read
+                .valid_time
+                .map(|read| time(&read.edtf, &read.valid_from, &read.valid_until, &read.observed_on)),
+            qualifiers: read.qualifiers,
+            sources: read.sources,
+            recorded_at: read.recorded_at,
+            disputes: read.disputes,
+            revises: read.revises,
+            ..Fact::default()
+        };
+        let fact = Fact { recorded_at, ..fact };
+        assert!(recorded_at.is_some());
+        assert_eq!(ordered(read), ordered(fact));
+    }
+    assert!(found.is_empty());
+}
+
+async fn state_plainly(server: &Server, facts: &[Fact]) {
+    let object = |fact: &Fact| match fact.object.clone().unwrap().term.unwrap() {
+        Kind::Iri(iri) => oxigraph::model::NamedNode::new(iri).unwrap().to_string(),
+        Kind::Literal(literal) => {
+            use oxigraph::model::{Literal, NamedNode};
+            match (literal.language.as_str(), literal.datatype.as_str()) {
+                ("", "") => Literal::new_simple_literal(literal.lexical_form),
+                ("", datatype) => {
+                    Literal::new_typed_literal(literal.lexical_form, NamedNode::new(datatype).unwrap())
+                }
+                (language, _) => {
+                    Literal::new_language_tagged_literal(literal.lexical_form, language).unwrap()
+                }
+            }
+            .to_string()
+        }
+        other => panic!("{other:?}"),
+    };
+    let lines = facts
+        .iter()
+        .map(|fact| format!("<{}> <{}> {} .\n", fact.subject, fact.predicate, object(fact)));
+    server
+        .import_text("nt", &lines.collect::<String>())
+        .await
+        .unwrap();
+}
