@@ -87,6 +87,7 @@ pub(super) async fn update(args: UpdateArgs, server: &ServerArgs) -> Result<(), 
         validate_only: args.dry_run,
         message: args.message,
         query_id: args.query_id,
+        preconditions: Vec::new(),
     };
     let answer = client.sparql.update(request).await;
     let answer = answer

@@ -16,6 +16,8 @@ use super::{
     status::{internal, query_not_found, reason_name},
 };
 use crate::{
+    facts::write::{WriteError, check_preconditions},
+    graph::Draft,
     knowledge::{CommitRequest, Committed, KnowledgeBase, View},
     proto::v1::{self, query_response::Frame, sparql_service_server::SparqlService},
     sparql::{Caller, CallerLimits, Interrupt, ParsedUpdate, Queries, SparqlError, Ticket},
@@ -56,7 +58,12 @@ impl SparqlApi {
         interrupt: Interrupt,
     ) -> Result<Committed, Status> {
         let memory_bytes_max = self.queries.settings().update_memory_bytes_max;
-        let mut commit = CommitRequest::new(update.plan(interrupt, memory_bytes_max));
+        let preconditions = checked.preconditions;
+        let plan = update.plan(interrupt, memory_bytes_max);
+        let mut commit = CommitRequest::new(move |draft: &mut Draft| {
+            check_preconditions(draft.snapshot(), &preconditions).map_err(Refused::Precondition)?;
+            plan(draft).map_err(Refused::Update)
+        });
         commit.expected_revision = checked.expected_revision;
         commit.validate_only = checked.validate_only;
         commit.message = checked.message;
@@ -163,6 +170,21 @@ impl SparqlService for SparqlApi {
             Ok(Response::new(v1::CancelQueryResponse {}))
         } else {
             Err(query_not_found(&query_id))
+        }
+    }
+}
+
+/// Why an update was not planned.
+enum Refused {
+    Precondition(WriteError),
+    Update(SparqlError),
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Precondition(error) => error.into(),
+            Refused::Update(error) => error.into(),
         }
     }
 }

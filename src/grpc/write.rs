@@ -1,6 +1,6 @@
 //! `WriteService`.
 
-mod check;
+pub(super) mod check;
 mod fact;
 mod facts;
 

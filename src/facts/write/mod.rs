@@ -22,7 +22,7 @@ use crate::{
     },
 };
 pub use content::OWN_PROPERTIES;
-pub use precondition::Precondition;
+pub use precondition::{Precondition, check as check_preconditions};
 use state::State;
 use time::date_time;
 

@@ -19,7 +19,7 @@ pub enum Precondition {
 }
 
 /// Checks preconditions: all that are not met are told at once.
-pub(super) fn check(snapshot: &Snapshot, preconditions: &[Precondition]) -> Result<(), WriteError> {
+pub fn check(snapshot: &Snapshot, preconditions: &[Precondition]) -> Result<(), WriteError> {
     let state = State::new(snapshot);
     let unmet = preconditions
         .iter()

@@ -8,10 +8,11 @@ use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
 use crate::{
+    facts::write::Precondition,
     grpc::{
         convert::term_from_proto,
         validate::Violations,
-        write::{MESSAGE_BYTES_MAX, REQUEST_ID_BYTES_MAX},
+        write::{MESSAGE_BYTES_MAX, REQUEST_ID_BYTES_MAX, check::check_preconditions},
     },
     knowledge::RequestId,
     proto::v1,
@@ -82,6 +83,7 @@ pub(super) struct CheckedCommit {
     pub(super) expected_revision: Option<u64>,
     pub(super) validate_only: bool,
     pub(super) message: String,
+    pub(super) preconditions: Vec<Precondition>,
 }
 
 /// Checks an update. Its parameters take at most `parameter_bytes_max`.
@@ -105,8 +107,9 @@ pub(super) fn check_update(
         violations.invalid("limits.result_bytes_max", "must be 0: an update has no result");
     }
     let limits = caller_limits(&mut violations, &limits);
+    let preconditions = check_preconditions(&mut violations, &request.preconditions);
     violations.finish()?;
-    let fingerprint = fingerprint(&request.update, &request.message, &parameters);
+    let fingerprint = fingerprint(&request, &parameters);
     Ok(CheckedUpdate {
         text: request.update,
         parameters,
@@ -120,6 +123,7 @@ pub(super) fn check_update(
             expected_revision,
             validate_only: request.validate_only,
             message: request.message,
+            preconditions,
         },
     })
 }
@@ -242,17 +246,20 @@ fn timeout(violations: &mut Violations, limits: &v1::QueryLimits) -> Option<Dura
 }
 
 /// Lengths apart, so that no two updates have the same bytes.
-fn fingerprint(update: &str, message: &str, parameters: &Parameters) -> [u8; 32] {
+fn fingerprint(request: &v1::UpdateRequest, parameters: &Parameters) -> [u8; 32] {
     let mut fingerprint = Sha256::new();
-    let mut add = |part: &str| {
+    let mut add = |part: &[u8]| {
         fingerprint.update((part.len() as u64).to_be_bytes());
         fingerprint.update(part);
     };
-    add(update);
-    add(message);
+    add(request.update.as_bytes());
+    add(request.message.as_bytes());
     for (name, term) in parameters {
-        add(name);
-        add(&term.to_string());
+        add(name.as_bytes());
+        add(term.to_string().as_bytes());
+    }
+    for precondition in &request.preconditions {
+        add(&precondition.encode_to_vec());
     }
     fingerprint.finalize().into()
 }

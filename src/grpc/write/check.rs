@@ -210,7 +210,11 @@ fn check_together(facts: &[Option<NewFact>], violations: &mut Violations) {
     }
 }
 
-fn check_preconditions(violations: &mut Violations, preconditions: &[v1::Precondition]) -> Vec<Precondition> {
+/// Checks preconditions; what is wrong goes to `violations`.
+pub(in crate::grpc) fn check_preconditions(
+    violations: &mut Violations,
+    preconditions: &[v1::Precondition],
+) -> Vec<Precondition> {
     if preconditions.len() > PRECONDITION_COUNT_MAX {
         violations.invalid(
             "preconditions",

@@ -1,8 +1,8 @@
 //! Preconditions of writes.
 
 use dossier::proto::v1::{
-    ErrorReason, Fact, Literal, Precondition, Quad, RetractFactsRequest, Term, WriteFactsRequest,
-    precondition::Condition, term::Term as Kind,
+    ErrorReason, Fact, Literal, Precondition, Quad, RetractFactsRequest, Term, UpdateRequest,
+    WriteFactsRequest, precondition::Condition, term::Term as Kind,
 };
 use tonic::Code;
 
@@ -10,6 +10,7 @@ use super::{fact, iri, request, retract, retraction, state, write};
 use crate::{
     harness::{Server, check_error, check_fields},
     sparql::insert,
+    updates::{change, update},
 };
 
 fn one() -> Term {
@@ -87,11 +88,20 @@ async fn preconditions_are_looked_at_in_the_newest_state() {
         );
         assert_eq!(metadata["precondition"], met().len().to_string());
         let retracting = RetractFactsRequest {
-            preconditions,
+            preconditions: preconditions.clone(),
             ..retraction(&["s:live"])
         };
         check_error(
             retract(&server, retracting).await,
+            Code::Aborted,
+            ErrorReason::PreconditionFailed,
+        );
+        let updating = UpdateRequest {
+            preconditions: preconditions.clone(),
+            ..change("CLEAR ALL")
+        };
+        check_error(
+            update(&server, updating).await,
             Code::Aborted,
             ErrorReason::PreconditionFailed,
         );
@@ -107,6 +117,46 @@ async fn preconditions_are_looked_at_in_the_newest_state() {
         ..retraction(&["s:live"])
     };
     retract(&server, retracting).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_update_has_preconditions_too() {
+    let server = Server::start_empty().await;
+    let updating = UpdateRequest {
+        preconditions: preconditions(&[Condition::AbsentQuad(quad(one(), ""))]),
+        request_id: "once".into(),
+        ..change("INSERT DATA { e:a e:p 1 }")
+    };
+    let first = update(&server, updating.clone()).await.unwrap();
+    // The same request is answered, whatever became of its preconditions; with others it is another request.
+    assert_eq!(update(&server, updating.clone()).await.unwrap(), first);
+    let other = UpdateRequest {
+        preconditions: Vec::new(),
+        ..updating.clone()
+    };
+    check_error(
+        update(&server, other).await,
+        Code::AlreadyExists,
+        ErrorReason::RequestIdReused,
+    );
+    let anew = UpdateRequest {
+        request_id: String::new(),
+        ..updating
+    };
+    check_error(
+        update(&server, anew).await,
+        Code::Aborted,
+        ErrorReason::PreconditionFailed,
+    );
+    let bad = UpdateRequest {
+        preconditions: vec![Precondition::default(); 2],
+        ..change("CLEAR ALL")
+    };
+    check_fields(
+        update(&server, bad).await,
+        ErrorReason::InvalidField,
+        &["preconditions[0]", "preconditions[1]"],
+    );
 }
 
 #[tokio::test]
