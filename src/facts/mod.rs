@@ -6,6 +6,7 @@
 mod budget;
 mod entity;
 mod list;
+mod reified;
 mod statement;
 mod support;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId};
 
 pub use budget::Budget;
 pub use list::{EntityPage, FactFilter, FactPage};
+pub use reified::Reified;
 pub use words::Lookup;
 
 use words::Words;

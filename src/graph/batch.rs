@@ -2,7 +2,10 @@
 
 use oxigraph::model::{GraphNameRef, NamedOrBlankNodeRef, QuadRef, TermRef};
 
-use super::dictionary::{Segment, TermKey};
+use super::{
+    dictionary::{Segment, TermKey},
+    term::{QuadIds, TermId, TermView},
+};
 
 /// Quads to remove and to insert, with a dictionary of their own: built anywhere, applied later to any snapshot.
 ///
@@ -44,14 +47,14 @@ impl Batch {
 
     /// Adds a named graph to create, empty.
     pub fn create_graph(&mut self, graph: NamedOrBlankNodeRef<'_>) {
-        let graph = self.number(graph.into());
+        let graph = self.number_term(graph.into());
         self.created.push(graph);
     }
 
     /// Adds a named graph to drop: it does not exist afterwards, unless it is created or quads are inserted into it. Its
     /// quads must be removed beside.
     pub fn drop_graph(&mut self, graph: NamedOrBlankNodeRef<'_>) {
-        let graph = self.number(graph.into());
+        let graph = self.number_term(graph.into());
         self.dropped.push(graph);
     }
 
@@ -75,20 +78,47 @@ impl Batch {
         (self.terms.memory_bytes() + quads + graphs) as u64
     }
 
+    /// Returns the number that a term has in this batch, if it is there. It means nothing elsewhere.
+    pub fn number_of(&self, term: TermRef<'_>) -> Option<TermId> {
+        number_of_in(&self.terms, term).map(TermId)
+    }
+
+    /// Returns the number that a term has in this batch, to which it is added.
+    pub fn number(&mut self, term: TermRef<'_>) -> TermId {
+        TermId(number_in(&mut self.terms, term))
+    }
+
+    /// Returns the term of a number in this batch.
+    pub fn view(&self, id: TermId) -> TermView<'_> {
+        let index = |number: u32| (number - self.terms.first) as usize;
+        self.terms
+            .view(index(id.0), |suffix| self.terms.text(index(suffix)))
+    }
+
+    /// Iterates over the quads to insert, in numbers of this batch.
+    pub fn inserted(&self) -> impl Iterator<Item = QuadIds> + '_ {
+        self.inserted.iter().map(|quad| QuadIds::from_array(*quad))
+    }
+
+    /// Puts other quads, in numbers of this batch, in the place of those to insert.
+    pub fn set_inserted(&mut self, quads: Vec<QuadIds>) {
+        self.inserted = quads.into_iter().map(QuadIds::to_array).collect();
+    }
+
     fn number_quad(&mut self, quad: QuadRef<'_>) -> [u32; 4] {
         [
-            self.number(quad.subject.into()),
-            self.number(quad.predicate.into()),
-            self.number(quad.object),
+            self.number_term(quad.subject.into()),
+            self.number_term(quad.predicate.into()),
+            self.number_term(quad.object),
             match quad.graph_name {
                 GraphNameRef::DefaultGraph => 0,
-                GraphNameRef::NamedNode(graph) => self.number(graph.into()),
-                GraphNameRef::BlankNode(graph) => self.number(graph.into()),
+                GraphNameRef::NamedNode(graph) => self.number_term(graph.into()),
+                GraphNameRef::BlankNode(graph) => self.number_term(graph.into()),
             },
         ]
     }
 
-    fn number(&mut self, term: TermRef<'_>) -> u32 {
+    fn number_term(&mut self, term: TermRef<'_>) -> u32 {
         number_in(&mut self.terms, term)
     }
 }
@@ -100,4 +130,10 @@ fn number_in(terms: &mut Segment, term: TermRef<'_>) -> u32 {
     };
     let key = key.as_key();
     terms.get_or_push(key, key.hash())
+}
+
+fn number_of_in(terms: &Segment, term: TermRef<'_>) -> Option<u32> {
+    let key = TermKey::new(term, &mut |part| number_of_in(terms, part))?;
+    let key = key.as_key();
+    terms.get(key, key.hash())
 }

@@ -153,7 +153,7 @@ impl Import {
         let mut parsed = self.parse(header.document.clone(), chunks, Arc::clone(&quads_read))?;
         let outcome = self.feed(&mut header, sender, &mut parsed, &quads_read).await?;
         let parsed = outcome?;
-        let quads_read = parsed.batch.quad_count();
+        let quads_read = parsed.quad_count;
         if self.broken_off.is_set() || self.answers.is_closed() {
             return Err(cancelled());
         }

@@ -25,6 +25,7 @@ use super::{
     upload::{self, Target},
 };
 use crate::{
+    facts::Reified,
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     knowledge::{CommitRequest, Committed},
     rdf::Parsed,
@@ -97,24 +98,39 @@ async fn get(api: &Inner, parts: &Parts, about: Resource) -> Result<Response<Bod
         ),
     };
     let is_one_graph = about != Resource::Store;
+    let is_reified = is_reified(parts)?;
     let ticket = api.admit("Read a graph over HTTP", parts, "")?;
     let (chunks, reply) = body::open(ticket.interrupt());
     ticket.start(move |ticket| {
         let snapshot = &view.snapshot;
-        let quads = snapshot.quads(Pattern::all(pattern)).map(|quad| {
-            let quad = snapshot.quad(quad);
-            Quad {
+        let reified = is_reified.then(|| Reified::new(snapshot));
+        let quads = snapshot.quads(Pattern::all(pattern)).filter_map(|quad| {
+            let quad = match reified {
+                Some(reified) => reified.quad(quad)?,
+                None => snapshot.quad(quad),
+            };
+            Some(Quad {
                 graph_name: if is_one_graph {
                     GraphName::DefaultGraph
                 } else {
                     quad.graph_name
                 },
                 ..quad
-            }
+            })
         });
         Document::new(chunks, view.revision, ticket.interrupt()).quads(format, quads, &ticket);
     })?;
     reply.response().await
+}
+
+/// Reads whether statements are to be written as RDF 1.2 does.
+fn is_reified(parts: &Parts) -> Result<bool, Problem> {
+    let query = parts.uri.query().unwrap_or_default().as_bytes();
+    match form_urlencoded::parse(query).find(|(name, _)| name == "statements") {
+        None => Ok(false),
+        Some((_, value)) if value == "reified" => Ok(true),
+        Some((_, value)) => Err(invalid(format!("`statements` is `reified`, not `{value}`"))),
+    }
 }
 
 fn existing(snapshot: &Snapshot, graph: &NamedNode) -> Option<GraphPattern> {

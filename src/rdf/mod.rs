@@ -2,6 +2,7 @@
 
 mod chunks;
 mod guard;
+mod statements;
 
 use std::{
     cell::{Cell, RefCell},
@@ -212,9 +213,14 @@ fn parse(
             }
         }
     }
+    statements::gather(&mut batch);
     share.set(batch.memory_bytes(), graph_bytes)?;
     if progress.goes_on() {
-        Ok(Parsed { batch, _share: share })
+        Ok(Parsed {
+            batch,
+            quad_count: progress.count.get(),
+            _share: share,
+        })
     } else {
         Err(ImportError::BrokenOff)
     }
@@ -251,8 +257,10 @@ impl<R: Read, F: FnMut(u64) -> bool> Read for Wanted<'_, R, F> {
 /// A document that is read. Its memory counts as taken until it is dropped: keep it until the batch is applied.
 #[derive(Debug)]
 pub struct Parsed {
-    /// Its quads.
+    /// Its quads. Reifiers with a `d:standing` are statement nodes.
     pub batch: Batch,
+    /// The quads that it has, each occurrence counted.
+    pub quad_count: u64,
     _share: Share,
 }
 

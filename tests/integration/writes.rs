@@ -4,6 +4,7 @@ mod bad_facts;
 mod concurrency;
 mod conflicts;
 mod preconditions;
+mod reified;
 mod round_trip;
 
 use dossier::proto::v1::{
