@@ -5,6 +5,7 @@
 // The server must have the shipped data. It writes a graph and removes it again.
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
+import { Parser } from 'n3'
 import StreamClient from 'sparql-http-client'
 import ParsingClient from 'sparql-http-client/ParsingClient.js'
 
@@ -53,6 +54,20 @@ const checks = {
     }
     assert.equal(count, 5001)
     await parsing.query.update(`DROP GRAPH <${graph.value}>`)
+  },
+  async 'statements are read as RDF 1.2 writes them' () {
+    const rows = await parsing.query.select(
+      'SELECT (COUNT(*) AS ?count) WHERE { GRAPH g:statements { ?statement rdf:subject ?subject } }')
+    const statements = encodeURIComponent('https://w3id.org/dossier/g/statements')
+    for (const accept of ['text/turtle', 'application/n-triples']) {
+      const url = `${server}/store?graph=${statements}&statements=reified`
+      const response = await fetch(url, { headers: { accept } })
+      const quads = new Parser({ format: accept }).parse(await response.text())
+      const reifiers = quads.filter(({ predicate, object }) =>
+        predicate.value.endsWith('#reifies') && object.termType === 'Quad' && object.subject.termType === 'NamedNode')
+      assert.equal(reifiers.length, Number(rows[0].count.value), accept)
+      assert(reifiers.length > 0)
+    }
   },
   async 'errors are told' () {
     await assert.rejects(parsing.query.select('SELECT * WHERE { ?s ?p }'), /SPARQL_SYNTAX/)
