@@ -13,6 +13,8 @@ use crate::{
     proto::v1::ErrorReason,
 };
 
+/// Violations that are kept of one request: a small message must not make a large list.
+const VIOLATION_COUNT_MAX: usize = 1_000;
 /// Languages in one request.
 const LANGUAGE_COUNT_MAX: usize = 100;
 
@@ -57,8 +59,11 @@ impl Violations {
         self.add(ErrorReason::InvalidField, field, description);
     }
 
-    /// Adds a violation.
+    /// Adds a violation, unless there are as many as are kept.
     pub fn add(&mut self, reason: ErrorReason, field: &str, description: impl Into<String>) {
+        if self.0.len() == VIOLATION_COUNT_MAX {
+            return;
+        }
         self.0.push(Violation {
             reason,
             field: field.to_owned(),
@@ -159,5 +164,21 @@ impl Violations {
             self.page_token();
         }
         cursor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_violations_are_kept() {
+        for (count, kept) in [(999, 999), (1_000, 1_000), (1_001, 1_000)] {
+            let mut violations = Violations::default();
+            for number in 0..count {
+                violations.invalid(&format!("facts[{number}]"), "required");
+            }
+            assert_eq!(violations.into_parts().1.len(), kept);
+        }
     }
 }
