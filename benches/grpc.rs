@@ -32,6 +32,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 use tonic::transport::{Channel, Endpoint};
 
 mod echo;
+mod facts;
 #[path = "../examples/generate/graph.rs"]
 mod generate;
 mod oxigraph;
@@ -143,6 +144,18 @@ async fn run(quad_count: u64, time: Duration, oxigraph: Option<SocketAddr>) -> R
             )
             .await?;
         }
+    }
+    // Writes last: they change what the others read.
+    for caller_count in CALLER_COUNTS {
+        measure(
+            "WriteFacts(1)",
+            &channels,
+            caller_count,
+            time,
+            None,
+            move |channel, turn| facts::write(channel, entity(turn), turn),
+        )
+        .await?;
     }
     println!();
     for encoding in [RowEncoding::Plain, RowEncoding::Dictionary] {
