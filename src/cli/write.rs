@@ -109,12 +109,8 @@ pub(super) async fn write(args: WriteArgs, server: &ServerArgs) -> Result<(), Fa
                     writeln!(output, "{}", prefixes.shorten(id))?;
                 }
             }
-            let changed = UpdateResponse {
-                revision: answer.revision,
-                quads_inserted: answer.quads_inserted,
-                quads_removed: answer.quads_removed,
-            };
-            writeln!(output, "{}", summary(&changed, commit.validate_only))?;
+            let counts = [answer.revision, answer.quads_inserted, answer.quads_removed];
+            tell(&mut output, counts, commit.validate_only)?;
         }
     }
     Ok(output.flush()?)
@@ -137,13 +133,23 @@ pub(super) async fn retract(args: RetractArgs, server: &ServerArgs) -> Result<()
     match commit.output {
         WriteFormat::Json => Json::new()?.write(&mut output, "RetractFactsResponse", &answer)?,
         WriteFormat::Text => {
-            let changed = UpdateResponse {
-                revision: answer.revision,
-                quads_inserted: answer.quads_inserted,
-                quads_removed: answer.quads_removed,
-            };
-            writeln!(output, "{}", summary(&changed, commit.validate_only))?;
+            let counts = [answer.revision, answer.quads_inserted, answer.quads_removed];
+            tell(&mut output, counts, commit.validate_only)?;
         }
     }
     Ok(output.flush()?)
+}
+
+/// Tells revision, quads inserted and quads removed, as `dossier update` does.
+fn tell(
+    output: &mut Output,
+    [revision, quads_inserted, quads_removed]: [i64; 3],
+    validate_only: bool,
+) -> std::io::Result<()> {
+    let changed = UpdateResponse {
+        revision,
+        quads_inserted,
+        quads_removed,
+    };
+    writeln!(output, "{}", summary(&changed, validate_only))
 }

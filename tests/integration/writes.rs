@@ -3,6 +3,7 @@
 mod bad_facts;
 mod concurrency;
 mod conflicts;
+mod nodes;
 mod preconditions;
 mod reified;
 mod round_trip;
