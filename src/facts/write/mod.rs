@@ -114,7 +114,7 @@ pub enum Fault {
     },
     /// Another statement has the IRI of a fact.
     #[error(
-        "the statement <{id}> says something else: write a new version, with another id or none, and `revises` = <{id}>"
+        "<{id}> says something else: write the fact with another id or none; if it is a new version, with `revises` = <{id}>"
     )]
     OtherContent {
         /// The IRI.
@@ -168,7 +168,8 @@ pub fn write_facts(
             });
         };
         let id = || fact.id.as_str().to_owned();
-        if state.is_statement(&fact.id) {
+        // Not only statements: an event has its properties there too.
+        if state.statement(&fact.id).next().is_some() {
             if !content::is_same(&state, fact) {
                 fault("id", Fault::OtherContent { id: id() });
             } else if state.is_retracted(&fact.id) {

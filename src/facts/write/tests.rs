@@ -159,3 +159,34 @@ fn all_faults_are_told_at_once() {
         expected.map(|(field, fault)| (field.to_owned(), fault))
     );
 }
+
+#[test]
+fn the_id_of_an_event_is_in_use() {
+    let mut batch = Batch::default();
+    batch.insert(
+        statement_quad(
+            &node("1"),
+            vocabulary::LABEL,
+            Literal::new_simple_literal("x").into(),
+        )
+        .as_ref(),
+    );
+    let mut draft = Draft::new(Snapshot::default());
+    draft.apply(&batch);
+    let snapshot = draft.finish().1;
+    let id = node("1").into_string();
+    let outcome = write(snapshot.clone(), &[fact("1")]);
+    assert_eq!(
+        faults(outcome.unwrap_err()),
+        [("facts[0].id".to_owned(), Fault::OtherContent { id: id.clone() })]
+    );
+    // It is no statement, so nothing revises it.
+    let revising = NewFact {
+        revises: Some(node("1")),
+        ..fact("2")
+    };
+    assert_eq!(
+        faults(write(snapshot, &[revising]).unwrap_err()),
+        [("facts[0].revises".to_owned(), Fault::NotFound { id })]
+    );
+}
