@@ -192,7 +192,11 @@ proptest! {
     }
 }
 
-const SHIPPED: &str = include_str!("../../../data/japan-korea-2019.trig");
+const SHIPPED: [&str; 3] = [
+    include_str!("../../../data/japan-korea-2019.trig"),
+    include_str!("../../../data/world.trig"),
+    include_str!("../../../data/countries.trig"),
+];
 
 type Node = BTreeMap<String, Vec<Term>>;
 type Key = (NamedOrBlankNode, Term);
@@ -200,7 +204,9 @@ type Key = (NamedOrBlankNode, Term);
 /// Every EDTF text of the shipped data is read.
 #[test]
 fn the_shipped_times_are_read() {
-    let times: Vec<_> = quads(SHIPPED)
+    let times: Vec<_> = SHIPPED
+        .into_iter()
+        .flat_map(quads)
         .filter(|quad| quad.predicate.as_str() == vocabulary::EDTF)
         .map(|quad| lexical(&quad.object).parse::<Bounds>().unwrap())
         .collect();
@@ -255,10 +261,14 @@ fn quads(text: &'static str) -> impl Iterator<Item = Quad> {
         .map(Result::unwrap)
 }
 
-fn statement_nodes(text: &'static str) -> BTreeMap<String, Node> {
+fn statement_nodes(texts: [&'static str; 3]) -> BTreeMap<String, Node> {
     let graph = GraphName::from(NamedNode::new(vocabulary::STATEMENTS).unwrap());
     let mut nodes: BTreeMap<String, Node> = BTreeMap::new();
-    for quad in quads(text).filter(|quad| quad.graph_name == graph) {
+    for quad in texts
+        .into_iter()
+        .flat_map(quads)
+        .filter(|quad| quad.graph_name == graph)
+    {
         let node = nodes.entry(quad.subject.to_string()).or_default();
         node.entry(quad.predicate.into_string())
             .or_default()
