@@ -11,6 +11,7 @@ mod append;
 mod error;
 mod high_water;
 mod payload;
+mod read;
 mod record;
 mod tables;
 #[cfg(test)]
@@ -31,13 +32,14 @@ pub use self::{
     append::{Append, Entry, now_us},
     error::{LogError, RecordFault},
     payload::{Change, PayloadWriter},
+    read::RecordChanges,
     record::{Counts, Digest, Header, RequestId},
     verify::Summary,
 };
 use self::{
     high_water::{Found, HighWater, Mark},
     record::GENESIS,
-    tables::{ChunkReader, HEADERS, PAYLOADS, REQUESTS},
+    tables::{HEADERS, PAYLOADS, REQUESTS},
 };
 
 /// Bytes of the file that are kept in memory, half of them for pages not yet written.
@@ -258,29 +260,14 @@ impl LogReader {
 
     /// Calls `each` for every change of a record: dropped graphs, created graphs, removed quads, inserted quads.
     pub fn changes(&self, revision: u64, each: &mut dyn FnMut(Change)) -> Result<Header, LogError> {
-        let transaction = self.begin()?;
-        let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
-        let payloads = transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
-        let (header, _) = tables::header(&headers, revision)?;
-        let stored = ChunkReader::new(tables::chunks(&payloads, revision)?);
-        match payload::read(stored, header.counts, header.text_bytes, each) {
-            Ok(()) => Ok(header),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Err(LogError::DamagedRecord {
-                    revision,
-                    fault: RecordFault::Text,
-                })
-            }
-            Err(error) => Err(LogError::from_io(error)),
+        let (header, changes) = self.record(revision)?;
+        for change in changes {
+            each(change?);
         }
+        Ok(header)
     }
 
-    fn begin(&self) -> Result<ReadTransaction, LogError> {
+    pub(super) fn begin(&self) -> Result<ReadTransaction, LogError> {
         let database = self.database.load_full().ok_or(LogError::Unavailable)?;
         database.begin_read().map_err(LogError::from_redb)
     }

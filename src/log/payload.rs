@@ -4,10 +4,10 @@
 //! then the removed quads, then the inserted ones; the header's counts say where each part ends. What is stored is a random
 //! salt and one zstd frame (RFC 8878).
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
 
 use oxigraph::{
-    io::{RdfFormat, RdfParser},
+    io::{RdfFormat, RdfParser, ReaderQuadParser},
     model::{BlankNode, NamedNode, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, QuadRef},
 };
 use sha2::{Digest as _, Sha256};
@@ -190,56 +190,103 @@ impl Write for Sink<'_> {
     }
 }
 
-/// Reads a stored payload and calls `each` for every change, in the order of writing.
+/// Reads a stored payload, change by change, in the order of writing.
 ///
-/// Fails with `InvalidData` if it does not hold just what the counts say.
-pub(super) fn read(
-    mut stored: impl Read,
+/// Fails with `InvalidData` if it does not hold just what the counts say; nothing comes after an error.
+pub(super) struct Changes<'a> {
+    text: Text<'a>,
     counts: Counts,
-    text_bytes: u64,
-    each: &mut dyn FnMut(Change),
-) -> io::Result<()> {
-    stored.read_exact(&mut [0; SALT_BYTES])?;
-    match usize::try_from(text_bytes) {
-        Ok(capacity) if capacity <= WHOLE_TEXT_BYTES_MAX => {
-            let mut frame = Vec::new();
-            stored.read_to_end(&mut frame)?;
-            let text = zstd::bulk::decompress(&frame, capacity)?;
-            read_text(text.as_slice(), counts, each)
-        }
-        _ => read_text(
-            BufReader::with_capacity(WHOLE_TEXT_BYTES_MAX, zstd::Decoder::new(stored)?),
+    dropped_count: u64,
+    created_count: u64,
+    quad_count: u64,
+}
+
+/// What is left of the text.
+enum Text<'a> {
+    /// From a graph's line, or from the first quad.
+    Lines(Box<dyn BufRead + Send + 'a>),
+    Quads(Box<ReaderQuadParser<Box<dyn BufRead + Send + 'a>>>),
+    /// The end has come, or an error.
+    Ended,
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn new(
+        mut stored: impl Read + Send + 'a,
+        counts: Counts,
+        text_bytes: u64,
+    ) -> io::Result<Self> {
+        stored.read_exact(&mut [0; SALT_BYTES])?;
+        let text: Box<dyn BufRead + Send + 'a> = match usize::try_from(text_bytes) {
+            Ok(capacity) if capacity <= WHOLE_TEXT_BYTES_MAX => {
+                let mut frame = Vec::new();
+                stored.read_to_end(&mut frame)?;
+                Box::new(Cursor::new(zstd::bulk::decompress(&frame, capacity)?))
+            }
+            _ => Box::new(BufReader::with_capacity(
+                WHOLE_TEXT_BYTES_MAX,
+                zstd::Decoder::new(stored)?,
+            )),
+        };
+        Ok(Self {
+            text: Text::Lines(text),
             counts,
-            each,
-        ),
+            dropped_count: 0,
+            created_count: 0,
+            quad_count: 0,
+        })
+    }
+
+    fn read(&mut self) -> io::Result<Option<Change>> {
+        loop {
+            match std::mem::replace(&mut self.text, Text::Ended) {
+                Text::Lines(mut text) if self.dropped_count < self.counts.graphs_dropped => {
+                    self.dropped_count += 1;
+                    let graph = read_graph(&mut text, "# drop ")?;
+                    self.text = Text::Lines(text);
+                    return Ok(Some(Change::DropGraph(graph)));
+                }
+                Text::Lines(mut text) if self.created_count < self.counts.graphs_created => {
+                    self.created_count += 1;
+                    let graph = read_graph(&mut text, "# create ")?;
+                    self.text = Text::Lines(text);
+                    return Ok(Some(Change::CreateGraph(graph)));
+                }
+                // Lenient: what was once taken in is read again, also where a parser of today would object to an IRI.
+                Text::Lines(text) => {
+                    let parser = RdfParser::from_format(RdfFormat::NQuads).lenient();
+                    self.text = Text::Quads(Box::new(parser.for_reader(text)));
+                }
+                Text::Quads(mut quads) => {
+                    let Some(quad) = quads.next() else {
+                        return if self.counts.quads_removed.checked_add(self.counts.quads_inserted)
+                            == Some(self.quad_count)
+                        {
+                            Ok(None)
+                        } else {
+                            Err(invalid("other counts than the header's"))
+                        };
+                    };
+                    let quad = quad.map_err(|error| invalid(&error.to_string()))?;
+                    self.text = Text::Quads(quads);
+                    self.quad_count += 1;
+                    return Ok(Some(if self.quad_count <= self.counts.quads_removed {
+                        Change::Remove(quad)
+                    } else {
+                        Change::Insert(quad)
+                    }));
+                }
+                Text::Ended => return Ok(None),
+            }
+        }
     }
 }
 
-fn read_text(mut text: impl BufRead, counts: Counts, each: &mut dyn FnMut(Change)) -> io::Result<()> {
-    for _ in 0..counts.graphs_dropped {
-        each(Change::DropGraph(read_graph(&mut text, "# drop ")?));
-    }
-    for _ in 0..counts.graphs_created {
-        each(Change::CreateGraph(read_graph(&mut text, "# create ")?));
-    }
-    let mut count = 0;
-    // Lenient: what was once taken in is read again, also where a parser of today would object to an IRI.
-    for quad in RdfParser::from_format(RdfFormat::NQuads)
-        .lenient()
-        .for_reader(text)
-    {
-        let quad = quad.map_err(|error| invalid(&error.to_string()))?;
-        count += 1;
-        each(if count <= counts.quads_removed {
-            Change::Remove(quad)
-        } else {
-            Change::Insert(quad)
-        });
-    }
-    if counts.quads_removed.checked_add(counts.quads_inserted) == Some(count) {
-        Ok(())
-    } else {
-        Err(invalid("other counts than the header's"))
+impl Iterator for Changes<'_> {
+    type Item = io::Result<Change>;
+
+    fn next(&mut self) -> Option<io::Result<Change>> {
+        self.read().transpose()
     }
 }
 
@@ -297,14 +344,10 @@ mod tests {
         let stored = chunks.concat();
         assert_eq!(payload.stored_bytes, stored.len() as u64);
         assert_eq!(payload.digest, <Digest>::from(Sha256::digest(&stored)));
-        let mut back = Vec::new();
-        read(
-            stored.as_slice(),
-            payload.counts,
-            payload.text_bytes,
-            &mut |change| back.push(change),
-        )
-        .unwrap();
+        let back: Vec<_> = Changes::new(stored.as_slice(), payload.counts, payload.text_bytes)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(back, changes);
         chunks.len()
     }
@@ -399,14 +442,14 @@ mod tests {
             quads_inserted: 2,
             ..payload.counts
         };
-        let error = read(
-            chunks.concat().as_slice(),
-            counts,
-            payload.text_bytes,
-            &mut |_| (),
-        )
-        .unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let stored = chunks.concat();
+        let mut changes = Changes::new(stored.as_slice(), counts, payload.text_bytes).unwrap();
+        assert!(changes.next().unwrap().is_ok());
+        assert_eq!(
+            changes.next().unwrap().unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+        assert!(changes.next().is_none());
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use redb::{AccessGuard, Range, ReadableTable, TableDefinition};
+use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, TableDefinition};
 
 use super::{
     error::{LogError, RecordFault},
@@ -49,11 +49,11 @@ pub(super) fn last_header(
         .transpose()
 }
 
-/// The chunks of one payload.
+/// The chunks of one payload; they keep their transaction alive.
 pub(super) fn chunks(
-    payloads: &impl ReadableTable<(u64, u32), &'static [u8]>,
+    payloads: &ReadOnlyTable<(u64, u32), &'static [u8]>,
     revision: u64,
-) -> Result<Range<'_, (u64, u32), &'static [u8]>, LogError> {
+) -> Result<Range<'static, (u64, u32), &'static [u8]>, LogError> {
     payloads
         .range((revision, 0)..=(revision, u32::MAX))
         .map_err(LogError::from_redb)

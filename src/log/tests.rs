@@ -183,6 +183,35 @@ fn records_are_there_after_the_log_is_opened_again() {
 }
 
 #[test]
+fn headers_are_listed_in_both_orders_until_enough() {
+    let dir = log_of(4);
+    let log = Log::open(dir.path(), 0).unwrap();
+    let list = |revisions, newest_first, count: usize| {
+        let mut found = Vec::new();
+        let mut each = |header: Header| {
+            found.push(header.revision);
+            found.len() < count
+        };
+        log.reader().headers(revisions, newest_first, &mut each).unwrap();
+        found
+    };
+    assert_eq!(list(2..=4, false, 9), [2, 3, 4]);
+    assert_eq!(list(2..=4, true, 2), [4, 3]);
+    assert!(list(5..=9, false, 9).is_empty());
+}
+
+#[test]
+fn the_changes_of_a_record_are_taken_one_by_one_while_the_log_goes_on() {
+    let dir = log_of(2);
+    let mut log = Log::open(dir.path(), 0).unwrap();
+    let (header, mut changes) = log.reader().record(2).unwrap();
+    append(&mut log, &[None]).unwrap();
+    assert_eq!(header.revision, 2);
+    assert_eq!(changes.next().unwrap().unwrap(), Change::Insert(quad(2)));
+    assert!(changes.next().is_none());
+}
+
+#[test]
 fn a_request_is_found_in_the_log_and_in_the_append_itself() {
     let dir = log_of(1);
     let mut log = Log::open(dir.path(), 0).unwrap();

@@ -1,0 +1,76 @@
+//! Reading records one after another, at the reader's own pace.
+
+use std::{io, ops::RangeInclusive};
+
+use redb::ReadableTable;
+
+use super::{
+    LogReader,
+    error::{LogError, RecordFault},
+    payload::{Change, Changes},
+    record::Header,
+    tables::{self, ChunkReader, HEADERS, PAYLOADS},
+};
+
+/// The changes of one record: dropped graphs, created graphs, removed quads, inserted quads.
+///
+/// Decoded as they are taken; until it is dropped it holds the log as it was, and about a megabyte.
+pub struct RecordChanges {
+    revision: u64,
+    changes: Changes<'static>,
+}
+
+impl Iterator for RecordChanges {
+    type Item = Result<Change, LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let change = self.changes.next()?;
+        Some(change.map_err(|error| from_payload(error, self.revision)))
+    }
+}
+
+impl LogReader {
+    /// Returns the header of a record and its changes.
+    pub fn record(&self, revision: u64) -> Result<(Header, RecordChanges), LogError> {
+        let transaction = self.begin()?;
+        let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
+        let payloads = transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
+        let (header, _) = tables::header(&headers, revision)?;
+        let stored = ChunkReader::new(tables::chunks(&payloads, revision)?);
+        let changes = Changes::new(stored, header.counts, header.text_bytes)
+            .map_err(|error| from_payload(error, revision))?;
+        Ok((header, RecordChanges { revision, changes }))
+    }
+
+    /// Calls `each` for the headers of some revisions, the oldest first or the newest first, until it says false.
+    pub fn headers(
+        &self,
+        revisions: RangeInclusive<u64>,
+        newest_first: bool,
+        each: &mut dyn FnMut(Header) -> bool,
+    ) -> Result<(), LogError> {
+        let headers = self.begin()?.open_table(HEADERS).map_err(LogError::from_redb)?;
+        let mut range = ReadableTable::range(&headers, revisions).map_err(LogError::from_redb)?;
+        while let Some(entry) = if newest_first {
+            range.next_back()
+        } else {
+            range.next()
+        } {
+            let (revision, bytes) = entry.map_err(LogError::from_redb)?;
+            if !each(tables::decode(revision.value(), bytes.value())?.0) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn from_payload(error: io::Error, revision: u64) -> LogError {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => LogError::DamagedRecord {
+            revision,
+            fault: RecordFault::Text,
+        },
+        _ => LogError::from_io(error),
+    }
+}
