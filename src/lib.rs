@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod facts;
+pub mod feed;
 pub mod graph;
 pub mod grpc;
 pub mod http;

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("proto", &[]),
     ("remote", &[]),
@@ -22,20 +22,40 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     // What LOAD fetches is parsed before the writer has the update.
     ("sparql", &["graph", "model", "rdf", "remote"]),
     ("knowledge", &["log", "graph", "facts", "model"]),
+    // A watcher reads the log at its own pace, up to what the knowledge base has published.
+    ("feed", &["knowledge", "log", "graph", "model"]),
     // Batches and drafts pass through from the parser to the commit.
     (
         "grpc",
-        &["knowledge", "sparql", "facts", "rdf", "model", "proto", "graph"],
+        &[
+            "knowledge",
+            "sparql",
+            "facts",
+            "rdf",
+            "model",
+            "proto",
+            "graph",
+            "feed",
+        ],
     ),
     // Of `proto` the reasons of errors.
     (
         "http",
-        &["knowledge", "sparql", "facts", "rdf", "model", "proto", "graph"],
+        &[
+            "knowledge",
+            "sparql",
+            "facts",
+            "rdf",
+            "model",
+            "proto",
+            "graph",
+            "feed",
+        ],
     ),
 ];
 /// Crates of the transport, which nothing below `grpc` and `http` names.
 const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
-const BELOW_GRPC: [&str; 8] = [
+const BELOW_GRPC: [&str; 9] = [
     "model",
     "graph",
     "log",
@@ -43,6 +63,7 @@ const BELOW_GRPC: [&str; 8] = [
     "facts",
     "sparql",
     "knowledge",
+    "feed",
     "config",
 ];
 

@@ -215,6 +215,16 @@ impl KnowledgeBase {
         self.inner.log.verify()
     }
 
+    /// Returns a reader of the log. Revisions beyond the view's may be taken back: they are not to be told of.
+    pub fn log(&self) -> &LogReader {
+        &self.inner.log
+    }
+
+    /// Returns the newest revision as it goes up; [`Self::read`] has reached what it says.
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.inner.shared.revision.subscribe()
+    }
+
     /// Returns how often the log was appended to, one fsync each, since it was opened.
     pub fn append_count(&self) -> u64 {
         self.inner

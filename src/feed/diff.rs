@@ -1,0 +1,166 @@
+//! What differs between two revisions.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use oxigraph::model::{GraphNameRef, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, Term};
+
+use crate::log::{Change, LogError, LogReader};
+
+/// What a quad takes in the map beside its text, about.
+const QUAD_BYTES: u64 = 320;
+/// Changes after which it is asked whether to give up.
+const CHANGES_PER_LOOK: u64 = 1_000;
+
+/// The effective difference of two revisions, in no particular order.
+#[derive(Debug, Default)]
+pub struct Diff {
+    changes: HashMap<Quad, bool>,
+    graphs: HashMap<NamedOrBlankNode, bool>,
+    bytes: u64,
+}
+
+/// Why a difference was not computed.
+#[derive(Debug, thiserror::Error)]
+pub enum DiffError {
+    /// It takes more memory than it may.
+    #[error("the difference takes more than {bytes_max} bytes of memory")]
+    TooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// Its caller has given up.
+    #[error("the difference was given up")]
+    Over,
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Diff {
+    /// Folds the records between two revisions. If `from` is the newer one, it is what it takes to go back.
+    pub(super) fn between(
+        log: &LogReader,
+        from: u64,
+        to: u64,
+        bytes_max: u64,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Self, DiffError> {
+        let is_back = from > to;
+        let (older, newer) = if is_back { (to, from) } else { (from, to) };
+        let mut diff = Self::default();
+        let mut change_count = 0;
+        for revision in older + 1..=newer {
+            for change in log.record(revision)?.1 {
+                diff.fold(change?);
+                if diff.bytes > bytes_max {
+                    return Err(DiffError::TooLarge { bytes_max });
+                }
+                change_count += 1;
+                if change_count % CHANGES_PER_LOOK == 0 && is_over() {
+                    return Err(DiffError::Over);
+                }
+            }
+            if is_over() {
+                return Err(DiffError::Over);
+            }
+        }
+        if is_back {
+            diff.changes
+                .values_mut()
+                .for_each(|inserted| *inserted = !*inserted);
+            diff.graphs.values_mut().for_each(|created| *created = !*created);
+        }
+        Ok(diff)
+    }
+
+    /// Returns what to do to get from one revision to the other.
+    pub fn into_changes(self) -> impl Iterator<Item = Change> {
+        let graphs = self.graphs.into_iter().map(|(graph, created)| {
+            if created {
+                Change::CreateGraph(graph)
+            } else {
+                Change::DropGraph(graph)
+            }
+        });
+        let quads = self.changes.into_iter().map(|(quad, inserted)| {
+            if inserted {
+                Change::Insert(quad)
+            } else {
+                Change::Remove(quad)
+            }
+        });
+        graphs.chain(quads)
+    }
+
+    /// Every record is effective: what it says of a quad takes back what was last said of it, if anything was.
+    fn fold(&mut self, change: Change) {
+        match change {
+            Change::Insert(quad) => self.fold_quad(quad, true),
+            Change::Remove(quad) => self.fold_quad(quad, false),
+            Change::CreateGraph(graph) => self.fold_graph(graph, true),
+            Change::DropGraph(graph) => self.fold_graph(graph, false),
+        }
+    }
+
+    fn fold_quad(&mut self, quad: Quad, inserted: bool) {
+        let bytes = memory_bytes(&quad);
+        match self.changes.entry(quad) {
+            Entry::Vacant(entry) => {
+                entry.insert(inserted);
+                self.bytes += bytes;
+            }
+            Entry::Occupied(entry) => {
+                entry.remove();
+                self.bytes -= bytes;
+            }
+        }
+    }
+
+    fn fold_graph(&mut self, graph: NamedOrBlankNode, created: bool) {
+        let bytes = QUAD_BYTES + node_bytes(graph.as_ref());
+        match self.graphs.entry(graph) {
+            Entry::Vacant(entry) => {
+                entry.insert(created);
+                self.bytes += bytes;
+            }
+            Entry::Occupied(entry) => {
+                entry.remove();
+                self.bytes -= bytes;
+            }
+        }
+    }
+}
+
+fn memory_bytes(quad: &Quad) -> u64 {
+    let graph = match quad.graph_name.as_ref() {
+        GraphNameRef::DefaultGraph => 0,
+        GraphNameRef::NamedNode(node) => node.as_str().len() as u64,
+        GraphNameRef::BlankNode(node) => node.as_str().len() as u64,
+    };
+    QUAD_BYTES
+        + node_bytes(quad.subject.as_ref())
+        + quad.predicate.as_str().len() as u64
+        + term_bytes(&quad.object)
+        + graph
+}
+
+fn node_bytes(node: NamedOrBlankNodeRef<'_>) -> u64 {
+    match node {
+        NamedOrBlankNodeRef::NamedNode(node) => node.as_str().len() as u64,
+        NamedOrBlankNodeRef::BlankNode(node) => node.as_str().len() as u64,
+    }
+}
+
+fn term_bytes(term: &Term) -> u64 {
+    match term {
+        Term::NamedNode(node) => node.as_str().len() as u64,
+        Term::BlankNode(node) => node.as_str().len() as u64,
+        Term::Literal(literal) => (literal.value().len() + literal.datatype().as_str().len()) as u64,
+        Term::Triple(triple) => {
+            QUAD_BYTES
+                + node_bytes(triple.subject.as_ref())
+                + triple.predicate.as_str().len() as u64
+                + term_bytes(&triple.object)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! From a watcher to its reader, who may be slow.
+
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Event, FeedError, Watcher};
+
+/// How a watcher ended.
+#[derive(Debug)]
+pub struct End {
+    /// Why.
+    pub reason: EndReason,
+    /// The revision up to which everything was handed to the reader; none if the graph at the beginning was not whole.
+    pub resume_after: Option<u64>,
+}
+
+/// Why a watcher ended.
+#[derive(Debug)]
+pub enum EndReason {
+    /// The reader has gone.
+    Gone,
+    /// The reader left a frame lying for too long.
+    TooSlow,
+    /// The server shuts down.
+    ShuttingDown,
+    /// The feed cannot be read.
+    Failed(FeedError),
+}
+
+/// Sends what a watcher gets until the reader has gone, is too slow, or `drain` is cancelled.
+pub async fn follow<T>(
+    mut watcher: Watcher,
+    sender: mpsc::Sender<T>,
+    drain: CancellationToken,
+    convert: impl Fn(Event) -> T,
+) -> End {
+    let stall_max = watcher.feed().settings().stall_max;
+    let mut resume_after = watcher.resume_after();
+    let reason = loop {
+        let event = tokio::select! {
+            biased;
+            () = drain.cancelled() => break EndReason::ShuttingDown,
+            () = sender.closed() => break EndReason::Gone,
+            event = watcher.next() => event,
+        };
+        let event = match event {
+            Ok(event) => event,
+            Err(FeedError::Closed) => break EndReason::ShuttingDown,
+            Err(error) => break EndReason::Failed(error),
+        };
+        let room = tokio::select! {
+            biased;
+            () = drain.cancelled() => break EndReason::ShuttingDown,
+            room = timeout(stall_max, sender.reserve()) => room,
+        };
+        match room {
+            Err(_) => break EndReason::TooSlow,
+            Ok(Err(_)) => break EndReason::Gone,
+            Ok(Ok(room)) => {
+                resume_after = event.completes().or(resume_after);
+                room.send(convert(event));
+            }
+        }
+    };
+    End { reason, resume_after }
+}

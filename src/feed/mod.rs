@@ -1,0 +1,246 @@
+//! The change feed: what was committed, in order, each commit once, for watchers that go at their own pace.
+//!
+//! A watcher reads the log itself, woken by the revision that the writer publishes: the writer knows of none, and a slow
+//! one holds up nobody. Those that are up to date share what one of them has read ([`ring`]).
+
+mod diff;
+mod filter;
+mod follow;
+mod record;
+mod ring;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod watcher;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use self::{
+    diff::{Diff, DiffError},
+    filter::Filter,
+    follow::{End, EndReason, follow},
+    watcher::{Event, Fragment, SnapshotFragment, Start, Watcher},
+};
+use self::{record::Record, ring::Ring};
+pub use crate::log::{Change, Header};
+use crate::{
+    knowledge::KnowledgeBase,
+    log::{LogError, LogReader},
+};
+
+/// Differences that are computed at once.
+const DIFF_COUNT_MAX: usize = 2;
+/// Changes of one fragment, and about the bytes of their text: with room to spare in a message of 4 MiB, which clients
+/// take by default.
+const FRAGMENT_CHANGE_COUNT_MAX: usize = 1_000;
+const FRAGMENT_BYTES_MAX: usize = 256 << 10;
+
+/// The limits of the feed.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedSettings {
+    /// Watchers at once.
+    pub watcher_count_max: usize,
+    /// How long a watcher may leave a frame lying before it is ended.
+    pub stall_max: Duration,
+    /// Bytes of memory of one difference.
+    pub diff_bytes_max: u64,
+}
+
+/// The feed of a knowledge base. Clones are the same one.
+#[derive(Clone)]
+pub struct Feed(Arc<Inner>);
+
+struct Inner {
+    knowledge: KnowledgeBase,
+    settings: FeedSettings,
+    watchers: Arc<Semaphore>,
+    diffs: Arc<Semaphore>,
+    ring: Mutex<Ring>,
+    /// Held while the newest records are read, so that one reads them for all.
+    filling: tokio::sync::Mutex<()>,
+}
+
+/// Why the feed cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The knowledge base is closed.
+    #[error("the knowledge base is shutting down")]
+    Closed,
+    /// A fault of ours.
+    #[error("a thread of the change feed ended early: {0}")]
+    Fault(#[from] tokio::task::JoinError),
+}
+
+/// There are as many watchers, or differences, as may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("there are {count_max} already")]
+pub struct Full {
+    /// The limit.
+    pub count_max: usize,
+}
+
+/// Which headers to list.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing {
+    /// Goes on after this revision, in the listing's order.
+    pub after: Option<u64>,
+    /// Whether the newest come first.
+    pub newest_first: bool,
+    /// Microseconds since 1970: not before it.
+    pub from_us: u64,
+    /// Microseconds since 1970: before it.
+    pub until_us: u64,
+    /// Headers at most.
+    pub count_max: usize,
+}
+
+impl Feed {
+    /// Returns the feed of a knowledge base.
+    pub fn new(knowledge: KnowledgeBase, settings: FeedSettings) -> Self {
+        let next = knowledge.read().revision + 1;
+        Self(Arc::new(Inner {
+            knowledge,
+            settings,
+            watchers: Arc::new(Semaphore::new(settings.watcher_count_max)),
+            diffs: Arc::new(Semaphore::new(DIFF_COUNT_MAX)),
+            ring: Mutex::new(Ring::new(next)),
+            filling: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Returns its limits.
+    pub fn settings(&self) -> &FeedSettings {
+        &self.0.settings
+    }
+
+    /// Returns the newest revision that may be told of.
+    pub fn revision(&self) -> u64 {
+        self.0.knowledge.read().revision
+    }
+
+    /// Returns the knowledge base.
+    pub fn knowledge(&self) -> &KnowledgeBase {
+        &self.0.knowledge
+    }
+
+    /// Begins to watch. `checkpoint_interval`: the longest silence.
+    pub fn watch(
+        &self,
+        start: Start,
+        filter: Filter,
+        checkpoint_interval: Duration,
+    ) -> Result<Watcher, Full> {
+        let place = self.place(&self.0.watchers, self.0.settings.watcher_count_max)?;
+        Ok(Watcher::new(
+            self.clone(),
+            start,
+            filter,
+            checkpoint_interval,
+            place,
+        ))
+    }
+
+    /// Takes a place for a difference.
+    pub fn diff_place(&self) -> Result<OwnedSemaphorePermit, Full> {
+        self.place(&self.0.diffs, DIFF_COUNT_MAX)
+    }
+
+    /// Computes what differs between two revisions. Blocks; `is_over` is asked again and again whether to give up.
+    pub fn diff(&self, from: u64, to: u64, is_over: impl Fn() -> bool) -> Result<Diff, DiffError> {
+        Diff::between(self.log(), from, to, self.0.settings.diff_bytes_max, is_over)
+    }
+
+    /// Returns the header of a revision. Blocks.
+    pub fn header(&self, revision: u64) -> Result<Header, FeedError> {
+        Ok(self.log().header(revision)?.0)
+    }
+
+    /// Lists headers up to the newest revision, and tells whether there are more. Blocks.
+    pub fn headers(&self, listing: Listing) -> Result<(Vec<Header>, bool), FeedError> {
+        let newest = self.revision();
+        // Times do not go back from one revision to the next.
+        let first = self.first_at(listing.from_us, newest)?;
+        let end = self.first_at(listing.until_us, newest)?;
+        let (low, high) = match (listing.after, listing.newest_first) {
+            (None, _) => (first, end - 1),
+            (Some(after), true) => (first, (end - 1).min(after.saturating_sub(1))),
+            (Some(after), false) => (first.max(after.saturating_add(1)), end - 1),
+        };
+        let mut headers = Vec::new();
+        let mut has_more = false;
+        if low <= high {
+            self.log()
+                .headers(low..=high, listing.newest_first, &mut |header| {
+                    has_more = headers.len() == listing.count_max;
+                    if !has_more {
+                        headers.push(header);
+                    }
+                    !has_more
+                })?;
+        }
+        Ok((headers, has_more))
+    }
+
+    /// Returns the first revision of a time or later; one more than the newest if there is none.
+    fn first_at(&self, time_us: u64, newest: u64) -> Result<u64, FeedError> {
+        let (mut low, mut high) = (1, newest + 1);
+        if time_us == 0 {
+            return Ok(low);
+        }
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.log().header(middle)?.0.time_us < time_us {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    #[expect(clippy::unused_self, reason = "it reads as what it is")]
+    fn place(&self, places: &Arc<Semaphore>, count_max: usize) -> Result<OwnedSemaphorePermit, Full> {
+        Arc::clone(places)
+            .try_acquire_owned()
+            .map_err(|_| Full { count_max })
+    }
+
+    fn log(&self) -> &LogReader {
+        self.0.knowledge.log()
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        // What is in it is whole at any time.
+        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns some records from a revision on, of those up to `to`; at least one.
+    async fn records(&self, from: u64, to: u64) -> Result<Vec<Arc<Record>>, FeedError> {
+        if let Some(run) = self.ring().run(from) {
+            return Ok(run);
+        }
+        if from < self.ring().next() {
+            return self.read(from, to).await;
+        }
+        let _filling = self.0.filling.lock().await;
+        if let Some(run) = self.ring().run(from) {
+            return Ok(run);
+        }
+        let run = self.read(from, to).await?;
+        self.ring().extend(from, &run);
+        Ok(run)
+    }
+
+    async fn read(&self, from: u64, to: u64) -> Result<Vec<Arc<Record>>, FeedError> {
+        let log = self.log().clone();
+        Ok(tokio::task::spawn_blocking(move || record::read_run(&log, from, to)).await??)
+    }
+}

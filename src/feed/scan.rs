@@ -1,0 +1,237 @@
+//! What is read in fragments: a whole graph, or a commit too large to hold.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use oxigraph::model::{NamedOrBlankNode, Quad, Term};
+use rustc_hash::FxHashSet;
+
+use super::{FRAGMENT_BYTES_MAX, FRAGMENT_CHANGE_COUNT_MAX, Filter};
+use crate::{
+    graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId},
+    log::{Change, Header, LogError, RecordChanges},
+};
+
+/// Changes or quads that one step looks at.
+const STEP_COUNT_MAX: usize = 20_000;
+
+/// Changes on their way into one fragment.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    pub(super) changes: Vec<Change>,
+    bytes: usize,
+}
+
+impl Buffer {
+    pub(super) fn push(&mut self, change: Change) {
+        self.bytes += text_bytes(&change);
+        self.changes.push(change);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.changes.len() >= FRAGMENT_CHANGE_COUNT_MAX || self.bytes >= FRAGMENT_BYTES_MAX
+    }
+}
+
+/// Returns about the bytes of a change's text.
+fn text_bytes(change: &Change) -> usize {
+    match change {
+        Change::Remove(quad) | Change::Insert(quad) => {
+            let object = match &quad.object {
+                Term::Literal(literal) => literal.value().len(),
+                Term::NamedNode(node) => node.as_str().len(),
+                Term::BlankNode(node) => node.as_str().len(),
+                Term::Triple(triple) => triple.to_string().len(),
+            };
+            let subject = match &quad.subject {
+                NamedOrBlankNode::NamedNode(node) => node.as_str().len(),
+                NamedOrBlankNode::BlankNode(node) => node.as_str().len(),
+            };
+            subject + quad.predicate.as_str().len() + object
+        }
+        Change::DropGraph(_) | Change::CreateGraph(_) => 0,
+    }
+}
+
+/// What a step came to.
+pub(super) enum Step {
+    /// Changes, and whether they are the last ones.
+    Found { changes: Vec<Change>, is_last: bool },
+    /// Nothing so far.
+    Nothing,
+    /// The end, and nothing more was found.
+    Ended,
+}
+
+/// A commit that is read in fragments.
+pub(super) struct LargeCommit {
+    pub(super) header: Header,
+    changes: RecordChanges,
+    filter: Arc<Filter>,
+    buffer: Buffer,
+    pub(super) has_begun: bool,
+}
+
+impl LargeCommit {
+    pub(super) fn new(header: Header, changes: RecordChanges, filter: Arc<Filter>) -> Self {
+        Self {
+            header,
+            changes,
+            filter,
+            buffer: Buffer::default(),
+            has_begun: false,
+        }
+    }
+
+    /// Reads on. Blocks. A fragment is given out when it is known whether another one follows.
+    pub(super) fn step(&mut self) -> Result<Step, LogError> {
+        for _ in 0..STEP_COUNT_MAX {
+            let Some(change) = self.changes.next() else {
+                let changes = std::mem::take(&mut self.buffer).changes;
+                return Ok(if changes.is_empty() {
+                    Step::Ended
+                } else {
+                    Step::Found {
+                        changes,
+                        is_last: true,
+                    }
+                });
+            };
+            let change = change?;
+            if !self.filter.passes(&change) {
+                continue;
+            }
+            let full = self
+                .buffer
+                .is_full()
+                .then(|| std::mem::take(&mut self.buffer).changes);
+            self.buffer.push(change);
+            if let Some(changes) = full {
+                return Ok(Step::Found {
+                    changes,
+                    is_last: false,
+                });
+            }
+        }
+        Ok(Step::Nothing)
+    }
+}
+
+/// The graph of one revision, as insertions.
+pub(super) struct GraphScan {
+    pub(super) revision: u64,
+    snapshot: Snapshot,
+    graphs: VecDeque<TermId>,
+    patterns: VecDeque<Pattern>,
+    after: Option<QuadIds>,
+    predicates: Option<FxHashSet<TermId>>,
+}
+
+impl GraphScan {
+    pub(super) fn new(revision: u64, snapshot: Snapshot, filter: &Filter) -> Self {
+        let ids = |names: &FxHashSet<_>| -> Vec<TermId> {
+            let ids = names
+                .iter()
+                .filter_map(|name: &oxigraph::model::NamedNode| snapshot.iri_id(name.as_str()));
+            ids.collect()
+        };
+        let places = if filter.has_all_graphs() {
+            vec![GraphPattern::Default, GraphPattern::AnyNamed]
+        } else {
+            let default = filter.default_graph.then_some(GraphPattern::Default);
+            let named = ids(&filter.graphs).into_iter().map(GraphPattern::Named);
+            default.into_iter().chain(named).collect()
+        };
+        let (subjects, predicates) = (ids(&filter.subjects), ids(&filter.predicates));
+        let mut patterns = VecDeque::new();
+        for graph in places {
+            let all = Pattern::all(graph);
+            if !filter.subjects.is_empty() {
+                patterns.extend(subjects.iter().map(|&subject| Pattern {
+                    subject: Some(subject),
+                    ..all
+                }));
+            } else if !filter.predicates.is_empty() {
+                patterns.extend(predicates.iter().map(|&predicate| Pattern {
+                    predicate: Some(predicate),
+                    ..all
+                }));
+            } else {
+                patterns.push_back(all);
+            }
+        }
+        let graphs = if !filter.has_whole_graphs() {
+            VecDeque::new()
+        } else if filter.has_all_graphs() {
+            snapshot.named_graphs().collect()
+        } else {
+            let graphs = ids(&filter.graphs).into_iter();
+            graphs
+                .filter(|&graph| snapshot.contains_named_graph(graph))
+                .collect()
+        };
+        let predicates = (!filter.predicates.is_empty()).then(|| predicates.into_iter().collect());
+        Self {
+            revision,
+            snapshot,
+            graphs,
+            patterns,
+            after: None,
+            predicates,
+        }
+    }
+
+    /// Reads on. Blocks.
+    pub(super) fn step(&mut self) -> Step {
+        let mut buffer = Buffer::default();
+        while let Some(graph) = self.graphs.pop_front() {
+            if let Some(graph) = node(self.snapshot.term(graph)) {
+                buffer.push(Change::CreateGraph(graph));
+            }
+            if buffer.is_full() {
+                return Step::Found {
+                    changes: buffer.changes,
+                    is_last: false,
+                };
+            }
+        }
+        let mut left = STEP_COUNT_MAX;
+        while let Some(&pattern) = self.patterns.front() {
+            let quads = match self.after {
+                None => self.snapshot.quads(pattern),
+                Some(after) => self.snapshot.quads_after(pattern, after),
+            };
+            for ids in quads {
+                self.after = Some(ids);
+                left = left.saturating_sub(1);
+                let passes = self
+                    .predicates
+                    .as_ref()
+                    .is_none_or(|predicates| predicates.contains(&ids.predicate));
+                if passes {
+                    let quad: Quad = self.snapshot.quad(ids);
+                    buffer.push(Change::Insert(quad));
+                }
+                if buffer.is_full() || left == 0 {
+                    return Step::Found {
+                        changes: buffer.changes,
+                        is_last: false,
+                    };
+                }
+            }
+            self.patterns.pop_front();
+            self.after = None;
+        }
+        Step::Found {
+            changes: buffer.changes,
+            is_last: true,
+        }
+    }
+}
+
+fn node(term: Term) -> Option<NamedOrBlankNode> {
+    match term {
+        Term::NamedNode(node) => Some(node.into()),
+        Term::BlankNode(node) => Some(node.into()),
+        Term::Literal(_) | Term::Triple(_) => None,
+    }
+}

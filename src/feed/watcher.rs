@@ -1,0 +1,278 @@
+//! One watcher: where it stands, and what comes next.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    task::spawn_blocking,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Feed, FeedError, Filter,
+    record::Record,
+    scan::{Buffer, GraphScan, LargeCommit, Step},
+};
+use crate::log::{Change, Header};
+
+/// Where a watcher begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// With the commit after this revision; it must have been reached.
+    After(u64),
+    /// With the next commit.
+    Now,
+    /// With the graph as it is, then the commits after it.
+    Snapshot,
+}
+
+/// What a watcher gets.
+#[derive(Debug)]
+pub enum Event {
+    /// A part of the graph that it begins with.
+    Snapshot(SnapshotFragment),
+    /// A part of a commit, or all of it.
+    Commit(Fragment),
+    /// Nothing is missing up to this revision.
+    Checkpoint(u64),
+}
+
+/// A part of the graph of one revision.
+#[derive(Debug)]
+pub struct SnapshotFragment {
+    /// The revision.
+    pub revision: u64,
+    /// Named graphs that exist, and quads, as creations and insertions.
+    pub changes: Vec<Change>,
+    /// Whether it is the last part.
+    pub is_last: bool,
+}
+
+/// A part of one commit.
+#[derive(Debug)]
+pub struct Fragment {
+    /// The commit's revision.
+    pub revision: u64,
+    /// Its header, in the first part.
+    pub header: Option<Box<Header>>,
+    /// Those of its changes that pass the filter, in the log's order.
+    pub changes: Vec<Change>,
+    /// Whether it is the last part.
+    pub is_last: bool,
+}
+
+impl Event {
+    /// Returns the revision up to which nothing is missing with this; nothing in the middle.
+    pub fn completes(&self) -> Option<u64> {
+        match self {
+            Self::Checkpoint(revision) => Some(*revision),
+            Self::Commit(fragment) => fragment.is_last.then_some(fragment.revision),
+            Self::Snapshot(fragment) => fragment.is_last.then_some(fragment.revision),
+        }
+    }
+}
+
+/// What is being read in fragments.
+enum Scan {
+    Graph(GraphScan),
+    Commit(Box<LargeCommit>),
+}
+
+/// Follows the log.
+pub struct Watcher {
+    feed: Feed,
+    filter: Arc<Filter>,
+    revisions: watch::Receiver<u64>,
+    /// All up to it was given out or does not pass the filter.
+    position: u64,
+    run: VecDeque<Arc<Record>>,
+    ready: VecDeque<Event>,
+    scan: Option<Scan>,
+    /// Whether it has been told that it has all there is.
+    has_caught_up: bool,
+    checkpoint_interval: Duration,
+    told_at: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watcher {
+    pub(super) fn new(
+        feed: Feed,
+        start: Start,
+        filter: Filter,
+        checkpoint_interval: Duration,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let revisions = feed.knowledge().revisions();
+        let filter = Arc::new(filter);
+        let (position, scan) = match start {
+            Start::After(revision) => (revision, None),
+            Start::Now => (feed.revision(), None),
+            Start::Snapshot => {
+                let view = feed.knowledge().read();
+                let scan = GraphScan::new(view.revision, view.snapshot, &filter);
+                (view.revision, Some(Scan::Graph(scan)))
+            }
+        };
+        Self {
+            feed,
+            filter,
+            revisions,
+            position,
+            run: VecDeque::new(),
+            ready: VecDeque::new(),
+            scan,
+            has_caught_up: false,
+            checkpoint_interval,
+            told_at: Instant::now(),
+            _place: place,
+        }
+    }
+
+    /// Returns the feed.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Returns the revision that it could resume after, if it has been given nothing yet; none if it begins with a graph.
+    pub fn resume_after(&self) -> Option<u64> {
+        self.scan.is_none().then_some(self.position)
+    }
+
+    /// Waits for what comes next. A call that is dropped ends the watcher: what it was at may be lost.
+    pub async fn next(&mut self) -> Result<Event, FeedError> {
+        let event = self.find().await?;
+        self.told_at = Instant::now();
+        Ok(event)
+    }
+
+    async fn find(&mut self) -> Result<Event, FeedError> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(event);
+            }
+            if let Some(scan) = self.scan.take() {
+                if let Some(event) = self.go_on(scan).await? {
+                    return Ok(event);
+                }
+                continue;
+            }
+            let due = self.told_at + self.checkpoint_interval;
+            if Instant::now() >= due {
+                return Ok(Event::Checkpoint(self.position));
+            }
+            if let Some(record) = self.run.pop_front() {
+                self.begin(&record).await?;
+                continue;
+            }
+            let newest = *self.revisions.borrow_and_update();
+            if self.position < newest {
+                self.run = self.feed.records(self.position + 1, newest).await?.into();
+                continue;
+            }
+            if !self.has_caught_up {
+                self.has_caught_up = true;
+                return Ok(Event::Checkpoint(self.position));
+            }
+            tokio::select! {
+                changed = self.revisions.changed() => changed.map_err(|_| FeedError::Closed)?,
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Makes events of a commit, or begins to read it if it is large.
+    async fn begin(&mut self, record: &Arc<Record>) -> Result<(), FeedError> {
+        let revision = record.header.revision;
+        let Some(changes) = &record.changes else {
+            let log = self.feed.log().clone();
+            let (header, changes) = spawn_blocking(move || log.record(revision)).await??;
+            let commit = LargeCommit::new(header, changes, Arc::clone(&self.filter));
+            self.scan = Some(Scan::Commit(Box::new(commit)));
+            return Ok(());
+        };
+        self.position = revision;
+        let mut buffer = Buffer::default();
+        let mut parts = Vec::new();
+        for change in changes.iter().filter(|change| self.filter.passes(change)) {
+            if buffer.is_full() {
+                parts.push(std::mem::take(&mut buffer).changes);
+            }
+            buffer.push(change.clone());
+        }
+        if buffer.changes.is_empty() {
+            return Ok(());
+        }
+        parts.push(buffer.changes);
+        let last = parts.len() - 1;
+        for (index, changes) in parts.into_iter().enumerate() {
+            self.ready.push_back(Event::Commit(Fragment {
+                revision,
+                header: (index == 0).then(|| Box::new(record.header.clone())),
+                changes,
+                is_last: index == last,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Reads on in what is read in fragments.
+    async fn go_on(&mut self, scan: Scan) -> Result<Option<Event>, FeedError> {
+        match scan {
+            Scan::Graph(mut graph) => {
+                let (graph, step) = spawn_blocking(move || {
+                    let step = graph.step();
+                    (graph, step)
+                })
+                .await?;
+                let Step::Found { changes, is_last } = step else {
+                    return Ok(None);
+                };
+                let revision = graph.revision;
+                if !is_last {
+                    self.scan = Some(Scan::Graph(graph));
+                    if changes.is_empty() {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(Event::Snapshot(SnapshotFragment {
+                    revision,
+                    changes,
+                    is_last,
+                })))
+            }
+            Scan::Commit(mut commit) => {
+                let (mut commit, step) = spawn_blocking(move || {
+                    let step = commit.step();
+                    (commit, step)
+                })
+                .await?;
+                let revision = commit.header.revision;
+                let (changes, is_last) = match step? {
+                    Step::Found { changes, is_last } => (changes, is_last),
+                    Step::Nothing => {
+                        self.scan = Some(Scan::Commit(commit));
+                        return Ok(None);
+                    }
+                    Step::Ended => {
+                        self.position = revision;
+                        return Ok(None);
+                    }
+                };
+                let header = (!commit.has_begun).then(|| Box::new(commit.header.clone()));
+                commit.has_begun = true;
+                if is_last {
+                    self.position = revision;
+                } else {
+                    self.scan = Some(Scan::Commit(commit));
+                }
+                Ok(Some(Event::Commit(Fragment {
+                    revision,
+                    header,
+                    changes,
+                    is_last,
+                })))
+            }
+        }
+    }
+}
