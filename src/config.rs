@@ -257,6 +257,25 @@ pub struct ServeSettings {
     )]
     pub slow_query_ms: u64,
 
+    /// Watches of changes at once; one more is refused
+    #[arg(
+        long = "watchers-max",
+        env = "DOSSIER_WATCHERS_MAX",
+        value_name = "WATCHES",
+        default_value_t = 1_000
+    )]
+    pub watcher_count_max: usize,
+
+    /// Time that the reader of a watch or a difference may leave a frame lying before it is ended
+    #[arg(long, env = "DOSSIER_WATCH_STALL_MAX", value_name = "DURATION", value_parser = duration,
+        default_value = "30s")]
+    pub watch_stall_max: Duration,
+
+    /// Memory that the difference of two revisions may take; two are computed at once
+    #[arg(long = "diff-memory-max", env = "DOSSIER_DIFF_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,
+        default_value = "256MiB")]
+    pub diff_memory_bytes_max: u64,
+
     /// Time that running calls get to finish when the server is told to stop
     #[arg(long, env = "DOSSIER_DRAIN_TIMEOUT", value_name = "DURATION", value_parser = duration,
         default_value = "10s")]
@@ -318,6 +337,9 @@ impl Default for ServeSettings {
             remote_timeout: Duration::from_secs(10),
             remote_bytes_max: 16 * MIB,
             slow_query_ms: 1_000,
+            watcher_count_max: 1_000,
+            watch_stall_max: Duration::from_secs(30),
+            diff_memory_bytes_max: 256 * MIB as u64,
             drain_timeout: Duration::from_secs(10),
             log_format: LogFormat::Text,
         }

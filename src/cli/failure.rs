@@ -222,6 +222,12 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::RequestIdReused => Some("choose a new --request-id for a new request"),
         ErrorReason::GraphFull => Some("start the server with a larger --graph-memory-max"),
         ErrorReason::DiskFull => Some("make room on the server's disk; reads go on meanwhile"),
+        ErrorReason::ReaderTooSlow => {
+            Some("resume where it ended: `dossier watch --after` with the revision of the last commit")
+        }
+        ErrorReason::TooManyWatchers => Some("start the server with a larger --watchers-max"),
+        ErrorReason::DiffTooLarge => Some("take the commits themselves: `dossier watch --after`"),
+        ErrorReason::RevisionNotFound => Some("`dossier log` lists the newest revisions"),
         ErrorReason::Overloaded | ErrorReason::Unavailable => Some("try again in a moment"),
         ErrorReason::LogUnavailable => {
             Some("the server's log has the cause; reads go on, writes after a restart")

@@ -71,6 +71,7 @@ impl ServeSettings {
                 Duration::from_millis(1),
             ),
             ("remote-timeout", self.remote_timeout, Duration::from_millis(1)),
+            ("watch-stall-max", self.watch_stall_max, Duration::from_millis(1)),
             ("drain-timeout", self.drain_timeout, Duration::ZERO),
         ];
         let day = Duration::from_hours(24);
@@ -96,6 +97,12 @@ impl ServeSettings {
                 self.graph_memory_bytes_max,
                 MIB as u64,
                 u64::MAX,
+            ),
+            (
+                "diff-memory-max",
+                self.diff_memory_bytes_max,
+                MIB as u64,
+                i64::MAX as u64,
             ),
             (
                 "query-memory-max",
@@ -193,6 +200,7 @@ impl ServeSettings {
                 10_000,
             ),
             ("connections-max", self.connection_count_max as u64, 1, 1_000_000),
+            ("watchers-max", self.watcher_count_max as u64, 1, 1_000_000),
             ("streams-max", u64::from(self.stream_count_max), 1, 1_000_000),
         ]
     }

@@ -148,6 +148,9 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         regex_text_bytes_max: to_int64(settings.regex_text_bytes_max as u64),
         regex_bytes_max: to_int64(settings.regex_bytes_max as u64),
         long_text_regex_bytes_max: to_int64(settings.long_text_regex_bytes_max as u64),
+        watcher_count_max: to_int64(settings.watcher_count_max as u64),
+        watch_stall_ms_max: i64::try_from(settings.watch_stall_max.as_millis()).unwrap_or(i64::MAX),
+        diff_bytes_max: to_int64(settings.diff_memory_bytes_max),
     }
 }
 

@@ -258,11 +258,20 @@ fn check_quad(violations: &mut Violations, path: &str, quad: &v1::Quad) -> Optio
     };
     let (subject, object) = (term(&quad.subject, "subject"), term(&quad.object, "object"));
     let predicate = violations.name(&format!("{path}.predicate"), &quad.predicate);
-    let graph = match quad.graph.as_str() {
-        "" => Some(GraphName::DefaultGraph),
-        name => violations
-            .name(&format!("{path}.graph"), name)
-            .map(GraphName::from),
+    let graph = match &quad.graph {
+        None => Some(GraphName::DefaultGraph),
+        Some(graph) => {
+            let field = format!("{path}.graph");
+            match term_from_proto(graph, &field, violations) {
+                None => None,
+                Some(Term::NamedNode(node)) => Some(node.into()),
+                Some(Term::BlankNode(node)) => Some(node.into()),
+                Some(Term::Literal(_) | Term::Triple(_)) => {
+                    violations.invalid(&field, "a graph is an IRI or a blank node");
+                    None
+                }
+            }
+        }
     };
     let subject: NamedOrBlankNode = match subject? {
         Term::NamedNode(node) => node.into(),

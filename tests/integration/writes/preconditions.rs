@@ -28,7 +28,7 @@ fn quad(object: Term, graph: &str) -> Quad {
         subject: Some(iri("e:a")),
         predicate: "e:p".into(),
         object: Some(object),
-        graph: graph.into(),
+        graph: (!graph.is_empty()).then(|| iri(graph)),
     }
 }
 
@@ -167,7 +167,7 @@ async fn what_is_no_precondition_is_refused() {
         Condition::PresentQuad(Quad::default()),
         Condition::AbsentQuad(Quad {
             subject: Some(one()),
-            graph: "nope:".into(),
+            graph: Some(iri("nope:")),
             ..quad(one(), "")
         }),
     ];
@@ -185,7 +185,7 @@ async fn what_is_no_precondition_is_refused() {
             "preconditions[1].present_quad.subject",
             "preconditions[1].present_quad.object",
             "preconditions[1].present_quad.predicate",
-            "preconditions[2].absent_quad.graph",
+            "preconditions[2].absent_quad.graph.iri",
             "preconditions[2].absent_quad.subject",
             "preconditions[3]",
         ],
