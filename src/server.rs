@@ -62,7 +62,7 @@ pub async fn serve(
         let queries = Queries::start(query_settings(&settings), PREFIXES)
             .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
         // Set once: nobody else does.
-        let _ = services.set(Services::new(&knowledge, &queries, &settings));
+        let _ = services.set(Services::new(&knowledge, &queries, &settings, drain.clone()));
         set_health(&reporter, ServingStatus::Serving).await;
         tracing::info!(%address, revision = knowledge.read().revision, "serving");
         Ok::<_, ServeError>(knowledge)

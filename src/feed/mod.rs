@@ -24,6 +24,7 @@ pub use self::{
     diff::{Diff, DiffError},
     filter::Filter,
     follow::{End, EndReason, follow},
+    scan::fragments,
     watcher::{Event, Fragment, SnapshotFragment, Start, Watcher},
 };
 use self::{record::Record, ring::Ring};
@@ -138,7 +139,7 @@ impl Feed {
         filter: Filter,
         checkpoint_interval: Duration,
     ) -> Result<Watcher, Full> {
-        let place = self.place(&self.0.watchers, self.0.settings.watcher_count_max)?;
+        let place = place(&self.0.watchers, self.0.settings.watcher_count_max)?;
         Ok(Watcher::new(
             self.clone(),
             start,
@@ -150,7 +151,7 @@ impl Feed {
 
     /// Takes a place for a difference.
     pub fn diff_place(&self) -> Result<OwnedSemaphorePermit, Full> {
-        self.place(&self.0.diffs, DIFF_COUNT_MAX)
+        place(&self.0.diffs, DIFF_COUNT_MAX)
     }
 
     /// Computes what differs between two revisions. Blocks; `is_over` is asked again and again whether to give up.
@@ -206,13 +207,6 @@ impl Feed {
         Ok(low)
     }
 
-    #[expect(clippy::unused_self, reason = "it reads as what it is")]
-    fn place(&self, places: &Arc<Semaphore>, count_max: usize) -> Result<OwnedSemaphorePermit, Full> {
-        Arc::clone(places)
-            .try_acquire_owned()
-            .map_err(|_| Full { count_max })
-    }
-
     fn log(&self) -> &LogReader {
         self.0.knowledge.log()
     }
@@ -243,4 +237,10 @@ impl Feed {
         let log = self.log().clone();
         Ok(tokio::task::spawn_blocking(move || record::read_run(&log, from, to)).await??)
     }
+}
+
+fn place(places: &Arc<Semaphore>, count_max: usize) -> Result<OwnedSemaphorePermit, Full> {
+    Arc::clone(places)
+        .try_acquire_owned()
+        .map_err(|_| Full { count_max })
 }

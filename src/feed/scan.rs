@@ -16,20 +16,39 @@ const STEP_COUNT_MAX: usize = 20_000;
 
 /// Changes on their way into one fragment.
 #[derive(Debug, Default)]
-pub(super) struct Buffer {
-    pub(super) changes: Vec<Change>,
+struct Buffer {
+    changes: Vec<Change>,
     bytes: usize,
 }
 
 impl Buffer {
-    pub(super) fn push(&mut self, change: Change) {
+    fn push(&mut self, change: Change) {
         self.bytes += text_bytes(&change);
         self.changes.push(change);
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.changes.len() >= FRAGMENT_CHANGE_COUNT_MAX || self.bytes >= FRAGMENT_BYTES_MAX
     }
+}
+
+/// Cuts changes into fragments, each with whether it is the last; of nothing there is one.
+pub fn fragments(changes: impl Iterator<Item = Change>) -> impl Iterator<Item = (Vec<Change>, bool)> {
+    let mut changes = changes.peekable();
+    let mut is_ended = false;
+    std::iter::from_fn(move || {
+        if is_ended {
+            return None;
+        }
+        let mut buffer = Buffer::default();
+        while !buffer.is_full()
+            && let Some(change) = changes.next()
+        {
+            buffer.push(change);
+        }
+        is_ended = changes.peek().is_none();
+        Some((buffer.changes, is_ended))
+    })
 }
 
 /// Returns about the bytes of a change's text.

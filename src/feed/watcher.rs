@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     Feed, FeedError, Filter,
     record::Record,
-    scan::{Buffer, GraphScan, LargeCommit, Step},
+    scan::{GraphScan, LargeCommit, Step, fragments},
 };
 use crate::log::{Change, Header};
 
@@ -192,25 +192,17 @@ impl Watcher {
             return Ok(());
         };
         self.position = revision;
-        let mut buffer = Buffer::default();
-        let mut parts = Vec::new();
-        for change in changes.iter().filter(|change| self.filter.passes(change)) {
-            if buffer.is_full() {
-                parts.push(std::mem::take(&mut buffer).changes);
+        let passing = changes.iter().filter(|change| self.filter.passes(change));
+        let mut header = Some(Box::new(record.header.clone()));
+        for (changes, is_last) in fragments(passing.cloned()) {
+            if changes.is_empty() {
+                break;
             }
-            buffer.push(change.clone());
-        }
-        if buffer.changes.is_empty() {
-            return Ok(());
-        }
-        parts.push(buffer.changes);
-        let last = parts.len() - 1;
-        for (index, changes) in parts.into_iter().enumerate() {
             self.ready.push_back(Event::Commit(Fragment {
                 revision,
-                header: (index == 0).then(|| Box::new(record.header.clone())),
+                header: header.take(),
                 changes,
-                is_last: index == last,
+                is_last,
             }));
         }
         Ok(())

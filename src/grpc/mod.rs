@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod call;
+pub mod change;
 pub mod convert;
 pub mod entity;
 pub mod fact;

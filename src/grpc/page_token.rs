@@ -10,6 +10,8 @@ const SUPPORTED: u8 = 1;
 const BY_SOURCE: u8 = 2;
 /// Version and flags, four identifiers, and a checksum over them, the epoch and the filter.
 const LENGTH: usize = 2 + 4 * 4 + 8;
+/// Version, revision and checksum.
+const REVISION_LENGTH: usize = 1 + 8 + 8;
 
 /// Returns the token of a page of a filter (its hash) that ended at a cursor.
 pub(super) fn encode(cursor: Cursor, epoch: u64, filter: u64) -> String {
@@ -43,6 +45,26 @@ pub(super) fn decode(token: &str, epoch: u64, filter: u64) -> Option<Cursor> {
         is_supported: bytes[1] & SUPPORTED != 0,
         by_source: bytes[1] & BY_SOURCE != 0,
     })
+}
+
+/// Returns the token of a page of a listing of commits (its hash) that ended at a revision.
+pub(super) fn encode_revision(revision: u64, filter: u64) -> String {
+    let mut bytes = [0; REVISION_LENGTH];
+    bytes[0] = VERSION;
+    bytes[1..9].copy_from_slice(&revision.to_be_bytes());
+    // Revisions mean the same after a restart.
+    let checksum = checksum(&bytes[..9], 0, filter);
+    bytes[9..].copy_from_slice(&checksum);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Returns where the page of a token ended; `None` if the token is damaged or of another listing.
+pub(super) fn decode_revision(token: &str, filter: u64) -> Option<u64> {
+    let bytes: [u8; REVISION_LENGTH] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
+    if bytes[0] != VERSION || bytes[9..] != checksum(&bytes[..9], 0, filter) {
+        return None;
+    }
+    Some(u64::from_be_bytes(bytes[1..9].try_into().ok()?))
 }
 
 /// Returns the hash of a filter: of everything in the request that decides what is on the pages.
@@ -98,6 +120,15 @@ mod tests {
             // The last character has bits that say nothing; strict decoding refuses them too.
             assert!(damaged == token || decode(&damaged, 7, 8).is_none(), "{index}");
         }
+    }
+
+    #[test]
+    fn tokens_of_revisions_are_of_their_listing() {
+        let token = encode_revision(7, 8);
+        assert_eq!(decode_revision(&token, 8), Some(7));
+        assert_eq!(decode_revision(&token, 9), None);
+        assert_eq!(decode_revision(&token[1..], 8), None);
+        assert_eq!(decode_revision(&encode(CURSOR, 0, 8), 8), None);
     }
 
     #[test]

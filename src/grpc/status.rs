@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::{
     facts::write::{Fault, WriteError, WriteFault},
+    feed::{DiffError, FeedError},
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::{DocumentError, ImportError},
@@ -167,6 +168,54 @@ pub fn query_not_found(query_id: &str) -> Status {
     )
 }
 
+/// Returns `NOT_FOUND` for a revision that is not there.
+pub fn revision_not_found(revision: u64, newest: u64) -> Status {
+    status(
+        Code::NotFound,
+        ErrorReason::RevisionNotFound,
+        format!("there is no revision {revision}: the newest one is {newest}"),
+        [("revision", newest.to_string())],
+    )
+}
+
+/// Returns `RESOURCE_EXHAUSTED` for one watcher too many.
+pub fn too_many_watchers(watcher_count_max: usize) -> Status {
+    status(
+        Code::ResourceExhausted,
+        ErrorReason::TooManyWatchers,
+        format!("there are {watcher_count_max} watches already"),
+        [("watcher_count_max", watcher_count_max.to_string())],
+    )
+}
+
+/// Returns `RESOURCE_EXHAUSTED` for a reader that takes too long, with what a watch resumes after.
+pub fn reader_too_slow(after_revision: Option<u64>) -> Status {
+    with_revision(
+        &status(
+            Code::ResourceExhausted,
+            ErrorReason::ReaderTooSlow,
+            "the reader took too long to take a frame",
+            [],
+        ),
+        after_revision,
+    )
+}
+
+/// As [`unavailable`], with what a watch resumes after.
+pub fn unavailable_after(message: &str, after_revision: Option<u64>) -> Status {
+    with_revision(&unavailable(message), after_revision)
+}
+
+fn with_revision(status: &Status, after_revision: Option<u64>) -> Status {
+    let mut details = status.get_error_details();
+    if let (Some(revision), Some(mut info)) = (after_revision, details.error_info().cloned()) {
+        info.metadata
+            .insert("after_revision".to_owned(), revision.to_string());
+        details.set_error_info(info.reason, info.domain, info.metadata);
+    }
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
 /// Returns `INVALID_ARGUMENT` for a message or call that breaks the rules of gRPC or of its method.
 pub fn malformed(message: impl Into<String>) -> Status {
     status(Code::InvalidArgument, ErrorReason::MalformedMessage, message, [])
@@ -220,6 +269,30 @@ impl From<RevisionNotReached> for Status {
                 ("revision", error.revision.to_string()),
             ],
         )
+    }
+}
+
+impl From<FeedError> for Status {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Closed => unavailable(&error.to_string()),
+            FeedError::Log(_) | FeedError::Fault(_) => internal(&error),
+        }
+    }
+}
+
+impl From<DiffError> for Status {
+    fn from(error: DiffError) -> Self {
+        match error {
+            DiffError::TooLarge { bytes_max } => status(
+                Code::ResourceExhausted,
+                ErrorReason::DiffTooLarge,
+                error.to_string(),
+                [("diff_bytes_max", bytes_max.to_string())],
+            ),
+            DiffError::Over => cancelled(),
+            DiffError::Log(_) => internal(&error),
+        }
     }
 }
 

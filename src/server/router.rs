@@ -27,9 +27,11 @@ use tower_layer::Layer as _;
 
 use crate::{
     config::ServeSettings,
+    feed::{Feed, FeedSettings},
     grpc::{
         admin::AdminApi,
         call::{self, BrokenOff, Deadline, Peer, Watched},
+        change::ChangeApi,
         convert::to_int64,
         entity::EntityApi,
         fact::FactApi,
@@ -41,9 +43,9 @@ use crate::{
     http::{self as api, HttpApi},
     knowledge::KnowledgeBase,
     proto::v1::{
-        self, admin_service_server::AdminServiceServer, entity_service_server::EntityServiceServer,
-        fact_service_server::FactServiceServer, sparql_service_server::SparqlServiceServer,
-        write_service_server::WriteServiceServer,
+        self, admin_service_server::AdminServiceServer, change_service_server::ChangeServiceServer,
+        entity_service_server::EntityServiceServer, fact_service_server::FactServiceServer,
+        sparql_service_server::SparqlServiceServer, write_service_server::WriteServiceServer,
     },
     rdf::Memory,
     remote::UrlPrefix,
@@ -54,8 +56,9 @@ use crate::{
 pub(super) type Health = HealthServer<HealthService>;
 
 /// The services whose health is told.
-pub(super) const SERVICE_NAMES: [&str; 5] = [
+pub(super) const SERVICE_NAMES: [&str; 6] = [
     "dossier.v1.AdminService",
+    "dossier.v1.ChangeService",
     "dossier.v1.EntityService",
     "dossier.v1.FactService",
     "dossier.v1.SparqlService",
@@ -66,6 +69,7 @@ pub(super) const SERVICE_NAMES: [&str; 5] = [
 #[derive(Clone)]
 pub(super) struct Services {
     admin: AdminServiceServer<AdminApi>,
+    change: ChangeServiceServer<ChangeApi>,
     entity: EntityServiceServer<EntityApi>,
     fact: FactServiceServer<FactApi>,
     sparql: SparqlServiceServer<SparqlApi>,
@@ -83,7 +87,13 @@ macro_rules! configured {
 }
 
 impl Services {
-    pub(super) fn new(knowledge: &KnowledgeBase, queries: &Queries, settings: &ServeSettings) -> Self {
+    /// Streams without an end of their own end once the server is draining.
+    pub(super) fn new(
+        knowledge: &KnowledgeBase,
+        queries: &Queries,
+        settings: &ServeSettings,
+        drain: CancellationToken,
+    ) -> Self {
         let reads = Reads::new(knowledge.clone());
         let admin = AdminApi::new(
             knowledge.clone(),
@@ -91,6 +101,15 @@ impl Services {
             prefixes(&settings.service_allow),
             prefixes(&settings.load_allow),
         );
+        let feed = Feed::new(
+            knowledge.clone(),
+            FeedSettings {
+                watcher_count_max: settings.watcher_count_max,
+                stall_max: settings.watch_stall_max,
+                diff_bytes_max: settings.diff_memory_bytes_max,
+            },
+        );
+        let change = ChangeApi::new(feed, drain);
         let memory = Memory::new(settings.graph_memory_bytes_max);
         let write = WriteApi::new(knowledge.clone(), memory.clone());
         let http = HttpApi::new(
@@ -103,6 +122,7 @@ impl Services {
         let sparql = SparqlApi::new(knowledge.clone(), queries.clone());
         Self {
             admin: configured!(AdminServiceServer::new(admin), settings),
+            change: configured!(ChangeServiceServer::new(change), settings),
             entity: configured!(EntityServiceServer::new(EntityApi::new(reads.clone())), settings),
             fact: configured!(FactServiceServer::new(FactApi::new(reads)), settings),
             sparql: configured!(SparqlServiceServer::new(sparql), settings),
@@ -285,6 +305,7 @@ impl Router {
             "dossier.v1.EntityService" => services.entity.clone().call(request),
             "dossier.v1.FactService" => services.fact.clone().call(request),
             "dossier.v1.SparqlService" => services.sparql.clone().call(request),
+            "dossier.v1.ChangeService" => services.change.clone().call(request),
             "dossier.v1.AdminService" => services.admin.clone().call(request),
             _ => {
                 let broken_off = BrokenOff::default();

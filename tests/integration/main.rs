@@ -9,6 +9,7 @@
 
 mod admin;
 mod calls;
+mod changes;
 mod elsewhere;
 mod entities;
 mod explain;

@@ -1,0 +1,247 @@
+//! `ChangeService`.
+
+mod convert;
+mod request;
+mod stream;
+
+use std::time::Instant;
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use self::{
+    convert::{diff_fragment, revision_to_proto, watch_response},
+    stream::Frames,
+};
+use super::{
+    convert::to_int64,
+    page_token,
+    read::deadline,
+    status::{
+        cancelled, deadline_exceeded, internal, overloaded, reader_too_slow, revision_not_found,
+        too_many_watchers, unavailable,
+    },
+    validate::Violations,
+};
+use crate::{
+    feed::{Change, DiffError, End, EndReason, Feed, FeedError, Header, Listing, Start, follow, fragments},
+    proto::v1::{self, change_service_server::ChangeService},
+};
+
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: usize = 1_000;
+/// Frames that wait for the reader.
+const WAITING_FRAME_COUNT_MAX: usize = 2;
+const SHUTTING_DOWN: &str = "the server is shutting down";
+
+/// Answers `ChangeService`.
+pub struct ChangeApi {
+    feed: Feed,
+    drain: CancellationToken,
+}
+
+impl ChangeApi {
+    /// Answers from a feed. Streams end once `drain` is cancelled: they would hold it up for ever.
+    pub fn new(feed: Feed, drain: CancellationToken) -> Self {
+        Self { feed, drain }
+    }
+
+    /// Runs a read of the log on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Feed) -> Result<T, FeedError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let feed = self.feed.clone();
+        match spawn_blocking(move || read(&feed)).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(error) => Err(internal(&error)),
+        }
+    }
+
+    /// Fails if a revision is not between `least` and the newest one.
+    fn known_revision(&self, field: &str, revision: i64, least: u64) -> Result<u64, Status> {
+        let mut violations = Violations::default();
+        let known = u64::try_from(revision).ok().filter(|&revision| revision >= least);
+        if known.is_none() {
+            violations.invalid(field, format!("must be at least {least}, not {revision}"));
+        }
+        violations.finish()?;
+        let (revision, newest) = (known.unwrap_or_default(), self.feed.revision());
+        if revision > newest {
+            return Err(revision_not_found(revision, newest));
+        }
+        Ok(revision)
+    }
+}
+
+#[tonic::async_trait]
+impl ChangeService for ChangeApi {
+    type WatchStream = Frames<v1::WatchResponse>;
+    type DiffRevisionsStream = Frames<v1::DiffRevisionsResponse>;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let mut violations = Violations::default();
+        let start = request::start(request.start, &mut violations);
+        let filter = request::filter(&request.filter.unwrap_or_default(), &mut violations);
+        let interval = request::checkpoint_interval(request.checkpoint_interval, &mut violations);
+        violations.finish()?;
+        if let Start::After(revision) = start {
+            self.feed
+                .knowledge()
+                .read_at_least(revision, deadline(&extensions))
+                .await?;
+        }
+        let watcher = self
+            .feed
+            .watch(start, filter, interval)
+            .map_err(|full| too_many_watchers(full.count_max))?;
+        let (sender, receiver) = mpsc::channel(WAITING_FRAME_COUNT_MAX);
+        let (tell, told) = oneshot::channel();
+        let drain = self.drain.clone();
+        tokio::spawn(async move {
+            let end = follow(watcher, sender, drain, watch_response).await;
+            // The reader may have gone.
+            let _ = tell.send(Err(end_of_watch(end)));
+        });
+        Ok(Response::new(Frames::new(receiver, told)))
+    }
+
+    async fn get_revision(
+        &self,
+        request: Request<v1::GetRevisionRequest>,
+    ) -> Result<Response<v1::GetRevisionResponse>, Status> {
+        let revision = self.known_revision("revision", request.into_inner().revision, 1)?;
+        let header = self.read(move |feed| feed.header(revision)).await?;
+        Ok(Response::new(v1::GetRevisionResponse {
+            revision: Some(revision_to_proto(header)),
+        }))
+    }
+
+    async fn list_revisions(
+        &self,
+        request: Request<v1::ListRevisionsRequest>,
+    ) -> Result<Response<v1::ListRevisionsResponse>, Status> {
+        let request = request.into_inner();
+        let mut violations = Violations::default();
+        let count_max = violations.page_size(request.page_size, PAGE_DEFAULT, PAGE_MAX);
+        let from_us = request::time_us("from_time", request.from_time, &mut violations);
+        let until_us = request::time_us("until_time", request.until_time, &mut violations);
+        let sealed = page_token::filter(
+            "revisions",
+            &[&format!("{} {from_us:?} {until_us:?}", request.oldest_first)],
+        );
+        let token = &request.page_token;
+        let after = page_token::decode_revision(token, sealed);
+        if after.is_none() && !token.is_empty() {
+            violations.page_token();
+        }
+        violations.finish()?;
+        let listing = Listing {
+            after,
+            newest_first: !request.oldest_first,
+            from_us: from_us.unwrap_or(0),
+            until_us: until_us.unwrap_or(u64::MAX),
+            count_max,
+        };
+        let newest = self.feed.revision();
+        let (headers, has_more) = self.read(move |feed| feed.headers(listing)).await?;
+        let last = headers.last().filter(|_| has_more);
+        let next_page_token = last.map(|last: &Header| page_token::encode_revision(last.revision, sealed));
+        Ok(Response::new(v1::ListRevisionsResponse {
+            next_page_token: next_page_token.unwrap_or_default(),
+            revisions: headers.into_iter().map(revision_to_proto).collect(),
+            revision: to_int64(newest),
+        }))
+    }
+
+    async fn diff_revisions(
+        &self,
+        request: Request<v1::DiffRevisionsRequest>,
+    ) -> Result<Response<Self::DiffRevisionsStream>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let from = self.known_revision("from_revision", request.from_revision, 0)?;
+        let to = self.known_revision("to_revision", request.to_revision, 0)?;
+        let place = self
+            .feed
+            .diff_place()
+            .map_err(|full| overloaded(&format!("differences: {full}")))?;
+        let (sender, receiver) = mpsc::channel(WAITING_FRAME_COUNT_MAX);
+        let (tell, told) = oneshot::channel();
+        let difference = Difference {
+            feed: self.feed.clone(),
+            drain: self.drain.clone(),
+            sender,
+            deadline: deadline(&extensions),
+        };
+        tokio::spawn(async move {
+            let outcome = difference.send(from, to).await;
+            drop(place);
+            // The reader may have gone.
+            let _ = tell.send(outcome);
+        });
+        Ok(Response::new(Frames::new(receiver, told)))
+    }
+}
+
+/// A difference on its way to its reader.
+struct Difference {
+    feed: Feed,
+    drain: CancellationToken,
+    sender: mpsc::Sender<v1::DiffRevisionsResponse>,
+    deadline: Option<Instant>,
+}
+
+impl Difference {
+    async fn send(self, from: u64, to: u64) -> Result<(), Status> {
+        let Self {
+            feed,
+            drain,
+            sender,
+            deadline,
+        } = self;
+        let stall_max = feed.settings().stall_max;
+        let (reader, draining) = (sender.clone(), drain.clone());
+        let is_past = move || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let diff = spawn_blocking(move || {
+            feed.diff(from, to, || {
+                reader.is_closed() || draining.is_cancelled() || is_past()
+            })
+        });
+        let diff = match diff.await.map_err(|error| internal(&error))? {
+            Ok(diff) => diff,
+            Err(DiffError::Over) if is_past() => return Err(deadline_exceeded()),
+            Err(DiffError::Over) if sender.is_closed() => return Err(cancelled()),
+            Err(DiffError::Over) => return Err(unavailable(SHUTTING_DOWN)),
+            Err(error) => return Err(error.into()),
+        };
+        for (changes, is_last) in fragments(diff.into_changes()) {
+            let room = tokio::select! {
+                () = drain.cancelled() => return Err(unavailable(SHUTTING_DOWN)),
+                room = timeout(stall_max, sender.reserve()) => room,
+            };
+            let changes: Vec<Change> = changes;
+            match room {
+                Err(_) => return Err(reader_too_slow(None)),
+                Ok(Err(_)) => return Err(cancelled()),
+                Ok(Ok(room)) => room.send(diff_fragment(changes, is_last)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn end_of_watch(end: End) -> Status {
+    let after = end.resume_after;
+    match end.reason {
+        EndReason::Gone => cancelled(),
+        EndReason::TooSlow => reader_too_slow(after),
+        EndReason::ShuttingDown => super::status::unavailable_after(SHUTTING_DOWN, after),
+        EndReason::Failed(error) => error.into(),
+    }
+}
