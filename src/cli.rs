@@ -12,7 +12,9 @@ mod get;
 mod info;
 mod label;
 mod load;
+mod log;
 mod output;
+mod patch;
 mod queries;
 mod query;
 mod rows;
@@ -21,6 +23,7 @@ mod term;
 mod text;
 mod update;
 mod validate;
+mod watch;
 mod write;
 
 use std::process::ExitCode;
@@ -92,6 +95,17 @@ const RETRACT_EXAMPLES: &str = "\
 Examples:
   dossier retract s:F01 --message 'the source withdrew it'";
 
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  dossier watch --subject e:KR
+  dossier watch --after 7 --output json
+  dossier watch --snapshot --graph https://example.com/data --no-follow > data.rdfp";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  dossier diff 7
+  dossier diff 7 5 > undo.rdfp";
+
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve a knowledge base
@@ -126,6 +140,14 @@ enum Command {
     /// Load RDF files
     #[command(after_help = LOAD_EXAMPLES)]
     Load(load::LoadArgs),
+    /// List the commits: when, by whom, why and how much
+    Log(log::LogArgs),
+    /// Follow the commits as they are made
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(watch::WatchArgs),
+    /// Tell what differs between two revisions
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(watch::DiffArgs),
     /// Tell about the server: version, size, limits, prefixes
     Info(info::InfoArgs),
     /// Exit with 0 if the server is ready, else with 1
@@ -168,6 +190,9 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Queries(args) => runtime.block_on(queries::list(args, &server)),
         Command::Cancel(args) => runtime.block_on(queries::cancel(args, &server)),
         Command::Load(args) => runtime.block_on(load::load(args, &server)),
+        Command::Log(args) => runtime.block_on(log::log(args, &server)),
+        Command::Watch(args) => runtime.block_on(watch::watch(args, &server)),
+        Command::Diff(args) => runtime.block_on(watch::diff(args, &server)),
         Command::Info(args) => runtime.block_on(info::info(args, &server)),
         Command::Health => runtime.block_on(info::health(&server)),
         Command::Completions { shell } => {

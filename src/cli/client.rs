@@ -8,8 +8,9 @@ use tonic::transport::{Channel, Endpoint};
 use super::{failure::Failure, term::Prefixes};
 use crate::proto::v1::{
     GetServerInfoRequest, GetServerInfoResponse, admin_service_client::AdminServiceClient,
-    entity_service_client::EntityServiceClient, fact_service_client::FactServiceClient,
-    sparql_service_client::SparqlServiceClient, write_service_client::WriteServiceClient,
+    change_service_client::ChangeServiceClient, entity_service_client::EntityServiceClient,
+    fact_service_client::FactServiceClient, sparql_service_client::SparqlServiceClient,
+    write_service_client::WriteServiceClient,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,6 +36,7 @@ pub(super) struct ServerArgs {
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     pub(super) admin: AdminServiceClient<Channel>,
+    pub(super) changes: ChangeServiceClient<Channel>,
     pub(super) entities: EntityServiceClient<Channel>,
     pub(super) facts: FactServiceClient<Channel>,
     pub(super) sparql: SparqlServiceClient<Channel>,
@@ -46,6 +48,7 @@ impl Client {
         let channel = channel(args).await?;
         Ok(Self {
             admin: AdminServiceClient::new(channel.clone()),
+            changes: ChangeServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
             entities: EntityServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
             facts: FactServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),
             sparql: SparqlServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX),

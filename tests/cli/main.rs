@@ -426,3 +426,107 @@ fn queries_are_explained_and_texts_validated() {
         .run(&["validate", "--kind", "update", "ASK {}"], "")
         .failed(1, "error[SPARQL_WRONG_FORM]");
 }
+
+#[test]
+fn changes_are_listed_followed_and_compared() {
+    let server = Server::start(&["--no-shipped-data"]);
+    let update = |text: &str| {
+        server
+            .run(&["update", text, "--message", "why\nso"], "")
+            .succeeded()
+    };
+    update("INSERT DATA { e:a e:p 1 , 'x'@en }");
+    update("DELETE DATA { e:a e:p 1 }; INSERT DATA { GRAPH e:g { e:a e:p _:b } }");
+    let log = server.run(&["log"], "").succeeded();
+    let lines: Vec<_> = log.lines().collect();
+    assert!(lines[0].starts_with("REVISION  TIME"), "{log}");
+    assert!(
+        lines[2].starts_with("2 ") && lines[2].ends_with("why so"),
+        "{log}"
+    );
+    assert!(lines[3].starts_with("1 "), "{log}");
+    let json = server
+        .run(&["log", "--limit", "1", "--oldest-first", "--output", "json"], "")
+        .succeeded();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["revision"], &json["quadsInserted"]),
+        (&"1".into(), &"2".into())
+    );
+    assert_eq!(
+        server
+            .run(&["log", "--until", "2000-01-01"], "")
+            .succeeded()
+            .lines()
+            .count(),
+        2
+    );
+
+    let e = "https://w3id.org/dossier/e/";
+    let watched = server
+        .run(&["watch", "--from", "2", "--no-follow"], "")
+        .succeeded();
+    let lines: Vec<_> = watched.lines().collect();
+    assert!(
+        lines[0].starts_with("# revision 2 · 2") && lines[0].ends_with(" · why so"),
+        "{watched}"
+    );
+    assert_eq!(
+        lines[1..4],
+        [
+            "TX .",
+            &format!("# create <{e}g>"),
+            &format!("D <{e}a> <{e}p> \"1\"^^<http://www.w3.org/2001/XMLSchema#integer> .")
+        ]
+    );
+    assert!(
+        lines[4].starts_with(&format!("A <{e}a> <{e}p> _:")) && lines[4].ends_with(&format!(" <{e}g> .")),
+        "{watched}"
+    );
+    assert_eq!(lines[5..], ["TC ."]);
+    assert_eq!(
+        server
+            .run(&["watch", "--after", "2", "--no-follow"], "")
+            .succeeded(),
+        ""
+    );
+    let filtered = [
+        "watch",
+        "--snapshot",
+        "--no-follow",
+        "--default-graph",
+        "-s",
+        "e:a",
+    ];
+    assert_eq!(
+        server.run(&filtered, "").succeeded(),
+        format!("# the graph at revision 2\nTX .\nA <{e}a> <{e}p> \"x\"@en .\nTC .\n")
+    );
+    let json = server
+        .run(&["watch", "--after", "2", "--no-follow", "--output", "json"], "")
+        .succeeded();
+    assert_eq!(json, "{\"checkpoint\":{\"revision\":\"2\"}}\n");
+    server
+        .run(&["watch", "--after", "9"], "")
+        .failed(1, "error[REVISION_NOT_REACHED]");
+
+    let back = server.run(&["diff", "1", "0"], "").succeeded();
+    let mut rows: Vec<_> = back.lines().collect();
+    assert_eq!(
+        (rows.remove(0), rows.remove(0), rows.pop()),
+        ("# from revision 1 to 0", "TX .", Some("TC ."))
+    );
+    assert!(
+        rows.len() == 2 && rows.iter().all(|row| row.starts_with("D ")),
+        "{back}"
+    );
+    assert!(
+        server
+            .run(&["diff", "2"], "")
+            .succeeded()
+            .ends_with("TX .\nTC .\n")
+    );
+    server
+        .run(&["diff", "7"], "")
+        .failed(1, "error[REVISION_NOT_FOUND]");
+}

@@ -1,0 +1,232 @@
+//! `dossier watch` and `dossier diff`.
+
+use std::io::Write as _;
+
+use clap::{Args, ValueEnum};
+use tonic::Status;
+use tonic_types::StatusExt as _;
+
+use super::{
+    client::{Client, ServerArgs},
+    failure::Failure,
+    output::{Json, Output},
+    patch,
+};
+use crate::proto::v1::{
+    ChangeFilter, DiffRevisionsRequest, WatchRequest, WatchResponse, WatchStart, watch_request::Start,
+    watch_response::Frame,
+};
+
+/// Arguments of `dossier watch`.
+#[derive(Args, Debug)]
+pub(super) struct WatchArgs {
+    /// Begin with this commit; 1 is the first. Default: with the next one
+    #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(1..),
+        conflicts_with_all = ["after", "snapshot"])]
+    from: Option<i64>,
+
+    /// Begin with the commit after this one: the last that you have
+    #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(0..),
+        conflicts_with = "snapshot")]
+    after: Option<i64>,
+
+    /// Begin with the whole graph
+    #[arg(long)]
+    snapshot: bool,
+
+    /// Only quads of this subject: an IRI or a prefixed name such as `e:KR`; may be repeated
+    #[arg(long = "subject", short, value_name = "NAME")]
+    subjects: Vec<String>,
+
+    /// Only quads of this predicate; may be repeated
+    #[arg(long = "predicate", short, value_name = "NAME")]
+    predicates: Vec<String>,
+
+    /// Only quads of this graph; may be repeated
+    #[arg(long = "graph", short, value_name = "NAME")]
+    graphs: Vec<String>,
+
+    /// Only quads of the default graph, and of those of --graph
+    #[arg(long)]
+    default_graph: bool,
+
+    /// Stop at the newest commit instead of waiting for more
+    #[arg(long)]
+    no_follow: bool,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    output: ChangeFormat,
+}
+
+/// Arguments of `dossier diff`.
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    /// Revision to begin with; 0 is the empty graph
+    #[arg(value_name = "FROM", value_parser = clap::value_parser!(i64).range(0..))]
+    from: i64,
+
+    /// Revision to end with; it may be the older one. Default: the newest
+    #[arg(value_name = "TO", value_parser = clap::value_parser!(i64).range(0..))]
+    to: Option<i64>,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    output: ChangeFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default)]
+enum ChangeFormat {
+    /// RDF Patch, with comments: `A` for what is added, `D` for what is deleted
+    #[default]
+    Patch,
+    /// One message of the stream a line, in protobuf's JSON mapping
+    Json,
+}
+
+/// Follows the commits until it is stopped.
+pub(super) async fn watch(args: WatchArgs, server: &ServerArgs) -> Result<(), Failure> {
+    let mut client = Client::connect(server).await?;
+    let start = match (args.from, args.after) {
+        (Some(revision), _) => Start::AfterRevision(revision - 1),
+        (None, Some(revision)) => Start::AfterRevision(revision),
+        (None, None) if args.snapshot => Start::Position(WatchStart::Snapshot.into()),
+        (None, None) => Start::Position(WatchStart::Now.into()),
+    };
+    let request = WatchRequest {
+        start: Some(start),
+        filter: Some(ChangeFilter {
+            subjects: args.subjects,
+            predicates: args.predicates,
+            graphs: args.graphs,
+            default_graph: args.default_graph,
+        }),
+        checkpoint_interval: None,
+    };
+    let mut stream = client.changes.watch(request).await?.into_inner();
+    let mut output = Output::stdout();
+    let mut writer = Writer::new(args.output)?;
+    while let Some(response) = stream.message().await.map_err(|status| ended(&status))? {
+        let is_checkpoint = matches!(response.frame, Some(Frame::Checkpoint(_)));
+        writer.write(&mut output, response)?;
+        output.flush()?;
+        if is_checkpoint && args.no_follow {
+            return Ok(());
+        }
+    }
+    Err(Failure::failed("the server ended the stream without a word"))
+}
+
+/// Writes what differs between two revisions.
+pub(super) async fn diff(args: DiffArgs, server: &ServerArgs) -> Result<(), Failure> {
+    let mut client = Client::connect(server).await?;
+    let to_revision = match args.to {
+        Some(revision) => revision,
+        None => client.info().await?.revision,
+    };
+    let request = DiffRevisionsRequest {
+        from_revision: args.from,
+        to_revision,
+    };
+    let mut stream = client.changes.diff_revisions(request).await?.into_inner();
+    let mut output = Output::stdout();
+    let json = Json::new()?;
+    let (mut is_first, mut is_whole) = (true, false);
+    while let Some(part) = stream.message().await? {
+        is_whole = part.is_last;
+        match args.output {
+            ChangeFormat::Json => {
+                writeln!(output, "{}", json.value("DiffRevisionsResponse", &part)?)?;
+            }
+            ChangeFormat::Patch => {
+                if is_first {
+                    writeln!(output, "# from revision {} to {to_revision}\nTX .", args.from)?;
+                }
+                patch::write(&mut output, part.into())?;
+                if is_whole {
+                    writeln!(output, "TC .")?;
+                }
+            }
+        }
+        is_first = false;
+    }
+    output.flush()?;
+    if is_whole {
+        Ok(())
+    } else {
+        Err(Failure::failed("the difference ended before it was whole"))
+    }
+}
+
+/// Says where to resume, if the server does.
+fn ended(status: &Status) -> Failure {
+    let after = status
+        .get_details_error_info()
+        .and_then(|info| info.metadata.get("after_revision").cloned());
+    let failure = Failure::from(status.clone());
+    match after {
+        Some(revision) => failure.hint(format!("go on with `dossier watch --after {revision}`")),
+        None => failure,
+    }
+}
+
+struct Writer {
+    json: Option<Json>,
+    is_inside: bool,
+}
+
+impl Writer {
+    fn new(format: ChangeFormat) -> Result<Self, Failure> {
+        let json = match format {
+            ChangeFormat::Json => Some(Json::new()?),
+            ChangeFormat::Patch => None,
+        };
+        Ok(Self {
+            json,
+            is_inside: false,
+        })
+    }
+
+    fn write(&mut self, output: &mut Output, response: WatchResponse) -> Result<(), Failure> {
+        if let Some(json) = &self.json {
+            writeln!(output, "{}", json.value("WatchResponse", &response)?)?;
+            return Ok(());
+        }
+        match response.frame {
+            Some(Frame::Commit(fragment)) => {
+                if let Some(header) = &fragment.header {
+                    patch::write_header(output, header)?;
+                }
+                self.begin(output)?;
+                let is_last = fragment.is_last;
+                patch::write(output, fragment.into())?;
+                self.end(output, is_last)
+            }
+            Some(Frame::Snapshot(part)) => {
+                if !self.is_inside {
+                    writeln!(output, "# the graph at revision {}", part.revision)?;
+                }
+                self.begin(output)?;
+                patch::write_graph(output, part.graphs, part.quads)?;
+                self.end(output, part.is_last)
+            }
+            Some(Frame::Checkpoint(_)) | None => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, output: &mut Output) -> Result<(), Failure> {
+        if !self.is_inside {
+            writeln!(output, "TX .")?;
+            self.is_inside = true;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, output: &mut Output, is_last: bool) -> Result<(), Failure> {
+        if is_last {
+            writeln!(output, "TC .")?;
+            self.is_inside = false;
+        }
+        Ok(())
+    }
+}
