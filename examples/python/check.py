@@ -95,6 +95,20 @@ def repeats_an_update_safely(channel: grpc.Channel) -> None:
     assert client.update(channel, f"DELETE DATA {{ {triple} }}").quads_removed == 1
 
 
+def follows_the_commits(channel: grpc.Channel) -> None:
+    thing = f"<urn:uuid:{uuid.uuid4()}>"
+    first = client.update(channel, f"INSERT DATA {{ {thing} rdfs:label 'a' }}", message="follow me")
+    commits = client.follow(channel, first.revision - 1)
+    commit = next(commits)
+    assert (commit.revision, commit.header.message) == (first.revision, "follow me"), commit
+    assert [quad.object.literal.lexical_form for quad in commit.inserted] == ["a"], commit
+    # One that is made while it waits.
+    client.update(channel, f"DELETE DATA {{ {thing} rdfs:label 'a' }}")
+    commit = next(commits)
+    assert commit.revision == first.revision + 1 and len(commit.removed) == 1, commit
+    commits.close()
+
+
 def tells_why_a_call_failed(channel: grpc.Channel) -> None:
     get = client.entity_grpc.EntityServiceStub(channel).GetEntity
     invalid = grpc.StatusCode.INVALID_ARGUMENT
@@ -136,6 +150,7 @@ CHECKS = (
     streams_a_million_rows_in_flat_memory,
     reads_its_own_write,
     repeats_an_update_safely,
+    follows_the_commits,
     tells_why_a_call_failed,
 )
 

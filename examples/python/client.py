@@ -6,6 +6,7 @@ Generate the stubs once with ./generate.sh, then:
     python client.py query 'SELECT ?agreement WHERE { ?agreement d:party e:KR }'
     python client.py update 'INSERT DATA { e:seoul rdfs:label "Séoul"@fr }'
     python client.py stream --rows 1000000
+    python client.py follow --after 0
 
 The functions are meant to be copied: each takes a channel and does one thing.
 """
@@ -26,6 +27,8 @@ from grpc_status import rpc_status
 sys.path.insert(0, os.environ.get("DOSSIER_STUBS", str(Path(__file__).parent / "generated")))
 
 from dossier.v1 import (
+    change_service_pb2 as change,
+    change_service_pb2_grpc as change_grpc,
     entity_service_pb2 as entity,
     entity_service_pb2_grpc as entity_grpc,
     fact_pb2 as fact,
@@ -114,6 +117,32 @@ def update(channel: grpc.Channel, text: str, *, message: str = "") -> sparql.Upd
         return stub.Update(request, timeout=TIMEOUT_S, wait_for_ready=True)
 
 
+def follow(channel: grpc.Channel, after_revision: int) -> Iterator[change.CommitFragment]:
+    """Yields every commit after a revision, whole and once, for ever: it resumes when the server was away.
+
+    Keep the revision of the last commit that you have dealt with, and begin with it the next time.
+    """
+    stub = change_grpc.ChangeServiceStub(channel)
+    while True:
+        request = change.WatchRequest(after_revision=after_revision)
+        commit = change.CommitFragment()  # the fragments of a commit so far
+        try:
+            for response in stub.Watch(request, wait_for_ready=True):
+                if response.WhichOneof("frame") != "commit":
+                    continue  # a checkpoint: nothing is missing
+                commit.MergeFrom(response.commit)
+                if commit.is_last:
+                    after_revision = commit.revision
+                    yield commit
+                    commit = change.CommitFragment()
+        except grpc.RpcError as error:
+            info = error_info(error)
+            is_slow = info is not None and info.reason == "READER_TOO_SLOW"
+            if error.code() != grpc.StatusCode.UNAVAILABLE and not is_slow:
+                raise
+            time.sleep(1)
+
+
 def error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
     """Returns why a call failed. None: the error is not the server's (no connection, say)."""
     status = rpc_status.from_call(error)
@@ -170,6 +199,14 @@ def run_stream(channel: grpc.Channel, arguments: argparse.Namespace) -> None:
     print(f"{count} rows in {seconds:.1f} s, at most {max_memory_mb():.0f} MB of memory")
 
 
+def run_follow(channel: grpc.Channel, arguments: argparse.Namespace) -> None:
+    for commit in follow(channel, arguments.after):
+        print(f"revision {commit.revision}: {commit.header.message}")
+        for sign, quads in (("-", commit.removed), ("+", commit.inserted)):
+            for quad in quads:
+                print(f"  {sign} {text_of(quad.subject)} {quad.predicate} {text_of(quad.object)}")
+
+
 def rows_query(count: int) -> str:
     """Returns a query that has exactly so many rows, whatever the server holds: pairs of numbers."""
     side = 1
@@ -200,6 +237,8 @@ def main() -> int:
     command("update", run_update, "runs a SPARQL update").add_argument("update")
     asking = command("query", run_query, "runs a SELECT")
     asking.add_argument("query")
+    following = command("follow", run_follow, "follows the commits, until it is stopped")
+    following.add_argument("--after", type=int, default=0, help="the last revision that you have")
     streaming = command("stream", run_stream, "reads a large result in flat memory")
     streaming.add_argument("--rows", type=int, default=1_000_000)
     for reader in (asking, streaming):
