@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -39,12 +39,46 @@ enum Kind {
     Empty,
     Whole(Bytes),
     Stream(ChunkStream),
+    Events(EventStream),
 }
 
 /// A body ends before it is whole: the connection or stream is reset, so that nobody takes it for whole.
 #[derive(Debug, thiserror::Error)]
 #[error("the result was broken off: {0}")]
 pub struct BrokenOff(String);
+
+impl Body {
+    /// Returns events as they come, then the last one, if it has anything in it.
+    pub(super) fn events(events: mpsc::Receiver<Bytes>, last: oneshot::Receiver<Bytes>) -> Self {
+        Self(Kind::Events(EventStream {
+            events,
+            last: Some(last),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct EventStream {
+    events: mpsc::Receiver<Bytes>,
+    last: Option<oneshot::Receiver<Bytes>>,
+}
+
+impl EventStream {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(event) = ready!(self.events.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(Frame::data(event))));
+        }
+        let Some(last) = &mut self.last else {
+            return Poll::Ready(None);
+        };
+        let last = ready!(Pin::new(last).poll(context));
+        self.last = None;
+        Poll::Ready(match last {
+            Ok(last) => (!last.is_empty()).then(|| Ok(Frame::data(last))),
+            Err(_) => Some(Err(BrokenOff("the feed ended without its last word".to_owned()))),
+        })
+    }
+}
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
@@ -68,6 +102,7 @@ impl http_body::Body for Body {
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Kind::Stream(stream) => stream.poll_frame(context),
+            Kind::Events(stream) => stream.poll_frame(context),
         }
     }
 
@@ -76,6 +111,7 @@ impl http_body::Body for Body {
             Kind::Empty => true,
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Stream(stream) => stream.is_ended,
+            Kind::Events(stream) => stream.last.is_none(),
         }
     }
 
@@ -83,7 +119,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Stream(_) => SizeHint::default(),
+            Kind::Stream(_) | Kind::Events(_) => SizeHint::default(),
         }
     }
 }

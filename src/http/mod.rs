@@ -1,10 +1,11 @@
 //! HTTP beside gRPC, on the same port: the SPARQL 1.1 Protocol with a service description at `/sparql`, the Graph Store
-//! Protocol at `/store`, and health at `/healthz` and `/readyz`.
+//! Protocol at `/store`, the change feed at `/changes`, and health at `/healthz` and `/readyz`.
 //!
 //! The guard, the limits and the reasons of errors are those of gRPC. A 200 is held until the first bytes of the result are
 //! there, so that most errors have their own status; one that comes later breaks the body off.
 
 mod body;
+mod changes;
 pub mod cors;
 mod description;
 mod negotiate;
@@ -31,6 +32,7 @@ use http::{
 use hyper::body::Incoming;
 use oxigraph::model::NamedNode;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub use body::{Body, BrokenOff};
 use problem::{
@@ -38,6 +40,7 @@ use problem::{
 };
 
 use crate::{
+    feed::Feed,
     knowledge::KnowledgeBase,
     rdf::Memory,
     sparql::{Caller, CallerLimits, Interrupt, Queries, Ticket},
@@ -49,6 +52,7 @@ const REVISION: HeaderName = HeaderName::from_static("dossier-revision");
 const UPLOAD_COUNT_MAX: usize = 4;
 const SPARQL_PATH: &str = "/sparql";
 const STORE_PATH: &str = "/store";
+const CHANGES_PATH: &str = "/changes";
 const LIVE_PATH: &str = "/healthz";
 const READY_PATH: &str = "/readyz";
 
@@ -58,6 +62,8 @@ pub struct HttpApi(Arc<Inner>);
 
 struct Inner {
     knowledge: KnowledgeBase,
+    feed: Feed,
+    drain: CancellationToken,
     queries: Queries,
     memory: Memory,
     body_bytes_max: usize,
@@ -92,16 +98,19 @@ pub struct Peer(pub SocketAddr);
 
 impl HttpApi {
     /// Answers for a knowledge base. Documents take of `memory`; a body with a query or update has at most `body_bytes_max`;
-    /// pages of `origins` may write.
+    /// pages of `origins` may write. The feed's streams end once `drain` is cancelled.
     pub fn new(
-        knowledge: KnowledgeBase,
+        feed: Feed,
+        drain: CancellationToken,
         queries: Queries,
         memory: Memory,
         body_bytes_max: usize,
         origins: &[String],
     ) -> Self {
         Self(Arc::new(Inner {
-            knowledge,
+            knowledge: feed.knowledge().clone(),
+            feed,
+            drain,
             queries,
             memory,
             body_bytes_max,
@@ -150,7 +159,7 @@ pub fn has_path(path: &str) -> bool {
         path.strip_prefix(root)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    under(SPARQL_PATH) || under(STORE_PATH) || path == LIVE_PATH || path == READY_PATH
+    under(SPARQL_PATH) || under(STORE_PATH) || path == CHANGES_PATH || path == LIVE_PATH || path == READY_PATH
 }
 
 async fn dispatch(
@@ -178,6 +187,7 @@ async fn dispatch(
     }
     match path {
         SPARQL_PATH | "/sparql/" => sparql::answer(api, &parts, body).await,
+        CHANGES_PATH => changes::answer(api, &parts).await,
         path if path.starts_with(STORE_PATH) => store::answer(api, &parts, body).await,
         path => Err(no_such_path(path)),
     }

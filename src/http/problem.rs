@@ -131,7 +131,9 @@ pub(super) fn no_such_path(path: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         NOT_FOUND,
-        format!("there is nothing at {path}: HTTP is answered at /sparql, /store, /healthz and /readyz"),
+        format!(
+            "there is nothing at {path}: HTTP is answered at /sparql, /store, /changes, /healthz and /readyz"
+        ),
     )
 }
 
@@ -214,6 +216,26 @@ pub(super) fn unavailable(detail: impl Into<String>) -> Problem {
 /// Returns 503 for a server that has as much to do as it takes.
 pub(super) fn overloaded(detail: impl Into<String>) -> Problem {
     Problem::of(StatusCode::SERVICE_UNAVAILABLE, ErrorReason::Overloaded, detail).retry()
+}
+
+/// Returns 503 for one watch too many.
+pub(super) fn too_many_watchers(watcher_count_max: usize) -> Problem {
+    Problem::of(
+        StatusCode::SERVICE_UNAVAILABLE,
+        ErrorReason::TooManyWatchers,
+        format!("there are {watcher_count_max} watches already"),
+    )
+    .with("watcher_count_max", watcher_count_max)
+    .retry()
+}
+
+/// Returns 408 for a reader that takes too long; it has had its 200.
+pub(super) fn reader_too_slow() -> Problem {
+    Problem::of(
+        StatusCode::REQUEST_TIMEOUT,
+        ErrorReason::ReaderTooSlow,
+        "the reader took too long to take an event",
+    )
 }
 
 /// Returns 500 with a request id. The cause goes to the log under that id, not to the caller.

@@ -109,11 +109,12 @@ impl Services {
                 diff_bytes_max: settings.diff_memory_bytes_max,
             },
         );
-        let change = ChangeApi::new(feed, drain);
+        let change = ChangeApi::new(feed.clone(), drain.clone());
         let memory = Memory::new(settings.graph_memory_bytes_max);
         let write = WriteApi::new(knowledge.clone(), memory.clone());
         let http = HttpApi::new(
-            knowledge.clone(),
+            feed,
+            drain,
             queries.clone(),
             memory,
             settings.message_bytes_max,

@@ -1,0 +1,157 @@
+//! The change feed as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), whose data is
+//! RDF Patch (<https://jena.apache.org/documentation/rdf-patch/>).
+//!
+//! The id of an event is the revision up to which nothing is missing; only the last part of a commit has one. So a client
+//! that connects again with `Last-Event-ID`, as browsers do by themselves, gets every commit whole and once.
+
+mod events;
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, Response, header, request::Parts};
+use oxigraph::model::NamedNode;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Body, Inner,
+    problem::{Problem, invalid, method_not_allowed, too_many_watchers},
+};
+use crate::{
+    feed::{Filter, Start, follow},
+    model::iri,
+};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Names in one part of a filter.
+const NAME_COUNT_MAX: usize = 100;
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+/// Events that wait for the reader.
+const WAITING_EVENT_COUNT_MAX: usize = 2;
+
+/// What a request asks for.
+#[derive(Debug, Default)]
+struct Parameters {
+    from: Option<u64>,
+    filter: Filter,
+}
+
+/// Answers a request for changes.
+pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>, Problem> {
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        return Err(method_not_allowed(&parts.method, "GET, HEAD, OPTIONS"));
+    }
+    let Parameters { from, filter } = Parameters::read(parts.uri.query().unwrap_or_default())?;
+    let start = match last_event_id(parts)? {
+        // Where a client goes on matters more than where it once began.
+        Some(revision) => Start::After(revision),
+        None => from.map_or(Start::Now, |revision| Start::After(revision.saturating_sub(1))),
+    };
+    if let Start::After(revision) = start {
+        api.feed.knowledge().read_at_least(revision, None).await?;
+    }
+    let watcher = api
+        .feed
+        .watch(start, filter, CHECKPOINT_INTERVAL)
+        .map_err(|full| too_many_watchers(full.count_max))?;
+    let (sender, receiver) = mpsc::channel(WAITING_EVENT_COUNT_MAX);
+    let (tell, told) = oneshot::channel();
+    let drain = api.drain.clone();
+    tokio::spawn(async move {
+        let end = follow(watcher, sender, drain, events::of).await;
+        // The reader may have gone.
+        let _ = tell.send(events::end(&end));
+    });
+    let mut response = Response::new(Body::events(receiver, told));
+    let headers = response.headers_mut();
+    let media_type = HeaderValue::from_static("text/event-stream");
+    headers.insert(header::CONTENT_TYPE, media_type);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+impl Parameters {
+    /// Reads the parameters of a URL. An unknown one is an error: a filter must not be passed over in silence.
+    fn read(query: &str) -> Result<Self, Problem> {
+        let mut parameters = Self::default();
+        let mut has_default_graph = false;
+        let mut names = [const { Vec::new() }; 3];
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "from" => parameters.from = Some(revision("from", &value)?),
+                "default-graph" => has_default_graph = true,
+                "subject" => push(&mut names[0], &name, &value)?,
+                "predicate" => push(&mut names[1], &name, &value)?,
+                "graph" => push(&mut names[2], &name, &value)?,
+                other => {
+                    return Err(invalid(format!(
+                        "`{other}` is no parameter: there are from, subject, predicate, graph and default-graph"
+                    )));
+                }
+            }
+        }
+        let [subjects, predicates, graphs] = names.map(|names: Vec<_>| names.into_iter().collect());
+        parameters.filter = Filter {
+            subjects,
+            predicates,
+            graphs,
+            default_graph: has_default_graph,
+        };
+        Ok(parameters)
+    }
+}
+
+fn push(names: &mut Vec<NamedNode>, parameter: &str, value: &str) -> Result<(), Problem> {
+    if names.len() >= NAME_COUNT_MAX {
+        return Err(invalid(format!("more than {NAME_COUNT_MAX} of {parameter}")));
+    }
+    let iri = iri::resolve(value).map_err(|error| invalid(format!("{parameter}: {error}")))?;
+    names.push(NamedNode::new_unchecked(iri.into_owned()));
+    Ok(())
+}
+
+fn last_event_id(parts: &Parts) -> Result<Option<u64>, Problem> {
+    let Some(value) = parts.headers.get(LAST_EVENT_ID) else {
+        return Ok(None);
+    };
+    revision("Last-Event-ID", value.to_str().unwrap_or_default()).map(Some)
+}
+
+fn revision(name: &str, text: &str) -> Result<u64, Problem> {
+    text.parse()
+        .map_err(|_| invalid(format!("{name}: `{text}` is not a revision")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_whole_or_refused() {
+        let read = |query: &str| Parameters::read(query).map_err(|problem| problem.reason());
+        let all = read(
+            "from=7&subject=e:KR&subject=http%3A%2F%2Fa%2F&predicate=rdfs:label&graph=g:a&default-graph",
+        )
+        .unwrap();
+        assert_eq!(all.from, Some(7));
+        let counts = [&all.filter.subjects, &all.filter.predicates, &all.filter.graphs].map(HashSet::len);
+        assert_eq!((counts, all.filter.default_graph), ([2, 1, 1], true));
+        let kr = NamedNode::new_unchecked("https://w3id.org/dossier/e/KR");
+        assert!(all.filter.subjects.contains(&kr));
+        assert_eq!(read("").unwrap().from, None);
+        for wrong in [
+            "from=x",
+            "from=-1",
+            "from=",
+            "subjects=e:KR",
+            "subject=",
+            "graph=nope:a",
+            "predicate=<>",
+        ] {
+            assert_eq!(read(wrong).err(), Some("INVALID_REQUEST"), "{wrong}");
+        }
+        let many = |count| read(&"subject=e:a&".repeat(count)).is_ok();
+        assert!(many(NAME_COUNT_MAX) && !many(NAME_COUNT_MAX + 1));
+    }
+}

@@ -1,0 +1,209 @@
+//! `/changes`: the feed as server-sent events.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::{
+    harness::Server,
+    http::{check, check_status, get},
+    sparql::insert,
+    updates::{change, update},
+};
+
+/// Events as they come.
+struct Events {
+    body: Incoming,
+    text: String,
+}
+
+impl Events {
+    /// Opens a stream, as soon as there is a place for it.
+    async fn open(server: &Server, path: &str, last_event_id: Option<&str>) -> Self {
+        let response = loop {
+            let response = request(server, path, last_event_id).await;
+            if response.status() != 503 {
+                break response;
+            }
+        };
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        Self {
+            body: response.into_body(),
+            text: String::new(),
+        }
+    }
+
+    /// Returns the lines of the next event; nothing at the end.
+    async fn next(&mut self) -> Option<Vec<String>> {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                let lines = self.text[..end].lines().map(str::to_owned).collect();
+                self.text.drain(..end + 2);
+                return Some(lines);
+            }
+            let Some(frame) = self.body.frame().await else {
+                assert_eq!(self.text, "", "the stream ends within an event");
+                return None;
+            };
+            let bytes = frame.unwrap().into_data().unwrap();
+            self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+}
+
+async fn request(server: &Server, path: &str, last_event_id: Option<&str>) -> Response<Incoming> {
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let mut request = Request::get(path).header(header::HOST, server.address.to_string());
+    if let Some(id) = last_event_id {
+        request = request.header("last-event-id", id);
+    }
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    client.send_request(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn events_are_patches_and_resume_after_their_id() {
+    let server = Server::start_empty().await;
+    let mut live = Events::open(&server, "/changes", None).await;
+    assert_eq!(
+        live.next().await.unwrap(),
+        ["event: checkpoint", "data: 0", "id: 0"]
+    );
+    let request = dossier::proto::v1::UpdateRequest {
+        message: "why\nso".into(),
+        ..change("INSERT DATA { e:a e:p 'x\\ny'@en . GRAPH e:g { e:a e:p e:b } }")
+    };
+    update(&server, request).await.unwrap();
+    let e = "https://w3id.org/dossier/e/";
+    let event = live.next().await.unwrap();
+    assert!(event[1].starts_with("data: H time \"20"), "{event:?}");
+    assert_eq!(
+        event[0],
+        "data: H revision \"1\"^^<http://www.w3.org/2001/XMLSchema#integer> ."
+    );
+    assert_eq!(
+        event[2..],
+        [
+            "data: H message \"why\\nso\" .".to_owned(),
+            "data: TX .".to_owned(),
+            format!("data: # create <{e}g>"),
+            format!("data: A <{e}a> <{e}p> \"x\\ny\"@en ."),
+            format!("data: A <{e}a> <{e}p> <{e}b> <{e}g> ."),
+            "data: TC .".to_owned(),
+            "id: 1".to_owned(),
+        ]
+    );
+    // Of several fragments only the last has an id.
+    let many: Vec<_> = (0..2_500).map(|number| number.to_string()).collect();
+    insert(&server, &format!("e:c e:p {}", many.join(", "))).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let event = live.next().await.unwrap();
+        ids.push(event.iter().find(|line| line.starts_with("id: ")).cloned());
+    }
+    assert_eq!(ids, [None, None, Some("id: 2".to_owned())]);
+    insert(&server, "e:d e:p 1").await;
+
+    // As a browser goes on; the parameter is where it once began.
+    let mut resumed = Events::open(&server, "/changes?from=1", Some("2")).await;
+    assert_eq!(resumed.next().await.unwrap().last().unwrap(), "id: 3");
+    let mut filtered = Events::open(&server, "/changes?from=1&subject=e:a&default-graph", None).await;
+    let event = filtered.next().await.unwrap();
+    assert_eq!(
+        event.iter().filter(|line| line.starts_with("data: A ")).count(),
+        1
+    );
+    assert_eq!(
+        filtered.next().await.unwrap(),
+        ["event: checkpoint", "data: 3", "id: 3"]
+    );
+
+    assert_eq!(live.next().await.unwrap().last().unwrap(), "id: 3");
+    server.shutdown.send(()).unwrap();
+    for mut events in [live, filtered] {
+        let end = events.next().await.unwrap();
+        assert_eq!(end[0], "event: end");
+        assert!(end[1].contains("\"reason\":\"UNAVAILABLE\""), "{end:?}");
+        assert_eq!(events.next().await, None);
+    }
+    drop(resumed);
+    server.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn bad_requests_for_events_are_refused_and_places_are_shared() {
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.watcher_count_max = 1;
+    })
+    .await;
+    check(&server, get("/changes?form=1"), 400, "INVALID_REQUEST").await;
+    let mut request = get("/changes");
+    request
+        .headers_mut()
+        .insert("last-event-id", "x".parse().unwrap());
+    check(&server, request, 400, "INVALID_REQUEST").await;
+    check(&server, get("/changes?from=2"), 412, "REVISION_NOT_REACHED").await;
+    let mut request = get("/changes");
+    *request.method_mut() = http::Method::POST;
+    check(&server, request, 405, "METHOD_NOT_ALLOWED").await;
+    let mut request = get("/changes");
+    *request.method_mut() = http::Method::HEAD;
+    check_status(&server, request, 200).await;
+    let events = loop {
+        // The HEAD request's place may not be free yet.
+        let response = crate::changes::client(&server)
+            .watch(dossier::proto::v1::WatchRequest::default())
+            .await;
+        if let Ok(stream) = response {
+            break stream;
+        }
+    };
+    let problem = check(&server, get("/changes"), 503, "TOO_MANY_WATCHERS").await;
+    assert_eq!(problem["watcher_count_max"], 1);
+    drop(events);
+}
+
+#[tokio::test]
+async fn a_stalled_reader_of_events_is_cut_off_and_can_resume() {
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.watch_stall_max = Duration::from_millis(300);
+        settings.watcher_count_max = 1;
+    })
+    .await;
+    let mut stalled = Events::open(&server, "/changes", None).await;
+    let text = "x".repeat(100_000);
+    let commit_count = 300;
+    for number in 0..commit_count {
+        insert(&server, &format!("e:a e:p \"{number}{text}\"")).await;
+    }
+    let watch = || async {
+        let request = dossier::proto::v1::WatchRequest::default();
+        crate::changes::client(&server).watch(request).await
+    };
+    while watch().await.is_err() {}
+    let (mut last, mut end) = (0, Vec::new());
+    while let Some(event) = stalled.next().await {
+        if let Some(id) = event.iter().find_map(|line| line.strip_prefix("id: ")) {
+            last = id.parse().unwrap();
+        }
+        end = event;
+    }
+    assert!(end[1].contains("READER_TOO_SLOW"), "{end:?}");
+    assert!(last < commit_count, "it was not ended");
+    let mut events = Events::open(&server, "/changes", Some(&last.to_string())).await;
+    let next = events.next().await.unwrap();
+    assert_eq!(next.last().unwrap(), &format!("id: {}", last + 1));
+}
