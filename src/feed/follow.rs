@@ -4,6 +4,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Event, FeedError, Watcher};
+use crate::log::LogError;
 
 /// How a watcher ended.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub enum EndReason {
     TooSlow,
     /// The server shuts down.
     ShuttingDown,
+    /// The log is being opened again, after the disk was full.
+    LogClosed,
     /// The feed cannot be read.
     Failed(FeedError),
 }
@@ -46,6 +49,7 @@ pub async fn follow<T>(
         let event = match event {
             Ok(event) => event,
             Err(FeedError::Closed) => break EndReason::ShuttingDown,
+            Err(FeedError::Log(LogError::Unavailable)) => break EndReason::LogClosed,
             Err(error) => break EndReason::Failed(error),
         };
         let room = tokio::select! {

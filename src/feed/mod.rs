@@ -1,7 +1,7 @@
 //! The change feed: what was committed, in order, each commit once, for watchers that go at their own pace.
 //!
 //! A watcher reads the log itself, woken by the revision that the writer publishes: the writer knows of none, and a slow
-//! one holds up nobody. Those that are up to date share what one of them has read ([`ring`]).
+//! one holds up nobody. Those that are up to date share what one of them has read.
 
 mod diff;
 mod filter;
@@ -28,11 +28,8 @@ pub use self::{
     watcher::{Event, Fragment, SnapshotFragment, Start, Watcher},
 };
 use self::{record::Record, ring::Ring};
-pub use crate::log::{Change, Header};
-use crate::{
-    knowledge::KnowledgeBase,
-    log::{LogError, LogReader},
-};
+pub use crate::log::{Change, Header, LogError};
+use crate::{knowledge::KnowledgeBase, log::LogReader};
 
 /// Differences that are computed at once.
 const DIFF_COUNT_MAX: usize = 2;

@@ -23,8 +23,8 @@ use super::{
     page_token,
     read::deadline,
     status::{
-        cancelled, deadline_exceeded, internal, overloaded, reader_too_slow, revision_not_found,
-        too_many_watchers, unavailable,
+        LOG_CLOSED, cancelled, deadline_exceeded, internal, overloaded, reader_too_slow, revision_not_found,
+        too_many_watchers, unavailable, unavailable_after,
     },
     validate::Violations,
 };
@@ -241,7 +241,8 @@ fn end_of_watch(end: End) -> Status {
     match end.reason {
         EndReason::Gone => cancelled(),
         EndReason::TooSlow => reader_too_slow(after),
-        EndReason::ShuttingDown => super::status::unavailable_after(SHUTTING_DOWN, after),
+        EndReason::ShuttingDown => unavailable_after(SHUTTING_DOWN, after),
+        EndReason::LogClosed => unavailable_after(LOG_CLOSED, after),
         EndReason::Failed(error) => error.into(),
     }
 }

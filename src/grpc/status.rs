@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::{
     facts::write::{Fault, WriteError, WriteFault},
-    feed::{DiffError, FeedError},
+    feed::{DiffError, FeedError, LogError},
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::{DocumentError, ImportError},
@@ -17,6 +17,8 @@ use crate::{
 };
 
 const DOMAIN: &str = "dossier";
+/// What a reader of the log is told meanwhile.
+pub(super) const LOG_CLOSED: &str = "the log is being opened again";
 /// Some groups of commits.
 const OVERLOADED_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Bytes of a message, and of one value of the metadata. A status travels in trailers, of which many clients take 8 KiB.
@@ -276,6 +278,7 @@ impl From<FeedError> for Status {
     fn from(error: FeedError) -> Self {
         match error {
             FeedError::Closed => unavailable(&error.to_string()),
+            FeedError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             FeedError::Log(_) | FeedError::Fault(_) => internal(&error),
         }
     }
@@ -291,6 +294,7 @@ impl From<DiffError> for Status {
                 [("diff_bytes_max", bytes_max.to_string())],
             ),
             DiffError::Over => cancelled(),
+            DiffError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             DiffError::Log(_) => internal(&error),
         }
     }

@@ -99,7 +99,7 @@ impl LogError {
         match error.into() {
             redb::Error::Io(error) => Self::from_io(error),
             redb::Error::Corrupted(what) => Self::Damaged(what),
-            redb::Error::PreviousIo => Self::Unavailable,
+            redb::Error::PreviousIo | redb::Error::DatabaseClosed => Self::Unavailable,
             other => Self::Io(io::Error::other(other)),
         }
     }

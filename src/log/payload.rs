@@ -7,7 +7,7 @@
 use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
 
 use oxigraph::{
-    io::{RdfFormat, RdfParser, ReaderQuadParser},
+    io::{RdfFormat, RdfParseError, RdfParser, ReaderQuadParser},
     model::{BlankNode, NamedNode, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, QuadRef},
 };
 use sha2::{Digest as _, Sha256};
@@ -267,7 +267,10 @@ impl<'a> Changes<'a> {
                             Err(invalid("other counts than the header's"))
                         };
                     };
-                    let quad = quad.map_err(|error| invalid(&error.to_string()))?;
+                    let quad = quad.map_err(|error| match error {
+                        RdfParseError::Io(error) => error,
+                        RdfParseError::Syntax(error) => invalid(&error.to_string()),
+                    })?;
                     self.text = Text::Quads(quads);
                     self.quad_count += 1;
                     return Ok(Some(if self.quad_count <= self.counts.quads_removed {

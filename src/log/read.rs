@@ -14,7 +14,8 @@ use super::{
 
 /// The changes of one record: dropped graphs, created graphs, removed quads, inserted quads.
 ///
-/// Decoded as they are taken; until it is dropped it holds the log as it was, and about a megabyte.
+/// Decoded as they are taken; until it is dropped it holds the log as it was, and about a megabyte. If the log is closed
+/// meanwhile, which it does not hold up, the next one may be [`LogError::Unavailable`].
 pub struct RecordChanges {
     revision: u64,
     changes: Changes<'static>,
@@ -71,6 +72,10 @@ fn from_payload(error: io::Error, revision: u64) -> LogError {
             revision,
             fault: RecordFault::Text,
         },
-        _ => LogError::from_io(error),
+        // The database's own, on its way through the decoders.
+        _ => match error.downcast::<redb::Error>() {
+            Ok(error) => LogError::from_redb(error),
+            Err(error) => LogError::from_io(error),
+        },
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn end(end: &End) -> Bytes {
         EndReason::Gone => return Bytes::new(),
         EndReason::TooSlow => reader_too_slow(),
         EndReason::ShuttingDown => unavailable("the server is shutting down"),
+        EndReason::LogClosed => unavailable("the log is being opened again"),
         EndReason::Failed(error) => internal(error),
     };
     let value = serde_json::json!({"reason": problem.reason(), "detail": problem.detail()});
