@@ -186,6 +186,21 @@ fn limits_have_limits() {
     check!(query_concurrency_max, "query-concurrency-max", 1, 10_000, 1);
     check!(connection_count_max, "connections-max", 1, 1_000_000, 1);
     check!(stream_count_max, "streams-max", 1, 1_000_000, 1);
+    check!(watcher_count_max, "watchers-max", 1, 1_000_000, 1);
+    check!(
+        diff_memory_bytes_max,
+        "diff-memory-max",
+        MIB as u64,
+        i64::MAX as u64,
+        1
+    );
+    check!(
+        watch_stall_max,
+        "watch-stall-max",
+        Duration::from_millis(1),
+        day,
+        tick
+    );
     check!(remote_bytes_max, "remote-size-max", KIB, 1024 * MIB, 1);
     check!(
         remote_timeout,
