@@ -3,7 +3,7 @@
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, FeedError, Watcher};
+use super::{Event, FRAGMENT_BYTES_MAX, FeedError, Watcher};
 use crate::log::LogError;
 
 /// How a watcher ended.
@@ -30,10 +30,13 @@ pub enum EndReason {
     Failed(FeedError),
 }
 
-/// Sends what a watcher gets until the reader has gone, is too slow, or `drain` is cancelled.
+/// Events that are handed over at once, if they are at hand.
+pub(super) const BATCH_EVENT_COUNT_MAX: usize = 64;
+
+/// Sends what a watcher gets, several events at once where they are at hand, until the reader has gone, is too slow, or `drain` is cancelled.
 pub async fn follow<T>(
     mut watcher: Watcher,
-    sender: mpsc::Sender<T>,
+    sender: mpsc::Sender<Vec<T>>,
     drain: CancellationToken,
     convert: impl Fn(Event) -> T,
 ) -> End {
@@ -61,8 +64,17 @@ pub async fn follow<T>(
             Err(_) => break EndReason::TooSlow,
             Ok(Err(_)) => break EndReason::Gone,
             Ok(Ok(room)) => {
-                resume_after = event.completes().or(resume_after);
-                room.send(convert(event));
+                let mut batch = Vec::new();
+                let mut text_bytes = 0;
+                let mut next = Some(event);
+                while let Some(event) = next {
+                    text_bytes += event.text_bytes();
+                    resume_after = event.completes().or(resume_after);
+                    batch.push(convert(event));
+                    let has_room = batch.len() < BATCH_EVENT_COUNT_MAX && text_bytes < FRAGMENT_BYTES_MAX;
+                    next = if has_room { watcher.at_hand() } else { None };
+                }
+                room.send(batch);
             }
         }
     };

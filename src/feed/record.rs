@@ -33,8 +33,9 @@ impl Record {
 pub(super) fn read_run(log: &LogReader, from: u64, to: u64) -> Result<Vec<Arc<Record>>, LogError> {
     let mut run = Vec::new();
     let mut text_bytes = 0;
+    let records = log.records()?;
     for revision in from..=to {
-        let (header, changes) = log.record(revision)?;
+        let (header, changes) = records.get(revision)?;
         let is_whole = header.text_bytes <= WHOLE_TEXT_BYTES_MAX;
         if is_whole {
             text_bytes += header.text_bytes;

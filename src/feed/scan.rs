@@ -52,7 +52,7 @@ pub fn fragments(changes: impl Iterator<Item = Change>) -> impl Iterator<Item = 
 }
 
 /// Returns about the bytes of a change's text.
-fn text_bytes(change: &Change) -> usize {
+pub(super) fn text_bytes(change: &Change) -> usize {
     match change {
         Change::Remove(quad) | Change::Insert(quad) => {
             let object = match &quad.object {

@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     Feed, FeedError, Filter,
     record::Record,
-    scan::{GraphScan, LargeCommit, Step, fragments},
+    scan::{GraphScan, LargeCommit, Step, fragments, text_bytes},
 };
 use crate::log::{Change, Header};
 
@@ -62,6 +62,16 @@ pub struct Fragment {
 }
 
 impl Event {
+    /// Returns about the bytes of its text.
+    pub(super) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Checkpoint(_) => 0,
+            Self::Commit(Fragment { changes, .. }) | Self::Snapshot(SnapshotFragment { changes, .. }) => {
+                changes.iter().map(text_bytes).sum()
+            }
+        }
+    }
+
     /// Returns the revision up to which nothing is missing with this; nothing in the middle.
     pub fn completes(&self) -> Option<u64> {
         match self {
@@ -146,6 +156,20 @@ impl Watcher {
         Ok(event)
     }
 
+    /// Returns what comes next if it is at hand.
+    pub(super) fn at_hand(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.scan.is_some() {
+                return None;
+            }
+            let record = self.run.pop_front_if(|record| record.changes.is_some())?;
+            self.make_ready(&record);
+        }
+    }
+
     async fn find(&mut self) -> Result<Event, FeedError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -161,8 +185,11 @@ impl Watcher {
             if Instant::now() >= due {
                 return Ok(Event::Checkpoint(self.position));
             }
+            if let Some(event) = self.at_hand() {
+                return Ok(event);
+            }
             if let Some(record) = self.run.pop_front() {
-                self.begin(&record).await?;
+                self.begin(record.header.revision).await?;
                 continue;
             }
             let newest = *self.revisions.borrow_and_update();
@@ -181,18 +208,21 @@ impl Watcher {
         }
     }
 
-    /// Makes events of a commit, or begins to read it if it is large.
-    async fn begin(&mut self, record: &Arc<Record>) -> Result<(), FeedError> {
+    /// Begins to read a commit that is large.
+    async fn begin(&mut self, revision: u64) -> Result<(), FeedError> {
+        let log = self.feed.log().clone();
+        let (header, changes) = spawn_blocking(move || log.record(revision)).await??;
+        let commit = LargeCommit::new(header, changes, Arc::clone(&self.filter));
+        self.scan = Some(Scan::Commit(Box::new(commit)));
+        Ok(())
+    }
+
+    /// Makes events of a commit that is at hand.
+    fn make_ready(&mut self, record: &Record) {
         let revision = record.header.revision;
-        let Some(changes) = &record.changes else {
-            let log = self.feed.log().clone();
-            let (header, changes) = spawn_blocking(move || log.record(revision)).await??;
-            let commit = LargeCommit::new(header, changes, Arc::clone(&self.filter));
-            self.scan = Some(Scan::Commit(Box::new(commit)));
-            return Ok(());
-        };
         self.position = revision;
-        let passing = changes.iter().filter(|change| self.filter.passes(change));
+        let changes = record.changes.iter().flatten();
+        let passing = changes.filter(|change| self.filter.passes(change));
         let mut header = Some(Box::new(record.header.clone()));
         for (changes, is_last) in fragments(passing.cloned()) {
             if changes.is_empty() {
@@ -205,7 +235,6 @@ impl Watcher {
                 is_last,
             }));
         }
-        Ok(())
     }
 
     /// Reads on in what is read in fragments.

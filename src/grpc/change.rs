@@ -35,8 +35,8 @@ use crate::{
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
-/// Frames that wait for the reader.
-const WAITING_FRAME_COUNT_MAX: usize = 2;
+/// Batches of frames that wait for the reader.
+const WAITING_BATCH_COUNT_MAX: usize = 1;
 const SHUTTING_DOWN: &str = "the server is shutting down";
 
 /// Answers `ChangeService`.
@@ -101,7 +101,7 @@ impl ChangeService for ChangeApi {
             .feed
             .watch(start, filter, interval)
             .map_err(|full| too_many_watchers(full.count_max))?;
-        let (sender, receiver) = mpsc::channel(WAITING_FRAME_COUNT_MAX);
+        let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
         let (tell, told) = oneshot::channel();
         let drain = self.drain.clone();
         tokio::spawn(async move {
@@ -171,7 +171,7 @@ impl ChangeService for ChangeApi {
             .feed
             .diff_place()
             .map_err(|full| overloaded(&format!("differences: {full}")))?;
-        let (sender, receiver) = mpsc::channel(WAITING_FRAME_COUNT_MAX);
+        let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
         let (tell, told) = oneshot::channel();
         let difference = Difference {
             feed: self.feed.clone(),
@@ -193,7 +193,7 @@ impl ChangeService for ChangeApi {
 struct Difference {
     feed: Feed,
     drain: CancellationToken,
-    sender: mpsc::Sender<v1::DiffRevisionsResponse>,
+    sender: mpsc::Sender<Vec<v1::DiffRevisionsResponse>>,
     deadline: Option<Instant>,
 }
 
@@ -229,7 +229,7 @@ impl Difference {
             match room {
                 Err(_) => return Err(reader_too_slow(None)),
                 Ok(Err(_)) => return Err(cancelled()),
-                Ok(Ok(room)) => room.send(diff_fragment(changes, is_last)),
+                Ok(Ok(room)) => room.send(vec![diff_fragment(changes, is_last)]),
             }
         }
         Ok(())

@@ -49,7 +49,7 @@ pub struct BrokenOff(String);
 
 impl Body {
     /// Returns events as they come, then the last one, if it has anything in it.
-    pub(super) fn events(events: mpsc::Receiver<Bytes>, last: oneshot::Receiver<Bytes>) -> Self {
+    pub(super) fn events(events: mpsc::Receiver<Vec<Bytes>>, last: oneshot::Receiver<Bytes>) -> Self {
         Self(Kind::Events(EventStream {
             events,
             last: Some(last),
@@ -59,14 +59,14 @@ impl Body {
 
 #[derive(Debug)]
 struct EventStream {
-    events: mpsc::Receiver<Bytes>,
+    events: mpsc::Receiver<Vec<Bytes>>,
     last: Option<oneshot::Receiver<Bytes>>,
 }
 
 impl EventStream {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if let Some(event) = ready!(self.events.poll_recv(context)) {
-            return Poll::Ready(Some(Ok(Frame::data(event))));
+        if let Some(events) = ready!(self.events.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(Frame::data(events.concat().into()))));
         }
         let Some(last) = &mut self.last else {
             return Poll::Ready(None);

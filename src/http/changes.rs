@@ -25,8 +25,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Names in one part of a filter.
 const NAME_COUNT_MAX: usize = 100;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
-/// Events that wait for the reader.
-const WAITING_EVENT_COUNT_MAX: usize = 2;
+/// Batches of events that wait for the reader.
+const WAITING_BATCH_COUNT_MAX: usize = 1;
 
 /// What a request asks for.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
         .feed
         .watch(start, filter, CHECKPOINT_INTERVAL)
         .map_err(|full| too_many_watchers(full.count_max))?;
-    let (sender, receiver) = mpsc::channel(WAITING_EVENT_COUNT_MAX);
+    let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
     let (tell, told) = oneshot::channel();
     let drain = api.drain.clone();
     tokio::spawn(async move {

@@ -32,7 +32,7 @@ pub use self::{
     append::{Append, Entry, now_us},
     error::{LogError, RecordFault},
     payload::{Change, PayloadWriter},
-    read::RecordChanges,
+    read::{RecordChanges, Records},
     record::{Counts, Digest, Header, RequestId},
     verify::Summary,
 };

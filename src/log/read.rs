@@ -2,7 +2,7 @@
 
 use std::{io, ops::RangeInclusive};
 
-use redb::ReadableTable;
+use redb::{ReadOnlyTable, ReadableTable};
 
 use super::{
     LogReader,
@@ -30,17 +30,36 @@ impl Iterator for RecordChanges {
     }
 }
 
-impl LogReader {
+/// The records of one state of the log.
+pub struct Records {
+    headers: ReadOnlyTable<u64, &'static [u8]>,
+    payloads: ReadOnlyTable<(u64, u32), &'static [u8]>,
+}
+
+impl Records {
     /// Returns the header of a record and its changes.
-    pub fn record(&self, revision: u64) -> Result<(Header, RecordChanges), LogError> {
-        let transaction = self.begin()?;
-        let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
-        let payloads = transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
-        let (header, _) = tables::header(&headers, revision)?;
-        let stored = ChunkReader::new(tables::chunks(&payloads, revision)?);
+    pub fn get(&self, revision: u64) -> Result<(Header, RecordChanges), LogError> {
+        let (header, _) = tables::header(&self.headers, revision)?;
+        let stored = ChunkReader::new(tables::chunks(&self.payloads, revision)?);
         let changes = Changes::new(stored, header.counts, header.text_bytes)
             .map_err(|error| from_payload(error, revision))?;
         Ok((header, RecordChanges { revision, changes }))
+    }
+}
+
+impl LogReader {
+    /// Returns the records of the log as it is now.
+    pub fn records(&self) -> Result<Records, LogError> {
+        let transaction = self.begin()?;
+        Ok(Records {
+            headers: transaction.open_table(HEADERS).map_err(LogError::from_redb)?,
+            payloads: transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?,
+        })
+    }
+
+    /// Returns the header of a record and its changes.
+    pub fn record(&self, revision: u64) -> Result<(Header, RecordChanges), LogError> {
+        self.records()?.get(revision)
     }
 
     /// Calls `each` for the headers of some revisions, the oldest first or the newest first, until it says false.

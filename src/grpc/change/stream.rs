@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
+    vec,
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,27 +12,35 @@ use tonic::Status;
 
 use crate::grpc::status::internal;
 
-/// Frames, then how it ended.
+/// Frames, which come several at once, then how it ended.
 pub struct Frames<T> {
-    receiver: mpsc::Receiver<T>,
+    receiver: mpsc::Receiver<Vec<T>>,
+    batch: vec::IntoIter<T>,
     told: Option<oneshot::Receiver<Result<(), Status>>>,
 }
 
 impl<T> Frames<T> {
-    pub(super) fn new(receiver: mpsc::Receiver<T>, told: oneshot::Receiver<Result<(), Status>>) -> Self {
+    pub(super) fn new(receiver: mpsc::Receiver<Vec<T>>, told: oneshot::Receiver<Result<(), Status>>) -> Self {
         Self {
             receiver,
+            batch: Vec::new().into_iter(),
             told: Some(told),
         }
     }
 }
 
-impl<T> Stream for Frames<T> {
+impl<T: Unpin> Stream for Frames<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(frame) = ready!(self.receiver.poll_recv(context)) {
-            return Poll::Ready(Some(Ok(frame)));
+        loop {
+            if let Some(frame) = self.batch.next() {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            match ready!(self.receiver.poll_recv(context)) {
+                Some(batch) => self.batch = batch.into_iter(),
+                None => break,
+            }
         }
         let Some(told) = &mut self.told else {
             return Poll::Ready(None);
@@ -64,13 +73,14 @@ mod tests {
             let (sender, receiver) = mpsc::channel(1);
             let (tell, told) = oneshot::channel();
             let mut frames = Frames::new(receiver, told);
-            sender.try_send(7).unwrap();
+            sender.try_send(vec![6, 7]).unwrap();
             if let Some(word) = word {
                 tell.send(word).unwrap();
             } else {
                 drop(tell);
             }
             drop(sender);
+            assert_eq!(frames.next().await.unwrap().unwrap(), 6);
             assert_eq!(frames.next().await.unwrap().unwrap(), 7);
             assert_eq!(frames.next().await.map(|end| end.unwrap_err().code()), code);
             assert!(frames.next().await.is_none());
