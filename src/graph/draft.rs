@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Batch, QuadIds, Snapshot, TermId,
+    Batch, Changes, Edit, QuadIds, Snapshot, TermId,
     dictionary::Segment,
     layer::{Layer, Run},
-    order::{DEFAULT_ORDERS, NAMED_ORDERS, quad_of},
 };
 
 /// A snapshot under construction: batches are applied one after the other, each sees those before it.
@@ -15,6 +14,10 @@ pub struct Draft {
     base: Snapshot,
     current: Snapshot,
     commit_time_us: u64,
+    watched: Option<TermId>,
+    repeated: Vec<[u32; 4]>,
+    /// Whether something was removed: only then can a quad of the base be inserted anew.
+    has_removed: bool,
 }
 
 impl Draft {
@@ -24,7 +27,23 @@ impl Draft {
             current: base.clone(),
             base,
             commit_time_us: 0,
+            watched: None,
+            repeated: Vec::new(),
+            has_removed: false,
         }
+    }
+
+    /// Begins on top of a snapshot, and remembers the repeated quads of a named graph, beside those of the default graph.
+    pub fn watching(base: Snapshot, graph: Option<TermId>) -> Self {
+        Self {
+            watched: graph,
+            ..Self::new(base)
+        }
+    }
+
+    /// Returns the snapshot that it began with.
+    pub fn base(&self) -> &Snapshot {
+        &self.base
     }
 
     /// Sets the time of the commit that it becomes.
@@ -48,8 +67,29 @@ impl Draft {
 
     /// Applies a batch.
     pub fn apply(&mut self, batch: &Batch) {
-        let layer = effective(&self.current, batch);
+        let Effect { layer, repeated } = effective(&self.current, batch);
+        let is_watched = |quad: &[u32; 4]| {
+            quad[3] == TermId::DEFAULT_GRAPH.0 || self.watched.is_some_and(|graph| graph.0 == quad[3])
+        };
+        self.repeated.extend(repeated.into_iter().filter(is_watched));
+        if self.has_removed {
+            let anew = layer.inserted().filter(|quad| self.base.contains(*quad));
+            let anew = anew.map(QuadIds::to_array).filter(is_watched);
+            self.repeated.extend(anew);
+        }
+        self.push(layer);
+    }
+
+    /// Applies a change in identifiers, which nothing remembers as repeated.
+    pub fn edit(&mut self, change: impl FnOnce(&mut Edit)) {
+        let mut edit = Edit::new(self.current.clone());
+        change(&mut edit);
+        self.push(edit.into_layer());
+    }
+
+    fn push(&mut self, layer: Layer) {
         if !layer.is_void() {
+            self.has_removed |= layer.removed_count() > 0;
             self.current = self
                 .current
                 .with_layer(layer)
@@ -57,90 +97,42 @@ impl Draft {
         }
     }
 
-    /// Ends: what changed, and the snapshot with it.
-    pub fn finish(self) -> (Changes, Snapshot) {
-        let Self { base, current, .. } = self;
-        let layer = current.folded(base.layers.len());
-        if layer.is_void() {
-            return (
-                Changes {
-                    layer,
-                    snapshot: base.clone(),
-                },
-                base,
-            );
+    /// Iterates over quads that batches inserted although the base had them: of the default graph, and of the graph that is
+    /// watched. One may come more than once, and may have been removed afterwards.
+    pub fn repeated(&self) -> impl Iterator<Item = QuadIds> + '_ {
+        self.repeated.iter().map(|quad| QuadIds::from_array(*quad))
+    }
+
+    /// Returns what changed so far.
+    pub fn changes(&mut self) -> Changes {
+        let layer = self.current.folded(self.base.layers.len());
+        if self.current.layers.len() > self.base.layers.len() + 1 {
+            let layers = self.base.layers.iter().cloned().chain([Arc::clone(&layer)]);
+            self.current.layers = layers.collect();
         }
-        let layers = base.layers.iter().cloned().chain([Arc::clone(&layer)]).collect();
-        let snapshot = Snapshot {
-            layers,
-            epoch: base.epoch,
+        Changes::new(layer, self.current.clone())
+    }
+
+    /// Ends: what changed, and the snapshot with it.
+    pub fn finish(mut self) -> (Changes, Snapshot) {
+        let changes = self.changes();
+        let snapshot = if changes.is_empty() {
+            self.base
+        } else {
+            self.current.promptly_compacted()
         };
-        (
-            Changes {
-                layer,
-                snapshot: snapshot.clone(),
-            },
-            snapshot.promptly_compacted(),
-        )
+        (changes, snapshot)
     }
 }
 
-/// The effective difference between two snapshots: nothing in it was so before.
-#[derive(Debug)]
-pub struct Changes {
-    layer: Arc<Layer>,
-    snapshot: Snapshot,
-}
-
-impl Changes {
-    /// Tells whether nothing changed.
-    pub fn is_empty(&self) -> bool {
-        self.layer.is_void()
-    }
-
-    /// Returns the number of quads that are there now and were not before.
-    pub fn inserted_count(&self) -> u64 {
-        self.layer.inserted_count() as u64
-    }
-
-    /// Returns the number of quads that were there before and are not now.
-    pub fn removed_count(&self) -> u64 {
-        self.layer.removed_count() as u64
-    }
-
-    /// Returns a snapshot whose dictionary has every term of the difference.
-    pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
-    }
-
-    /// Iterates over inserted quads, the default graph's first.
-    pub fn inserted(&self) -> impl Iterator<Item = QuadIds> + '_ {
-        quads(&self.layer.default[0].added, &self.layer.named[0].added)
-    }
-
-    /// Iterates over removed quads, the default graph's first.
-    pub fn removed(&self) -> impl Iterator<Item = QuadIds> + '_ {
-        quads(&self.layer.default[0].removed, &self.layer.named[0].removed)
-    }
-
-    /// Iterates over named graphs that came to exist.
-    pub fn created_graphs(&self) -> impl Iterator<Item = TermId> + '_ {
-        self.layer.graphs.added.iter().map(|&[graph]| TermId(graph))
-    }
-
-    /// Iterates over named graphs that no longer exist.
-    pub fn dropped_graphs(&self) -> impl Iterator<Item = TermId> + '_ {
-        self.layer.graphs.removed.iter().map(|&[graph]| TermId(graph))
-    }
-}
-
-fn quads<'a>(default: &'a [[u32; 3]], named: &'a [[u32; 4]]) -> impl Iterator<Item = QuadIds> + 'a {
-    let default = default.iter().map(|key| quad_of(&DEFAULT_ORDERS[0], key));
-    default.chain(named.iter().map(|key| quad_of(&NAMED_ORDERS[0], key)))
+/// What a batch does to a snapshot, and the quads to insert that are there already.
+struct Effect {
+    layer: Layer,
+    repeated: Vec<[u32; 4]>,
 }
 
 /// Returns what a batch changes in a snapshot.
-fn effective(snapshot: &Snapshot, batch: &Batch) -> Layer {
+fn effective(snapshot: &Snapshot, batch: &Batch) -> Effect {
     let (terms, numbers) = adopt_terms(snapshot, &batch.terms);
     let adopt = |quads: &[[u32; 4]]| {
         let mut quads: Vec<_> = quads
@@ -157,10 +149,14 @@ fn effective(snapshot: &Snapshot, batch: &Batch) -> Layer {
     removed.retain(|quad| {
         inserted.binary_search(quad).is_err() && snapshot.contains(QuadIds::from_array(*quad))
     });
+    let mut repeated = Vec::new();
     if snapshot.quad_count() > 0 {
-        inserted.retain(|quad| !snapshot.contains(QuadIds::from_array(*quad)));
+        repeated.extend(inserted.extract_if(.., |quad| snapshot.contains(QuadIds::from_array(*quad))));
     }
-    Layer::new(terms, &inserted, &removed, graphs)
+    Effect {
+        layer: Layer::new(terms, &inserted, &removed, graphs),
+        repeated,
+    }
 }
 
 /// Returns the terms that are new to the snapshot, and the snapshot's number for each number of the batch.

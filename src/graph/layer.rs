@@ -4,7 +4,8 @@ use std::array;
 
 use super::{
     dictionary::Segment,
-    order::{DEFAULT_ORDERS, NAMED_ORDERS, Order, SortKey, pack, sort_key},
+    order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, Order, SortKey, pack, quad_of, sort_key},
+    term::{QuadIds, TermId},
 };
 
 /// What came and what went in one sorted order. No key is in both, and relative to the layers below nothing is said twice.
@@ -176,6 +177,26 @@ impl Layer {
         }
     }
 
+    /// Iterates over inserted quads, the default graph's first.
+    pub(super) fn inserted(&self) -> impl Iterator<Item = QuadIds> + '_ {
+        quads(&self.default[0].added, &self.named[0].added)
+    }
+
+    /// Iterates over removed quads, the default graph's first.
+    pub(super) fn removed(&self) -> impl Iterator<Item = QuadIds> + '_ {
+        quads(&self.default[0].removed, &self.named[0].removed)
+    }
+
+    /// Iterates over the inserted quads of one graph, by subject.
+    pub(super) fn inserted_in(&self, graph: TermId) -> impl Iterator<Item = QuadIds> + '_ {
+        quads_in(graph, &self.default[0].added, &self.named[0].added)
+    }
+
+    /// Iterates over the removed quads of one graph, by subject.
+    pub(super) fn removed_in(&self, graph: TermId) -> impl Iterator<Item = QuadIds> + '_ {
+        quads_in(graph, &self.default[0].removed, &self.named[0].removed)
+    }
+
     pub(super) fn inserted_count(&self) -> usize {
         self.default[0].added.len() + self.named[0].added.len()
     }
@@ -199,5 +220,22 @@ impl Layer {
             + self.default.iter().map(Run::memory_bytes).sum::<usize>()
             + self.named.iter().map(Run::memory_bytes).sum::<usize>()
             + self.graphs.memory_bytes()
+    }
+}
+
+fn quads<'a>(default: &'a [[u32; 3]], named: &'a [[u32; 4]]) -> impl Iterator<Item = QuadIds> + 'a {
+    let default = default.iter().map(|key| quad_of(&DEFAULT_ORDERS[0], key));
+    default.chain(named.iter().map(|key| quad_of(&NAMED_ORDERS[0], key)))
+}
+
+fn quads_in<'a>(
+    graph: TermId,
+    default: &'a [[u32; 3]],
+    named: &'a [[u32; 4]],
+) -> impl Iterator<Item = QuadIds> + 'a {
+    if graph == TermId::DEFAULT_GRAPH {
+        quads(default, &[])
+    } else {
+        quads(&[], &named[Bounds::<4>::new(0, &[graph.get()]).range(named)])
     }
 }

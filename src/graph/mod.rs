@@ -5,8 +5,10 @@
 //! newest word on a quad wins.
 
 mod batch;
+mod changes;
 mod dictionary;
 mod draft;
+mod edit;
 mod file;
 mod layer;
 mod order;
@@ -17,7 +19,9 @@ mod term;
 mod tests;
 
 pub use batch::Batch;
-pub use draft::{Changes, Draft};
+pub use changes::Changes;
+pub use draft::Draft;
+pub use edit::Edit;
 pub use file::{SnapshotFileError, read_snapshot_file, write_snapshot_file};
 pub use quads::Quads;
 pub use snapshot::{GraphPattern, Merge, Merged, Pattern, Snapshot};

@@ -60,7 +60,7 @@ pub(super) struct Bounds<const N: usize> {
 }
 
 impl<const N: usize> Bounds<N> {
-    fn new(order: usize, prefix: &[u32]) -> Self {
+    pub(super) fn new(order: usize, prefix: &[u32]) -> Self {
         let bound = |fill: u32| {
             pack(&std::array::from_fn::<_, N, _>(|place| {
                 *prefix.get(place).unwrap_or(&fill)

@@ -363,3 +363,80 @@ fn memory_grows_with_what_is_held() {
     assert_eq!(empty, 0);
     assert!(some.memory_bytes() > 100, "{}", some.memory_bytes());
 }
+
+#[test]
+fn a_draft_remembers_what_is_inserted_again() {
+    let quad = |subject: &str, graph: GraphName| Quad::new(iri(subject), iri("p"), iri("o"), graph);
+    let all = |subject: &str| {
+        [
+            quad(subject, GraphName::DefaultGraph),
+            quad(subject, iri("g").into()),
+            quad(subject, iri("h").into()),
+        ]
+    };
+    let insert = |quads: &[Quad]| quads.iter().cloned().map(Change::Insert).collect::<Vec<_>>();
+    let base = commit_all(&[vec![insert(&all("a"))]], |_, _, _| {});
+    let mut draft = Draft::watching(base.clone(), base.iri_id("http://example.com/g"));
+    // Inserted again, inserted after a removal, and not there before.
+    let [default, in_g, in_h] = all("a");
+    let mut apply = |changes: &[Change]| {
+        let batch = batch(draft.snapshot(), changes);
+        draft.apply(&batch);
+    };
+    apply(&insert(&[default.clone(), in_h.clone()]));
+    apply(&[Change::Remove(in_g.clone()), Change::Remove(in_h.clone())]);
+    apply(&insert(&[in_g.clone(), in_h]));
+    apply(&insert(&all("b")));
+    let repeated = |draft: &Draft| quads(draft.snapshot(), draft.repeated());
+    assert_eq!(
+        repeated(&draft),
+        BTreeSet::from([default.to_string(), in_g.to_string()])
+    );
+    let changes = draft.changes();
+    assert_eq!(changes.inserted_count(), 3);
+    let graph = |name: &str| {
+        changes
+            .snapshot()
+            .iri_id(&format!("http://example.com/{name}"))
+            .unwrap()
+    };
+    for id in [TermId::DEFAULT_GRAPH, graph("g"), graph("h")] {
+        assert_eq!(changes.inserted_in(id).count(), 1);
+        assert_eq!(changes.removed_in(id).count(), 0);
+        assert!(changes.inserted_in(id).all(|quad| quad.graph == id));
+    }
+}
+
+#[test]
+fn an_edit_is_a_batch_in_identifiers() {
+    let quad = |subject: &str, graph: GraphName| Quad::new(iri(subject), iri("p"), iri("o"), graph);
+    let changes = |subject: &str| {
+        vec![
+            Change::Insert(quad(subject, GraphName::DefaultGraph)),
+            Change::Insert(quad(subject, iri("g").into())),
+        ]
+    };
+    let base = commit_all(&[vec![changes("a")]], |_, _, _| {});
+    let ids = base.quads(Pattern::all(GraphPattern::Any)).collect::<Vec<_>>();
+    let mut draft = Draft::new(base.clone());
+    draft.edit(|edit| {
+        let object = edit.id(objects()[5].as_ref());
+        assert_eq!(edit.id(objects()[5].as_ref()), object);
+        let graph = edit.id(iri("new").as_ref().into());
+        for &quad in &ids {
+            edit.insert(QuadIds { object, ..quad });
+            edit.insert(QuadIds { graph, ..quad });
+            // There already, and removed beside: it stays.
+            edit.insert(quad);
+            edit.remove(quad);
+        }
+    });
+    draft.edit(|edit| edit.remove(ids[0]));
+    draft.edit(|_| {});
+    let (changes, after) = draft.finish();
+    assert_eq!((changes.inserted_count(), changes.removed_count()), (3, 1));
+    assert_eq!(changes.created_graphs().count(), 1);
+    assert_eq!(after.quad_count(), 4);
+    assert_eq!(after.named_graph_count(), 2);
+    check_patterns(&after);
+}
