@@ -20,7 +20,7 @@ use clap::{
 
 pub use check::SettingsError;
 
-use crate::remote::UrlPrefix;
+use crate::{model::reference_date::ReferenceDate, remote::UrlPrefix};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -52,6 +52,11 @@ pub struct ServeSettings {
     #[arg(long = "no-shipped-data", env = "DOSSIER_SHIPPED_DATA", action = clap::ArgAction::SetFalse,
         value_parser = BoolishValueParser::new())]
     pub load_shipped_data: bool,
+
+    /// Day for which the default graph says what holds: `today`, in UTC, or a date that stays, such as 2019-08-27
+    #[arg(long = "as-of", env = "DOSSIER_AS_OF", value_name = "DATE", value_parser = ReferenceDate::from_str,
+        default_value_t = ReferenceDate::Today)]
+    pub reference_date: ReferenceDate,
 
     /// Memory that the graph index may take; a write that needs more is refused
     ///
@@ -309,6 +314,7 @@ impl Default for ServeSettings {
             insecure: false,
             data_dir: PathBuf::from("dossier-data"),
             load_shipped_data: true,
+            reference_date: ReferenceDate::Today,
             graph_memory_bytes_max: memory::default_graph_memory_bytes_max(),
             query_timeout_max: Duration::from_mins(1),
             query_bytes_max: MIB,

@@ -153,6 +153,7 @@ fn query_settings(settings: &ServeSettings) -> QuerySettings {
 async fn open(settings: &ServeSettings) -> Result<KnowledgeBase, ServeError> {
     let knowledge_settings = Settings {
         graph_memory_bytes_max: settings.graph_memory_bytes_max,
+        reference_date: settings.reference_date,
         ..Settings::new(&settings.data_dir)
     };
     let knowledge = tokio::task::spawn_blocking(move || KnowledgeBase::open(knowledge_settings))

@@ -12,8 +12,8 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("proto", &[]),
     ("remote", &[]),
-    // Prefixes of URLs.
-    ("config", &["remote"]),
+    // Prefixes of URLs, and the reference date.
+    ("config", &["remote", "model"]),
     ("telemetry", &["config"]),
     ("graph", &["model"]),
     ("log", &["graph", "model"]),

@@ -254,6 +254,10 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::FactIdInUse
         | ErrorReason::FactAlreadyRetracted
         | ErrorReason::InvalidEdtf
+        | ErrorReason::StatementInvalid
+        | ErrorReason::DerivedTriple
+        | ErrorReason::DerivedGraph
+        | ErrorReason::ClaimContent
         | ErrorReason::Cancelled
         | ErrorReason::MalformedMessage
         | ErrorReason::InvalidParameter

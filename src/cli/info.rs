@@ -85,8 +85,17 @@ fn state(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
         ("quads", thousands(info.quad_count)),
         ("named graphs", thousands(info.named_graph_count)),
         ("terms", thousands(info.term_count)),
+        ("what holds on", reference_date(info)),
         ("graph memory", bytes(info.graph_memory_bytes)),
     ])
+}
+
+fn reference_date(info: &GetServerInfoResponse) -> String {
+    if info.reference_date_is_today {
+        format!("{} (today)", info.reference_date)
+    } else {
+        info.reference_date.clone()
+    }
 }
 
 fn limits(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {

@@ -4,6 +4,7 @@
 //! [`Budget`], so that a page is a bounded piece of work whatever the graph holds.
 
 mod budget;
+pub mod derive;
 mod entity;
 mod list;
 mod reified;
@@ -18,6 +19,7 @@ pub mod write;
 use crate::graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId};
 
 pub use budget::Budget;
+pub use derive::{ModelError, StatementFault, reference_day};
 pub use list::{EntityPage, FactFilter, FactPage};
 pub use reified::Reified;
 pub use words::Lookup;

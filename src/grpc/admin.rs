@@ -61,6 +61,8 @@ impl AdminService for AdminApi {
             limits: Some(self.limits),
             service_allowed: self.service_allowed.clone(),
             load_allowed: self.load_allowed.clone(),
+            reference_date: self.knowledge.reference_day(&view).to_string(),
+            reference_date_is_today: self.knowledge.is_of_today(),
             uptime_seconds: to_int64(self.started_at.elapsed().as_secs()),
         }))
     }

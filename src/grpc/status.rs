@@ -8,7 +8,10 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::{
-    facts::write::{Fault, WriteError, WriteFault},
+    facts::{
+        ModelError,
+        write::{Fault, WriteError, WriteFault},
+    },
     feed::{DiffError, FeedError, LogError},
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
@@ -313,6 +316,7 @@ where
         match error {
             CommitError::Plan(never) => match never {},
             CommitError::PlanPanicked => internal(&message),
+            CommitError::Model(error) => model(*error),
             CommitError::RevisionMismatch { revision } => status(
                 Code::Aborted,
                 ErrorReason::RevisionMismatch,
@@ -373,6 +377,46 @@ impl From<WriteError> for Status {
             ),
         };
         fields(code, reason, [metadata], violations)
+    }
+}
+
+/// Returns the status of a change that breaks the fact model.
+fn model(error: ModelError) -> Status {
+    let message = error.to_string();
+    match error {
+        ModelError::StatementInvalid { faults, .. } => {
+            let first = faults.into_iter().next();
+            let (node, property) =
+                first.map_or_else(Default::default, |fault| (fault.node, fault.property.to_owned()));
+            status(
+                Code::InvalidArgument,
+                ErrorReason::StatementInvalid,
+                message,
+                [("node", node), ("property", property)],
+            )
+        }
+        ModelError::DerivedTriple { triple } => status(
+            Code::FailedPrecondition,
+            ErrorReason::DerivedTriple,
+            message,
+            [("triple", triple)],
+        ),
+        ModelError::DerivedGraph { quad } => status(
+            Code::FailedPrecondition,
+            ErrorReason::DerivedGraph,
+            message,
+            [("quad", quad)],
+        ),
+        ModelError::ClaimContent {
+            triple,
+            statement,
+            claim,
+        } => status(
+            Code::FailedPrecondition,
+            ErrorReason::ClaimContent,
+            message,
+            [("triple", triple), ("statement", statement), ("claim", claim)],
+        ),
     }
 }
 

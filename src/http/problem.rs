@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::body::Body;
 use crate::{
+    facts::ModelError,
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::ImportError,
@@ -369,6 +370,31 @@ impl From<ImportError> for Problem {
     }
 }
 
+/// Returns the problem of a change that breaks the fact model.
+fn model(error: ModelError) -> Problem {
+    let message = error.to_string();
+    let conflict = |reason| Problem::of(StatusCode::CONFLICT, reason, message.clone());
+    match error {
+        ModelError::StatementInvalid { faults, .. } => {
+            let problem = Problem::of(StatusCode::BAD_REQUEST, ErrorReason::StatementInvalid, message);
+            match faults.into_iter().next() {
+                Some(fault) => problem.with("node", fault.node).with("property", fault.property),
+                None => problem,
+            }
+        }
+        ModelError::DerivedTriple { triple } => conflict(ErrorReason::DerivedTriple).with("triple", triple),
+        ModelError::DerivedGraph { quad } => conflict(ErrorReason::DerivedGraph).with("quad", quad),
+        ModelError::ClaimContent {
+            triple,
+            statement,
+            claim,
+        } => conflict(ErrorReason::ClaimContent)
+            .with("triple", triple)
+            .with("statement", statement)
+            .with("claim", claim),
+    }
+}
+
 impl<E> From<CommitError<E>> for Problem
 where
     Self: From<E>,
@@ -382,6 +408,7 @@ where
         match error {
             CommitError::Plan(never) => match never {},
             CommitError::PlanPanicked => internal(&message),
+            CommitError::Model(error) => model(*error),
             CommitError::RevisionMismatch { revision } => Self::of(
                 StatusCode::PRECONDITION_FAILED,
                 ErrorReason::RevisionMismatch,

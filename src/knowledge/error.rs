@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use crate::log::LogError;
+use crate::{facts::ModelError, log::LogError};
 
 /// Why a knowledge base cannot be opened. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub enum CommitError<E> {
     /// The plan panicked: a fault of ours.
     #[error("the change could not be planned")]
     PlanPanicked,
+    /// It would leave statements, or what follows from them, not as the fact model has them.
+    #[error(transparent)]
+    Model(Box<ModelError>),
     /// Another revision is the newest one.
     #[error("the newest revision is {revision}")]
     RevisionMismatch {
@@ -64,6 +67,7 @@ impl<E> CommitError<E> {
         Err(match self {
             Self::Plan(error) => return Ok(error),
             Self::PlanPanicked => CommitError::PlanPanicked,
+            Self::Model(error) => CommitError::Model(error),
             Self::RevisionMismatch { revision } => CommitError::RevisionMismatch { revision },
             Self::RequestIdReused { request_id, revision } => {
                 CommitError::RequestIdReused { request_id, revision }

@@ -2,11 +2,14 @@
 
 use super::{
     Committed, View,
+    clock::Clock,
     member::{Member, Refusal, Terms},
 };
 use crate::{
+    facts::derive,
     graph::{Changes, Draft, Snapshot},
-    log::{self, Append, Entry, Head, Header, Log, LogError, PayloadWriter},
+    log::{Append, Entry, Head, Header, Log, LogError, PayloadWriter},
+    model::day::Day,
 };
 
 /// Members of one group. More only wait longer for the first one's answer.
@@ -19,6 +22,9 @@ pub(super) struct Group<'log> {
     log: &'log mut Log,
     graph_memory_bytes_max: u64,
     tip: Snapshot,
+    clock: &'log Clock,
+    /// The reference date, one for all of the group.
+    day: Day,
     append: Option<Append>,
     failure: Option<Refusal>,
     members: Vec<(Box<dyn Member>, Outcome)>,
@@ -41,8 +47,15 @@ pub(super) struct Done {
 }
 
 impl<'log> Group<'log> {
-    pub(super) fn new(log: &'log mut Log, tip: Snapshot, graph_memory_bytes_max: u64) -> Self {
+    pub(super) fn new(
+        log: &'log mut Log,
+        clock: &'log Clock,
+        tip: Snapshot,
+        graph_memory_bytes_max: u64,
+    ) -> Self {
         Self {
+            day: clock.day(),
+            clock,
             log,
             graph_memory_bytes_max,
             tip,
@@ -57,6 +70,26 @@ impl<'log> Group<'log> {
         self.members.len() >= MEMBER_COUNT_MAX
             || self.changed_quad_count >= CHANGED_QUAD_COUNT_MAX
             || self.failure.is_some()
+    }
+
+    /// Brings the graph to the reference date, if it was derived for another, in a commit of its own.
+    pub(super) fn turn(&mut self) {
+        let Some(scope) = derive::due(&self.tip, self.day) else {
+            return;
+        };
+        let mut draft = Draft::new(self.tip.clone());
+        derive::rederive(&mut draft, self.day, scope);
+        let (changes, snapshot) = draft.finish();
+        let entry = Terms::of_server(format!("what holds on {}", self.day)).into_entry(self.time_us());
+        match self.append(entry, &changes) {
+            Ok(header) => {
+                let (inserted, removed) = (changes.inserted_count(), changes.removed_count());
+                tracing::info!(day = %self.day, revision = header.revision, inserted, removed, "derived what holds");
+                self.tip = snapshot;
+                self.changed_quad_count += inserted + removed;
+            }
+            Err(refusal) => tracing::error!(?refusal, "what holds today could not be derived"),
+        }
     }
 
     /// Plans a commit on top of those before it.
@@ -82,10 +115,12 @@ impl<'log> Group<'log> {
             return Err(Refusal::RevisionMismatch { revision });
         }
         let time_us = self.time_us();
-        let mut draft = Draft::new(self.tip.clone()).at(time_us);
+        let mut draft = derive::draft(self.tip.clone()).at(time_us);
         if !member.plan(&mut draft) {
             return Err(Refusal::Plan);
         }
+        derive::derive(&mut draft, &Clock::moment(self.day, time_us))
+            .map_err(|error| Refusal::Model(Box::new(error)))?;
         let (changes, snapshot) = draft.finish();
         let memory_bytes = snapshot.memory_bytes();
         // What only removes always passes: it is the way out of a full graph.
@@ -176,7 +211,7 @@ impl<'log> Group<'log> {
     /// Returns the time of the next record. The wall clock may stand still or step back; the log's goes on, so that a time
     /// tells any two commits apart.
     fn time_us(&self) -> u64 {
-        log::now_us().max(self.head().time_us + 1)
+        self.clock.now_us().max(self.head().time_us + 1)
     }
 
     fn head(&self) -> Head {

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{CommitError, CommitRequest, Committed, Plan};
 use crate::{
+    facts::ModelError,
     graph::Draft,
     log::{Entry, LogError, RequestId},
 };
@@ -21,6 +22,15 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// Returns the terms of a commit that the server makes by itself.
+    pub(super) fn of_server(message: String) -> Self {
+        Self {
+            message,
+            author: "dossier".to_owned(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn into_entry(self, time_us: u64) -> Entry {
         Entry {
             time_us,
@@ -36,6 +46,7 @@ impl Terms {
 pub(super) enum Refusal {
     /// The plan itself failed: the member knows how.
     Plan,
+    Model(Box<ModelError>),
     RevisionMismatch {
         revision: u64,
     },
@@ -138,6 +149,7 @@ impl<E: Send> Member for Pending<E> {
         let Self { failure, reply, .. } = *self;
         let answer = outcome.map_err(|refusal| match refusal {
             Refusal::Plan => failure.unwrap_or(CommitError::PlanPanicked),
+            Refusal::Model(error) => CommitError::Model(error),
             Refusal::RevisionMismatch { revision } => CommitError::RevisionMismatch { revision },
             Refusal::RequestIdReused { request_id, revision } => {
                 CommitError::RequestIdReused { request_id, revision }

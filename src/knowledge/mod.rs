@@ -5,6 +5,7 @@
 //! wait for a writer.
 
 mod background;
+mod clock;
 mod error;
 mod group;
 mod member;
@@ -27,11 +28,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
 
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
-use self::{background::Finished, member::Pending, writer::Message};
+use self::{background::Finished, clock::Clock, member::Pending, writer::Message};
 pub use crate::log::RequestId;
 use crate::{
+    facts,
     graph::{Draft, Snapshot},
     log::{LogError, LogReader, Summary},
+    model::{day::Day, reference_date::ReferenceDate},
 };
 
 /// Commits that may wait for the writer; one more is refused.
@@ -50,15 +53,18 @@ pub struct Settings {
     pub graph_memory_bytes_max: u64,
     /// Bytes that must stay free on the disk; with less, commits are refused.
     pub disk_free_bytes_min: u64,
+    /// The day for which the default graph says what holds.
+    pub reference_date: ReferenceDate,
 }
 
 impl Settings {
-    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk.
+    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk, and what holds today.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
             graph_memory_bytes_max: 4 << 30,
             disk_free_bytes_min: 64 << 20,
+            reference_date: ReferenceDate::Today,
         }
     }
 }
@@ -123,6 +129,7 @@ pub struct KnowledgeBase {
 }
 
 struct Inner {
+    clock: Clock,
     shared: Arc<Shared>,
     queue: SyncSender<Message>,
     log: LogReader,
@@ -157,12 +164,23 @@ impl KnowledgeBase {
     ///
     /// Blocks while it does. An error says what to do about it.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
-        open::open(settings, Box::new(crate::log::open_database))
+        let clock = Clock::system(settings.reference_date);
+        open::open(settings, Box::new(crate::log::open_database), clock)
     }
 
     /// Returns the newest view, without waiting.
     pub fn read(&self) -> View {
         View::clone(&self.inner.shared.view.load())
+    }
+
+    /// Returns the day that the default graph of a view was derived for; without statements, the one that would rule now.
+    pub fn reference_day(&self, view: &View) -> Day {
+        facts::reference_day(&view.snapshot).unwrap_or_else(|| self.inner.clock.day())
+    }
+
+    /// Tells whether the reference date goes with the calendar.
+    pub fn is_of_today(&self) -> bool {
+        self.inner.clock.is_today()
     }
 
     /// Returns a view of at least a revision: at once if it is there, else waits up to

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::{
     Inner, KnowledgeBase, OpenError, Settings, Shared, View, WAITING_COMMIT_COUNT_MAX,
     background::{self, Finished, Finishing},
+    clock::Clock,
     writer::Writer,
 };
 use crate::{
@@ -24,11 +25,16 @@ const WRITER_STACK_BYTES: usize = 256 << 20;
 /// Changes that are applied at once: enough for the index to work in bulk, few enough to bound the memory.
 const BATCH_CHANGE_COUNT: usize = 500_000;
 
-pub(super) fn open(settings: Settings, open_database: OpenDatabase) -> Result<KnowledgeBase, OpenError> {
+pub(super) fn open(
+    settings: Settings,
+    open_database: OpenDatabase,
+    clock: Clock,
+) -> Result<KnowledgeBase, OpenError> {
     let Settings {
         data_dir,
         graph_memory_bytes_max,
         disk_free_bytes_min,
+        reference_date: _,
     } = settings;
     let log = Log::open_on(&data_dir, disk_free_bytes_min, open_database)?;
     let reader = log.reader();
@@ -43,8 +49,9 @@ pub(super) fn open(settings: Settings, open_database: OpenDatabase) -> Result<Kn
     });
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();
-    let writer = Writer {
+    let mut writer = Writer {
         log,
+        clock: clock.clone(),
         shared: Arc::clone(&shared),
         view,
         graph_memory_bytes_max,
@@ -54,6 +61,7 @@ pub(super) fn open(settings: Settings, open_database: OpenDatabase) -> Result<Kn
         is_merging: false,
         is_writing_file: false,
     };
+    writer.turn();
     let finished = Arc::new(Finished::default());
     let finishing = Finishing(Arc::clone(&finished));
     let writer_thread = spawn("dossier-writer", WRITER_STACK_BYTES, move || {
@@ -68,6 +76,7 @@ pub(super) fn open(settings: Settings, open_database: OpenDatabase) -> Result<Kn
     })?;
     Ok(KnowledgeBase {
         inner: Arc::new(Inner {
+            clock,
             shared,
             queue,
             log: reader,

@@ -227,7 +227,12 @@ fn hold(base: &KnowledgeBase, runtime: &Runtime) -> mpsc::Sender<()> {
 fn waiting_commits_share_one_fsync_and_have_dense_revisions() {
     let dir = tempfile::tempdir().unwrap();
     let faults = Arc::<Faults>::default();
-    let base = open::open(settings(&dir), faulty(&faults)).unwrap();
+    let base = open::open(
+        settings(&dir),
+        faulty(&faults),
+        Clock::system(ReferenceDate::Today),
+    )
+    .unwrap();
     let runtime = runtime();
     let before = faults.sync_count.load(Ordering::SeqCst);
     let go = hold(&base, &runtime);
@@ -359,7 +364,12 @@ fn a_full_graph_takes_no_more_quads_but_gives_some_up() {
 fn a_full_disk_refuses_commits_reads_go_on_and_it_heals() {
     let dir = tempfile::tempdir().unwrap();
     let faults = Arc::<Faults>::default();
-    let base = open::open(settings(&dir), faulty(&faults)).unwrap();
+    let base = open::open(
+        settings(&dir),
+        faulty(&faults),
+        Clock::system(ReferenceDate::Today),
+    )
+    .unwrap();
     commit(&base, inserting([1])).unwrap();
     faults.disk_full.store(true, Ordering::SeqCst);
     for _ in 0..2 {
@@ -378,7 +388,12 @@ fn a_full_disk_refuses_commits_reads_go_on_and_it_heals() {
 fn an_io_error_ends_commits_until_the_next_start_and_reads_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let faults = Arc::<Faults>::default();
-    let base = open::open(settings(&dir), faulty(&faults)).unwrap();
+    let base = open::open(
+        settings(&dir),
+        faulty(&faults),
+        Clock::system(ReferenceDate::Today),
+    )
+    .unwrap();
     commit(&base, inserting([1])).unwrap();
     faults.broken.store(true, Ordering::SeqCst);
     assert!(matches!(

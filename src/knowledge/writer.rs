@@ -3,12 +3,13 @@
 use std::sync::{
     Arc,
     atomic::Ordering,
-    mpsc::{Receiver, Sender},
+    mpsc::{Receiver, RecvTimeoutError, Sender},
 };
 
 use super::{
     Shared, View,
     background::Job,
+    clock::Clock,
     group::{Done, Group},
     member::{Member, Refusal},
 };
@@ -26,11 +27,14 @@ pub(super) enum Message {
     Commit(Box<dyn Member>),
     Merged(Merged),
     FileWritten,
+    /// The day may have turned.
+    LookAtDay,
     Close,
 }
 
 pub(super) struct Writer {
     pub(super) log: Log,
+    pub(super) clock: Clock,
     pub(super) shared: Arc<Shared>,
     pub(super) view: View,
     pub(super) graph_memory_bytes_max: u64,
@@ -47,8 +51,9 @@ impl Writer {
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
         self.look_after_views();
         let mut next = None;
-        while let Some(message) = next.take().or_else(|| queue.recv().ok()) {
+        while let Some(message) = next.take().or_else(|| self.wait(queue)) {
             match message {
+                Message::LookAtDay => self.turn(),
                 Message::Commit(member) => next = self.commit(member, queue),
                 Message::Merged(merged) => {
                     self.is_merging = false;
@@ -72,9 +77,11 @@ impl Writer {
     fn commit(&mut self, first: Box<dyn Member>, queue: &Receiver<Message>) -> Option<Message> {
         let mut group = Group::new(
             &mut self.log,
+            &self.clock,
             self.view.snapshot.clone(),
             self.graph_memory_bytes_max,
         );
+        group.turn();
         group.add(first);
         let mut next = None;
         while !group.is_full() {
@@ -87,12 +94,44 @@ impl Writer {
                 Err(_) => break,
             }
         }
+        let done = group.finish();
+        self.publish(done);
+        next
+    }
+
+    /// Brings the graph to the reference date. What fails is tried again with the next commit.
+    pub(super) fn turn(&mut self) {
+        let mut group = Group::new(
+            &mut self.log,
+            &self.clock,
+            self.view.snapshot.clone(),
+            self.graph_memory_bytes_max,
+        );
+        group.turn();
+        let done = group.finish();
+        self.publish(done);
+    }
+
+    /// Waits for a message, and for the end of the day.
+    fn wait(&self, queue: &Receiver<Message>) -> Option<Message> {
+        let Some(wait) = self.clock.wait() else {
+            return queue.recv().ok();
+        };
+        match queue.recv_timeout(wait) {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => Some(Message::LookAtDay),
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Shows what a group came to, and answers its members.
+    fn publish(&mut self, done: Done) {
         let Done {
             members,
             view,
             commit_count,
             changed_quad_count,
-        } = group.finish();
+        } = done;
         if let Some(view) = view {
             self.view = view;
             self.changed_quad_count += changed_quad_count;
@@ -108,7 +147,6 @@ impl Writer {
         {
             tracing::error!(%error, "the high-water file cannot be written: no more writes");
         }
-        next
     }
 
     fn look_after_views(&mut self) {

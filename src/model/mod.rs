@@ -6,6 +6,7 @@ pub mod fact;
 pub mod iri;
 pub mod language;
 pub mod prefixes;
+pub mod reference_date;
 pub mod truthy;
 pub mod validity;
 pub mod verdict;

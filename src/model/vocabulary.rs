@@ -56,6 +56,9 @@ pub const DISPUTES: &str = "https://w3id.org/dossier/ns#disputes";
 /// `d:locator`: the place in the source.
 pub const LOCATOR: &str = "https://w3id.org/dossier/ns#locator";
 
+/// `d:content`: the statement that a claim puts forward.
+pub const CONTENT: &str = "https://w3id.org/dossier/ns#content";
+
 /// `prov:wasDerivedFrom`: the source.
 pub const DERIVED_FROM: &str = "http://www.w3.org/ns/prov#wasDerivedFrom";
 /// `prov:generatedAtTime`: when the statement was recorded.

@@ -8,13 +8,12 @@ use crate::{
 };
 
 /// Format and text of each file.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 5] = [
     ("ttl", include_str!("../../data/vocabulary.ttl")),
     ("trig", include_str!("../../data/japan-korea-2019.trig")),
     ("trig", include_str!("../../data/world.trig")),
     ("trig", include_str!("../../data/countries.trig")),
     ("ttl", include_str!("../../data/country-names.ttl")),
-    ("trig", include_str!("../../data/derived.trig")),
 ];
 
 /// Loads the shipped data, all of it in one commit.

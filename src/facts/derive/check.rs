@@ -1,0 +1,184 @@
+//! The checks of statement nodes that a change touches.
+
+use std::cmp::Ordering;
+
+use super::{
+    error::StatementFault,
+    node::{Node, Nodes},
+    property::{self, Count, PROPERTIES, part},
+};
+use crate::{
+    graph::{Snapshot, TermId},
+    model::{
+        day::Day,
+        fact::{Stance, Standing},
+    },
+};
+
+/// Faults of one node that are told.
+const FAULT_COUNT_MAX: usize = 20;
+
+/// What must be added to a valid node.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Missing {
+    pub(super) generated_at: bool,
+    pub(super) valid_from: Option<Day>,
+    pub(super) valid_until: Option<Day>,
+}
+
+impl Missing {
+    pub(super) fn is_any(&self) -> bool {
+        self.generated_at || self.valid_from.is_some() || self.valid_until.is_some()
+    }
+}
+
+/// Checks a node. Tells what it lacks that follows from the rest, or its faults.
+pub(super) fn check(
+    nodes: &mut Nodes,
+    snapshot: &Snapshot,
+    id: TermId,
+) -> Result<(Node, Missing), Vec<StatementFault>> {
+    let mut faults = Vec::new();
+    let mut tell = |part: usize, message: String| {
+        if faults.len() < FAULT_COUNT_MAX {
+            faults.push((part, message));
+        }
+    };
+    let node = nodes.read(snapshot, id, |part, value| {
+        if let Err(message) = PROPERTIES[part].value.check(snapshot, value) {
+            tell(part, message);
+        }
+    });
+    let mut missing = Missing::default();
+    if !node.is_statement() {
+        return Ok((node, missing));
+    }
+    for (part, property) in PROPERTIES.iter().enumerate() {
+        match (property.count, node.counts[part]) {
+            (Count::Any, _) | (Count::One | Count::AtMostOne, 1) | (Count::AtMostOne, 0) => {}
+            (Count::One, 0) => tell(part, "is missing".to_owned()),
+            (Count::One | Count::AtMostOne, count) => {
+                tell(part, format!("there is one value at most, not {count}"));
+            }
+        }
+    }
+    check_source(nodes, &node, &mut tell);
+    check_acceptance(nodes, &node, &mut tell);
+    check_validity(nodes, snapshot, &node, &mut missing, &mut tell);
+    check_record(snapshot, &node, &mut missing, &mut tell);
+    if faults.is_empty() {
+        return Ok((node, missing));
+    }
+    Err(faults
+        .into_iter()
+        .map(|(part, message)| StatementFault {
+            node: node_text(snapshot, id),
+            property: PROPERTIES[part].iri,
+            message,
+        })
+        .collect())
+}
+
+/// What is inferred may have no source; all else has one.
+fn check_source(nodes: &Nodes, node: &Node, tell: &mut impl FnMut(usize, String)) {
+    let is_inferred = node.only(part::BASIS) == Some(nodes.inferred);
+    if node.counts[part::SOURCE] == 0 && !is_inferred {
+        tell(
+            part::SOURCE,
+            "a source is missing, which only what is inferred (d:basis d:Inferred) may lack".to_owned(),
+        );
+    }
+}
+
+/// Only what a source asserts is accepted.
+fn check_acceptance(nodes: &Nodes, node: &Node, tell: &mut impl FnMut(usize, String)) {
+    let is_accepted = matches!(
+        nodes.standing(node),
+        Some(Standing::Accepted | Standing::Preferred)
+    );
+    if is_accepted
+        && nodes
+            .stance(node)
+            .is_some_and(|stance| stance != Stance::Asserted)
+    {
+        tell(
+            part::STANDING,
+            "only what a source asserts (d:stance d:Asserted) is accepted or preferred".to_owned(),
+        );
+    }
+}
+
+/// `d:edtf` rules: the dates are those of its bounds, and so its start is before its end.
+fn check_validity(
+    nodes: &mut Nodes,
+    snapshot: &Snapshot,
+    node: &Node,
+    missing: &mut Missing,
+    tell: &mut impl FnMut(usize, String),
+) {
+    let bounds = nodes.bounds(snapshot, node);
+    if node.counts[part::EDTF] > 1 || (node.counts[part::EDTF] == 1 && bounds.is_none()) {
+        return;
+    }
+    let expected = [
+        (part::VALID_FROM, bounds.and_then(|bounds| bounds.valid_from())),
+        (part::VALID_UNTIL, bounds.and_then(|bounds| bounds.valid_until())),
+    ];
+    for (part, expected) in expected {
+        let Some(id) = node.only(part) else {
+            if node.counts[part] == 0 {
+                match part {
+                    part::VALID_FROM => missing.valid_from = expected,
+                    _ => missing.valid_until = expected,
+                }
+            }
+            continue;
+        };
+        let Some(found) = property::day(snapshot.view(id)) else {
+            continue;
+        };
+        match expected {
+            Some(expected) if expected == found => {}
+            Some(expected) => tell(part, format!("{found} is not {expected}, as d:edtf has it")),
+            None if bounds.is_some() => tell(part, format!("{found} is given, and d:edtf has no such date")),
+            None => tell(part, "d:edtf is missing, which says when it holds".to_owned()),
+        }
+    }
+}
+
+/// A statement is recorded before it is retracted.
+fn check_record(
+    snapshot: &Snapshot,
+    node: &Node,
+    missing: &mut Missing,
+    tell: &mut impl FnMut(usize, String),
+) {
+    missing.generated_at = node.counts[part::GENERATED_AT] == 0;
+    let time = |part| {
+        node.only(part)
+            .and_then(|id| property::date_time(snapshot.view(id)))
+    };
+    if missing.generated_at && !node.is_live() {
+        tell(
+            part::GENERATED_AT,
+            "is missing, and the statement is retracted: only of a live one is it the time of the commit"
+                .to_owned(),
+        );
+    }
+    if let (Some(generated), Some(invalidated)) = (time(part::GENERATED_AT), time(part::INVALIDATED_AT))
+        && invalidated.partial_cmp(&generated) == Some(Ordering::Less)
+    {
+        tell(
+            part::INVALIDATED_AT,
+            format!("{invalidated} is before {generated}, when it was generated"),
+        );
+    }
+}
+
+/// Returns an IRI, or a blank node's label after `_:`.
+pub(super) fn node_text(snapshot: &Snapshot, id: TermId) -> String {
+    match snapshot.term(id) {
+        oxigraph::model::Term::NamedNode(node) => node.into_string(),
+        other => other.to_string(),
+    }
+}

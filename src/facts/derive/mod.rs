@@ -1,0 +1,195 @@
+//! Derives the triples that hold from the statements, in the same commit that changes a statement.
+//!
+//! The default graph is plain triples and derived ones; `g:derived` has exactly those derived triples that are not plain.
+//! Only *groups*, the statements of one subject and predicate, that a change touches are looked at: the work is in
+//! proportion to the change and to the groups.
+
+mod check;
+mod claim;
+mod error;
+mod group;
+mod node;
+mod property;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+use oxigraph::model::{Literal, NamedNodeRef, TermRef, vocab::xsd};
+
+use self::{
+    check::Missing,
+    group::{Group, Groups, Settled},
+    node::Nodes,
+    property::part,
+};
+pub use self::{
+    error::{ModelError, StatementFault},
+    turn::{Scope, due, rederive, reference_day},
+};
+use crate::{
+    graph::{Changes, Draft, GraphPattern, Pattern, QuadIds, Snapshot, TermId},
+    model::{day::Day, vocabulary as iris},
+};
+
+/// Invalid nodes whose faults are told.
+const FAULTY_NODE_COUNT_MAX: usize = 20;
+
+/// The moment of a commit.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// The reference date. A graph that was derived for another is brought to it first, by [`rederive`].
+    pub day: Day,
+    /// The time that new statements are generated at, an `xsd:dateTime`.
+    pub time: String,
+}
+
+/// Begins a draft that [`derive`] can end.
+pub fn draft(base: Snapshot) -> Draft {
+    let derived = base.iri_id(iris::DERIVED);
+    Draft::watching(base, derived)
+}
+
+/// Checks what a draft did to statements, and brings the default graph and `g:derived` into line with them.
+pub fn derive(draft: &mut Draft, moment: &Moment) -> Result<(), ModelError> {
+    let Some(mut nodes) = Nodes::on(draft.snapshot()) else {
+        return Ok(());
+    };
+    let is_empty = |snapshot: &Snapshot, graph| {
+        graph == TermId::MAX || snapshot.count(Pattern::all(GraphPattern::Named(graph))) == 0
+    };
+    let has_none = |snapshot| is_empty(snapshot, nodes.statements) && is_empty(snapshot, nodes.derived);
+    if has_none(draft.base()) && has_none(draft.snapshot()) {
+        return Ok(());
+    }
+    let changes = draft.changes();
+    let mut repeated: Vec<_> = draft.repeated().collect();
+    repeated.sort_unstable();
+    repeated.dedup();
+    let change = Change {
+        base: draft.base().clone(),
+        now: draft.snapshot().clone(),
+        changes,
+        repeated,
+    };
+    let mut settled = Settled::default();
+    let touched = change.touched_nodes(&nodes);
+    let missing = change.check(&mut nodes, &touched)?;
+    let groups = change.touched_groups(&nodes, &touched);
+    change.settle(&mut nodes, groups, moment.day, &mut settled)?;
+    claim::check(&change, &nodes)?;
+    let date = turn::reference_quads(&change, &nodes, moment.day)?;
+    draft.edit(|edit| {
+        settled.write(edit, nodes.derived);
+        for (node, missing) in missing {
+            complete(edit, &nodes, node, missing, moment);
+        }
+        date.write(edit);
+    });
+    Ok(())
+}
+
+fn graph_name(iri: &str) -> TermRef<'_> {
+    NamedNodeRef::new_unchecked(iri).into()
+}
+
+/// Adds what a statement lacks that follows from the rest.
+fn complete(edit: &mut crate::graph::Edit, nodes: &Nodes, node: TermId, missing: Missing, moment: &Moment) {
+    let mut add = |part: usize, value: &str, datatype: NamedNodeRef<'_>| {
+        let literal = Literal::new_typed_literal(value, datatype);
+        let quad = QuadIds {
+            subject: node,
+            predicate: edit.id(NamedNodeRef::new_unchecked(property::PROPERTIES[part].iri).into()),
+            object: edit.id(TermRef::from(literal.as_ref())),
+            graph: nodes.statements,
+        };
+        edit.insert(quad);
+    };
+    if missing.generated_at {
+        add(part::GENERATED_AT, &moment.time, xsd::DATE_TIME);
+    }
+    for (part, day) in [
+        (part::VALID_FROM, missing.valid_from),
+        (part::VALID_UNTIL, missing.valid_until),
+    ] {
+        if let Some(day) = day {
+            add(part, &day.to_string(), xsd::DATE);
+        }
+    }
+}
+
+/// A change to judge: what was, what is, and the difference.
+struct Change {
+    base: Snapshot,
+    now: Snapshot,
+    changes: Changes,
+    /// Quads of the default graph and of `g:derived` that were inserted although they were there, sorted.
+    repeated: Vec<QuadIds>,
+}
+
+impl Change {
+    /// Nodes of `g:statements` of which a quad came or went, sorted.
+    fn touched_nodes(&self, nodes: &Nodes) -> Vec<TermId> {
+        let inserted = self.changes.inserted_in(nodes.statements);
+        let mut touched: Vec<_> = inserted.map(|quad| quad.subject).collect();
+        touched.dedup();
+        touched.extend(self.changes.removed_in(nodes.statements).map(|quad| quad.subject));
+        touched.sort_unstable();
+        touched.dedup();
+        touched
+    }
+
+    /// Checks touched nodes; returns what they lack.
+    fn check(&self, nodes: &mut Nodes, touched: &[TermId]) -> Result<Vec<(TermId, Missing)>, ModelError> {
+        let mut lacking = Vec::new();
+        let mut faults = Vec::new();
+        let mut node_count: u64 = 0;
+        for &id in touched {
+            match check::check(nodes, &self.now, id) {
+                Ok((node, missing)) => {
+                    if missing.is_any() {
+                        lacking.push((id, missing));
+                    }
+                    claim::check_statement(&self.now, nodes, id, &node)?;
+                }
+                Err(found) => {
+                    if node_count < FAULTY_NODE_COUNT_MAX as u64 {
+                        faults.extend(found);
+                    }
+                    node_count += 1;
+                }
+            }
+        }
+        if node_count == 0 {
+            Ok(lacking)
+        } else {
+            Err(ModelError::StatementInvalid { faults, node_count })
+        }
+    }
+
+    /// Groups whose triples may be others than before, sorted.
+    fn touched_groups(&self, nodes: &Nodes, touched: &[TermId]) -> Vec<Group> {
+        let mut groups = Groups::default();
+        for &node in touched {
+            groups.of_node(nodes, &self.base, node);
+            groups.of_node(nodes, &self.now, node);
+        }
+        let is_derived = |quad: &QuadIds| {
+            let derived = QuadIds {
+                graph: nodes.derived,
+                ..*quad
+            };
+            self.base.contains(derived) || self.now.contains(derived)
+        };
+        let default = TermId::DEFAULT_GRAPH;
+        let plain = self
+            .changes
+            .inserted_in(default)
+            .chain(self.repeated.iter().copied().filter(|quad| quad.graph == default))
+            .filter(is_derived)
+            .chain(self.changes.removed_in(default))
+            .chain(self.changes.inserted_in(nodes.derived))
+            .chain(self.changes.removed_in(nodes.derived));
+        plain.for_each(|quad| groups.push(quad));
+        groups.sorted()
+    }
+}

@@ -1,0 +1,217 @@
+//! Statement nodes as the rule sees them.
+
+use std::collections::HashMap;
+
+use super::property::{self, PROPERTIES, PROPERTY_COUNT, part};
+use crate::{
+    graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId, TermView},
+    model::{
+        day::Day,
+        edtf::Bounds,
+        fact::{Stance, Standing},
+        truthy::Evidence,
+        validity::Validity,
+        vocabulary as iris,
+    },
+};
+
+/// Texts of EDTF that are remembered: many statements share few of them.
+const REMEMBERED_TIME_COUNT_MAX: usize = 100_000;
+
+/// Reads statement nodes. Its identifiers are good for a snapshot and those that it grew from.
+pub(super) struct Nodes {
+    pub(super) statements: TermId,
+    pub(super) derived: TermId,
+    pub(super) meta: TermId,
+    pub(super) reference_date: TermId,
+    /// `d:content` of a claim.
+    pub(super) content: TermId,
+    properties: [TermId; PROPERTY_COUNT],
+    stances: [(TermId, Stance); 6],
+    standings: [(TermId, Standing); 5],
+    pub(super) inferred: TermId,
+    some_value: TermId,
+    times: HashMap<TermId, Option<Bounds>>,
+}
+
+/// What a node says, as far as the rule and the checks look at it.
+#[derive(Clone, Copy)]
+pub(super) struct Node {
+    /// The first value of each property.
+    values: [Option<TermId>; PROPERTY_COUNT],
+    pub(super) counts: [u32; PROPERTY_COUNT],
+    /// The first and last day of observation.
+    observed: Option<(Day, Day)>,
+}
+
+impl Node {
+    /// Returns the value of a property, if it has one alone.
+    pub(super) fn only(&self, part: usize) -> Option<TermId> {
+        self.values[part].filter(|_| self.counts[part] == 1)
+    }
+
+    /// Tells whether it is a statement: it has a subject, a predicate or an object.
+    pub(super) fn is_statement(&self) -> bool {
+        [part::SUBJECT, part::PREDICATE, part::OBJECT]
+            .iter()
+            .any(|&part| self.counts[part] > 0)
+    }
+
+    /// Returns the triple, if it has one alone.
+    pub(super) fn triple(&self) -> Option<[TermId; 3]> {
+        Some([
+            self.only(part::SUBJECT)?,
+            self.only(part::PREDICATE)?,
+            self.only(part::OBJECT)?,
+        ])
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.counts[part::INVALIDATED_AT] == 0
+    }
+}
+
+impl Nodes {
+    /// Returns a reader; `None` if the snapshot has never had statements nor derived triples.
+    pub(super) fn on(snapshot: &Snapshot) -> Option<Self> {
+        let id = |iri: &str| snapshot.iri_id(iri).unwrap_or(TermId::MAX);
+        let (statements, derived) = (id(iris::STATEMENTS), id(iris::DERIVED));
+        if statements == TermId::MAX && derived == TermId::MAX {
+            return None;
+        }
+        Some(Self {
+            statements,
+            derived,
+            meta: id(iris::META),
+            reference_date: id(iris::REFERENCE_DATE),
+            content: id(iris::CONTENT),
+            properties: PROPERTIES.each_ref().map(|property| id(property.iri)),
+            stances: [
+                (id(iris::ASSERTED), Stance::Asserted),
+                (id(iris::ATTRIBUTED), Stance::Attributed),
+                (id(iris::REPORTED), Stance::Reported),
+                (id(iris::PLANNED), Stance::Planned),
+                (id(iris::PROJECTED), Stance::Projected),
+                (id(iris::OPINION), Stance::Opinion),
+            ],
+            standings: [
+                (id(iris::PREFERRED), Standing::Preferred),
+                (id(iris::ACCEPTED), Standing::Accepted),
+                (id(iris::UNCONFIRMED), Standing::Unconfirmed),
+                (id(iris::DISPUTED), Standing::Disputed),
+                (id(iris::REJECTED), Standing::Rejected),
+            ],
+            inferred: id(iris::INFERRED),
+            some_value: id(iris::SOME_VALUE),
+            times: HashMap::new(),
+        })
+    }
+
+    /// Matches quads of `g:statements` by the property of [`PROPERTIES`].
+    pub(super) fn with(&self, part: usize, object: Option<TermId>) -> Pattern {
+        Pattern {
+            subject: None,
+            predicate: Some(self.properties[part]),
+            object,
+            graph: GraphPattern::Named(self.statements),
+        }
+    }
+
+    /// Tells whether a node has a value of a property.
+    pub(super) fn says(&self, snapshot: &Snapshot, node: TermId, part: usize, object: TermId) -> bool {
+        snapshot.contains(QuadIds {
+            subject: node,
+            predicate: self.properties[part],
+            object,
+            graph: self.statements,
+        })
+    }
+
+    /// Reads a node; `each` gets the values of the properties.
+    pub(super) fn read(
+        &self,
+        snapshot: &Snapshot,
+        node: TermId,
+        mut each: impl FnMut(usize, TermId),
+    ) -> Node {
+        let mut read = Node {
+            values: [None; PROPERTY_COUNT],
+            counts: [0; PROPERTY_COUNT],
+            observed: None,
+        };
+        let about = Pattern {
+            subject: Some(node),
+            ..Pattern::all(GraphPattern::Named(self.statements))
+        };
+        for quad in snapshot.quads(about) {
+            let Some(part) = self.properties.iter().position(|id| *id == quad.predicate) else {
+                continue;
+            };
+            read.values[part].get_or_insert(quad.object);
+            read.counts[part] += 1;
+            if part == part::OBSERVED_ON
+                && let Some(day) = property::day(snapshot.view(quad.object))
+            {
+                let (first, last) = read.observed.unwrap_or((day, day));
+                read.observed = Some((first.min(day), last.max(day)));
+            }
+            each(part, quad.object);
+        }
+        read
+    }
+
+    /// Returns the bounds of a node's time; `None` if it has none that can be read.
+    pub(super) fn bounds(&mut self, snapshot: &Snapshot, node: &Node) -> Option<Bounds> {
+        let id = node.values[part::EDTF]?;
+        if let Some(bounds) = self.times.get(&id) {
+            return *bounds;
+        }
+        let bounds = match snapshot.view(id) {
+            TermView::String(text) | TermView::Typed { value: text, .. } => text.parse().ok(),
+            _ => None,
+        };
+        if self.times.len() < REMEMBERED_TIME_COUNT_MAX {
+            self.times.insert(id, bounds);
+        }
+        bounds
+    }
+
+    pub(super) fn stance(&self, node: &Node) -> Option<Stance> {
+        let id = node.only(part::STANCE)?;
+        self.stances
+            .iter()
+            .find(|(word, _)| *word == id)
+            .map(|(_, stance)| *stance)
+    }
+
+    pub(super) fn standing(&self, node: &Node) -> Option<Standing> {
+        let id = node.only(part::STANDING)?;
+        self.standings
+            .iter()
+            .find(|(word, _)| *word == id)
+            .map(|(_, standing)| *standing)
+    }
+
+    /// Returns what a node is to the rule. `None` if it is no whole statement: one from before statements were checked.
+    pub(super) fn evidence(&mut self, snapshot: &Snapshot, node: &Node) -> Option<Evidence<TermId>> {
+        let [_, _, object] = node.triple()?;
+        let negated = match node.values[part::NEGATED] {
+            None => false,
+            Some(id) => property::boolean(snapshot.view(id))?,
+        };
+        let bounds = match self.bounds(snapshot, node) {
+            None if node.counts[part::EDTF] > 0 => return None,
+            bounds => bounds,
+        };
+        let observed = node.observed.into_iter().flat_map(|(first, last)| [first, last]);
+        Some(Evidence {
+            object,
+            stance: self.stance(node)?,
+            standing: self.standing(node)?,
+            negated,
+            is_some_value: object == self.some_value,
+            validity: Validity::new(bounds, observed),
+            live: node.is_live(),
+        })
+    }
+}

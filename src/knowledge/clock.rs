@@ -1,0 +1,140 @@
+//! The clock of the writer, which tests set.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    facts::derive::Moment,
+    model::{day::Day, reference_date::ReferenceDate},
+};
+
+const DAY_SECONDS: u64 = 86_400;
+/// The longest wait for the end of the day: the clock may be set meanwhile, or the machine sleep.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// Tells the time and the reference date.
+#[derive(Clone)]
+pub(super) struct Clock {
+    now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    reference_date: ReferenceDate,
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Clock")
+            .field("reference_date", &self.reference_date)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clock {
+    pub(super) fn system(reference_date: ReferenceDate) -> Self {
+        Self::new(reference_date, SystemTime::now)
+    }
+
+    pub(super) fn new(
+        reference_date: ReferenceDate,
+        now: impl Fn() -> SystemTime + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            now: Arc::new(now),
+            reference_date,
+        }
+    }
+
+    fn since_epoch(&self) -> Duration {
+        (self.now)().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// Returns the reference date.
+    pub(super) fn day(&self) -> Day {
+        match self.reference_date {
+            ReferenceDate::Fixed(day) => day,
+            ReferenceDate::Today => day_of(self.since_epoch()),
+        }
+    }
+
+    /// Returns the time, in microseconds since 1970.
+    pub(super) fn now_us(&self) -> u64 {
+        u64::try_from(self.since_epoch().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the moment of a commit, whose time is in microseconds since 1970, under a reference date.
+    pub(super) fn moment(day: Day, time_us: u64) -> Moment {
+        Moment {
+            day,
+            time: date_time(Duration::from_micros(time_us)),
+        }
+    }
+
+    /// Tells whether the reference date is the day that it is.
+    pub(super) fn is_today(&self) -> bool {
+        self.reference_date == ReferenceDate::Today
+    }
+
+    /// Returns how long to wait before looking at the day again; `None` if it stays.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self.reference_date {
+            ReferenceDate::Fixed(_) => None,
+            ReferenceDate::Today => {
+                let since = self.since_epoch();
+                let next = Duration::from_secs((since.as_secs() / DAY_SECONDS + 1) * DAY_SECONDS);
+                Some((next - since).min(WAIT_MAX))
+            }
+        }
+    }
+}
+
+fn day_of(since_epoch: Duration) -> Day {
+    Day::of_unix_seconds(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Returns the canonical `xsd:dateTime` of a time, to the microsecond.
+fn date_time(since_epoch: Duration) -> String {
+    let second = since_epoch.as_secs() % DAY_SECONDS;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let fraction = match since_epoch.subsec_micros() {
+        0 => String::new(),
+        micros => format!(".{micros:06}").trim_end_matches('0').to_owned(),
+    };
+    format!(
+        "{}T{hour:02}:{minute:02}:{second:02}{fraction}Z",
+        day_of(since_epoch)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_canonical() {
+        for (micros, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (86_399_999_999, "1970-01-01T23:59:59.999999Z"),
+            (1_566_907_501_500_000, "2019-08-27T12:05:01.5Z"),
+        ] {
+            assert_eq!(date_time(Duration::from_micros(micros)), expected);
+        }
+    }
+
+    #[test]
+    fn the_wait_ends_with_the_day() {
+        let at = |seconds| {
+            Clock::new(ReferenceDate::Today, move || {
+                UNIX_EPOCH + Duration::from_secs(seconds)
+            })
+        };
+        assert_eq!(at(DAY_SECONDS - 1).wait(), Some(Duration::from_secs(1)));
+        assert_eq!(at(DAY_SECONDS).wait(), Some(WAIT_MAX));
+        assert_eq!(at(DAY_SECONDS - 1).day().to_string(), "1970-01-01");
+        assert_eq!(at(DAY_SECONDS).day().to_string(), "1970-01-02");
+        let fixed = ReferenceDate::Fixed(Day::of_unix_seconds(0));
+        assert_eq!(Clock::system(fixed).wait(), None);
+        assert_eq!(Clock::system(fixed).day().to_string(), "1970-01-01");
+    }
+}
