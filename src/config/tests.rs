@@ -86,6 +86,8 @@ fn bad_values_are_named_with_their_flag() {
     check("--query-timeout-max", "60", "500ms");
     check("--listen", "localhost", "socket address");
     check("--log-format", "xml", "json");
+    check("--as-of", "2019-02-29", "2019-08-27");
+    check("--as-of", "yesterday", "today");
 }
 
 #[test]

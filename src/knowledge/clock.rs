@@ -83,7 +83,7 @@ impl Clock {
             ReferenceDate::Today => {
                 let since = self.since_epoch();
                 let next = Duration::from_secs((since.as_secs() / DAY_SECONDS + 1) * DAY_SECONDS);
-                Some((next - since).min(WAIT_MAX))
+                Some(next.saturating_sub(since).min(WAIT_MAX))
             }
         }
     }

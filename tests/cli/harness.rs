@@ -33,6 +33,8 @@ impl Server {
         let mut child = command()
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
+            // The day of the shipped data; flags may say another.
+            .env("DOSSIER_AS_OF", "2019-08-27")
             .args(flags)
             .stderr(Stdio::piped())
             .spawn()

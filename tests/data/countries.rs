@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use oxigraph::model::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term};
 
-use super::quads;
+use super::{DERIVED, FILES, read};
 
 const LANGUAGES_MIN: usize = 30;
 const COUNTRIES: usize = 194;
@@ -12,7 +12,7 @@ const TERRITORIES: usize = 55;
 
 #[test]
 fn countries_have_names_and_codes() {
-    let quads = quads();
+    let quads = read(&[&FILES[..], &[DERIVED]].concat());
     let mut languages: HashMap<&NamedOrBlankNode, HashSet<&str>> = HashMap::new();
     for quad in plain(&quads, "http://www.w3.org/2000/01/rdf-schema#label") {
         let Term::Literal(label) = &quad.object else {
@@ -51,7 +51,7 @@ fn countries_have_names_and_codes() {
 
 #[test]
 fn borders_are_symmetric() {
-    let quads = quads();
+    let quads = read(&[&FILES[..], &[DERIVED]].concat());
     let borders: HashSet<_> = plain(&quads, &own("borders"))
         .map(|quad| (quad.subject.to_string(), quad.object.to_string()))
         .collect();
@@ -66,7 +66,7 @@ fn borders_are_symmetric() {
 
 #[test]
 fn every_statement_has_a_source_that_is_described() {
-    let quads = quads();
+    let quads = read(&[&FILES[..], &[DERIVED]].concat());
     let in_graph = |name: &str, predicate: &str| -> Vec<&Quad> {
         let graph = NamedNode::new(format!("https://w3id.org/dossier/g/{name}")).unwrap();
         quads

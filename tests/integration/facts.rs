@@ -113,18 +113,23 @@ async fn several_statements_are_several_facts() {
     let server = Server::start_empty().await;
     let statement = |id: &str, more: &str| {
         format!(
-            "s:{id} rdf:subject e:a ; rdf:predicate d:p ; rdf:object e:b ; d:standing d:Accepted {more} . "
+            "s:{id} rdf:subject e:a ; rdf:predicate d:p ; rdf:object e:b ; d:standing d:Accepted ; d:stance d:Asserted ;
+            d:basis d:Stated ; prov:wasDerivedFrom e:source {more} . "
         )
     };
     let text = format!(
         "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <https://w3id.org/dossier/e/> .
-        @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .
+        @prefix xsd: <http://www.w3.org/2001/XMLSchema#> . @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .
         @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . @prefix prov: <http://www.w3.org/ns/prov#> .
         e:a d:p e:b, e:c .
         g:statements {{ {} {} {} {} }}",
         statement("one", "; d:confidence 0.5 ; d:edtf \"2019\" ; d:q \"x\"@en-US ; d:disputes s:two"),
-        statement("two", "; d:confidence 7 ; prov:generatedAtTime \"never\""),
-        statement("gone", "; prov:invalidatedAtTime \"2020-01-01T00:00:00Z\""),
+        statement("two", "; d:observedOn \"2019-08-01\"^^xsd:date, \"2019-08-02\"^^xsd:date"),
+        statement(
+            "gone",
+            "; prov:generatedAtTime \"2019-08-27T00:00:00Z\"^^xsd:dateTime ;
+            prov:invalidatedAtTime \"2020-01-01T00:00:00Z\"^^xsd:dateTime"
+        ),
         statement("denied", "; d:negated true"),
     );
     server.import_text("trig", &text).await.unwrap();
@@ -149,9 +154,10 @@ async fn several_statements_are_several_facts() {
     // What does not fit its field is not lost.
     let two = &facts[1];
     assert_eq!(
-        (two.confidence, two.recorded_at, two.qualifiers.len()),
-        (None, None, 2)
+        two.valid_time.as_ref().unwrap().observed_on.len() + two.qualifiers.len(),
+        "2019-08-01".len() + 1
     );
+    assert!(two.recorded_at.is_some());
     assert_eq!(walk(&server, &request, 1).await, facts);
 }
 

@@ -193,6 +193,8 @@ pub(crate) fn settings(folder: &Path) -> ServeSettings {
     ServeSettings {
         data_dir: folder.join("data"),
         graph_memory_bytes_max: 256 << 20,
+        // The day of the shipped data.
+        reference_date: "2019-08-27".parse().unwrap(),
         ..ServeSettings::default()
     }
 }

@@ -24,6 +24,7 @@ mod imports;
 mod lifecycle;
 mod limits;
 mod loads;
+mod model;
 mod parameters;
 mod queries;
 mod sparql;

@@ -89,7 +89,7 @@ impl Change {
     pub(super) fn settle(
         &self,
         nodes: &mut Nodes,
-        groups: Vec<Group>,
+        groups: &[Group],
         day: Day,
         settled: &mut Settled,
     ) -> Result<(), ModelError> {
@@ -196,18 +196,18 @@ impl Change {
         holds: bool,
         settled: &mut Settled,
     ) -> Result<(), ModelError> {
-        let in_derived = QuadIds {
+        let entry = QuadIds {
             graph: nodes.derived,
             ..triple
         };
         let is_repeated = |quad: &QuadIds| self.repeated.binary_search(quad).is_ok();
         let was = self.base.contains(triple);
         let is = self.now.contains(triple);
-        let was_derived = self.base.contains(in_derived);
-        let is_derived = self.now.contains(in_derived);
+        let was_derived = self.base.contains(entry);
+        let is_derived = self.now.contains(entry);
         // Who writes both, as an export has them, does not write it plainly.
         let inserts = is && (!was || is_repeated(&triple));
-        let inserts_derived = is_derived && (!was_derived || is_repeated(&in_derived));
+        let inserts_derived = is_derived && (!was_derived || is_repeated(&entry));
         let inserts_plainly = inserts && !inserts_derived;
         let is_plain = inserts_plainly || (is && was && !was_derived);
         if holds {

@@ -75,7 +75,7 @@ pub fn derive(draft: &mut Draft, moment: &Moment) -> Result<(), ModelError> {
     let touched = change.touched_nodes(&nodes);
     let missing = change.check(&mut nodes, &touched)?;
     let groups = change.touched_groups(&nodes, &touched);
-    change.settle(&mut nodes, groups, moment.day, &mut settled)?;
+    change.settle(&mut nodes, &groups, moment.day, &mut settled)?;
     claim::check(&change, &nodes)?;
     let date = turn::reference_quads(&change, &nodes, moment.day)?;
     draft.edit(|edit| {

@@ -71,7 +71,7 @@ pub fn rederive(draft: &mut Draft, day: Day, scope: Scope) {
     };
     let mut settled = Settled::default();
     // An error is about a change, and there is none.
-    if change.settle(&mut nodes, groups, day, &mut settled).is_err() {
+    if change.settle(&mut nodes, &groups, day, &mut settled).is_err() {
         return;
     }
     let date = dates(&change.now, &nodes, day);
