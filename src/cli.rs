@@ -17,6 +17,7 @@ mod output;
 mod patch;
 mod queries;
 mod query;
+mod rebuild;
 mod rows;
 mod serve;
 mod term;
@@ -106,6 +107,11 @@ Examples:
   dossier diff 7
   dossier diff 7 5 > undo.rdfp";
 
+const REBUILD_EXAMPLES: &str = "\
+Examples:
+  dossier rebuild --check --data-dir dossier-data
+  dossier rebuild --data-dir dossier-data";
+
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve a knowledge base
@@ -148,6 +154,9 @@ enum Command {
     /// Tell what differs between two revisions
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(watch::DiffArgs),
+    /// Recompute what follows from the log, offline, and tell what differs
+    #[command(after_help = REBUILD_EXAMPLES)]
+    Rebuild(rebuild::RebuildArgs),
     /// Tell about the server: version, size, limits, prefixes
     Info(info::InfoArgs),
     /// Exit with 0 if the server is ready, else with 1
@@ -171,6 +180,9 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
     if let Command::Serve(settings) = command {
         return serve::serve(*settings);
     }
+    if let Command::Rebuild(args) = command {
+        return rebuild::run(&args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // The main thread prints while this one receives.
         .worker_threads(1)
@@ -178,7 +190,7 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     let result = match command {
-        Command::Serve(_) => Ok(()),
+        Command::Serve(_) | Command::Rebuild(_) => Ok(()),
         Command::Get(args) => runtime.block_on(get::get(args, &server)),
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Query(args) => runtime.block_on(query::query(args, &server)),

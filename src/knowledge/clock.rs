@@ -76,12 +76,15 @@ impl Clock {
         self.reference_date == ReferenceDate::Today
     }
 
-    /// Returns how long to wait before looking at the day again; `None` if it stays.
-    pub(super) fn wait(&self) -> Option<Duration> {
+    /// Returns how long to wait before looking at the day again, after it was `looked_at`; `None` if it stays.
+    pub(super) fn wait(&self, looked_at: Day) -> Option<Duration> {
         match self.reference_date {
             ReferenceDate::Fixed(_) => None,
             ReferenceDate::Today => {
                 let since = self.since_epoch();
+                if day_of(since) != looked_at {
+                    return Some(Duration::ZERO);
+                }
                 let next = Duration::from_secs((since.as_secs() / DAY_SECONDS + 1) * DAY_SECONDS);
                 Some(next.saturating_sub(since).min(WAIT_MAX))
             }
@@ -129,12 +132,15 @@ mod tests {
                 UNIX_EPOCH + Duration::from_secs(seconds)
             })
         };
-        assert_eq!(at(DAY_SECONDS - 1).wait(), Some(Duration::from_secs(1)));
-        assert_eq!(at(DAY_SECONDS).wait(), Some(WAIT_MAX));
+        let (first, second) = (Day::of_unix_seconds(0), Day::of_unix_seconds(86_400));
+        assert_eq!(at(DAY_SECONDS - 1).wait(first), Some(Duration::from_secs(1)));
+        assert_eq!(at(DAY_SECONDS).wait(second), Some(WAIT_MAX));
+        // It has turned since.
+        assert_eq!(at(DAY_SECONDS).wait(first), Some(Duration::ZERO));
         assert_eq!(at(DAY_SECONDS - 1).day().to_string(), "1970-01-01");
         assert_eq!(at(DAY_SECONDS).day().to_string(), "1970-01-02");
-        let fixed = ReferenceDate::Fixed(Day::of_unix_seconds(0));
-        assert_eq!(Clock::system(fixed).wait(), None);
+        let fixed = ReferenceDate::Fixed(first);
+        assert_eq!(Clock::system(fixed).wait(second), None);
         assert_eq!(Clock::system(fixed).day().to_string(), "1970-01-01");
     }
 }

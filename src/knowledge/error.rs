@@ -10,6 +10,9 @@ pub enum OpenError {
     /// The log refuses.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The snapshot file cannot be written.
+    #[error("the snapshot file cannot be written: {0}")]
+    SnapshotFile(#[source] std::io::Error),
     /// A thread cannot be started.
     #[error("a thread cannot be started: {0}")]
     Thread(#[source] std::io::Error),

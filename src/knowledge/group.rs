@@ -44,6 +44,8 @@ pub(super) struct Done {
     pub(super) view: Option<View>,
     pub(super) commit_count: u64,
     pub(super) changed_quad_count: u64,
+    /// The reference date.
+    pub(super) day: Day,
 }
 
 impl<'log> Group<'log> {
@@ -77,18 +79,23 @@ impl<'log> Group<'log> {
         let Some(scope) = derive::due(&self.tip, self.day) else {
             return;
         };
+        self.rederive(self.day, scope, format!("what holds on {}", self.day));
+    }
+
+    /// Derives groups of statements anew, in a commit of its own.
+    pub(super) fn rederive(&mut self, day: Day, scope: derive::Scope, message: String) {
         let mut draft = Draft::new(self.tip.clone());
-        derive::rederive(&mut draft, self.day, scope);
+        derive::rederive(&mut draft, day, scope);
         let (changes, snapshot) = draft.finish();
-        let entry = Terms::of_server(format!("what holds on {}", self.day)).into_entry(self.time_us());
+        let entry = Terms::of_server(message).into_entry(self.time_us());
         match self.append(entry, &changes) {
             Ok(header) => {
                 let (inserted, removed) = (changes.inserted_count(), changes.removed_count());
-                tracing::info!(day = %self.day, revision = header.revision, inserted, removed, "derived what holds");
+                tracing::info!(%day, revision = header.revision, inserted, removed, "derived what holds");
                 self.tip = snapshot;
                 self.changed_quad_count += inserted + removed;
             }
-            Err(refusal) => tracing::error!(?refusal, "what holds today could not be derived"),
+            Err(refusal) => tracing::error!(?refusal, %day, "what holds could not be derived"),
         }
     }
 
@@ -225,6 +232,7 @@ impl<'log> Group<'log> {
             view: None,
             commit_count: 0,
             changed_quad_count: 0,
+            day: self.day,
         };
         if let Some(append) = self.append.take() {
             let commit_count = append.record_count();

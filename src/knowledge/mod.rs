@@ -10,6 +10,7 @@ mod error;
 mod group;
 mod member;
 mod open;
+mod rebuild;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -28,6 +29,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
 
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
+pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild};
 use self::{background::Finished, clock::Clock, member::Pending, writer::Message};
 pub use crate::log::RequestId;
 use crate::{

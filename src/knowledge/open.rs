@@ -51,6 +51,7 @@ pub(super) fn open(
     let (jobs, waiting_jobs) = mpsc::channel();
     let mut writer = Writer {
         log,
+        day: clock.day(),
         clock: clock.clone(),
         shared: Arc::clone(&shared),
         view,
@@ -97,7 +98,7 @@ fn spawn(
 }
 
 /// Reads the snapshot file if it is of this log; else the view is empty, and all of the log is replayed.
-fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
+pub(super) fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
     let empty = View {
         revision: 0,
         snapshot: Snapshot::default(),
@@ -132,7 +133,7 @@ fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
 }
 
 /// Applies the records up to a revision; returns the number of quads that they change.
-fn replay(log: &LogReader, view: &mut View, to: u64) -> Result<u64, OpenError> {
+pub(super) fn replay(log: &LogReader, view: &mut View, to: u64) -> Result<u64, OpenError> {
     let mut changed_quad_count = 0;
     while view.revision < to {
         let mut draft = Draft::new(view.snapshot.clone());

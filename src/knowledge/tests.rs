@@ -1,5 +1,6 @@
 //! Tests of the knowledge base as a whole.
 
+mod derive;
 mod replay;
 
 use std::{

@@ -13,7 +13,7 @@ use super::{
     group::{Done, Group},
     member::{Member, Refusal},
 };
-use crate::{graph::Merged, log::Log};
+use crate::{graph::Merged, log::Log, model::day::Day};
 
 /// Commits after which the snapshot file is written: as many small ones are replayed in about half a second.
 const FILE_COMMIT_COUNT: u64 = 10_000;
@@ -35,6 +35,8 @@ pub(super) enum Message {
 pub(super) struct Writer {
     pub(super) log: Log,
     pub(super) clock: Clock,
+    /// The reference date when it was looked at last.
+    pub(super) day: Day,
     pub(super) shared: Arc<Shared>,
     pub(super) view: View,
     pub(super) graph_memory_bytes_max: u64,
@@ -95,6 +97,7 @@ impl Writer {
             }
         }
         let done = group.finish();
+        self.day = done.day;
         self.publish(done);
         next
     }
@@ -109,12 +112,13 @@ impl Writer {
         );
         group.turn();
         let done = group.finish();
+        self.day = done.day;
         self.publish(done);
     }
 
     /// Waits for a message, and for the end of the day.
     fn wait(&self, queue: &Receiver<Message>) -> Option<Message> {
-        let Some(wait) = self.clock.wait() else {
+        let Some(wait) = self.clock.wait(self.day) else {
             return queue.recv().ok();
         };
         match queue.recv_timeout(wait) {
@@ -131,6 +135,7 @@ impl Writer {
             view,
             commit_count,
             changed_quad_count,
+            day: _,
         } = done;
         if let Some(view) = view {
             self.view = view;

@@ -530,3 +530,15 @@ fn changes_are_listed_followed_and_compared() {
         .run(&["diff", "7"], "")
         .failed(1, "error[REVISION_NOT_FOUND]");
 }
+
+#[test]
+fn a_rebuild_needs_the_data_for_itself() {
+    let server = Server::start(&[]);
+    let data = server.folder().join("data");
+    let rebuild =
+        |data: &std::path::Path| dossier(&["rebuild", "--check", "--data-dir", data.to_str().unwrap()], "");
+    rebuild(&data).failed(1, "in use");
+    rebuild(server.folder()).failed(1, "there is no knowledge base in");
+    let info = server.run(&["info"], "").succeeded();
+    assert!(info.contains("2019-08-27"), "{info}");
+}

@@ -29,8 +29,12 @@ fn day(text: &str) -> Day {
 
 fn commit_on(base: &Snapshot, on: Day, remove: &[Quad], insert: &[Quad]) -> Result<Snapshot, ModelError> {
     let mut batch = Batch::default();
-    remove.iter().for_each(|quad| batch.remove(quad.as_ref()));
-    insert.iter().for_each(|quad| batch.insert(quad.as_ref()));
+    for quad in remove {
+        batch.remove(quad.as_ref());
+    }
+    for quad in insert {
+        batch.insert(quad.as_ref());
+    }
     let mut draft = draft(base.clone());
     draft.apply(&batch);
     let moment = Moment {
@@ -433,9 +437,9 @@ fn change(snapshot: &Snapshot, steps: &[Step]) -> (Vec<Quad>, Vec<Quad>) {
                     SUBJECTS[subject], OBJECTS[object]
                 ));
                 if inserts {
-                    insert.extend(quads)
+                    insert.extend(quads);
                 } else {
-                    remove.extend(quads)
+                    remove.extend(quads);
                 }
             }
             Step::Turn(_) | Step::Restand(..) => {}
