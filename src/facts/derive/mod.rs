@@ -43,7 +43,7 @@ pub struct Moment {
     pub time: String,
 }
 
-/// Begins a draft that [`derive`] can end.
+/// Begins a draft that [`derive()`] can end.
 pub fn draft(base: Snapshot) -> Draft {
     let derived = base.iri_id(iris::DERIVED);
     Draft::watching(base, derived)
