@@ -7,6 +7,7 @@ mod nodes;
 mod preconditions;
 mod reified;
 mod round_trip;
+mod truthy;
 
 use dossier::proto::v1::{
     self, Basis, ErrorReason, Fact, RetractFactsRequest, RetractFactsResponse, Source, Stance, ValidTime,

@@ -145,6 +145,15 @@ async fn no_statement_is_lost_or_doubled() {
     // The shared one was retracted once, by whoever came first.
     let cold = format!("{ended} FILTER(STRSTARTS(STR(?s), '{S}cold-'))");
     assert_eq!(count(&server, &cold).await, ROUND_COUNT as u64);
+    // Just what live statements say holds.
+    let live =
+        "{ SELECT DISTINCT ?a ?c { GRAPH g:statements { ?s rdf:subject ?a ; rdf:predicate e:p ; rdf:object ?c
+        FILTER NOT EXISTS { ?s prov:invalidatedAtTime ?end } } } }";
+    let expected_triples = count(&server, live).await;
+    assert!(expected_triples > 30);
+    assert_eq!(count(&server, "?a e:p ?c").await, expected_triples);
+    let joined = format!("{live} ?a e:p ?c . GRAPH g:derived {{ ?a e:p ?c }}");
+    assert_eq!(count(&server, &joined).await, expected_triples);
     // Nothing was written in part.
     let whole = "GRAPH g:statements { ?s rdf:subject ?a ; rdf:predicate ?b ; rdf:object ?c ; d:standing ?d ;
         prov:generatedAtTime ?e ; prov:wasDerivedFrom src:a }";
