@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dossier::facts::{Budget, Lookup};
+use dossier::facts::{Budget, EntityQuery, Lookup};
 use dossier::graph::{
     Batch, Draft, GraphPattern, Pattern, Snapshot, TermView, read_snapshot_file, write_snapshot_file,
 };
@@ -118,10 +118,14 @@ fn read_entities(name: &str, snapshot: &Snapshot, quad_count: u64) -> Result<(),
     });
     read?;
     let lookup = Lookup::default();
+    let query = EntityQuery {
+        size: Some(1_000),
+        ..EntityQuery::default()
+    };
     let (fact_time, looked_up) = timed(|| {
         iris.iter().try_for_each(|iri| {
             let reader = lookup.on(snapshot);
-            let found = reader.entity(iri, &[], 1_000, None, &mut Budget::inline());
+            let found = reader.entity(iri, &query, None, &mut Budget::inline());
             black_box(found.ok_or("an entity is missing")?);
             Ok::<_, Box<dyn Error>>(())
         })

@@ -71,6 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         entity: "e:seoul".to_owned(),
         read: Some(ReadOptions {
             min_revision: revision,
+            ..ReadOptions::default()
         }),
         languages: vec!["fr".to_owned()],
         ..GetEntityRequest::default()

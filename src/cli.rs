@@ -2,7 +2,9 @@
 
 mod bind;
 mod caret;
+mod check;
 mod client;
+mod conflicts;
 mod explain;
 mod fact;
 mod facts;
@@ -22,9 +24,11 @@ mod rows;
 mod serve;
 mod term;
 mod text;
+mod timeline;
 mod update;
 mod validate;
 mod watch;
+mod when;
 mod write;
 
 use std::process::ExitCode;
@@ -60,7 +64,29 @@ const FACTS_EXAMPLES: &str = "\
 Examples:
   dossier facts --subject e:gsomia
   dossier facts --predicate rdfs:label --object '\"Seoul\"@en'
-  dossier facts --standing disputed --standing unconfirmed --output json";
+  dossier facts --standing disputed --standing unconfirmed --output json
+  dossier facts --subject e:gsomia --as-of 2015-01-01
+  dossier facts --subject e:gsomia --scope all --known-at 2019-12-01";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  dossier check e:KR d:listedOn e:japan-white-list
+  dossier check e:gsomia d:inForce true --as-of 2015-01-01";
+
+const WHY_EXAMPLES: &str = "\
+Examples:
+  dossier why s:F48
+  dossier why e:tisa d:party e:US";
+
+const TIMELINE_EXAMPLES: &str = "\
+Examples:
+  dossier timeline e:kr-jp-dispute
+  dossier timeline e:gsomia --from 2019-01-01 --output json";
+
+const HISTORY_EXAMPLES: &str = "\
+Examples:
+  dossier history s:F44
+  dossier history e:gsomia d:endsOn";
 
 const QUERY_EXAMPLES: &str = "\
 Examples:
@@ -122,6 +148,20 @@ enum Command {
     /// List facts by subject, predicate, object, source or standing
     #[command(after_help = FACTS_EXAMPLES)]
     Facts(facts::FactsArgs),
+    /// Tell whether a fact is so: true, false, unconfirmed, disputed or unknown
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(check::CheckArgs),
+    /// Tell why a fact is held: statement, source, place, stance, basis
+    #[command(after_help = WHY_EXAMPLES)]
+    Why(check::WhyArgs),
+    /// Draw the events of an entity, and when facts about it begin and end
+    #[command(after_help = TIMELINE_EXAMPLES)]
+    Timeline(timeline::TimelineArgs),
+    /// List where statements are disputed, rejected, or contradict each other
+    Conflicts(conflicts::ConflictsArgs),
+    /// List every version of a fact that was recorded
+    #[command(after_help = HISTORY_EXAMPLES)]
+    History(timeline::HistoryArgs),
     /// Run a SPARQL query
     #[command(after_help = QUERY_EXAMPLES)]
     Query(query::QueryArgs),
@@ -193,6 +233,11 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Serve(_) | Command::Rebuild(_) => Ok(()),
         Command::Get(args) => runtime.block_on(get::get(args, &server)),
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
+        Command::Check(args) => runtime.block_on(check::check(args, &server)),
+        Command::Why(args) => runtime.block_on(check::why(args, &server)),
+        Command::Timeline(args) => runtime.block_on(timeline::timeline(args, &server)),
+        Command::Conflicts(args) => runtime.block_on(conflicts::conflicts(args, &server)),
+        Command::History(args) => runtime.block_on(timeline::history(args, &server)),
         Command::Query(args) => runtime.block_on(query::query(args, &server)),
         Command::Update(args) => runtime.block_on(update::update(args, &server)),
         Command::Write(args) => runtime.block_on(write::write(*args, &server)),

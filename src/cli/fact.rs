@@ -89,7 +89,8 @@ fn standing(fact: &Fact) -> String {
     words.join(", ")
 }
 
-fn word(name: &str, prefix: &str) -> String {
+/// Returns an enum value's name as people write it, without its prefix; empty if it is unspecified.
+pub(super) fn word(name: &str, prefix: &str) -> String {
     let word = name.strip_prefix(prefix).unwrap_or(name).to_lowercase();
     if word == "unspecified" {
         String::new()
@@ -110,6 +111,7 @@ mod tests {
                 valid_from: valid_from.to_owned(),
                 valid_until: valid_until.to_owned(),
                 observed_on: observed_on.to_owned(),
+                ..ValidTime::default()
             };
             assert_eq!(time(&stated), expected);
         };

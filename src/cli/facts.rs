@@ -15,8 +15,9 @@ use super::{
     failure::Failure,
     output::{Json, Output, thousands},
     term::{Prefixes, from_proto, parse, triple_from_proto},
+    when::WhenArgs,
 };
-use crate::proto::v1::{self, Fact, ListFactsRequest, ReadOptions, Standing, TripleTerm, term::Term as Kind};
+use crate::proto::v1::{self, Fact, FactScope, ListFactsRequest, Standing, TripleTerm, term::Term as Kind};
 
 /// Facts of one answer.
 const PAGE_SIZE: i32 = 1_000;
@@ -60,9 +61,12 @@ pub(super) struct FactsArgs {
     #[arg(long, value_name = "FACTS", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
 
-    /// Read at least as fresh as this revision
-    #[arg(long, value_name = "REVISION", default_value_t = 0, hide_default_value = true)]
-    min_revision: i64,
+    /// Which facts. Default: those that hold, or with a standing that never does all that are live
+    #[arg(long, value_enum, value_name = "SCOPE")]
+    scope: Option<ScopeArg>,
+
+    #[command(flatten)]
+    when: WhenArgs,
 
     /// Form of the output. Default: table on a terminal, tsv in a pipe
     #[arg(long, short, value_enum, value_name = "FORMAT")]
@@ -76,6 +80,16 @@ enum StandingArg {
     Unconfirmed,
     Disputed,
     Rejected,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum ScopeArg {
+    /// Those whose triple holds
+    Holding,
+    /// All that is known and not retracted
+    Live,
+    /// Retracted ones too
+    All,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -112,11 +126,13 @@ pub(super) async fn facts(args: FactsArgs, server: &ServerArgs) -> Result<(), Fa
             .iter()
             .map(|standing| standing.to_proto().into())
             .collect(),
-        read: Some(ReadOptions {
-            min_revision: args.min_revision,
-        }),
+        read: Some(args.when.options()),
+        scope: args
+            .scope
+            .map_or(FactScope::Unspecified, ScopeArg::to_proto)
+            .into(),
         page_size: PAGE_SIZE,
-        page_token: String::new(),
+        ..ListFactsRequest::default()
     };
     let mut output = Output::stdout();
     let format = args.output.unwrap_or(if output.is_terminal() {
@@ -150,6 +166,16 @@ pub(super) async fn facts(args: FactsArgs, server: &ServerArgs) -> Result<(), Fa
             return Ok(());
         }
         request.page_token = page.next_page_token;
+    }
+}
+
+impl ScopeArg {
+    fn to_proto(self) -> FactScope {
+        match self {
+            Self::Holding => FactScope::Holding,
+            Self::Live => FactScope::Live,
+            Self::All => FactScope::All,
+        }
     }
 }
 

@@ -244,6 +244,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::EntityNotFound
         | ErrorReason::InvalidField
         | ErrorReason::InvalidIri
+        | ErrorReason::InvalidDate
         | ErrorReason::InvalidPageToken
         | ErrorReason::SparqlSyntax
         | ErrorReason::SparqlUnsupported

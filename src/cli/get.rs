@@ -13,8 +13,9 @@ use super::{
     label::{self, Candidate, Choice, Fit},
     output::{Json, Output},
     term::{Prefixes, printable, triple_from_proto},
+    when::WhenArgs,
 };
-use crate::proto::v1::{Entity, ErrorReason, GetEntityRequest, LangString, ReadOptions};
+use crate::proto::v1::{Entity, ErrorReason, GetEntityRequest, LangString};
 
 /// Entities that are listed where a label is not unique.
 const CANDIDATE_COUNT_MAX: usize = 20;
@@ -36,9 +37,8 @@ pub(super) struct GetArgs {
     #[arg(long = "language", short, value_name = "TAG")]
     languages: Vec<String>,
 
-    /// Read at least as fresh as this revision
-    #[arg(long, value_name = "REVISION", default_value_t = 0, hide_default_value = true)]
-    min_revision: i64,
+    #[command(flatten)]
+    when: WhenArgs,
 
     /// Form of the output
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
@@ -68,12 +68,10 @@ pub(super) async fn get(args: GetArgs, server: &ServerArgs) -> Result<(), Failur
     };
     let request = GetEntityRequest {
         entity: args.entity.clone(),
-        read: Some(ReadOptions {
-            min_revision: args.min_revision,
-        }),
+        read: Some(args.when.options()),
         languages: args.languages,
         page_size: PAGE_SIZE,
-        page_token: String::new(),
+        ..GetEntityRequest::default()
     };
     let entity = match whole(&mut client, request.clone()).await {
         Ok(entity) => entity,

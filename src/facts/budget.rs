@@ -10,6 +10,8 @@ const PAGE_BYTES: usize = 2 << 20;
 /// What is left of the work that one page may take. A page that runs out of it ends early, with a cursor.
 #[derive(Clone, Debug)]
 pub struct Budget {
+    /// Whether the work can be begun anew elsewhere, with more steps.
+    is_inline: bool,
     steps: u32,
     bytes: usize,
 }
@@ -18,6 +20,7 @@ impl Budget {
     /// Returns the budget of a read on an async thread.
     pub fn inline() -> Self {
         Self {
+            is_inline: true,
             steps: INLINE_STEPS,
             bytes: PAGE_BYTES,
         }
@@ -26,6 +29,7 @@ impl Budget {
     /// Returns the budget of a read on a thread that may block.
     pub fn page() -> Self {
         Self {
+            is_inline: false,
             steps: PAGE_STEPS,
             bytes: PAGE_BYTES,
         }
@@ -35,6 +39,7 @@ impl Budget {
     #[cfg(test)]
     pub(super) fn of_steps(steps: u32) -> Self {
         Self {
+            is_inline: false,
             steps,
             bytes: PAGE_BYTES,
         }
@@ -53,6 +58,16 @@ impl Budget {
     /// Tells whether nothing is left.
     pub fn is_spent(&self) -> bool {
         self.steps == 0 || self.bytes == 0
+    }
+
+    /// Tells whether there is no room for more text.
+    pub(super) fn is_out_of_text(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Tells whether to stop at once, in the middle: the read will be begun anew with more steps.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.is_inline && self.steps == 0
     }
 
     /// Tells whether the steps ran out, as opposed to the bytes.

@@ -1,7 +1,9 @@
 //! One entity.
 
 use super::{
-    Budget, Cursor, Reader, default_graph,
+    Budget, Cursor, Reader, Scope, TimeView, default_graph,
+    group::Groups,
+    stated::Listing,
     walk::{Step, Walk, Wanted},
 };
 use crate::{
@@ -15,25 +17,56 @@ use crate::{
 /// Quads of an entity up to which one pass over all of them is cheaper than three look-ups.
 const ONE_PASS_QUAD_COUNT_MAX: u64 = 48;
 
+/// What is asked of an entity.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EntityQuery {
+    /// Language ranges of labels and aliases; empty: all.
+    pub languages: Vec<String>,
+    /// The time to read at. `None`: what holds by the default graph.
+    pub view: Option<TimeView>,
+    /// How many facts at most. `None`: no facts, and no work for them.
+    pub size: Option<usize>,
+    /// Languages of the labels in facts, by preference; empty: no labels.
+    pub label_languages: Vec<String>,
+}
+
 impl Reader<'_> {
-    /// Returns an entity with a page of up to `size` facts and where the page ends, if there are more. `None` if no triple
-    /// of the default graph has the IRI as subject.
+    /// Returns an entity with a page of facts and where the page ends, if there are more. `None` if no triple of the default
+    /// graph has the IRI as subject; in a time view, if no statement does either.
     ///
-    /// Labels and aliases are those in one of the language ranges (all, if there are none) and those without a language.
+    /// Labels and aliases are those in one of the languages and those without a language.
     pub fn entity(
         &self,
         iri: &str,
-        languages: &[String],
-        size: usize,
+        query: &EntityQuery,
         after: Option<Cursor>,
         budget: &mut Budget,
     ) -> Option<(Entity, Option<Cursor>)> {
         let id = self.snapshot.iri_id(iri)?;
+        let (mut entity, end) = match query.view {
+            Some(view) => self.entity_at(id, iri, query, view, after, budget)?,
+            None => self.present_entity(id, iri, query, after, budget)?,
+        };
+        self.add_labels(&mut entity.facts, &query.label_languages, budget);
+        Some((entity, end))
+    }
+
+    fn present_entity(
+        &self,
+        id: TermId,
+        iri: &str,
+        query: &EntityQuery,
+        after: Option<Cursor>,
+        budget: &mut Budget,
+    ) -> Option<(Entity, Option<Cursor>)> {
         let pattern = default_graph(Some(id), None, None);
         if self.snapshot.count(pattern) == 0 {
             return None;
         }
-        let mut entity = self.names(id, iri, languages, budget);
+        let mut entity = self.names(id, iri, &query.languages, budget);
+        let Some(size) = query.size else {
+            return Some((entity, None));
+        };
         let wanted = Wanted {
             without_names: true,
             ..Wanted::default()
@@ -51,6 +84,52 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    fn entity_at(
+        &self,
+        id: TermId,
+        iri: &str,
+        query: &EntityQuery,
+        view: TimeView,
+        after: Option<Cursor>,
+        budget: &mut Budget,
+    ) -> Option<(Entity, Option<Cursor>)> {
+        let pattern = default_graph(Some(id), None, None);
+        let statements = self.in_statements(None, Some(self.words.subject), Some(id));
+        if self.snapshot.count(pattern) == 0 && self.snapshot.count(statements) == 0 {
+            return None;
+        }
+        let mut entity = Entity {
+            iri: iri.to_owned(),
+            ..Entity::default()
+        };
+        let mut groups = Groups::new(*self, view, None);
+        for object in self.objects_at(&mut groups, [id, self.words.label], budget) {
+            entity.labels.extend(self.text(object, &query.languages, budget));
+        }
+        for object in self.objects_at(&mut groups, [id, self.words.alt_label], budget) {
+            entity.aliases.extend(self.text(object, &query.languages, budget));
+        }
+        for object in self.objects_at(&mut groups, [id, self.words.r#type], budget) {
+            entity.types.extend(self.node_text(object));
+        }
+        let Some(size) = query.size else {
+            return Some((entity, None));
+        };
+        let listing = Listing {
+            pattern,
+            wanted: Wanted {
+                without_names: true,
+                ..Wanted::default()
+            },
+            view,
+            scope: Scope::Holding,
+            is_sole_source: false,
+        };
+        let page = self.facts_at(&listing, size, after, budget);
+        entity.facts = page.facts;
+        Some((entity, page.end))
     }
 
     /// Returns an entity without facts.

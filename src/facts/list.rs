@@ -4,11 +4,13 @@ use oxigraph::model::Term;
 
 use super::{
     Budget, Cursor, Reader, default_graph, past,
+    record::TimeView,
+    stated::Listing,
     walk::{Step, Walk, Wanted},
 };
 use crate::{
     graph::{Pattern, QuadIds, TermId, TermView},
-    model::fact::{Entity, Fact, Standing},
+    model::fact::{Basis, Entity, Fact, Stance, Standing},
 };
 
 /// A page of entities, without facts.
@@ -42,6 +44,30 @@ pub struct FactFilter {
     pub source: Option<String>,
     /// Standings; `None` is one that is not stated.
     pub standings: Vec<Option<Standing>>,
+    /// Stances; `None` is one that is not stated.
+    pub stances: Vec<Option<Stance>>,
+    /// What they rest on; `None` is not stated.
+    pub bases: Vec<Option<Basis>>,
+    /// The IRI of whom the content is attributed to.
+    pub attributed_to: Option<String>,
+    /// The time to read at. `None`: what holds by the default graph; scope and sole source are not looked at then.
+    pub view: Option<TimeView>,
+    /// Which facts, in a time view.
+    pub scope: Scope,
+    /// Only facts that would cease to hold if the source were withdrawn, in a time view.
+    pub is_sole_source: bool,
+}
+
+/// Which facts a list is of.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scope {
+    /// Those whose triple holds.
+    #[default]
+    Holding,
+    /// All that is known and not retracted, and plain triples.
+    Live,
+    /// Retracted statements too.
+    All,
 }
 
 impl Reader<'_> {
@@ -90,6 +116,16 @@ impl Reader<'_> {
         let Some((pattern, wanted)) = self.resolve(filter) else {
             return FactPage::default();
         };
+        if let Some(view) = filter.view {
+            let listing = Listing {
+                pattern,
+                wanted,
+                view,
+                scope: filter.scope,
+                is_sole_source: filter.is_sole_source,
+            };
+            return self.facts_at(&listing, size, after, budget);
+        }
         let by_source = match (after, wanted.source) {
             (Some(cursor), Some(_)) => cursor.by_source,
             (None, Some(source)) => {
@@ -159,6 +195,7 @@ impl Reader<'_> {
                 statement: id.get(),
                 is_supported: true,
                 by_source: true,
+                is_stated: false,
             };
             looked_at = Some(cursor);
             let Some(fact) = self.fact_of(id, pattern, wanted, budget) else {
@@ -189,7 +226,7 @@ impl Reader<'_> {
             return None;
         }
         let statement = self.statement(id, budget)?;
-        if !wanted.is_standing(statement.standing) {
+        if !wanted.is_statement(&statement) {
             return None;
         }
         self.fact(quad, Some(statement), budget).map(|fact| *fact)
@@ -210,6 +247,10 @@ impl Reader<'_> {
             without_names: false,
             source: id(&filter.source)?,
             standings: filter.standings.clone(),
+            stances: filter.stances.clone(),
+            bases: filter.bases.clone(),
+            attributed_to: id(&filter.attributed_to)?,
+            attributed_to_iri: filter.attributed_to.clone(),
         };
         Some((pattern, wanted))
     }

@@ -4,14 +4,23 @@
 //! [`Budget`], so that a page is a bounded piece of work whatever the graph holds.
 
 mod budget;
+mod check;
+mod conflicts;
 pub mod derive;
 mod entity;
+mod group;
+mod history;
+mod identifier;
+mod label;
 mod list;
+mod record;
 mod reified;
+mod stated;
 mod statement;
 mod support;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod walk;
 mod words;
 pub mod write;
@@ -19,9 +28,16 @@ pub mod write;
 use crate::graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId};
 
 pub use budget::Budget;
+pub use check::{Checked, Comparison, ObjectGroup};
+pub use conflicts::{Conflict, ConflictFilter, ConflictPage};
 pub use derive::{ModelError, StatementFault, reference_day};
-pub use list::{EntityPage, FactFilter, FactPage};
+pub use entity::EntityQuery;
+pub use history::Versions;
+pub use identifier::IdentifierPage;
+pub use list::{EntityPage, FactFilter, FactPage, Scope};
+pub use record::TimeView;
 pub use reified::Reified;
+pub use timeline::{Moment, MomentKind, Span, TimelinePage};
 pub use words::Lookup;
 
 use words::Words;
@@ -37,6 +53,8 @@ pub struct Cursor {
     pub is_supported: bool,
     /// Whether the pages go through the statements of a source instead of triples.
     pub by_source: bool,
+    /// Whether the pages have come to statements, in a time view. `triple` is a quad of the graph of statements then.
+    pub is_stated: bool,
 }
 
 impl Cursor {
@@ -50,6 +68,7 @@ impl Cursor {
             statement: statement.get(),
             is_supported,
             by_source: false,
+            is_stated: false,
         }
     }
 

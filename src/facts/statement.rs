@@ -16,6 +16,15 @@ const NANOS: i128 = 1_000_000_000;
 impl Reader<'_> {
     /// Returns what a statement node says, or `None` if it was invalidated or denies its triple.
     pub(super) fn statement(&self, id: TermId, budget: &mut Budget) -> Option<Statement> {
+        self.read_statement(id, false, budget)
+    }
+
+    /// Returns what a statement node says, whatever it is.
+    pub(super) fn any_statement(&self, id: TermId, budget: &mut Budget) -> Option<Statement> {
+        self.read_statement(id, true, budget)
+    }
+
+    fn read_statement(&self, id: TermId, any: bool, budget: &mut Budget) -> Option<Statement> {
         let words = &self.words;
         let mut statement = Statement {
             id: self.node_text(id)?,
@@ -25,9 +34,13 @@ impl Reader<'_> {
         for quad in self.snapshot.quads(self.in_statements(Some(id), None, None)) {
             budget.step(1);
             let property = quad.predicate;
-            if property == words.invalidated_at || (property == words.negated && self.is_true(quad.object)) {
+            let is_retraction = property == words.invalidated_at;
+            let is_denial = property == words.negated && self.is_true(quad.object);
+            if (is_retraction || is_denial) && !any {
                 return None;
             }
+            statement.is_retracted |= is_retraction;
+            statement.is_negated |= is_denial;
             if property == words.subject || property == words.predicate || property == words.object {
                 continue;
             }
@@ -57,6 +70,10 @@ impl Reader<'_> {
             source.map(|source| statement.sources.push(source)).is_some()
         } else if property == words.generated_at {
             put(&mut statement.recorded_at, self.time(object))
+        } else if property == words.invalidated_at {
+            put(&mut statement.retracted_at, self.time(object))
+        } else if property == words.revision_of {
+            put(&mut statement.revises, self.node_text(object))
         } else if property == words.edtf {
             put_text(&mut statement.valid_time.edtf, self.literal_text(object))
         } else if property == words.valid_from {
@@ -152,7 +169,7 @@ impl Reader<'_> {
         .find_map(|(word, standing)| (word == id).then_some(standing))
     }
 
-    fn stance(&self, id: TermId) -> Option<Stance> {
+    pub(super) fn stance(&self, id: TermId) -> Option<Stance> {
         let words = &self.words;
         [
             (words.asserted, Stance::Asserted),
@@ -177,18 +194,18 @@ impl Reader<'_> {
         .find_map(|(word, basis)| (word == id).then_some(basis))
     }
 
-    fn is_true(&self, id: TermId) -> bool {
+    pub(super) fn is_true(&self, id: TermId) -> bool {
         matches!(
             self.snapshot.view(id),
             TermView::Typed { value: "true" | "1", datatype } if datatype == xsd::BOOLEAN.as_str()
         )
     }
 
-    fn time(&self, id: TermId) -> Option<UnixTime> {
+    pub(super) fn time(&self, id: TermId) -> Option<UnixTime> {
         unix_time(self.literal_text(id)?)
     }
 
-    fn literal_text(&self, id: TermId) -> Option<&str> {
+    pub(super) fn literal_text(&self, id: TermId) -> Option<&str> {
         match self.snapshot.view(id) {
             TermView::String(value) | TermView::Typed { value, .. } | TermView::Language { value, .. } => {
                 Some(value)

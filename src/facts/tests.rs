@@ -8,6 +8,8 @@ use crate::{
     model::fact::{Fact, Standing},
 };
 
+mod time;
+
 const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <https://w3id.org/dossier/e/> .
     @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .
     @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . @prefix prov: <http://www.w3.org/ns/prov#> . ";
@@ -146,7 +148,11 @@ fn pages_of_any_size_and_budget_are_the_whole() {
 fn an_entity_is_found_by_its_iri() {
     let snapshot = crowded();
     let reader = Lookup::default().on(&snapshot);
-    let find = |name: &str| reader.entity(&iri(name), &[], 10, None, &mut Budget::page());
+    let query = EntityQuery {
+        size: Some(10),
+        ..EntityQuery::default()
+    };
+    let find = |name: &str| reader.entity(&iri(name), &query, None, &mut Budget::page());
     let (entity, end) = find("e/plain").unwrap();
     assert_eq!((entity.facts.len(), end), (1, None));
     assert!(entity.facts[0].statement.is_none());

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     graph::{Pattern, QuadIds, Quads, TermId},
-    model::fact::{Fact, Standing, Statement},
+    model::fact::{Basis, Fact, Stance, Standing, Statement},
 };
 
 /// Which facts of the triples that are walked over.
@@ -21,6 +21,14 @@ pub(super) struct Wanted {
     pub(super) source: Option<TermId>,
     /// Only those of these standings; empty: any.
     pub(super) standings: Vec<Option<Standing>>,
+    /// Only those of these stances; empty: any.
+    pub(super) stances: Vec<Option<Stance>>,
+    /// Only those that rest on these; empty: any.
+    pub(super) bases: Vec<Option<Basis>>,
+    /// Only those that are attributed to this.
+    pub(super) attributed_to: Option<TermId>,
+    /// The IRI of the same.
+    pub(super) attributed_to_iri: Option<String>,
 }
 
 /// One step of a walk.
@@ -148,11 +156,11 @@ impl<'a> Walk<'a> {
     }
 
     fn is_plain_wanted(&self) -> bool {
-        self.wanted.source.is_none() && self.wanted.is_standing(Some(Standing::Accepted))
+        self.wanted.takes_plain()
     }
 
     fn is_wanted(&self, id: TermId, statement: &Statement) -> bool {
-        self.wanted.is_standing(statement.standing)
+        self.wanted.is_statement(statement)
             && self
                 .wanted
                 .source
@@ -161,6 +169,23 @@ impl<'a> Walk<'a> {
 }
 
 impl Wanted {
+    /// Tells whether plain triples are wanted.
+    pub(super) fn takes_plain(&self) -> bool {
+        self.source.is_none()
+            && self.attributed_to.is_none()
+            && (self.stances.is_empty() || self.stances.contains(&None))
+            && (self.bases.is_empty() || self.bases.contains(&None))
+            && self.is_standing(Some(Standing::Accepted))
+    }
+
+    /// Tells whether a statement is wanted, as to what it says of itself; its sources aside.
+    pub(super) fn is_statement(&self, statement: &Statement) -> bool {
+        self.is_standing(statement.standing)
+            && (self.stances.is_empty() || self.stances.contains(&statement.stance))
+            && (self.bases.is_empty() || self.bases.contains(&statement.basis))
+            && (self.attributed_to_iri.is_none() || self.attributed_to_iri == statement.attributed_to)
+    }
+
     pub(super) fn is_standing(&self, standing: Option<Standing>) -> bool {
         self.standings.is_empty() || self.standings.contains(&standing)
     }
@@ -207,6 +232,8 @@ impl Reader<'_> {
             predicate,
             object,
             statement: statement.map(Box::new),
+            holds: true,
+            labels: None,
         }))
     }
 }

@@ -4,10 +4,12 @@ use oxigraph::model::{
     BaseDirection, BlankNode, Literal, NamedNode, NamedOrBlankNode, Term, Triple,
     vocab::{rdf, xsd},
 };
-use prost_types::Timestamp;
 use tonic_types::FieldViolation;
 
-use super::validate::{Violation, Violations};
+use super::{
+    time::{fill_bounds, timestamp},
+    validate::{Violation, Violations},
+};
 use crate::{
     model::{fact, language::recommended_case},
     proto::v1::{self, term},
@@ -193,8 +195,14 @@ impl From<fact::Fact> for v1::Fact {
             predicate: fact.predicate.into_string(),
             object: Some(term_to_proto(fact.object)),
             standing: v1::Standing::Accepted.into(),
+            holds: fact.holds,
             ..Self::default()
         };
+        if let Some(labels) = fact.labels {
+            proto.subject_label = labels.subject.map(Into::into);
+            proto.predicate_label = labels.predicate.map(Into::into);
+            proto.object_label = labels.object.map(Into::into);
+        }
         if let Some(statement) = fact.statement {
             fill_statement(&mut proto, *statement);
         }
@@ -210,14 +218,20 @@ fn fill_statement(proto: &mut v1::Fact, statement: fact::Statement) {
         .map_or(v1::Stance::Unspecified, Into::into)
         .into();
     proto.basis = statement.basis.map_or(v1::Basis::Unspecified, Into::into).into();
+    proto.negated = statement.is_negated;
     proto.confidence = statement.confidence;
     proto.attributed_to = statement.attributed_to.unwrap_or_default();
     let time = statement.valid_time;
-    proto.valid_time = (!time.is_empty()).then_some(v1::ValidTime {
-        edtf: time.edtf,
-        valid_from: time.valid_from,
-        valid_until: time.valid_until,
-        observed_on: time.observed_on,
+    proto.valid_time = (!time.is_empty()).then(|| {
+        let mut valid_time = v1::ValidTime {
+            edtf: time.edtf,
+            valid_from: time.valid_from,
+            valid_until: time.valid_until,
+            observed_on: time.observed_on,
+            ..v1::ValidTime::default()
+        };
+        fill_bounds(&mut valid_time);
+        valid_time
     });
     let qualifiers = statement.qualifiers.into_iter();
     proto.qualifiers = qualifiers
@@ -226,23 +240,26 @@ fn fill_statement(proto: &mut v1::Fact, statement: fact::Statement) {
             value: Some(term_to_proto(value)),
         })
         .collect();
-    let sources = statement.sources.into_iter();
-    proto.sources = sources
-        .map(|source| v1::Source {
+    proto.sources = statement.sources.into_iter().map(Into::into).collect();
+    proto.recorded_at = statement.recorded_at.map(timestamp);
+    proto.retracted_at = statement.retracted_at.map(timestamp);
+    proto.disputes = statement.disputes;
+    proto.revises = statement.revises.unwrap_or_default();
+}
+
+impl From<fact::Source> for v1::Source {
+    fn from(source: fact::Source) -> Self {
+        Self {
             iri: source.iri,
             title: source.title,
             publisher: source.publisher,
             locator: source.locator,
-        })
-        .collect();
-    proto.recorded_at = statement.recorded_at.map(|time| Timestamp {
-        seconds: time.seconds,
-        nanos: time.nanos,
-    });
-    proto.disputes = statement.disputes;
+        }
+    }
 }
 
-fn standing_to_proto(standing: Option<fact::Standing>) -> v1::Standing {
+/// Converts a standing.
+pub fn standing_to_proto(standing: Option<fact::Standing>) -> v1::Standing {
     match standing {
         None => v1::Standing::Unspecified,
         Some(fact::Standing::Preferred) => v1::Standing::Preferred,
@@ -262,6 +279,29 @@ pub fn standing_from_proto(standing: i32) -> Option<Option<fact::Standing>> {
         v1::Standing::Unconfirmed => Some(fact::Standing::Unconfirmed),
         v1::Standing::Disputed => Some(fact::Standing::Disputed),
         v1::Standing::Rejected => Some(fact::Standing::Rejected),
+    })
+}
+
+/// Converts a stance of a request. `Some(None)` is one that is not stated; `None` is no stance.
+pub fn stance_from_proto(stance: i32) -> Option<Option<fact::Stance>> {
+    Some(match v1::Stance::try_from(stance).ok()? {
+        v1::Stance::Unspecified => None,
+        v1::Stance::Asserted => Some(fact::Stance::Asserted),
+        v1::Stance::Attributed => Some(fact::Stance::Attributed),
+        v1::Stance::Reported => Some(fact::Stance::Reported),
+        v1::Stance::Planned => Some(fact::Stance::Planned),
+        v1::Stance::Projected => Some(fact::Stance::Projected),
+        v1::Stance::Opinion => Some(fact::Stance::Opinion),
+    })
+}
+
+/// Converts a basis of a request. `Some(None)` is one that is not stated; `None` is no basis.
+pub fn basis_from_proto(basis: i32) -> Option<Option<fact::Basis>> {
+    Some(match v1::Basis::try_from(basis).ok()? {
+        v1::Basis::Unspecified => None,
+        v1::Basis::Stated => Some(fact::Basis::Stated),
+        v1::Basis::Inferred => Some(fact::Basis::Inferred),
+        v1::Basis::Background => Some(fact::Basis::Background),
     })
 }
 

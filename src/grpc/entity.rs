@@ -2,9 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{convert::to_int64, page_token, read::Reads, status::entity_not_found, validate::Violations};
+use super::{
+    convert::to_int64, mask::Mask, page_token, read::Reads, status::entity_not_found, validate::Violations,
+};
 use crate::{
-    facts::{Budget, Cursor, Reader},
+    facts::{Budget, Cursor, EntityQuery, Reader},
     model::fact::Entity,
     proto::v1::{self, entity_service_server::EntityService},
 };
@@ -42,27 +44,36 @@ impl EntityService for EntityApi {
         let iri = violations.name("entity", &request.entity);
         let size = violations.page_size(request.page_size, FACT_PAGE_DEFAULT, FACT_PAGE_MAX);
         violations.languages(&request.languages);
-        let min_revision = min_revision(request.read.as_ref(), &mut violations);
+        violations.language_ranges("label_languages", &request.label_languages);
+        let mask = Mask::read(request.read_mask.as_ref(), &mut violations);
+        let when = violations.when(request.read.as_ref());
         let Some(iri) = iri else {
             return Err(invalid(violations));
         };
         violations.finish()?;
         let iri = iri.into_string();
-        let view = self.reads.view(min_revision, &extensions).await?;
+        let view = self.reads.view(when.min_revision, &extensions).await?;
         let epoch = Reads::epoch(&view);
-        let after = cursor(&request.page_token, epoch, &iri)?;
-        let languages = request.languages;
+        let time = when.on(&self.reads, &view);
+        let seal = when.seal();
+        let after = cursor(&request.page_token, epoch, &[&iri, &seal])?;
+        let query = EntityQuery {
+            languages: request.languages,
+            view: time.unless_present(),
+            size: mask.facts.then_some(size),
+            label_languages: request.label_languages,
+        };
         let found = {
             let iri = iri.clone();
-            let read = move |reader: Reader<'_>, budget: &mut Budget| {
-                reader.entity(&iri, &languages, size, after, budget)
-            };
+            let read =
+                move |reader: Reader<'_>, budget: &mut Budget| reader.entity(&iri, &query, after, budget);
             self.reads.run(&view, read).await?
         };
         let entity = found.ok_or_else(|| entity_not_found(&iri))?;
         Ok(Response::new(v1::GetEntityResponse {
-            entity: Some(with_token(entity, epoch)),
+            entity: Some(mask.apply(with_token(entity, epoch, &seal))),
             revision: to_int64(view.revision),
+            as_of: time.as_of(),
         }))
     }
 
@@ -85,15 +96,22 @@ impl EntityService for EntityApi {
         }
         let size = violations.page_size(request.page_size, BATCH_FACT_PAGE_DEFAULT, BATCH_FACT_PAGE_MAX);
         violations.languages(&request.languages);
-        let min_revision = min_revision(request.read.as_ref(), &mut violations);
+        violations.language_ranges("label_languages", &request.label_languages);
+        let mask = Mask::read(request.read_mask.as_ref(), &mut violations);
+        let when = violations.when(request.read.as_ref());
         violations.finish()?;
-        let view = self.reads.view(min_revision, &extensions).await?;
+        let view = self.reads.view(when.min_revision, &extensions).await?;
         let epoch = Reads::epoch(&view);
-        let languages = request.languages;
+        let time = when.on(&self.reads, &view);
+        let seal = when.seal();
+        let query = EntityQuery {
+            languages: request.languages,
+            view: time.unless_present(),
+            size: mask.facts.then_some(size),
+            label_languages: request.label_languages,
+        };
         let read = move |reader: Reader<'_>, budget: &mut Budget| {
-            let each = |iri: &oxigraph::model::NamedNode| {
-                reader.entity(iri.as_str(), &languages, size, None, budget)
-            };
+            let each = |iri: &oxigraph::model::NamedNode| reader.entity(iri.as_str(), &query, None, budget);
             iris.iter().map(each).collect::<Vec<_>>()
         };
         let found = if count > INLINE_BATCH_MAX {
@@ -103,11 +121,14 @@ impl EntityService for EntityApi {
         };
         let mut response = v1::BatchGetEntitiesResponse {
             revision: to_int64(view.revision),
+            as_of: time.as_of(),
             ..v1::BatchGetEntitiesResponse::default()
         };
         for (entity, text) in found.into_iter().zip(request.entities) {
             match entity {
-                Some(entity) => response.entities.push(with_token(entity, epoch)),
+                Some(entity) => response
+                    .entities
+                    .push(mask.apply(with_token(entity, epoch, &seal))),
                 None => response.missing.push(text),
             }
         }
@@ -123,7 +144,7 @@ impl EntityService for EntityApi {
         let r#type = violations.optional_name("type", &request.r#type);
         let size = violations.page_size(request.page_size, ENTITY_PAGE_DEFAULT, ENTITY_PAGE_MAX);
         violations.languages(&request.languages);
-        let min_revision = min_revision(request.read.as_ref(), &mut violations);
+        let min_revision = timeless(request.read.as_ref(), &mut violations);
         violations.finish()?;
         let view = self.reads.view(min_revision, &extensions).await?;
         let epoch = Reads::epoch(&view);
@@ -145,6 +166,66 @@ impl EntityService for EntityApi {
             revision: to_int64(view.revision),
         }))
     }
+
+    async fn lookup_entities(
+        &self,
+        request: Request<v1::LookupEntitiesRequest>,
+    ) -> Result<Response<v1::LookupEntitiesResponse>, Status> {
+        self.lookup(request).await
+    }
+}
+
+impl EntityApi {
+    async fn lookup(
+        &self,
+        request: Request<v1::LookupEntitiesRequest>,
+    ) -> Result<Response<v1::LookupEntitiesResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let mut violations = Violations::default();
+        if request.value.is_empty() {
+            violations.invalid("value", "required");
+        }
+        let property = violations.optional_name("property", &request.property);
+        let size = violations.page_size(request.page_size, ENTITY_PAGE_DEFAULT, ENTITY_PAGE_MAX);
+        violations.languages(&request.languages);
+        let min_revision = timeless(request.read.as_ref(), &mut violations);
+        violations.finish()?;
+        let view = self.reads.view(min_revision, &extensions).await?;
+        let epoch = Reads::epoch(&view);
+        let parts = [request.value.as_str(), property.as_deref().unwrap_or_default()];
+        let filter = page_token::filter("identifier", &parts);
+        let mut violations = Violations::default();
+        let after = violations.cursor(&request.page_token, epoch, filter);
+        violations.finish()?;
+        let (value, languages) = (request.value, request.languages);
+        let read = move |reader: Reader<'_>, budget: &mut Budget| {
+            reader.identified(&value, property.as_deref(), &languages, size, after, budget)
+        };
+        let page = self.reads.run(&view, read).await?;
+        let matches = page.entities.into_iter();
+        Ok(Response::new(v1::LookupEntitiesResponse {
+            matches: matches
+                .map(|(entity, property)| v1::IdentifierMatch {
+                    entity: Some(entity.into()),
+                    property,
+                })
+                .collect(),
+            next_page_token: page
+                .end
+                .map(|end| page_token::encode(end, epoch, filter))
+                .unwrap_or_default(),
+            revision: to_int64(view.revision),
+        }))
+    }
+}
+
+/// Checks the options of a read that has no time to read at, and returns its `min_revision`.
+fn timeless(read: Option<&v1::ReadOptions>, violations: &mut Violations) -> u64 {
+    let when = violations.when(read);
+    if when.as_of.is_some() || when.known_at.is_some() {
+        violations.invalid("read", "this reads at the reference date: no as_of, no known_at");
+    }
+    when.min_revision
 }
 
 /// Returns the status of violations that are there.
@@ -155,24 +236,19 @@ pub(super) fn invalid(violations: Violations) -> Status {
     }
 }
 
-pub(super) fn min_revision(read: Option<&v1::ReadOptions>, violations: &mut Violations) -> u64 {
-    read.map_or(0, |read| {
-        violations.min_revision("read.min_revision", read.min_revision)
-    })
-}
-
-fn cursor(token: &str, epoch: u64, iri: &str) -> Result<Option<Cursor>, Status> {
+fn cursor(token: &str, epoch: u64, parts: &[&str]) -> Result<Option<Cursor>, Status> {
     if token.is_empty() {
         return Ok(None);
     }
     let mut violations = Violations::default();
-    let cursor = violations.cursor(token, epoch, page_token::filter("entity", &[iri]));
+    let cursor = violations.cursor(token, epoch, page_token::filter("entity", parts));
     violations.finish()?;
     Ok(cursor)
 }
 
-fn with_token((entity, end): (Entity, Option<Cursor>), epoch: u64) -> v1::Entity {
-    let token = end.map(|end| page_token::encode(end, epoch, page_token::filter("entity", &[&entity.iri])));
+fn with_token((entity, end): (Entity, Option<Cursor>), epoch: u64, seal: &str) -> v1::Entity {
+    let filter = page_token::filter("entity", &[&entity.iri, seal]);
+    let token = end.map(|end| page_token::encode(end, epoch, filter));
     v1::Entity {
         next_page_token: token.unwrap_or_default(),
         ..entity.into()

@@ -8,6 +8,7 @@ use crate::facts::Cursor;
 const VERSION: u8 = 1;
 const SUPPORTED: u8 = 1;
 const BY_SOURCE: u8 = 2;
+const STATED: u8 = 4;
 /// Version and flags, four identifiers, and a checksum over them, the epoch and the filter.
 const LENGTH: usize = 2 + 4 * 4 + 8;
 /// Version, revision and checksum.
@@ -17,7 +18,9 @@ const REVISION_LENGTH: usize = 1 + 8 + 8;
 pub(super) fn encode(cursor: Cursor, epoch: u64, filter: u64) -> String {
     let mut bytes = [0; LENGTH];
     bytes[0] = VERSION;
-    bytes[1] = u8::from(cursor.is_supported) * SUPPORTED + u8::from(cursor.by_source) * BY_SOURCE;
+    bytes[1] = u8::from(cursor.is_supported) * SUPPORTED
+        + u8::from(cursor.by_source) * BY_SOURCE
+        + u8::from(cursor.is_stated) * STATED;
     let [subject, predicate, object] = cursor.triple;
     let numbers = [subject, predicate, object, cursor.statement];
     for (place, number) in bytes[2..18].chunks_exact_mut(4).zip(numbers) {
@@ -44,6 +47,7 @@ pub(super) fn decode(token: &str, epoch: u64, filter: u64) -> Option<Cursor> {
         statement,
         is_supported: bytes[1] & SUPPORTED != 0,
         by_source: bytes[1] & BY_SOURCE != 0,
+        is_stated: bytes[1] & STATED != 0,
     })
 }
 
@@ -93,6 +97,7 @@ mod tests {
         statement: 4,
         is_supported: true,
         by_source: false,
+        is_stated: false,
     };
 
     #[test]
@@ -101,6 +106,7 @@ mod tests {
         let other = Cursor {
             is_supported: false,
             by_source: true,
+            is_stated: true,
             ..CURSOR
         };
         assert_eq!(decode(&encode(other, 7, 8), 7, 8), Some(other));

@@ -9,6 +9,7 @@ use super::{call::Deadline, status::internal};
 use crate::{
     facts::{Budget, Lookup, Reader},
     knowledge::{KnowledgeBase, View},
+    model::day::Day,
 };
 
 /// Reads facts from the knowledge base.
@@ -36,6 +37,11 @@ impl Reads {
             .knowledge
             .read_at_least(min_revision, deadline(extensions))
             .await?)
+    }
+
+    /// Returns the day that the default graph of a view is for.
+    pub fn reference_day(&self, view: &View) -> Day {
+        self.knowledge.reference_day(view)
     }
 
     /// Returns the epoch of the cursors of a view.

@@ -117,6 +117,16 @@ pub fn entity_not_found(iri: &str) -> Status {
     )
 }
 
+/// Returns `NOT_FOUND` for a statement.
+pub fn fact_not_found(id: &str) -> Status {
+    status(
+        Code::NotFound,
+        ErrorReason::FactNotFound,
+        format!("no statement has the IRI <{id}>"),
+        [("id", id.to_owned())],
+    )
+}
+
 /// Returns `UNAVAILABLE` for a server that starts or shuts down.
 pub fn unavailable(message: &str) -> Status {
     retry(

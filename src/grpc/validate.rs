@@ -113,9 +113,14 @@ impl Violations {
 
     /// Checks language ranges.
     pub fn languages(&mut self, languages: &[String]) {
+        self.language_ranges("languages", languages);
+    }
+
+    /// Checks language ranges of a field.
+    pub fn language_ranges(&mut self, field: &str, languages: &[String]) {
         if languages.len() > LANGUAGE_COUNT_MAX {
             self.invalid(
-                "languages",
+                field,
                 format!("at most {LANGUAGE_COUNT_MAX}, not {}", languages.len()),
             );
             return;
@@ -123,7 +128,7 @@ impl Violations {
         for (index, tag) in languages.iter().enumerate() {
             if !language::is_well_formed(tag) {
                 self.invalid(
-                    &format!("languages[{index}]"),
+                    &format!("{field}[{index}]"),
                     format!("`{tag}` is not a language tag (BCP 47)"),
                 );
             }

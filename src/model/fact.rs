@@ -26,7 +26,7 @@ pub struct Text {
     pub language: String,
 }
 
-/// A triple of the default graph, with a statement that supports it if there is one.
+/// A triple, with a statement about it if there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     /// The subject.
@@ -35,8 +35,23 @@ pub struct Fact {
     pub predicate: NamedNode,
     /// The object.
     pub object: Term,
-    /// What supports it. `None` for a plain triple.
+    /// What is stated of it. `None` for a plain triple.
     pub statement: Option<Box<Statement>>,
+    /// Whether it holds: its triple does, and the statement neither denies it nor was retracted.
+    pub holds: bool,
+    /// Labels, where they were asked for.
+    pub labels: Option<Box<FactLabels>>,
+}
+
+/// Labels of the terms of a fact, as far as they have any.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct FactLabels {
+    /// Of the subject.
+    pub subject: Option<Text>,
+    /// Of the predicate.
+    pub predicate: Option<Text>,
+    /// Of the object.
+    pub object: Option<Text>,
 }
 
 impl Fact {
@@ -46,6 +61,11 @@ impl Fact {
             Some(statement) => statement.standing,
             None => Some(Standing::Accepted),
         }
+    }
+
+    /// Returns the stance of the statement.
+    pub fn stance(&self) -> Option<Stance> {
+        self.statement.as_ref()?.stance
     }
 }
 
@@ -60,6 +80,8 @@ pub struct Statement {
     pub stance: Option<Stance>,
     /// What it rests on.
     pub basis: Option<Basis>,
+    /// Whether it denies the triple.
+    pub is_negated: bool,
     /// From 0 to 1.
     pub confidence: Option<f64>,
     /// Whose words it is, an IRI or a blank node with `_:` before its label.
@@ -72,12 +94,18 @@ pub struct Statement {
     pub sources: Vec<Source>,
     /// When it was recorded.
     pub recorded_at: Option<UnixTime>,
+    /// When it was retracted.
+    pub retracted_at: Option<UnixTime>,
+    /// Whether it was retracted, be it that the time cannot be read.
+    pub is_retracted: bool,
+    /// The statement that it replaces.
+    pub revises: Option<String>,
     /// The statements that it disputes.
     pub disputes: Vec<String>,
 }
 
 /// A time as seconds and nanoseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct UnixTime {
     /// Seconds, negative before 1970.
     pub seconds: i64,

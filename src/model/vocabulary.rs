@@ -101,3 +101,11 @@ pub const STATED: &str = "https://w3id.org/dossier/ns#Stated";
 pub const INFERRED: &str = "https://w3id.org/dossier/ns#Inferred";
 /// `d:Background`.
 pub const BACKGROUND: &str = "https://w3id.org/dossier/ns#Background";
+
+/// `d:happenedOn`: the day of an event.
+pub const HAPPENED_ON: &str = "https://w3id.org/dossier/ns#happenedOn";
+
+/// `rdfs:subPropertyOf`.
+pub const SUB_PROPERTY_OF: &str = "http://www.w3.org/2000/01/rdf-schema#subPropertyOf";
+/// `schema:identifier`: what identifies an entity; its subproperties say in which system.
+pub const IDENTIFIER: &str = "http://schema.org/identifier";

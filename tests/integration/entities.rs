@@ -105,7 +105,10 @@ async fn bad_entity_requests_are_refused() {
     let request = GetEntityRequest {
         page_size: -1,
         languages: vec!["en".into(), "no_tag".into()],
-        read: Some(v1::ReadOptions { min_revision: -1 }),
+        read: Some(v1::ReadOptions {
+            min_revision: -1,
+            ..v1::ReadOptions::default()
+        }),
         ..get("<>")
     };
     check_fields(
@@ -320,7 +323,10 @@ async fn pages_of_entities_are_all_entities() {
 async fn reads_wait_for_a_revision_but_not_for_ever() {
     let server = Server::start().await;
     let request = |min_revision| GetEntityRequest {
-        read: Some(v1::ReadOptions { min_revision }),
+        read: Some(v1::ReadOptions {
+            min_revision,
+            ..v1::ReadOptions::default()
+        }),
         ..get("e:KR")
     };
     assert_eq!(

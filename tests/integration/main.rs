@@ -29,4 +29,5 @@ mod parameters;
 mod queries;
 mod sparql;
 mod updates;
+mod verdicts;
 mod writes;

@@ -133,7 +133,7 @@ async fn names_and_objects_are_checked() {
             &["object.triple"],
         ),
     ];
-    check(cases).await;
+    Box::pin(check(cases)).await;
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn judgements_are_checked() {
             &["confidence", "attributed_to"],
         ),
     ];
-    check(cases).await;
+    Box::pin(check(cases)).await;
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn sources_are_checked() {
             &["sources[0].iri"],
         ),
     ];
-    check(cases).await;
+    Box::pin(check(cases)).await;
 }
 
 #[tokio::test]
@@ -274,7 +274,7 @@ async fn times_are_checked() {
             &["recorded_at"],
         ),
     ];
-    check(cases).await;
+    Box::pin(check(cases)).await;
 }
 
 #[tokio::test]
@@ -301,7 +301,7 @@ async fn other_properties_are_checked() {
             &["disputes[1]", "revises"],
         ),
     ];
-    check(cases).await;
+    Box::pin(check(cases)).await;
 }
 
 #[tokio::test]

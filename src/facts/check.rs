@@ -1,0 +1,242 @@
+//! Verdicts: whether a triple is so in a time view, and what is stated of one subject and predicate.
+
+use oxigraph::model::{Term, TermRef};
+
+use super::{
+    Budget, Reader, default_graph,
+    group::{Group, Groups},
+    record::TimeView,
+};
+use crate::{
+    graph::{QuadIds, TermId},
+    model::{
+        fact::{Fact, Source, Standing},
+        verdict::{Question, Rule, judge},
+    },
+};
+
+/// Facts that are given as evidence.
+const EVIDENCE_COUNT_MAX: usize = 100;
+
+/// The answer to whether a triple is so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// Why it is so, and thereby the verdict.
+    pub rule: Rule,
+    /// The facts that decided.
+    pub evidence: Vec<Fact>,
+}
+
+/// What is stated of one subject and predicate.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// One for each object, and each that is denied.
+    pub groups: Vec<ObjectGroup>,
+    /// Whether the facts conflict.
+    pub is_conflict: bool,
+    /// Facts for which there was no room.
+    pub omitted_fact_count: usize,
+}
+
+/// What is stated of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectGroup {
+    /// The object.
+    pub object: Term,
+    /// Whether it is denied.
+    pub is_negated: bool,
+    /// Why the verdict on the triple is what it is.
+    pub rule: Rule,
+    /// The facts.
+    pub facts: Vec<Fact>,
+    /// Their sources, each once.
+    pub sources: Vec<Source>,
+}
+
+impl Reader<'_> {
+    /// Tells whether a triple is so in a view.
+    pub fn check(
+        &self,
+        [subject, predicate]: [&str; 2],
+        object: TermRef<'_>,
+        view: &TimeView,
+        budget: &mut Budget,
+    ) -> Checked {
+        let ids = self.snapshot.iri_id(subject).zip(self.snapshot.iri_id(predicate));
+        let Some((subject, predicate)) = ids else {
+            return Checked {
+                rule: Rule::NothingRecorded,
+                evidence: Vec::new(),
+            };
+        };
+        // An object that no quad has differs from all others all the same.
+        let object = self.snapshot.id(object).unwrap_or(TermId::MAX);
+        let triple = QuadIds {
+            subject,
+            predicate,
+            object,
+            graph: TermId::DEFAULT_GRAPH,
+        };
+        let mut groups = Groups::new(*self, *view, None);
+        let is_closed = self.is_closed([subject, predicate], &mut groups, budget);
+        let is_plain = self.is_plain(triple);
+        let group = groups.of(subject, predicate, budget);
+        let judgement = judge(&Question {
+            statements: &group.evidence,
+            object,
+            day: view.day,
+            plain: is_plain,
+            closed: is_closed,
+        });
+        let mut evidence = Vec::new();
+        if is_plain && matches!(judgement.rule, Rule::Plain | Rule::Contradicted) {
+            evidence.extend(self.fact(triple, None, budget).map(|fact| *fact));
+        }
+        for index in judgement.statements.into_iter().take(EVIDENCE_COUNT_MAX) {
+            let holds = is_plain || group.holds(group.evidence[index].object);
+            evidence.extend(self.group_fact(group, index, holds, budget));
+        }
+        evidence.truncate(EVIDENCE_COUNT_MAX);
+        Checked {
+            rule: judgement.rule,
+            evidence,
+        }
+    }
+
+    /// Compares what is known of a subject and a predicate in a view.
+    pub fn compare(
+        &self,
+        [subject, predicate]: [&str; 2],
+        view: &TimeView,
+        budget: &mut Budget,
+    ) -> Comparison {
+        let mut comparison = Comparison::default();
+        let ids = self.snapshot.iri_id(subject).zip(self.snapshot.iri_id(predicate));
+        let Some((subject, predicate)) = ids else {
+            return comparison;
+        };
+        let mut groups = Groups::new(*self, *view, None);
+        let is_closed = self.is_closed([subject, predicate], &mut groups, budget);
+        let group = groups.of(subject, predicate, budget);
+        comparison.is_conflict = self.is_conflict(group, budget);
+        let plain = self
+            .snapshot
+            .quads(default_graph(Some(subject), Some(predicate), None))
+            .filter(|quad| !self.is_derived(*quad));
+        let plain: Vec<_> = plain.map(|quad| quad.object).collect();
+        let stated = group
+            .evidence
+            .iter()
+            .map(|evidence| (evidence.object, evidence.negated));
+        let mut keys: Vec<_> = plain
+            .iter()
+            .map(|object| (*object, false))
+            .chain(stated)
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for (object, is_negated) in keys {
+            let is_plain = plain.contains(&object);
+            let rule = judge(&Question {
+                statements: &group.evidence,
+                object,
+                day: view.day,
+                plain: is_plain,
+                closed: is_closed,
+            })
+            .rule;
+            let mut one = ObjectGroup {
+                object: self.snapshot.term(object),
+                is_negated,
+                rule,
+                facts: Vec::new(),
+                sources: Vec::new(),
+            };
+            for index in 0..group.evidence.len() {
+                let evidence = &group.evidence[index];
+                if evidence.object != object || evidence.negated != is_negated {
+                    continue;
+                }
+                if budget.is_out_of_text() {
+                    comparison.omitted_fact_count += 1;
+                    continue;
+                }
+                let holds = !is_negated && (is_plain || group.holds(object));
+                one.facts.extend(self.group_fact(group, index, holds, budget));
+            }
+            if is_plain && !is_negated && one.facts.is_empty() {
+                let triple = triple(subject, predicate, object);
+                one.facts
+                    .extend(self.fact(triple, None, budget).map(|fact| *fact));
+            }
+            for fact in &one.facts {
+                for source in fact.statement.iter().flat_map(|statement| &statement.sources) {
+                    if one.sources.iter().all(|known| known.iri != source.iri) {
+                        one.sources.push(Source {
+                            locator: String::new(),
+                            ..source.clone()
+                        });
+                    }
+                }
+            }
+            comparison.groups.push(one);
+        }
+        comparison
+    }
+
+    /// Returns one statement, whole, retracted or not. `None` if there is none.
+    pub fn statement_of(&self, id: &str, view: &TimeView, budget: &mut Budget) -> Option<Fact> {
+        let id = self.snapshot.iri_id(id)?;
+        let record = self.record(id, None, budget)?;
+        let mut groups = Groups::new(*self, *view, None);
+        let [subject, predicate, object] = record.triple;
+        let holds = record.is_known(view) && !record.is_negated && groups.holds(record.triple, budget);
+        self.statement_fact(id, triple(subject, predicate, object), false, holds, budget)
+    }
+
+    /// Tells whether every object that a subject has by a predicate is recorded, in the view.
+    fn is_closed(
+        &self,
+        [subject, predicate]: [TermId; 2],
+        groups: &mut Groups<'_>,
+        budget: &mut Budget,
+    ) -> bool {
+        self.words.closed_for != TermId::MAX
+            && groups.holds([subject, self.words.closed_for, predicate], budget)
+    }
+
+    fn group_fact(&self, group: &Group, index: usize, holds: bool, budget: &mut Budget) -> Option<Fact> {
+        let record = &group.records[index];
+        let [subject, predicate, object] = record.triple;
+        let holds = holds && !record.is_negated;
+        self.statement_fact(record.id, triple(subject, predicate, object), true, holds, budget)
+    }
+
+    /// Tells whether statements conflict: one is disputed or rejected, disputes another, or denies what another asserts.
+    fn is_conflict(&self, group: &Group, budget: &mut Budget) -> bool {
+        let mut sides: Vec<_> = group
+            .evidence
+            .iter()
+            .map(|evidence| (evidence.object, evidence.negated))
+            .collect();
+        sides.sort_unstable();
+        sides.dedup();
+        let is_denied = sides.windows(2).any(|pair| pair[0].0 == pair[1].0);
+        is_denied
+            || group.records.iter().any(|record| {
+                budget.step(1);
+                let disputes = self.in_statements(Some(record.id), Some(self.words.disputes), None);
+                matches!(record.standing, Some(Standing::Disputed | Standing::Rejected))
+                    || self.snapshot.count(disputes) > 0
+            })
+    }
+}
+
+pub(super) fn triple(subject: TermId, predicate: TermId, object: TermId) -> QuadIds {
+    QuadIds {
+        subject,
+        predicate,
+        object,
+        graph: TermId::DEFAULT_GRAPH,
+    }
+}

@@ -1,0 +1,201 @@
+//! Where statements conflict, across the graph.
+
+use oxigraph::model::{NamedNode, NamedOrBlankNode, Term};
+
+use super::{
+    Budget, Cursor, Reader,
+    check::triple,
+    group::{Group, Groups},
+    record::{Record, TimeView},
+};
+use crate::{
+    graph::{Pattern, QuadIds, TermId},
+    model::fact::{Fact, Standing},
+};
+
+/// Facts that are given for one conflict.
+const FACT_COUNT_MAX: usize = 100;
+
+/// Where to look for conflicts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConflictFilter {
+    /// The IRI of the subject.
+    pub subject: Option<String>,
+    /// The IRI of a source that one of the statements was taken from.
+    pub source: Option<String>,
+}
+
+/// A page of conflicts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConflictPage {
+    /// The conflicts.
+    pub conflicts: Vec<Conflict>,
+    /// Where the page ends, if there may be more.
+    pub end: Option<Cursor>,
+}
+
+/// A subject and a predicate of which the statements conflict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conflict {
+    /// The subject.
+    pub subject: NamedOrBlankNode,
+    /// The predicate.
+    pub predicate: NamedNode,
+    /// What is stated, the first hundred.
+    pub facts: Vec<Fact>,
+}
+
+/// By what a statement makes a conflict, in the order in which they are gone through.
+const SIGNS: [Sign; 4] = [Sign::Disputed, Sign::Rejected, Sign::Disputes, Sign::Denies];
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Sign {
+    Disputed,
+    Rejected,
+    Disputes,
+    Denies,
+}
+
+impl Reader<'_> {
+    /// Returns a page of conflicts, each once. A page may be shorter than `size`, and even empty, and yet not the last one.
+    pub fn conflicts(
+        &self,
+        filter: &ConflictFilter,
+        view: &TimeView,
+        size: usize,
+        after: Option<Cursor>,
+        budget: &mut Budget,
+    ) -> ConflictPage {
+        let mut page = ConflictPage {
+            conflicts: Vec::new(),
+            end: after,
+        };
+        let id = |iri: &Option<String>| match iri {
+            None => Some(None),
+            Some(iri) => self.snapshot.iri_id(iri).map(Some),
+        };
+        let (Some(subject), Some(source)) = (id(&filter.subject), id(&filter.source)) else {
+            return ConflictPage::default();
+        };
+        let mut groups = Groups::new(*self, *view, source);
+        let patterns = SIGNS.map(|sign| (sign, self.with_sign(sign)));
+        let resumed =
+            after.and_then(|cursor| patterns.iter().position(|(_, pattern)| cursor.is_in(*pattern)));
+        for (sign, pattern) in &patterns[resumed.unwrap_or(0)..] {
+            let graph = self.words.statements;
+            let quads = match page.end.filter(|cursor| cursor.is_in(*pattern)) {
+                Some(cursor) => self.snapshot.quads_after(
+                    *pattern,
+                    QuadIds {
+                        graph,
+                        ..cursor.quad()
+                    },
+                ),
+                None => self.snapshot.quads(*pattern),
+            };
+            for quad in quads {
+                if budget.is_spent() && page.end.is_some() {
+                    return page;
+                }
+                budget.step(2);
+                let record = self.record(quad.subject, source, budget);
+                let record = record.filter(|record| {
+                    record.is_known(view) && subject.is_none_or(|subject| record.triple[0] == subject)
+                });
+                if let Some(record) = record
+                    && let Some(conflict) = self.conflict(&record, *sign, source, &mut groups, budget)
+                {
+                    if page.conflicts.len() == size {
+                        return page;
+                    }
+                    page.conflicts.push(conflict);
+                }
+                page.end = Some(Cursor {
+                    is_stated: true,
+                    ..Cursor::within(quad, TermId::DEFAULT_GRAPH, false)
+                });
+            }
+        }
+        page.end = None;
+        page
+    }
+
+    fn with_sign(&self, sign: Sign) -> Pattern {
+        let words = &self.words;
+        match sign {
+            Sign::Disputed => self.in_statements(None, Some(words.standing), Some(words.disputed)),
+            Sign::Rejected => self.in_statements(None, Some(words.standing), Some(words.rejected)),
+            Sign::Disputes => self.in_statements(None, Some(words.disputes), None),
+            Sign::Denies => self.in_statements(None, Some(words.negated), None),
+        }
+    }
+
+    /// Returns the conflict that a statement makes, if no other statement of the group is met before that makes it too.
+    fn conflict(
+        &self,
+        record: &Record,
+        sign: Sign,
+        source: Option<TermId>,
+        groups: &mut Groups<'_>,
+        budget: &mut Budget,
+    ) -> Option<Conflict> {
+        let [subject, predicate, _] = record.triple;
+        let group = groups.of(subject, predicate, budget);
+        let first = group
+            .records
+            .iter()
+            .filter_map(|record| Some((self.first_sign(record, group)?, record.id)))
+            .min()?;
+        let is_from = source.is_none() || group.records.iter().any(|record| record.has_source);
+        if first != (sign, record.id) || !is_from {
+            return None;
+        }
+        let mut facts: Vec<Fact> = Vec::new();
+        for record in group.records.iter().take(FACT_COUNT_MAX) {
+            let [subject, predicate, object] = record.triple;
+            let quad = triple(subject, predicate, object);
+            let holds = !record.is_negated && (self.is_plain(quad) || group.holds(object));
+            facts.extend(self.statement_fact(record.id, quad, true, holds, budget));
+        }
+        let subject = match self.snapshot.term(subject) {
+            Term::NamedNode(node) => node.into(),
+            Term::BlankNode(node) => node.into(),
+            Term::Literal(_) | Term::Triple(_) => return None,
+        };
+        let Term::NamedNode(predicate) = self.snapshot.term(predicate) else {
+            return None;
+        };
+        Some(Conflict {
+            subject,
+            predicate,
+            facts,
+        })
+    }
+
+    fn first_sign(&self, record: &Record, group: &Group) -> Option<Sign> {
+        let is_asserted = || {
+            group
+                .records
+                .iter()
+                .any(|other| other.triple[2] == record.triple[2] && !other.is_negated)
+        };
+        let disputes = || self.in_statements(Some(record.id), Some(self.words.disputes), None);
+        match record.standing {
+            Some(Standing::Disputed) => Some(Sign::Disputed),
+            Some(Standing::Rejected) => Some(Sign::Rejected),
+            _ if self.snapshot.count(disputes()) > 0 => Some(Sign::Disputes),
+            _ if record.is_negated && is_asserted() => Some(Sign::Denies),
+            _ => None,
+        }
+    }
+}
+
+impl Cursor {
+    /// Tells whether a cursor within statements is among the quads of a pattern.
+    fn is_in(&self, pattern: Pattern) -> bool {
+        let quad = self.quad();
+        self.is_stated
+            && pattern.predicate == Some(quad.predicate)
+            && pattern.object.is_none_or(|object| object == quad.object)
+    }
+}

@@ -1,0 +1,220 @@
+//! What holds in a time view: the statements of one subject and predicate decide together.
+
+use std::collections::HashMap;
+
+use super::{
+    Budget, Reader, default_graph,
+    record::{Record, TimeView},
+};
+use crate::{
+    graph::{Pattern, QuadIds, TermId},
+    model::truthy::{Evidence, supporting},
+};
+
+/// Records that are remembered within one page.
+const REMEMBERED_COUNT_MAX: usize = 200_000;
+
+/// The known statements of one subject and predicate.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) records: Vec<Record>,
+    pub(super) evidence: Vec<Evidence<TermId>>,
+    /// The objects that hold by them, sorted.
+    holding: Vec<TermId>,
+    /// Those that hold without the statements that have the withdrawn source alone, sorted.
+    remaining: Vec<TermId>,
+}
+
+impl Group {
+    fn new(records: Vec<Record>, view: &TimeView) -> Self {
+        let (records, evidence): (Vec<_>, Vec<_>) = records
+            .into_iter()
+            .filter_map(|record| Some((record, record.evidence(view)?)))
+            .unzip();
+        let remaining: Vec<_> = records
+            .iter()
+            .zip(&evidence)
+            .filter(|(record, _)| !record.has_source || record.has_other_source)
+            .map(|(_, evidence)| *evidence)
+            .collect();
+        Self {
+            holding: objects(&evidence, view),
+            remaining: objects(&remaining, view),
+            records,
+            evidence,
+        }
+    }
+
+    pub(super) fn holds(&self, object: TermId) -> bool {
+        self.holding.binary_search(&object).is_ok()
+    }
+
+    /// Tells whether an object holds, and no longer does once the source is withdrawn.
+    pub(super) fn falls(&self, object: TermId) -> bool {
+        self.holds(object) && self.remaining.binary_search(&object).is_err()
+    }
+
+    pub(super) fn objects(&self) -> &[TermId] {
+        &self.holding
+    }
+}
+
+fn objects(evidence: &[Evidence<TermId>], view: &TimeView) -> Vec<TermId> {
+    let mut objects: Vec<_> = supporting(evidence, view.day)
+        .map(|index| evidence[index].object)
+        .collect();
+    objects.sort_unstable();
+    objects.dedup();
+    objects
+}
+
+/// Reads groups, each once.
+pub(super) struct Groups<'a> {
+    reader: Reader<'a>,
+    pub(super) view: TimeView,
+    /// The source that may be withdrawn.
+    source: Option<TermId>,
+    known: HashMap<[TermId; 2], Group>,
+    record_count: usize,
+}
+
+impl<'a> Groups<'a> {
+    pub(super) fn new(reader: Reader<'a>, view: TimeView, source: Option<TermId>) -> Self {
+        Self {
+            reader,
+            view,
+            source,
+            known: HashMap::new(),
+            record_count: 0,
+        }
+    }
+
+    pub(super) fn of(&mut self, subject: TermId, predicate: TermId, budget: &mut Budget) -> &Group {
+        if self.record_count > REMEMBERED_COUNT_MAX {
+            self.known.clear();
+            self.record_count = 0;
+        }
+        let (reader, view, source) = (self.reader, self.view, self.source);
+        let group = self.known.entry([subject, predicate]).or_insert_with(|| {
+            let records = reader.records(subject, predicate, source, budget);
+            Group::new(
+                records
+                    .into_iter()
+                    .filter(|record| record.is_known(&view))
+                    .collect(),
+                &view,
+            )
+        });
+        self.record_count += group.records.len();
+        group
+    }
+
+    /// Tells whether a triple holds in the view.
+    pub(super) fn holds(&mut self, [subject, predicate, object]: [TermId; 3], budget: &mut Budget) -> bool {
+        let quad = QuadIds {
+            subject,
+            predicate,
+            object,
+            graph: TermId::DEFAULT_GRAPH,
+        };
+        self.reader.is_plain(quad) || self.of(subject, predicate, budget).holds(object)
+    }
+}
+
+impl Reader<'_> {
+    /// Tells whether a triple is in the default graph by itself, not because it is derived.
+    pub(super) fn is_plain(&self, quad: QuadIds) -> bool {
+        self.snapshot.contains(quad) && !self.is_derived(quad)
+    }
+
+    pub(super) fn is_derived(&self, quad: QuadIds) -> bool {
+        self.snapshot.contains(QuadIds {
+            graph: self.words.derived,
+            ..quad
+        })
+    }
+
+    /// Returns all statements of a subject and a predicate, by their identifiers.
+    pub(super) fn records(
+        &self,
+        subject: TermId,
+        predicate: TermId,
+        source: Option<TermId>,
+        budget: &mut Budget,
+    ) -> Vec<Record> {
+        let words = &self.words;
+        let by_subject = self.in_statements(None, Some(words.subject), Some(subject));
+        let by_predicate = self.in_statements(None, Some(words.predicate), Some(predicate));
+        let is_by_subject = self.snapshot.count(by_subject) <= self.snapshot.count(by_predicate);
+        let (pattern, other) = if is_by_subject {
+            (by_subject, (words.predicate, predicate))
+        } else {
+            (by_predicate, (words.subject, subject))
+        };
+        let mut records = Vec::new();
+        for quad in self.snapshot.quads(pattern) {
+            if budget.is_overdue() {
+                break;
+            }
+            budget.step(1);
+            let is_of_group = self.snapshot.contains(QuadIds {
+                subject: quad.subject,
+                predicate: other.0,
+                object: other.1,
+                graph: words.statements,
+            });
+            if !is_of_group {
+                continue;
+            }
+            let record = self.record(quad.subject, source, budget);
+            records.extend(record.filter(|record| record.triple[..2] == [subject, predicate]));
+        }
+        records
+    }
+
+    /// Returns the objects of a subject and predicate that hold in a view, plainly or by statements.
+    pub(super) fn objects_at(
+        &self,
+        groups: &mut Groups<'_>,
+        [subject, predicate]: [TermId; 2],
+        budget: &mut Budget,
+    ) -> Vec<TermId> {
+        let pattern = default_graph(Some(subject), Some(predicate), None);
+        let plain = self
+            .snapshot
+            .quads(pattern)
+            .filter(|quad| !self.is_derived(*quad));
+        let mut objects: Vec<_> = plain.map(|quad| quad.object).collect();
+        objects.extend(groups.of(subject, predicate, budget).objects());
+        objects.sort_unstable();
+        objects.dedup();
+        objects
+    }
+
+    /// Tells whether a known statement says a triple, and does not deny it.
+    pub(super) fn is_stated(&self, quad: QuadIds, view: &TimeView, budget: &mut Budget) -> bool {
+        let words = &self.words;
+        let by_subject = self.in_statements(None, Some(words.subject), Some(quad.subject));
+        let by_object = self.in_statements(None, Some(words.object), Some(quad.object));
+        let pattern: Pattern = if self.snapshot.count(by_subject) <= self.snapshot.count(by_object) {
+            by_subject
+        } else {
+            by_object
+        };
+        let triple = [quad.subject, quad.predicate, quad.object];
+        for found in self.snapshot.quads(pattern) {
+            if budget.is_overdue() {
+                return false;
+            }
+            budget.step(2);
+            if self.triple_of(found.subject, None) == Some(triple)
+                && self
+                    .record(found.subject, None, budget)
+                    .is_some_and(|record| record.is_known(view) && !record.is_negated)
+            {
+                return true;
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,360 @@
+//! Timelines: the dated events that an entity takes part in, and when facts about it begin and end.
+
+use std::collections::HashSet;
+
+use super::{
+    Budget, Cursor, Reader,
+    check::triple,
+    default_graph,
+    group::Groups,
+    record::{Record, TimeView},
+    support::Support,
+};
+use crate::{
+    graph::{QuadIds, TermId, TermView},
+    model::{
+        day::Day,
+        edtf::{Bounds, Date, Edge},
+        fact::{Fact, Stance, Standing},
+    },
+};
+
+/// Which part of a timeline.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Span {
+    /// Only what can be on this day or later.
+    pub from: Option<Day>,
+    /// Only what can be on this day or earlier.
+    pub to: Option<Day>,
+}
+
+/// A page of a timeline.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TimelinePage {
+    /// The entries.
+    pub entries: Vec<Moment>,
+    /// Where the page ends, if there may be more.
+    pub end: Option<Cursor>,
+}
+
+/// One date of a timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moment {
+    /// What happens.
+    pub kind: MomentKind,
+    /// When.
+    pub date: Date,
+    /// The whole time, as stated.
+    pub edtf: String,
+    /// The event: an IRI, or a blank node with `_:` before its label. `None` for starts and ends of facts.
+    pub event: Option<String>,
+    /// The label of the event, in English if there is one.
+    pub event_label: String,
+    /// The fact that begins or ends, or by which the entity takes part.
+    pub fact: Option<Fact>,
+    /// How it is put.
+    pub stance: Option<Stance>,
+    /// The editorial verdict on it.
+    pub standing: Option<Standing>,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum MomentKind {
+    /// An event.
+    Event,
+    /// A fact begins to hold.
+    FactStart,
+    /// A fact ceases to hold.
+    FactEnd,
+}
+
+/// An entry before its terms are read. Sorted by the date, then by what makes it this one.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+struct Entry {
+    first: Day,
+    last: Day,
+    kind: MomentKind,
+    /// The event, or the statement.
+    node: TermId,
+    triple: Option<[TermId; 3]>,
+    /// The statement of the triple.
+    statement: Option<TermId>,
+    date: Date,
+    /// What has the text of the time, a literal.
+    time: TermId,
+}
+
+impl Reader<'_> {
+    /// Returns a page of a timeline, and `None` if `after` is none of its entries or nothing has the entity.
+    pub fn timeline(
+        &self,
+        iri: &str,
+        span: Span,
+        view: &TimeView,
+        size: usize,
+        after: Option<Cursor>,
+        budget: &mut Budget,
+    ) -> Option<TimelinePage> {
+        let entity = self.snapshot.iri_id(iri)?;
+        let mut groups = Groups::new(*self, *view, None);
+        let mut entries = Vec::new();
+        self.add_facts(entity, view, &mut entries, budget);
+        self.add_events(entity, view, &mut groups, &mut entries, budget);
+        entries.retain(|entry| {
+            span.from.is_none_or(|from| from <= entry.last) && span.to.is_none_or(|to| entry.first <= to)
+        });
+        entries.sort_unstable();
+        let start = match after {
+            None => 0,
+            Some(cursor) => 1 + entries.iter().position(|entry| entry.cursor() == cursor)?,
+        };
+        let mut page = TimelinePage {
+            entries: Vec::new(),
+            end: after,
+        };
+        for entry in &entries[start..] {
+            if page.entries.len() == size || (budget.is_spent() && !page.entries.is_empty()) {
+                return Some(page);
+            }
+            page.entries.push(self.moment(entry, &mut groups, budget));
+            page.end = Some(entry.cursor());
+        }
+        page.end = None;
+        Some(page)
+    }
+
+    /// Adds starts and ends of the known statements about an entity.
+    fn add_facts(&self, entity: TermId, view: &TimeView, entries: &mut Vec<Entry>, budget: &mut Budget) {
+        for quad in self
+            .snapshot
+            .quads(self.in_statements(None, Some(self.words.subject), Some(entity)))
+        {
+            if budget.is_overdue() {
+                return;
+            }
+            let record = self.record(quad.subject, None, budget);
+            let Some(record) = record.filter(|record| record.is_known(view)) else {
+                continue;
+            };
+            let (Some(bounds), Some(time)) = (record.bounds, self.time_of(record.id)) else {
+                continue;
+            };
+            let edges = [
+                (MomentKind::FactStart, bounds.start),
+                (MomentKind::FactEnd, bounds.end),
+            ];
+            for (kind, edge) in edges {
+                if let Edge::Date(date) = edge {
+                    entries.push(Entry {
+                        first: date.first,
+                        last: date.last,
+                        kind,
+                        node: record.id,
+                        triple: Some(record.triple),
+                        statement: Some(record.id),
+                        date,
+                        time,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Adds the entity itself and what it is linked with, if they are dated, each once.
+    fn add_events(
+        &self,
+        entity: TermId,
+        view: &TimeView,
+        groups: &mut Groups<'_>,
+        entries: &mut Vec<Entry>,
+        budget: &mut Budget,
+    ) {
+        let mut seen = HashSet::new();
+        let mut add = |node: TermId, link: Option<([TermId; 3], Option<TermId>)>, budget: &mut Budget| {
+            if !seen.insert(node) {
+                return;
+            }
+            if let Some((date, time)) = self.event_date(node, groups, budget) {
+                entries.push(Entry {
+                    first: date.first,
+                    last: date.last,
+                    kind: MomentKind::Event,
+                    node,
+                    triple: link.map(|(triple, _)| triple),
+                    statement: link.and_then(|(_, statement)| statement),
+                    date,
+                    time,
+                });
+            }
+        };
+        add(entity, None, budget);
+        let other = |[subject, _, object]: [TermId; 3]| if subject == entity { object } else { subject };
+        for property in [self.words.subject, self.words.object] {
+            let pattern = self.in_statements(None, Some(property), Some(entity));
+            for quad in self.snapshot.quads(pattern) {
+                if budget.is_overdue() {
+                    return;
+                }
+                let record: Option<Record> = self.record(quad.subject, None, budget);
+                if let Some(record) = record.filter(|record| record.is_known(view) && !record.is_negated) {
+                    add(
+                        other(record.triple),
+                        Some((record.triple, Some(record.id))),
+                        budget,
+                    );
+                }
+            }
+        }
+        // What is planned or expected is an event among the statements.
+        let among_statements = self.in_statements(None, None, Some(entity));
+        for quad in self.snapshot.quads(among_statements) {
+            if budget.is_overdue() {
+                return;
+            }
+            budget.step(2);
+            let is_statement = quad.predicate == self.words.subject || quad.predicate == self.words.object;
+            if !is_statement && self.triple_of(quad.subject, None).is_none() {
+                let triple = [quad.subject, quad.predicate, quad.object];
+                add(quad.subject, Some((triple, None)), budget);
+            }
+        }
+        let mut support = Support::default();
+        for pattern in [
+            default_graph(None, None, Some(entity)),
+            default_graph(Some(entity), None, None),
+        ] {
+            for quad in self.snapshot.quads(pattern) {
+                if budget.is_overdue() {
+                    return;
+                }
+                budget.step(2);
+                let is_plain = !self.is_derived(quad) && !self.is_name(quad.predicate);
+                if is_plain && !self.is_known_stated(&mut support, quad, view, budget) {
+                    let triple = [quad.subject, quad.predicate, quad.object];
+                    add(other(triple), Some((triple, None)), budget);
+                }
+            }
+        }
+    }
+
+    /// Returns the date of an event and the literal that has it: the start of its `d:edtf`, or else its `d:happenedOn`.
+    fn event_date(
+        &self,
+        node: TermId,
+        groups: &mut Groups<'_>,
+        budget: &mut Budget,
+    ) -> Option<(Date, TermId)> {
+        let is_node = matches!(
+            self.snapshot.view(node),
+            TermView::Iri(_) | TermView::BlankNode(_)
+        );
+        if !is_node {
+            return None;
+        }
+        budget.step(2);
+        let found = [self.words.edtf, self.words.happened_on]
+            .into_iter()
+            .find_map(|property| {
+                self.objects_at(groups, [node, property], budget)
+                    .into_iter()
+                    .next()
+            })
+            .or_else(|| self.first_object(node, self.words.edtf))?;
+        let bounds: Bounds = self.literal_text(found)?.parse().ok()?;
+        let date = bounds.start.date().or(bounds.end.date())?;
+        Some((*date, found))
+    }
+
+    fn time_of(&self, statement: TermId) -> Option<TermId> {
+        let pattern = self.in_statements(Some(statement), Some(self.words.edtf), None);
+        self.snapshot.quads(pattern).next().map(|quad| quad.object)
+    }
+
+    fn moment(&self, entry: &Entry, groups: &mut Groups<'_>, budget: &mut Budget) -> Moment {
+        let fact = entry
+            .triple
+            .and_then(|ids| self.linked_fact(ids, entry.statement, groups, budget));
+        let mut moment = Moment {
+            kind: entry.kind,
+            date: entry.date,
+            edtf: self.literal_text(entry.time).unwrap_or_default().to_owned(),
+            event: None,
+            event_label: String::new(),
+            stance: fact.as_ref().and_then(Fact::stance),
+            standing: fact.as_ref().and_then(Fact::standing),
+            fact,
+        };
+        if entry.kind == MomentKind::Event {
+            moment.event = self.node_text(entry.node);
+            moment.event_label = self.label_of(entry.node, budget);
+            // What the event says of itself goes before how the entity is linked with it.
+            let own = |property| self.first_object(entry.node, property);
+            let stance = own(self.words.stance).and_then(|id| self.stance(id));
+            let standing = own(self.words.standing).and_then(|id| self.standing(id));
+            moment.stance = stance.or(moment.stance);
+            moment.standing = standing.or(moment.standing).or(Some(Standing::Accepted));
+        }
+        moment
+    }
+
+    fn linked_fact(
+        &self,
+        ids: [TermId; 3],
+        statement: Option<TermId>,
+        groups: &mut Groups<'_>,
+        budget: &mut Budget,
+    ) -> Option<Fact> {
+        let [subject, predicate, object] = ids;
+        let quad: QuadIds = triple(subject, predicate, object);
+        let Some(id) = statement else {
+            let mut fact = *self.fact(quad, None, budget)?;
+            fact.holds = self.snapshot.contains(quad);
+            return Some(fact);
+        };
+        let holds = groups.holds(ids, budget);
+        let mut fact = self.statement_fact(id, quad, true, holds, budget)?;
+        fact.holds = holds
+            && !fact
+                .statement
+                .as_deref()
+                .is_some_and(|statement| statement.is_negated);
+        Some(fact)
+    }
+
+    /// Returns an object from the default graph or else from that of statements.
+    fn first_object(&self, subject: TermId, predicate: TermId) -> Option<TermId> {
+        self.objects(subject, predicate).next()
+    }
+
+    fn objects(&self, subject: TermId, predicate: TermId) -> impl Iterator<Item = TermId> + '_ {
+        let plain = default_graph(Some(subject), Some(predicate), None);
+        let stated = self.in_statements(Some(subject), Some(predicate), None);
+        let quads = self.snapshot.quads(plain).chain(self.snapshot.quads(stated));
+        quads.map(|quad| quad.object)
+    }
+
+    /// Returns a label, in English if there is one; empty if there is none.
+    fn label_of(&self, node: TermId, budget: &mut Budget) -> String {
+        let labels = || self.objects(node, self.words.label);
+        let is_english =
+            |id: &TermId| matches!(self.snapshot.view(*id), TermView::Language { language: "en", .. });
+        budget.step(2);
+        let chosen = labels().find(is_english).or_else(|| labels().next());
+        let text = chosen.and_then(|id| self.literal_text(id)).unwrap_or_default();
+        budget.text(text.len());
+        text.to_owned()
+    }
+}
+
+impl Entry {
+    fn cursor(&self) -> Cursor {
+        Cursor {
+            triple: self.triple.unwrap_or([TermId::DEFAULT_GRAPH; 3]).map(TermId::get),
+            statement: self.node.get(),
+            is_supported: self.kind == MomentKind::FactStart,
+            by_source: self.kind == MomentKind::FactEnd,
+            is_stated: false,
+        }
+    }
+}

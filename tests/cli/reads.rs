@@ -1,0 +1,113 @@
+//! Facts in time, verdicts and why, on the command line.
+
+use crate::harness::Server;
+
+#[test]
+fn verdicts_are_told_with_what_they_rest_on() {
+    let server = Server::start(&[]);
+    let check = |arguments: &[&str]| server.run(&[&["check"], arguments].concat(), "").succeeded();
+    let listed = [
+        "e:KR",
+        "d:listedOn",
+        "e:japan-white-list",
+        "--as-of",
+        "2019-08-27",
+    ];
+    let told = check(&listed);
+    assert!(told.starts_with("TRUE\naccepted, for 2019-08-27"), "{told}");
+    assert!(told.contains("src:diplomat-2019-gsomia P10"), "{told}");
+    let told = check(&["e:gsomia", "d:inForce", "true", "--as-of", "2015-01-01"]);
+    assert!(told.starts_with("FALSE\nnot at that time"), "{told}");
+    let known = ["--as-of", "2019-08-27", "--known-at", "2019-08-27"];
+    let told = check(&[&["e:gsomia", "d:endsOn", "\"2019-11-22\"^^xsd:date"], &known[..]].concat());
+    assert!(told.starts_with("UNCONFIRMED\nplanned"), "{told}");
+    let json = check(&[&listed[..], &["--output", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["verdict"], "VERDICT_TRUE");
+    assert_eq!(json["asOf"]["day"], 27);
+    let wrong = ["check", "e:KR", "d:listedOn", "e:x", "--as-of", "2019-02-30"];
+    server.run(&wrong, "").failed(1, "error[INVALID_DATE]");
+    let wrong = ["check", "e:KR", "d:listedOn", "e:x", "--as-of", "today"];
+    server.run(&wrong, "").failed(2, "is not a date");
+}
+
+#[test]
+fn why_a_fact_is_held_is_told() {
+    let server = Server::start(&[]);
+    for arguments in [vec!["s:F48"], vec!["e:tisa", "d:party", "e:US"]] {
+        let told = server.run(&[&["why"], &arguments[..]].concat(), "").succeeded();
+        assert!(
+            told.contains("e:tisa d:party e:US\nstatement  s:F48\nholds      yes\n"),
+            "{told}"
+        );
+        assert!(
+            told.contains("stance     asserted\nbasis      stated\n"),
+            "{told}"
+        );
+        assert!(told.contains("source     src:diplomat-2019-gsomia, "), "{told}");
+    }
+    let told = server.run(&["why", "s:E03-ends"], "").succeeded();
+    assert!(told.contains("retracted  2019-11-22T00:00:00Z"), "{told}");
+    server
+        .run(&["why", "s:nobody"], "")
+        .failed(1, "error[FACT_NOT_FOUND]");
+    server
+        .run(&["why", "e:tisa", "d:party"], "")
+        .failed(2, "say an id");
+}
+
+#[test]
+fn facts_are_listed_at_a_time() {
+    let server = Server::start(&[]);
+    let rows = |arguments: &[&str]| {
+        let ends = ["facts", "-s", "e:gsomia", "-p", "d:endsOn"];
+        let output = server.run(&[&ends, arguments].concat(), "").succeeded();
+        output.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&[]).len(), 0);
+    assert_eq!(rows(&["--scope", "live"]).len(), 1);
+    assert_eq!(rows(&["--scope", "all"]).len(), 4);
+    assert_eq!(rows(&["--scope", "live", "--known-at", "2019-08-27"]).len(), 4);
+    assert_eq!(rows(&["--standing", "rejected"]).len(), 1);
+    let history = server.run(&["history", "e:gsomia", "d:endsOn"], "").succeeded();
+    let lines: Vec<_> = history.lines().collect();
+    assert!(lines[0].starts_with("RECORDED"), "{history}");
+    assert_eq!(lines.len(), 2 + 4, "{history}");
+    assert!(
+        history.contains("2019-11-22T00:00:00Z") && history.contains("s:F44-ends"),
+        "{history}"
+    );
+}
+
+#[test]
+fn timelines_are_drawn() {
+    let server = Server::start(&[]);
+    let arguments = ["timeline", "e:kr-jp-dispute", "--as-of", "2019-08-27"];
+    let drawn = server.run(&arguments, "").succeeded();
+    let place = |part: &str| drawn.find(part).unwrap_or_else(|| panic!("{part}: {drawn}"));
+    assert!(place("2019\n") < place("● 2019-07-01 … 2019-07-31"));
+    assert!(place("● 2019-08-22") < place("──┼─ 2019-08-27"));
+    assert!(place("──┼─ 2019-08-27") < place("○ 2019-08-28"));
+    assert!(drawn.contains("(planned, unconfirmed)"), "{drawn}");
+    let json = server
+        .run(&[&arguments[..], &["--output", "json"]].concat(), "")
+        .succeeded();
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(first["kind"], "TIMELINE_KIND_EVENT");
+    server
+        .run(&["timeline", "e:nobody"], "")
+        .failed(1, "error[ENTITY_NOT_FOUND]");
+}
+
+#[test]
+fn conflicts_are_listed() {
+    let server = Server::start(&[]);
+    let told = server
+        .run(&["conflicts", "-s", "e:gsomia", "--known-at", "2019-08-27"], "")
+        .succeeded();
+    assert!(told.contains("e:gsomia d:endsOn\n"), "{told}");
+    assert!(told.contains("rejected, planned"), "{told}");
+    let json = server.run(&["conflicts", "--output", "json"], "").succeeded();
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert!(first["facts"].is_array(), "{json}");
+}
