@@ -13,6 +13,7 @@ mod history;
 mod identifier;
 mod label;
 mod list;
+mod moment;
 mod record;
 mod reified;
 mod stated;
@@ -35,9 +36,9 @@ pub use entity::EntityQuery;
 pub use history::Versions;
 pub use identifier::IdentifierPage;
 pub use list::{EntityPage, FactFilter, FactPage, Scope};
+pub use moment::{Moment, MomentKind, Span, TimelinePage};
 pub use record::TimeView;
 pub use reified::Reified;
-pub use timeline::{Moment, MomentKind, Span, TimelinePage};
 pub use words::Lookup;
 
 use words::Words;

@@ -1,0 +1,253 @@
+//! Requests for facts: bad times, parts, labels, conflicts, identifiers.
+
+use dossier::proto::v1::{
+    self, CheckFactRequest, Date, ErrorReason, GetFactRequest, ListFactsRequest, ReadOptions,
+};
+use prost_types::Timestamp;
+
+use crate::{
+    harness::{Server, check_fields},
+    verdicts::{REFERENCE, at, date, name},
+};
+
+#[tokio::test]
+async fn bad_times_are_refused() {
+    let server = Server::start().await;
+    let read = |as_of: Option<Date>, known_at: Option<Timestamp>| ListFactsRequest {
+        read: Some(ReadOptions {
+            min_revision: 0,
+            as_of,
+            known_at,
+        }),
+        ..ListFactsRequest::default()
+    };
+    for text in ["2019-02-30", "2019-13-01", "0-0-0", "10000-01-01", "2019-01-257"] {
+        check_fields(
+            server.list(read(Some(date(text)), None)).await,
+            ErrorReason::InvalidDate,
+            &["read.as_of"],
+        );
+    }
+    assert!(server.list(read(Some(date("9999-12-31")), None)).await.is_ok());
+    for (seconds, nanos) in [
+        (253_402_300_800, 0),
+        (-62_135_596_801, 0),
+        (0, -1),
+        (0, 1_000_000_000),
+    ] {
+        let known_at = Some(Timestamp { seconds, nanos });
+        check_fields(
+            server.list(read(None, known_at)).await,
+            ErrorReason::InvalidField,
+            &["read.known_at"],
+        );
+    }
+    for (seconds, nanos) in [(253_402_300_799, 999_999_999), (-62_135_596_800, 0)] {
+        assert!(
+            server
+                .list(read(None, Some(Timestamp { seconds, nanos })))
+                .await
+                .is_ok()
+        );
+    }
+    let sole = |source: &str, scope: v1::FactScope| ListFactsRequest {
+        source: source.into(),
+        sole_source: true,
+        scope: scope.into(),
+        ..ListFactsRequest::default()
+    };
+    check_fields(
+        server.list(sole("", v1::FactScope::Holding)).await,
+        ErrorReason::InvalidField,
+        &["sole_source"],
+    );
+    check_fields(
+        server.list(sole("e:KR", v1::FactScope::All)).await,
+        ErrorReason::InvalidField,
+        &["sole_source"],
+    );
+    let unknown = ListFactsRequest {
+        scope: 9,
+        stances: vec![99],
+        bases: vec![99],
+        ..ListFactsRequest::default()
+    };
+    check_fields(
+        server.list(unknown).await,
+        ErrorReason::InvalidField,
+        &["stances[0]", "bases[0]", "scope"],
+    );
+    let nothing = server.facts().check_fact(CheckFactRequest::default()).await;
+    check_fields(
+        nothing,
+        ErrorReason::InvalidField,
+        &["subject", "predicate", "object"],
+    );
+}
+
+#[tokio::test]
+async fn entities_have_the_parts_that_are_asked_for() {
+    let server = Server::start().await;
+    let get = async |paths: &[&str]| {
+        let request = v1::GetEntityRequest {
+            entity: "e:KR".into(),
+            read_mask: Some(prost_types::FieldMask {
+                paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            }),
+            ..v1::GetEntityRequest::default()
+        };
+        let answer = server.entities().get_entity(request).await?;
+        Ok::<_, tonic::Status>(answer.into_inner().entity.unwrap())
+    };
+    let parts = |entity: &v1::Entity| {
+        [
+            !entity.labels.is_empty(),
+            !entity.aliases.is_empty(),
+            !entity.types.is_empty(),
+            !entity.facts.is_empty(),
+        ]
+    };
+    assert_eq!(parts(&get(&[]).await.unwrap()), [true; 4]);
+    assert_eq!(
+        parts(&get(&["labels"]).await.unwrap()),
+        [true, false, false, false]
+    );
+    assert_eq!(
+        parts(&get(&["aliases", "types"]).await.unwrap()),
+        [false, true, true, false]
+    );
+    assert_eq!(
+        parts(&get(&["facts"]).await.unwrap()),
+        [false, false, false, true]
+    );
+    check_fields(
+        get(&["labels", "facts.id", ""]).await,
+        ErrorReason::InvalidField,
+        &["read_mask.paths[1]", "read_mask.paths[2]"],
+    );
+}
+
+#[tokio::test]
+async fn facts_have_labels_in_the_languages_that_are_preferred() {
+    let server = Server::start().await;
+    let labels = async |languages: &[&str]| {
+        let request = GetFactRequest {
+            id: "s:F48".into(),
+            label_languages: languages.iter().map(|tag| (*tag).to_owned()).collect(),
+            ..GetFactRequest::default()
+        };
+        let fact = server.facts().get_fact(request).await?.into_inner().fact.unwrap();
+        let text =
+            |label: Option<v1::LangString>| label.map(|label| format!("{} @{}", label.text, label.language));
+        Ok::<_, tonic::Status>([
+            text(fact.subject_label),
+            text(fact.predicate_label),
+            text(fact.object_label),
+        ])
+    };
+    assert_eq!(labels(&[]).await.unwrap(), [None, None, None]);
+    let [_, predicate, object] = labels(&["ja", "en"]).await.unwrap();
+    assert_eq!(object.as_deref(), Some("アメリカ合衆国 @ja"));
+    assert_eq!(predicate.as_deref(), Some("party @en"));
+    let [.., object] = labels(&["en", "ja"]).await.unwrap();
+    assert_eq!(object.as_deref(), Some("United States @en"));
+    assert_eq!(labels(&["fi"]).await.unwrap()[2], None);
+    check_fields(
+        labels(&["en_US"]).await,
+        ErrorReason::InvalidField,
+        &["label_languages[0]"],
+    );
+}
+
+#[tokio::test]
+async fn conflicts_are_listed_once() {
+    let server = Server::start().await;
+    let list = async |subject: &str, source: &str, page_size: i32| {
+        let mut request = v1::ListConflictsRequest {
+            subject: subject.into(),
+            source: source.into(),
+            page_size,
+            read: Some(at(REFERENCE, Some(REFERENCE))),
+            page_token: String::new(),
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = server
+                .facts()
+                .list_conflicts(request.clone())
+                .await
+                .unwrap()
+                .into_inner();
+            assert!(page.conflicts.len() <= usize::try_from(page_size).unwrap());
+            found.extend(page.conflicts);
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                return found;
+            }
+        }
+    };
+    let whole = list("", "", 1_000).await;
+    let key = |conflict: &v1::Conflict| format!("{} {}", conflict.subject, conflict.predicate);
+    let mut keys: Vec<_> = whole.iter().map(key).collect();
+    keys.sort();
+    let count = keys.len();
+    keys.dedup();
+    assert_eq!(keys.len(), count);
+    assert!(
+        keys.iter()
+            .any(|key| key.ends_with("e/KR https://w3id.org/dossier/ns#understands"))
+    );
+    let ends = whole
+        .iter()
+        .find(|conflict| conflict.predicate.ends_with("#endsOn"))
+        .unwrap();
+    assert_eq!(ends.facts.len(), 4);
+    assert_eq!(list("", "", 1).await, whole);
+    let of_gsomia = list("e:gsomia", "", 1).await;
+    assert!(!of_gsomia.is_empty() && of_gsomia.len() < whole.len());
+    assert!(
+        of_gsomia
+            .iter()
+            .all(|conflict| name(&conflict.subject) == "gsomia")
+    );
+    let of_source = list("", "src:taiwan-news-2019-08-07", 10).await;
+    assert!(
+        of_source
+            .iter()
+            .any(|conflict| conflict.predicate.ends_with("#endsOn"))
+    );
+    assert!(list("e:nobody", "", 10).await.is_empty());
+}
+
+#[tokio::test]
+async fn entities_are_looked_up_by_identifier() {
+    let server = Server::start().await;
+    let look_up = async |value: &str, property: &str| {
+        let request = v1::LookupEntitiesRequest {
+            value: value.into(),
+            property: property.into(),
+            ..v1::LookupEntitiesRequest::default()
+        };
+        let answer = server.entities().lookup_entities(request).await?.into_inner();
+        let matches = answer.matches.into_iter();
+        Ok::<_, tonic::Status>(
+            matches
+                .map(|found| (found.entity.unwrap().iri, found.property))
+                .collect::<Vec<_>>(),
+        )
+    };
+    for (value, property) in [("KR", "Alpha2"), ("KOR", "Alpha3"), ("410", "Numeric")] {
+        let property = format!("https://w3id.org/dossier/ns#iso3166{property}");
+        let expected = vec![("https://w3id.org/dossier/e/KR".to_owned(), property.clone())];
+        assert_eq!(look_up(value, "").await.unwrap(), expected);
+        assert_eq!(look_up(value, &property).await.unwrap(), expected);
+    }
+    assert_eq!(look_up("KR", "d:iso3166Alpha3").await.unwrap(), []);
+    assert_eq!(look_up("no such code", "").await.unwrap(), []);
+    check_fields(look_up("", "").await, ErrorReason::InvalidField, &["value"]);
+    check_fields(
+        look_up("KR", "nope:x").await,
+        ErrorReason::UnknownPrefix,
+        &["property"],
+    );
+}
