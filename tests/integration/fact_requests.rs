@@ -151,7 +151,7 @@ async fn facts_have_labels_in_the_languages_that_are_preferred() {
     assert_eq!(predicate.as_deref(), Some("party @en"));
     let [.., object] = labels(&["en", "ja"]).await.unwrap();
     assert_eq!(object.as_deref(), Some("United States @en"));
-    assert_eq!(labels(&["fi"]).await.unwrap()[2], None);
+    assert_eq!(labels(&["tlh"]).await.unwrap()[2], None);
     check_fields(
         labels(&["en_US"]).await,
         ErrorReason::InvalidField,

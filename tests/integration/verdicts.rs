@@ -84,7 +84,8 @@ async fn the_questions_have_their_verdicts() {
         // 3: the parties to TISA.
         ("e:tisa", "d:party", iri("e:US"), REFERENCE, Verdict::True, VerdictRule::Stated, "F48"),
         // 5: the president of South Korea.
-        ("e:moon", "d:holdsOffice", iri("e:president-of-south-korea"), REFERENCE, Verdict::True, VerdictRule::Stated, "F17"),
+        ("e:moon", "d:holdsOffice", iri("e:president-of-south-korea"), REFERENCE, Verdict::True, VerdictRule::Stated, "F17-term"),
+        ("e:moon", "d:holdsOffice", iri("e:president-of-south-korea"), "2022-06-01", Verdict::False, VerdictRule::OutsideTime, "F17-term"),
         // 23: was GSOMIA in force on 2015-01-01?
         ("e:gsomia", "d:inForce", boolean(), "2015-01-01", Verdict::False, VerdictRule::OutsideTime, "F24-in-force"),
         // 25: is South Korea on Japan's white list?
