@@ -19,7 +19,7 @@ AGREEMENTS = {ENTITY + name for name in ("gsomia", "sma", "tisa")}
 AGREEMENTS_QUERY = "SELECT ?agreement ?none WHERE { ?agreement d:party e:KR ; a d:Agreement }"
 ENCODINGS = (sparql.ROW_ENCODING_PLAIN, sparql.ROW_ENCODING_DICTIONARY)
 ROWS = 1_000_000
-# grpc's windows grow up to some tens of MB where reader and server take turns; the whole result is 100 MB and more.
+# The windows of grpc grow to some tens of MB on a busy machine; the whole result is 100 MB and more.
 GROWTH_MB = 64
 
 
