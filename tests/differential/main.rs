@@ -178,6 +178,8 @@ fn any_group() -> impl Strategy<Value = String> {
             1 => (inner.clone(), inner.clone(), filter(), simple_group()).prop_map(|(left, right, f, ex)| format!("{left} OPTIONAL {{ {right} FILTER({f} || NOT EXISTS {{ {ex} }}) }} ")),
             1 => (inner.clone(), inner.clone(), filter()).prop_map(|(left, right, f)| format!("{left} OPTIONAL {{ {right} FILTER({f}) }} ")),
             3 => (inner.clone(), simple_group()).prop_map(|(left, ex)| format!("{left} LATERAL {{ {ex} }} ")),
+            2 => (inner.clone(), simple_group(), select(vec!["?a = <http://ex/1>", "?b IN (<http://ex/2>, <http://ex/3>)"]))
+                .prop_map(|(left, ex, f)| format!("{left} LATERAL {{ {ex} FILTER({f}) }} ")),
             1 => (inner.clone(), simple_group()).prop_map(|(left, ex)| format!("{{ {left} }} BIND(EXISTS {{ {ex} }} AS ?f) ")),
             1 => (inner.clone(), 0..3_u8, 1..4_u8).prop_map(|(group, o, l)| format!("{{ SELECT ?a ?b ?c {{ {{ SELECT DISTINCT ?a ?b ?c {{ {group} }} }} }} ORDER BY STR(?a) DESC(STR(?b)) STR(?c) LANG(?c) DATATYPE(?a) DATATYPE(?b) DATATYPE(?c) LANG(?a) LANG(?b) ISIRI(?a) ISIRI(?b) ISIRI(?c) OFFSET {o} LIMIT {l} }} ")),
             1 => inner.clone().prop_map(|group| format!("{{ SELECT DISTINCT ?b {{ {group} }} }} ")),

@@ -213,23 +213,28 @@ impl<'a> Operator<'a> for Values {
     }
 
     fn next(&mut self, context: &Context<'a>, wanted: usize) -> Result<Option<Batch>, SparqlError> {
-        let end = self
-            .row_count
-            .min(self.at + rows_at_once(wanted, self.seed.width()));
-        if self.at >= end || self.seed.is_empty() {
+        if self.seed.is_empty() {
             return Ok(None);
         }
-        context.ticks(end - self.at)?;
+        let wanted = rows_at_once(wanted, self.seed.width());
         let mut batch = Batch::new(self.seed.width());
-        for index in self.at..end {
-            let row = batch.push(self.seed.row(0));
-            let cells = &self.cells[index * self.slots.len()..];
-            for (&slot, &cell) in self.slots.iter().zip(cells) {
-                row[slot] = cell;
+        while self.at < self.row_count && batch.len() < wanted {
+            context.tick()?;
+            let cells = &self.cells[self.at * self.slots.len()..];
+            self.at += 1;
+            let seed = self.seed.row(0);
+            let mut pairs = self.slots.iter().zip(cells);
+            // The row that is continued may bind a variable already.
+            if pairs.all(|(&slot, &cell)| cell == 0 || seed[slot] == 0 || seed[slot] == cell) {
+                let row = batch.push(seed);
+                for (&slot, &cell) in self.slots.iter().zip(cells) {
+                    if cell != 0 {
+                        row[slot] = cell;
+                    }
+                }
             }
         }
-        self.at = end;
-        Ok(Some(batch))
+        Ok((!batch.is_empty()).then_some(batch))
     }
 
     fn describe(&self) -> Description<'_, 'a> {
