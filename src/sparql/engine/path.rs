@@ -61,6 +61,64 @@ impl Direction {
     }
 }
 
+/// Nodes that a path leads to, within the memory of the query.
+struct Ends {
+    nodes: Vec<u32>,
+    /// Keeps each node once.
+    seen: Option<FxHashSet<u32>>,
+    account: Account,
+}
+
+impl Ends {
+    /// Keeps each node as often as it is reached.
+    fn all(context: &Context<'_>) -> Self {
+        Self {
+            nodes: Vec::new(),
+            seen: None,
+            account: context.budget.account(),
+        }
+    }
+
+    /// Keeps each node once.
+    fn distinct(context: &Context<'_>) -> Self {
+        Self {
+            seen: Some(FxHashSet::default()),
+            ..Self::all(context)
+        }
+    }
+
+    fn push(&mut self, node: u32) -> Result<(), SparqlError> {
+        if let Some(seen) = &mut self.seen {
+            if seen.len() == seen.capacity() {
+                let more = (2 * seen.len()).max(64);
+                // The old table and the new one are there at once.
+                self.account
+                    .set(self.nodes.capacity() * size_of::<u32>() + (seen.len() + more) * NODE_BYTES)?;
+                seen.reserve(more - seen.len());
+            }
+            if !seen.insert(node) {
+                return Ok(());
+            }
+        }
+        if self.nodes.len() == self.nodes.capacity() {
+            let more = (2 * self.nodes.len()).max(64);
+            let seen = self.seen.as_ref().map_or(0, FxHashSet::capacity);
+            self.account
+                .set((self.nodes.len() + more) * size_of::<u32>() + seen * NODE_BYTES)?;
+            self.nodes.reserve_exact(more - self.nodes.len());
+        }
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn contains(&self, node: u32) -> bool {
+        match &self.seen {
+            Some(seen) => seen.contains(&node),
+            None => self.nodes.contains(&node),
+        }
+    }
+}
+
 /// Walks paths in one graph.
 struct Walk<'c, 'a> {
     context: &'c Context<'a>,
@@ -74,7 +132,7 @@ impl Walk<'_, '_> {
         path: &Path,
         node: u32,
         direction: Direction,
-        ends: &mut Vec<u32>,
+        ends: &mut Ends,
     ) -> Result<(), SparqlError> {
         match path {
             Path::Predicate(predicate) => self.step(node, Some(*predicate), direction, &[], ends),
@@ -89,27 +147,31 @@ impl Walk<'_, '_> {
                     Direction::Forward => (first, second),
                     Direction::Backward => (second, first),
                 };
-                let mut middles = Vec::new();
-                self.follow(first, node, direction, &mut middles)?;
                 // Only ends count inside a closure.
-                middles.sort_unstable();
-                middles.dedup();
-                for middle in middles {
+                let mut middles = Ends::distinct(self.context);
+                self.follow(first, node, direction, &mut middles)?;
+                for &middle in &middles.nodes {
                     self.follow(second, middle, direction, ends)?;
                 }
                 Ok(())
             }
             Path::ZeroOrOne(path) => {
-                let start = ends.len();
-                self.follow(path, node, direction, ends)?;
-                ends.push(node);
-                ends[start..].sort_unstable();
-                dedup_from(ends, start);
-                Ok(())
+                let mut found = Ends::distinct(self.context);
+                self.follow(path, node, direction, &mut found)?;
+                found.push(node)?;
+                self.add(&found, ends)
             }
             Path::ZeroOrMore(path) => self.closure(path, node, direction, true, None, ends),
             Path::OneOrMore(path) => self.closure(path, node, direction, false, None, ends),
         }
+    }
+
+    fn add(&self, found: &Ends, ends: &mut Ends) -> Result<(), SparqlError> {
+        for &node in &found.nodes {
+            self.context.tick()?;
+            ends.push(node)?;
+        }
+        Ok(())
     }
 
     /// Adds all nodes that repeated steps lead to; stops at `target`.
@@ -120,32 +182,24 @@ impl Walk<'_, '_> {
         direction: Direction,
         with_start: bool,
         target: Option<u32>,
-        ends: &mut Vec<u32>,
+        ends: &mut Ends,
     ) -> Result<(), SparqlError> {
-        let mut account = self.context.budget.account();
-        let mut seen = FxHashSet::default();
-        let mut waiting = vec![node];
+        let mut reached = Ends::distinct(self.context);
         if with_start {
-            seen.insert(node);
-            ends.push(node);
+            reached.push(node)?;
+        } else {
+            self.follow(path, node, direction, &mut reached)?;
         }
-        let mut found = Vec::new();
-        while let Some(node) = waiting.pop() {
+        let mut at = 0;
+        while let Some(&node) = reached.nodes.get(at) {
             self.context.tick()?;
-            if target.is_some_and(|target| seen.contains(&target)) {
+            if target.is_some_and(|target| reached.contains(target)) {
                 break;
             }
-            found.clear();
-            self.follow(path, node, direction, &mut found)?;
-            for &end in &found {
-                if seen.insert(end) {
-                    ends.push(end);
-                    waiting.push(end);
-                }
-            }
-            account.set((seen.len() + waiting.len() + ends.len() + found.len()) * NODE_BYTES)?;
+            at += 1;
+            self.follow(path, node, direction, &mut reached)?;
         }
-        Ok(())
+        self.add(&reached, ends)
     }
 
     fn step(
@@ -154,7 +208,7 @@ impl Walk<'_, '_> {
         predicate: Option<u32>,
         direction: Direction,
         without: &[u32],
-        ends: &mut Vec<u32>,
+        ends: &mut Ends,
     ) -> Result<(), SparqlError> {
         let Some(node) = Terms::known(node) else {
             return Ok(());
@@ -181,14 +235,14 @@ impl Walk<'_, '_> {
             ends.push(match direction {
                 Direction::Forward => quad.object.get(),
                 Direction::Backward => quad.subject.get(),
-            });
+            })?;
         }
         Ok(())
     }
 
     /// Tells whether a path leads from one node to another; for negated sets, how often.
     fn count(&self, path: &Path, start: u32, end: u32) -> Result<usize, SparqlError> {
-        let mut ends = Vec::new();
+        let mut ends = Ends::all(self.context);
         match path {
             Path::ZeroOrMore(inner) | Path::OneOrMore(inner) => {
                 let with_start = matches!(path, Path::ZeroOrMore(_));
@@ -196,7 +250,7 @@ impl Walk<'_, '_> {
             }
             _ => self.follow(path, start, Direction::Forward, &mut ends)?,
         }
-        Ok(ends.into_iter().filter(|&reached| reached == end).count())
+        Ok(ends.nodes.into_iter().filter(|&reached| reached == end).count())
     }
 
     /// Tells whether a term is a subject or an object.
@@ -233,17 +287,6 @@ impl Walk<'_, '_> {
         }
         Ok(nodes.into_iter().collect())
     }
-}
-
-fn dedup_from(ends: &mut Vec<u32>, start: usize) {
-    let mut kept = start;
-    for index in start..ends.len() {
-        if index == start || ends[index] != ends[kept - 1] {
-            ends[kept] = ends[index];
-            kept += 1;
-        }
-    }
-    ends.truncate(kept);
 }
 
 /// Continues each row with every pair of nodes that a path connects.
@@ -315,6 +358,8 @@ impl<'a> PathScan<'a> {
                 if start == end && is_absent(is_subject_named || is_object_named, start) => {}
             (Some(start), Some(end)) => {
                 let count = walk.count(&self.path, start, end)?;
+                let account = self.account.get_or_insert_with(|| context.budget.account());
+                account.set((count + self.remembered_count) * size_of::<u32>())?;
                 (self.direction, self.start) = (Direction::Forward, start);
                 self.ends = vec![end; count].into();
             }
@@ -345,11 +390,11 @@ impl<'a> PathScan<'a> {
             self.ends = Rc::clone(ends);
             return Ok(());
         }
-        let mut ends = Vec::new();
+        let mut ends = Ends::all(walk.context);
         walk.follow(&self.path, start, self.direction, &mut ends)?;
-        self.ends = ends.into();
         let account = self.account.get_or_insert_with(|| walk.context.budget.account());
-        account.set((self.starts.len() + self.ends.len() + self.remembered_count) * size_of::<u32>())?;
+        account.set((self.starts.len() + ends.nodes.len() + self.remembered_count) * size_of::<u32>())?;
+        self.ends = ends.nodes.into();
         if remember
             && Terms::known(start).is_some()
             && self.remembered_count + self.ends.len() < REMEMBERED_COUNT_MAX

@@ -151,6 +151,19 @@ fn what_keeps_rows_is_bounded_and_what_does_not_is_not() {
 }
 
 #[test]
+fn alternatives_of_a_path_that_lead_to_the_same_nodes_take_no_memory() {
+    let snapshot = graph(&repeated(20_000, |number| format!("ex:hub ex:p {number} . ")));
+    for path in ["ex:p", "ex:p|^ex:p", "!ex:q/^!ex:q/!ex:q"] {
+        let many = vec![path; 40].join("|");
+        let counted = |path: &str| {
+            let text = format!("SELECT * {{ ex:hub ({path})? ?b }}");
+            run_within(&snapshot, &text, 4 << 20).unwrap().row_count
+        };
+        assert_eq!((counted(path), counted(&many)), (20_001, 20_001), "{path}");
+    }
+}
+
+#[test]
 fn all_queries_together_are_bounded() {
     let snapshot = numbers();
     let pool = MemoryPool::new(MemoryLimits {
@@ -469,6 +482,19 @@ fn lateral_and_minus_compare_what_is_bound_around_them() {
         (
             "SELECT * { ?a ex:p ?b LATERAL { { ?a ex:p ?c } MINUS { ?a ex:q ?d } } }",
             0,
+        ),
+        // A filter on a variable that is bound around it does not bind it anew.
+        (
+            "SELECT * { ?x ex:s ?v LATERAL { ?y ex:r ?w FILTER(?x = ex:c) } }",
+            4,
+        ),
+        (
+            "SELECT * { ?x ex:s ?v LATERAL { ?y ex:r ?w FILTER(?x = ex:b) } }",
+            0,
+        ),
+        (
+            "SELECT * { ?x ex:r ?v LATERAL { ?x ?p ?w FILTER(?x IN (ex:b, ex:c)) } }",
+            4,
         ),
         ("SELECT * { ?a ex:p ?b MINUS { ?a ex:q ?d } }", 0),
         ("SELECT * { ?a ex:p ?b MINUS { ?c ex:q ?d } }", 1),

@@ -233,6 +233,16 @@ pub(crate) const CASES: &[Case] = &[
         "SELECT (COUNT(*) AS ?n) { <d:0> <d:p>?/<d:p>?/<d:p>?/<d:p>? ?b }",
     ),
     query(
+        "path_alternatives_of_a_hub",
+        Made(|| {
+            format!(
+                "SELECT (COUNT(*) AS ?n) {{ ?a ({})? ?b }}",
+                vec!["<d:p>|^<d:p>"; 500].join("|")
+            )
+        }),
+        BOUNDED,
+    ),
+    query(
         "path_between_constants",
         Is("ASK { <d:0> (<d:p>|!<d:p>)* <d:nowhere> }"),
         BOUNDED,
