@@ -66,10 +66,15 @@ impl Shown<'_> {
         })
     }
 
-    /// Says what is sent to an endpoint.
+    /// Says what is sent to an endpoint. What comes after `?` in its URL may be a key.
     pub(super) fn service(self, endpoint: &NamedNode, target: &Target, text: &str) -> String {
         if self.hidden.is_some() {
-            self.name(endpoint).to_string()
+            let name = self.name(endpoint);
+            let end = name.as_str().find(['?', '#']);
+            end.map_or_else(
+                || name.to_string(),
+                |end| format!("<{}?…>", &name.as_str()[..end]),
+            )
         } else {
             format!("{target}: {text}")
         }
