@@ -42,6 +42,10 @@ pub(super) async fn info(args: InfoArgs, server: &ServerArgs) -> Result<(), Fail
         InfoFormat::Table => {
             output.table(&["SERVER", &server.server], state(&info))?;
             writeln!(output)?;
+            if !info.data_sets.is_empty() {
+                output.table(&["DATA SET", ""], data_sets(&info))?;
+                writeln!(output)?;
+            }
             output.table(&["LIMIT", ""], limits(&info))?;
             writeln!(output)?;
             let prefixes = info.prefixes.into_iter();
@@ -96,6 +100,21 @@ fn reference_date(info: &GetServerInfoResponse) -> String {
     } else {
         info.reference_date.clone()
     }
+}
+
+/// Returns each data set's title, its licences, and what its licences ask to be named.
+fn data_sets(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
+    let sets = info.data_sets.iter().flat_map(|set| {
+        let licenses = set.licenses.iter().map(|license| format!("licence {license}"));
+        licenses
+            .chain(set.attributions.iter().cloned())
+            .enumerate()
+            .map(|(index, text)| {
+                let title = if index == 0 { set.title.as_str() } else { "" };
+                vec![Cell::new(title), Cell::new(text)]
+            })
+    });
+    sets.collect()
 }
 
 fn limits(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {

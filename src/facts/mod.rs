@@ -6,6 +6,7 @@
 mod budget;
 mod check;
 mod conflicts;
+mod data_set;
 pub mod derive;
 mod entity;
 mod group;

@@ -6,14 +6,16 @@ use tonic::{Request, Response, Status};
 
 use super::convert::to_int64;
 use crate::{
+    facts::Lookup,
     knowledge::KnowledgeBase,
-    model::prefixes::PREFIXES,
+    model::{fact::DataSet, prefixes::PREFIXES},
     proto::v1::{self, admin_service_server::AdminService},
 };
 
 /// Answers `AdminService`.
 pub struct AdminApi {
     knowledge: KnowledgeBase,
+    lookup: Lookup,
     limits: v1::Limits,
     service_allowed: Vec<String>,
     load_allowed: Vec<String>,
@@ -31,6 +33,7 @@ impl AdminApi {
     ) -> Self {
         Self {
             knowledge,
+            lookup: Lookup::default(),
             limits,
             service_allowed,
             load_allowed,
@@ -46,6 +49,7 @@ impl AdminService for AdminApi {
         _: Request<v1::GetServerInfoRequest>,
     ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
         let view = self.knowledge.read();
+        let data_sets = self.lookup.on(&view.snapshot).data_sets();
         let prefix = |(name, iri): (&str, &str)| v1::Prefix {
             name: name.to_owned(),
             iri: iri.to_owned(),
@@ -63,7 +67,22 @@ impl AdminService for AdminApi {
             load_allowed: self.load_allowed.clone(),
             reference_date: self.knowledge.reference_day(&view).to_string(),
             reference_date_is_today: self.knowledge.is_of_today(),
+            data_sets: data_sets.into_iter().map(Into::into).collect(),
             uptime_seconds: to_int64(self.started_at.elapsed().as_secs()),
         }))
+    }
+}
+
+impl From<DataSet> for v1::DataSet {
+    fn from(set: DataSet) -> Self {
+        Self {
+            iri: set.iri,
+            title: set.title,
+            description: set.description,
+            created: set.created,
+            licenses: set.licenses,
+            sources: set.sources,
+            attributions: set.attributions,
+        }
     }
 }

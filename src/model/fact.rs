@@ -149,6 +149,25 @@ pub struct Source {
     pub locator: String,
 }
 
+/// A set of data that was loaded. Empty texts are not recorded.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DataSet {
+    /// Its IRI; a blank node has `_:` before its label.
+    pub iri: String,
+    /// Its title.
+    pub title: String,
+    /// What is in it.
+    pub description: String,
+    /// The day that it was made on.
+    pub created: String,
+    /// The IRIs of its licences.
+    pub licenses: Vec<String>,
+    /// The sources that it was made from.
+    pub sources: Vec<String>,
+    /// What those who show its data are to name, as the licences ask.
+    pub attributions: Vec<String>,
+}
+
 /// The editorial verdict on a statement.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Standing {

@@ -109,3 +109,16 @@ pub const HAPPENED_ON: &str = "https://w3id.org/dossier/ns#happenedOn";
 pub const SUB_PROPERTY_OF: &str = "http://www.w3.org/2000/01/rdf-schema#subPropertyOf";
 /// `schema:identifier`: what identifies an entity; its subproperties say in which system.
 pub const IDENTIFIER: &str = "http://schema.org/identifier";
+
+/// `void:Dataset`: a set of data.
+pub const DATA_SET: &str = "http://rdfs.org/ns/void#Dataset";
+/// `dcterms:description`.
+pub const DESCRIPTION: &str = "http://purl.org/dc/terms/description";
+/// `dcterms:created`: the day that a data set was made on.
+pub const CREATED: &str = "http://purl.org/dc/terms/created";
+/// `dcterms:license` of a data set.
+pub const LICENSE: &str = "http://purl.org/dc/terms/license";
+/// `dcterms:source` of a data set.
+pub const SOURCE: &str = "http://purl.org/dc/terms/source";
+/// `d:attribution`: what those who show a data set are to name.
+pub const ATTRIBUTION: &str = "https://w3id.org/dossier/ns#attribution";

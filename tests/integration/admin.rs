@@ -28,6 +28,25 @@ async fn server_info_tells_what_is_there() {
     assert_eq!(limits.message_bytes_max, 16 << 20);
     assert_eq!(limits.graph_memory_bytes_max, 256 << 20);
     assert_eq!(limits.query_timeout_ms_max, 60_000);
+    let names = |iri: &str| iri.rsplit('/').next().unwrap().to_owned();
+    let sets: Vec<_> = info.data_sets.iter().map(|set| names(&set.iri)).collect();
+    assert_eq!(sets, ["countries", "japan-korea-2019"]);
+    let countries = &info.data_sets[0];
+    assert_eq!(countries.title, "Countries and territories of the world");
+    assert!(countries.created.starts_with("20"), "{countries:?}");
+    assert_eq!(
+        countries.licenses,
+        [
+            "https://creativecommons.org/licenses/by/4.0/",
+            "https://spdx.org/licenses/Unicode-3.0"
+        ]
+    );
+    assert!(countries.sources.iter().any(|iri| names(iri) == "natural-earth"));
+    assert_eq!(
+        countries.attributions[0],
+        "Contains data from GeoNames (www.geonames.org), CC BY 4.0"
+    );
+    assert!(Server::start_empty().await.info().await.data_sets.is_empty());
 }
 
 #[tokio::test]
