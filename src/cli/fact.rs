@@ -1,5 +1,6 @@
 //! Facts as people read them.
 
+use clap::ValueEnum;
 use comfy_table::Cell;
 
 use super::{
@@ -7,6 +8,28 @@ use super::{
     term::{Prefixes, printable},
 };
 use crate::proto::v1::{Fact, Source, Stance, Standing, Term, ValidTime, term::Term as Kind};
+
+/// A standing as an argument.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StandingArg {
+    Preferred,
+    Accepted,
+    Unconfirmed,
+    Disputed,
+    Rejected,
+}
+
+impl StandingArg {
+    pub(super) fn to_proto(self) -> Standing {
+        match self {
+            Self::Preferred => Standing::Preferred,
+            Self::Accepted => Standing::Accepted,
+            Self::Unconfirmed => Standing::Unconfirmed,
+            Self::Disputed => Standing::Disputed,
+            Self::Rejected => Standing::Rejected,
+        }
+    }
+}
 
 /// The columns of [`cells`].
 pub(super) const COLUMNS: [&str; 6] = ["SUBJECT", "PREDICATE", "OBJECT", "STANDING", "TIME", "SOURCE"];

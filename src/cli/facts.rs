@@ -11,13 +11,13 @@ use oxigraph::{
 
 use super::{
     client::{Client, ServerArgs},
-    fact,
+    fact::{self, StandingArg},
     failure::Failure,
     output::{Json, Output, thousands},
     term::{Prefixes, from_proto, parse, triple_from_proto},
     when::WhenArgs,
 };
-use crate::proto::v1::{self, Fact, FactScope, ListFactsRequest, Standing, TripleTerm, term::Term as Kind};
+use crate::proto::v1::{self, Fact, FactScope, ListFactsRequest, TripleTerm, term::Term as Kind};
 
 /// Facts of one answer.
 const PAGE_SIZE: i32 = 1_000;
@@ -71,15 +71,6 @@ pub(super) struct FactsArgs {
     /// Form of the output. Default: table on a terminal, tsv in a pipe
     #[arg(long, short, value_enum, value_name = "FORMAT")]
     output: Option<FactsFormat>,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum StandingArg {
-    Preferred,
-    Accepted,
-    Unconfirmed,
-    Disputed,
-    Rejected,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -175,18 +166,6 @@ impl ScopeArg {
             Self::Holding => FactScope::Holding,
             Self::Live => FactScope::Live,
             Self::All => FactScope::All,
-        }
-    }
-}
-
-impl StandingArg {
-    fn to_proto(self) -> Standing {
-        match self {
-            Self::Preferred => Standing::Preferred,
-            Self::Accepted => Standing::Accepted,
-            Self::Unconfirmed => Standing::Unconfirmed,
-            Self::Disputed => Standing::Disputed,
-            Self::Rejected => Standing::Rejected,
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cli::term::to_proto;
+use crate::proto::v1::Standing;
 
 #[test]
 fn facts_have_columns() {

@@ -4,10 +4,11 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{
+        fact::StandingArg,
         failure::Failure,
         term::{Prefixes, parse},
     },
-    proto::v1::{Basis, Fact, Qualifier, Source, Stance, Standing, ValidTime},
+    proto::v1::{Basis, Fact, Qualifier, Source, Stance, ValidTime},
 };
 
 /// A fact. The names that it has are IRIs or prefixed names such as `e:KR`.
@@ -114,15 +115,6 @@ pub(super) struct FactArgs {
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
-enum StandingArg {
-    Preferred,
-    Accepted,
-    Unconfirmed,
-    Disputed,
-    Rejected,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
 enum StanceArg {
     Asserted,
     Attributed,
@@ -192,18 +184,6 @@ impl FactArgs {
             revises: self.revises,
             ..Fact::default()
         })
-    }
-}
-
-impl StandingArg {
-    fn to_proto(self) -> Standing {
-        match self {
-            Self::Preferred => Standing::Preferred,
-            Self::Accepted => Standing::Accepted,
-            Self::Unconfirmed => Standing::Unconfirmed,
-            Self::Disputed => Standing::Disputed,
-            Self::Rejected => Standing::Rejected,
-        }
     }
 }
 
