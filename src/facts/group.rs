@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     graph::{Pattern, QuadIds, TermId},
-    model::truthy::{Evidence, supporting},
+    model::truthy::{self, Evidence},
 };
 
 /// Records that are remembered within one page.
@@ -38,8 +38,8 @@ impl Group {
             .map(|(_, evidence)| *evidence)
             .collect();
         Self {
-            holding: objects(&evidence, view),
-            remaining: objects(&remaining, view),
+            holding: truthy::objects(&evidence, view.day),
+            remaining: truthy::objects(&remaining, view.day),
             records,
             evidence,
         }
@@ -57,15 +57,6 @@ impl Group {
     pub(super) fn objects(&self) -> &[TermId] {
         &self.holding
     }
-}
-
-fn objects(evidence: &[Evidence<TermId>], view: &TimeView) -> Vec<TermId> {
-    let mut objects: Vec<_> = supporting(evidence, view.day)
-        .map(|index| evidence[index].object)
-        .collect();
-    objects.sort_unstable();
-    objects.dedup();
-    objects
 }
 
 /// Reads groups, each once.

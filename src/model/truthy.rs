@@ -77,14 +77,14 @@ pub fn supporting<O>(statements: &[Evidence<O>], day: Day) -> impl Iterator<Item
         .map(|(index, _)| index)
 }
 
-/// Returns the objects that hold on a day, each once for every statement by which it holds: sorted by the object, then by
-/// the index of the statement.
-pub fn holding<O: Copy + Ord>(statements: &[Evidence<O>], day: Day) -> Vec<(O, usize)> {
-    let mut holding: Vec<_> = supporting(statements, day)
-        .map(|index| (statements[index].object, index))
+/// Returns the objects that hold on a day, sorted, each once.
+pub fn objects<O: Copy + Ord>(statements: &[Evidence<O>], day: Day) -> Vec<O> {
+    let mut objects: Vec<_> = supporting(statements, day)
+        .map(|index| statements[index].object)
         .collect();
-    holding.sort_unstable();
-    holding
+    objects.sort_unstable();
+    objects.dedup();
+    objects
 }
 
 /// Returns the first day after the given one on which what holds may be something else. Before it, nothing changes.

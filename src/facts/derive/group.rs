@@ -5,7 +5,7 @@ use crate::{
     graph::{Edit, GraphPattern, Pattern, QuadIds, Snapshot, TermId},
     model::{
         day::Day,
-        truthy::{Evidence, supporting},
+        truthy::{self, Evidence},
     },
 };
 
@@ -153,11 +153,7 @@ impl Change {
                 nodes.evidence(&self.now, &node)
             })
             .collect();
-        let mut holding: Vec<_> = supporting(&evidence, day)
-            .map(|index| evidence[index].object)
-            .collect();
-        holding.sort_unstable();
-        holding.dedup();
+        let holding = truthy::objects(&evidence, day);
         let derived = |snapshot: &Snapshot| {
             let pattern = Pattern {
                 subject: Some(group.subject),

@@ -479,10 +479,10 @@ fn check_whole(snapshot: &Snapshot, on: Day) {
     let holding: BTreeSet<_> = groups
         .iter()
         .flat_map(|(&(subject, predicate), evidence)| {
-            let objects = crate::model::truthy::holding(evidence, on);
+            let objects = crate::model::truthy::objects(evidence, on);
             objects
                 .into_iter()
-                .map(move |(object, _)| [subject, predicate, object])
+                .map(move |object| [subject, predicate, object])
         })
         .collect();
     let of = |graph| {

@@ -60,15 +60,23 @@ fn stated(object: u8, standing: Standing, time: &str) -> Evidence<u8> {
     }
 }
 
+/// Returns the objects that hold, each once for every statement by which it does.
+fn holding(statements: &[Evidence<u8>], day: Day) -> Vec<(u8, usize)> {
+    let mut holding: Vec<_> = supporting(statements, day)
+        .map(|index| (statements[index].object, index))
+        .collect();
+    holding.sort_unstable();
+    holding
+}
+
 fn check(statements: &[Evidence<u8>], on: &str, expected: &[(u8, usize)]) {
     assert_eq!(holding(statements, day(on)), expected, "on {on}");
 }
 
 fn objects(statements: &[Evidence<u8>], day: Day) -> BTreeSet<u8> {
-    holding(statements, day)
-        .into_iter()
-        .map(|(object, _)| object)
-        .collect()
+    let objects = super::objects(statements, day);
+    assert!(objects.is_sorted_by(|one, next| one < next), "each once");
+    objects.into_iter().collect()
 }
 
 #[test]
