@@ -97,7 +97,6 @@ impl Writer {
             }
         }
         let done = group.finish();
-        self.day = done.day;
         self.publish(done);
         next
     }
@@ -112,7 +111,6 @@ impl Writer {
         );
         group.turn();
         let done = group.finish();
-        self.day = done.day;
         self.publish(done);
     }
 
@@ -135,8 +133,9 @@ impl Writer {
             view,
             commit_count,
             changed_quad_count,
-            day: _,
+            day,
         } = done;
+        self.day = day;
         if let Some(view) = view {
             self.view = view;
             self.changed_quad_count += changed_quad_count;
