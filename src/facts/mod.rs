@@ -22,6 +22,7 @@ mod statement;
 mod support;
 #[cfg(test)]
 mod tests;
+mod time;
 mod timeline;
 mod walk;
 mod words;

@@ -6,10 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{
-    facts::derive::Moment,
-    model::{day::Day, reference_date::ReferenceDate},
-};
+use crate::model::{day::Day, reference_date::ReferenceDate};
 
 const DAY_SECONDS: u64 = 86_400;
 /// The longest wait for the end of the day: the clock may be set meanwhile, or the machine sleep.
@@ -63,14 +60,6 @@ impl Clock {
         u64::try_from(self.since_epoch().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the moment of a commit, whose time is in microseconds since 1970, under a reference date.
-    pub(super) fn moment(day: Day, time_us: u64) -> Moment {
-        Moment {
-            day,
-            time: date_time(Duration::from_micros(time_us)),
-        }
-    }
-
     /// Tells whether the reference date is the day that it is.
     pub(super) fn is_today(&self) -> bool {
         self.reference_date == ReferenceDate::Today
@@ -96,34 +85,9 @@ fn day_of(since_epoch: Duration) -> Day {
     Day::of_unix_seconds(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Returns the canonical `xsd:dateTime` of a time, to the microsecond.
-fn date_time(since_epoch: Duration) -> String {
-    let second = since_epoch.as_secs() % DAY_SECONDS;
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let fraction = match since_epoch.subsec_micros() {
-        0 => String::new(),
-        micros => format!(".{micros:06}").trim_end_matches('0').to_owned(),
-    };
-    format!(
-        "{}T{hour:02}:{minute:02}:{second:02}{fraction}Z",
-        day_of(since_epoch)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_canonical() {
-        for (micros, expected) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (86_399_999_999, "1970-01-01T23:59:59.999999Z"),
-            (1_566_907_501_500_000, "2019-08-27T12:05:01.5Z"),
-        ] {
-            assert_eq!(date_time(Duration::from_micros(micros)), expected);
-        }
-    }
 
     #[test]
     fn the_wait_ends_with_the_day() {

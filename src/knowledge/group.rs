@@ -126,8 +126,7 @@ impl<'log> Group<'log> {
         if !member.plan(&mut draft) {
             return Err(Refusal::Plan);
         }
-        derive::derive(&mut draft, &Clock::moment(self.day, time_us))
-            .map_err(|error| Refusal::Model(Box::new(error)))?;
+        derive::derive(&mut draft, self.day).map_err(|error| Refusal::Model(Box::new(error)))?;
         let (changes, snapshot) = draft.finish();
         let memory_bytes = snapshot.memory_bytes();
         // What only removes always passes: it is the way out of a full graph.

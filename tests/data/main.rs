@@ -15,7 +15,7 @@ use std::{
 };
 
 use dossier::{
-    facts::derive::{self, Moment, derive},
+    facts::derive::{self, derive},
     graph::{Batch, GraphPattern, Pattern, Snapshot},
     model::{prefixes::PREFIXES, vocabulary as iris},
     sparql::{GuardLimits, Interrupt, Parser, Query, QueryForm, Row, Sink, SparqlError, run_query},
@@ -100,14 +100,10 @@ fn load(files: &[&str]) -> Snapshot {
     for quad in read(files) {
         batch.insert(quad.as_ref());
     }
-    let mut draft = derive::draft(Snapshot::default());
+    let mut draft = derive::draft(Snapshot::default()).at(1_566_864_000_000_000);
     draft.apply(&batch);
-    let moment = Moment {
-        day: REFERENCE_DATE.parse().unwrap(),
-        time: "2019-08-27T00:00:00Z".to_owned(),
-    };
     if files.contains(&"japan-korea-2019.trig") {
-        derive(&mut draft, &moment).unwrap();
+        derive(&mut draft, REFERENCE_DATE.parse().unwrap()).unwrap();
     }
     draft.finish().1
 }

@@ -26,22 +26,14 @@ pub use self::{
     error::{ModelError, StatementFault},
     turn::{Scope, due, rederive, reference_day},
 };
+use super::time::date_time;
 use crate::{
     graph::{Changes, Draft, GraphPattern, Pattern, QuadIds, Snapshot, TermId},
-    model::{day::Day, vocabulary as iris},
+    model::{day::Day, fact::UnixTime, vocabulary as iris},
 };
 
 /// Invalid nodes whose faults are told.
 const FAULTY_NODE_COUNT_MAX: usize = 20;
-
-/// The moment of a commit.
-#[derive(Clone, Debug)]
-pub struct Moment {
-    /// The reference date. A graph that was derived for another is brought to it first, by [`rederive`].
-    pub day: Day,
-    /// The time that new statements are generated at, an `xsd:dateTime`.
-    pub time: String,
-}
 
 /// Begins a draft that [`derive()`] can end.
 pub fn draft(base: Snapshot) -> Draft {
@@ -49,8 +41,9 @@ pub fn draft(base: Snapshot) -> Draft {
     Draft::watching(base, derived)
 }
 
-/// Checks what a draft did to statements, and brings the default graph and `g:derived` into line with them.
-pub fn derive(draft: &mut Draft, moment: &Moment) -> Result<(), ModelError> {
+/// Checks what a draft did to statements, and brings the default graph and `g:derived` into line with them, on the reference
+/// date. A graph that was derived for another is brought to it first, by [`rederive`].
+pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
     let Some(mut nodes) = Nodes::on(draft.snapshot()) else {
         return Ok(());
     };
@@ -75,13 +68,14 @@ pub fn derive(draft: &mut Draft, moment: &Moment) -> Result<(), ModelError> {
     let touched = change.touched_nodes(&nodes);
     let missing = change.check(&mut nodes, &touched)?;
     let groups = change.touched_groups(&nodes, &touched);
-    change.settle(&mut nodes, &groups, moment.day, &mut settled)?;
+    change.settle(&mut nodes, &groups, day, &mut settled)?;
     claim::check(&change, &nodes)?;
-    let date = turn::reference_quads(&change, &nodes, moment.day)?;
+    let date = turn::reference_quads(&change, &nodes, day)?;
+    let time = date_time(UnixTime::from_micros(draft.commit_time_us()));
     draft.edit(|edit| {
         settled.write(edit, nodes.derived);
         for (node, missing) in missing {
-            complete(edit, &nodes, node, missing, moment);
+            complete(edit, &nodes, node, missing, &time);
         }
         date.write(edit);
     });
@@ -92,10 +86,9 @@ fn graph_name(iri: &str) -> TermRef<'_> {
     NamedNodeRef::new_unchecked(iri).into()
 }
 
-/// Adds what a statement lacks that follows from the rest.
-fn complete(edit: &mut crate::graph::Edit, nodes: &Nodes, node: TermId, missing: Missing, moment: &Moment) {
-    let mut add = |part: usize, value: &str, datatype: NamedNodeRef<'_>| {
-        let literal = Literal::new_typed_literal(value, datatype);
+/// Adds what a statement lacks that follows from the rest; `time` is that of the commit.
+fn complete(edit: &mut crate::graph::Edit, nodes: &Nodes, node: TermId, missing: Missing, time: &Literal) {
+    let mut add = |part: usize, literal: &Literal| {
         let quad = QuadIds {
             subject: node,
             predicate: edit.id(NamedNodeRef::new_unchecked(property::PROPERTIES[part].iri).into()),
@@ -105,14 +98,14 @@ fn complete(edit: &mut crate::graph::Edit, nodes: &Nodes, node: TermId, missing:
         edit.insert(quad);
     };
     if missing.generated_at {
-        add(part::GENERATED_AT, &moment.time, xsd::DATE_TIME);
+        add(part::GENERATED_AT, time);
     }
     for (part, day) in [
         (part::VALID_FROM, missing.valid_from),
         (part::VALID_UNTIL, missing.valid_until),
     ] {
         if let Some(day) = day {
-            add(part, &day.to_string(), xsd::DATE);
+            add(part, &Literal::new_typed_literal(day.to_string(), xsd::DATE));
         }
     }
 }

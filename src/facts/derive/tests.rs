@@ -27,6 +27,9 @@ fn day(text: &str) -> Day {
     text.parse().unwrap()
 }
 
+/// 2019-08-27T12:00:00Z.
+const NOON_US: u64 = 1_566_907_200_000_000;
+
 fn commit_on(base: &Snapshot, on: Day, remove: &[Quad], insert: &[Quad]) -> Result<Snapshot, ModelError> {
     let mut batch = Batch::default();
     for quad in remove {
@@ -35,13 +38,9 @@ fn commit_on(base: &Snapshot, on: Day, remove: &[Quad], insert: &[Quad]) -> Resu
     for quad in insert {
         batch.insert(quad.as_ref());
     }
-    let mut draft = draft(base.clone());
+    let mut draft = draft(base.clone()).at(NOON_US);
     draft.apply(&batch);
-    let moment = Moment {
-        day: on,
-        time: "2019-08-27T12:00:00Z".to_owned(),
-    };
-    derive(&mut draft, &moment)?;
+    derive(&mut draft, on)?;
     Ok(draft.finish().1)
 }
 

@@ -8,12 +8,12 @@ mod precondition;
 mod state;
 #[cfg(test)]
 mod tests;
-mod time;
 
 use std::collections::HashSet;
 
 use oxigraph::model::{Literal, NamedNode, NamedNodeRef, NamedOrBlankNode, Quad, Term};
 
+use super::time::date_time;
 use crate::{
     graph::{Batch, Draft},
     model::{
@@ -24,7 +24,6 @@ use crate::{
 pub use content::OWN_PROPERTIES;
 pub use precondition::{Precondition, check as check_preconditions};
 use state::State;
-use time::date_time;
 
 /// A fact to write, valid in itself.
 #[derive(Clone, Debug, PartialEq)]
