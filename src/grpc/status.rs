@@ -1,29 +1,27 @@
 //! Errors as gRPC statuses: the one place where a `tonic::Status` is made.
 //!
-//! Each carries `google.rpc.ErrorInfo` with a reason of [`ErrorReason`] under the domain `dossier`.
+//! Errors of the parts below become statuses in one file for each part. Each carries `google.rpc.ErrorInfo` with a reason of [`ErrorReason`] under the domain `dossier`.
+
+mod commit;
+mod document;
+mod feed;
+mod sparql;
 
 use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::{
-    facts::{
-        ModelError,
-        write::{Fault, WriteError, WriteFault},
-    },
-    feed::{DiffError, FeedError, LogError},
-    knowledge::{CommitError, RevisionNotReached},
-    proto::v1::ErrorReason,
-    rdf::{DocumentError, ImportError},
-    sparql::{PoolError, QueryIdInUse, SparqlError},
+use crate::proto::v1::ErrorReason;
+
+pub use self::{
+    feed::{reader_too_slow, too_many_watchers, unavailable_after},
+    sparql::{query_cancelled, query_not_found},
 };
 
 const DOMAIN: &str = "dossier";
 /// What a reader of the log is told meanwhile.
 pub(super) const LOG_CLOSED: &str = "the log is being opened again";
-/// Some groups of commits.
-const OVERLOADED_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Bytes of a message, and of one value of the metadata. A status travels in trailers, of which many clients take 8 KiB.
 const TEXT_BYTES_MAX: usize = 512;
 /// Bytes of all field violations.
@@ -167,22 +165,6 @@ pub fn cancelled() -> Status {
     )
 }
 
-/// Returns `CANCELLED` for a query that somebody cancelled by its id.
-pub fn query_cancelled() -> Status {
-    let message = SparqlError::QueryCancelled.to_string();
-    status(Code::Cancelled, ErrorReason::QueryCancelled, message, [])
-}
-
-/// Returns `NOT_FOUND` for a query that neither waits nor runs.
-pub fn query_not_found(query_id: &str) -> Status {
-    status(
-        Code::NotFound,
-        ErrorReason::QueryNotFound,
-        format!("no query or update with the id {query_id} is waiting or running"),
-        [("query_id", query_id.to_owned())],
-    )
-}
-
 /// Returns `NOT_FOUND` for a revision that is not there.
 pub fn revision_not_found(revision: u64, newest: u64) -> Status {
     status(
@@ -191,44 +173,6 @@ pub fn revision_not_found(revision: u64, newest: u64) -> Status {
         format!("there is no revision {revision}: the newest one is {newest}"),
         [("revision", newest.to_string())],
     )
-}
-
-/// Returns `RESOURCE_EXHAUSTED` for one watcher too many.
-pub fn too_many_watchers(watcher_count_max: usize) -> Status {
-    status(
-        Code::ResourceExhausted,
-        ErrorReason::TooManyWatchers,
-        format!("there are {watcher_count_max} watches already"),
-        [("watcher_count_max", watcher_count_max.to_string())],
-    )
-}
-
-/// Returns `RESOURCE_EXHAUSTED` for a reader that takes too long, with what a watch resumes after.
-pub fn reader_too_slow(after_revision: Option<u64>) -> Status {
-    with_revision(
-        &status(
-            Code::ResourceExhausted,
-            ErrorReason::ReaderTooSlow,
-            "the reader took too long to take a frame",
-            [],
-        ),
-        after_revision,
-    )
-}
-
-/// As [`unavailable`], with what a watch resumes after.
-pub fn unavailable_after(message: &str, after_revision: Option<u64>) -> Status {
-    with_revision(&unavailable(message), after_revision)
-}
-
-fn with_revision(status: &Status, after_revision: Option<u64>) -> Status {
-    let mut details = status.get_error_details();
-    if let (Some(revision), Some(mut info)) = (after_revision, details.error_info().cloned()) {
-        info.metadata
-            .insert("after_revision".to_owned(), revision.to_string());
-        details.set_error_info(info.reason, info.domain, info.metadata);
-    }
-    Status::with_error_details(status.code(), status.message(), details)
 }
 
 /// Returns `INVALID_ARGUMENT` for a message or call that breaks the rules of gRPC or of its method.
@@ -273,248 +217,7 @@ pub fn of_tonic(status: &Status) -> Status {
     }
 }
 
-impl From<RevisionNotReached> for Status {
-    fn from(error: RevisionNotReached) -> Self {
-        status(
-            Code::FailedPrecondition,
-            ErrorReason::RevisionNotReached,
-            error.to_string(),
-            [
-                ("min_revision", error.min_revision.to_string()),
-                ("revision", error.revision.to_string()),
-            ],
-        )
-    }
-}
-
-impl From<FeedError> for Status {
-    fn from(error: FeedError) -> Self {
-        match error {
-            FeedError::Closed => unavailable(&error.to_string()),
-            FeedError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
-            FeedError::Log(_) | FeedError::Fault(_) => internal(&error),
-        }
-    }
-}
-
-impl From<DiffError> for Status {
-    fn from(error: DiffError) -> Self {
-        match error {
-            DiffError::TooLarge { bytes_max } => status(
-                Code::ResourceExhausted,
-                ErrorReason::DiffTooLarge,
-                error.to_string(),
-                [("diff_bytes_max", bytes_max.to_string())],
-            ),
-            DiffError::Over => cancelled(),
-            DiffError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
-            DiffError::Log(_) => internal(&error),
-        }
-    }
-}
-
-impl<E> From<CommitError<E>> for Status
-where
-    Self: From<E>,
-{
-    fn from(error: CommitError<E>) -> Self {
-        let error = match error.into_plan_error() {
-            Ok(error) => return Self::from(error),
-            Err(error) => error,
-        };
-        let message = error.to_string();
-        match error {
-            CommitError::Plan(never) => match never {},
-            CommitError::PlanPanicked => internal(&message),
-            CommitError::Model(error) => model(*error),
-            CommitError::RevisionMismatch { revision } => status(
-                Code::Aborted,
-                ErrorReason::RevisionMismatch,
-                message,
-                [("revision", revision.to_string())],
-            ),
-            CommitError::RequestIdReused { request_id, revision } => status(
-                Code::AlreadyExists,
-                ErrorReason::RequestIdReused,
-                message,
-                [("request_id", request_id), ("revision", revision.to_string())],
-            ),
-            CommitError::GraphFull {
-                graph_memory_bytes_max,
-            } => status(
-                Code::ResourceExhausted,
-                ErrorReason::GraphFull,
-                message,
-                [("graph_memory_bytes_max", graph_memory_bytes_max.to_string())],
-            ),
-            CommitError::DiskFull => status(Code::ResourceExhausted, ErrorReason::DiskFull, message, []),
-            CommitError::LogUnavailable => {
-                status(Code::Unavailable, ErrorReason::LogUnavailable, message, [])
-            }
-            CommitError::Closed => unavailable(&message),
-            CommitError::Overloaded => retry(
-                Code::ResourceExhausted,
-                ErrorReason::Overloaded,
-                &message,
-                OVERLOADED_RETRY_DELAY,
-            ),
-        }
-    }
-}
-
-impl From<WriteError> for Status {
-    /// The first fault gives code and reason; all are told.
-    fn from(error: WriteError) -> Self {
-        let violation = |fault: &WriteFault| FieldViolation::new(&fault.field, fault.fault.to_string());
-        let violations = error.0.iter().map(violation).collect();
-        let Some(WriteFault { fault, .. }) = error.0.into_iter().next() else {
-            return internal(&"a write failed without a fault");
-        };
-        let of_id = |code, reason, id| (code, reason, ("id", id));
-        let (code, reason, metadata) = match fault {
-            Fault::NotFound { id } => of_id(Code::NotFound, ErrorReason::FactNotFound, id),
-            Fault::Retracted { id } => of_id(Code::FailedPrecondition, ErrorReason::FactAlreadyRetracted, id),
-            Fault::OtherContent { id } | Fault::RetractedId { id } => {
-                of_id(Code::AlreadyExists, ErrorReason::FactIdInUse, id)
-            }
-            Fault::UnknownSource { iri } => {
-                (Code::InvalidArgument, ErrorReason::SourceUnknown, ("source", iri))
-            }
-            Fault::Precondition { index, .. } => (
-                Code::Aborted,
-                ErrorReason::PreconditionFailed,
-                ("precondition", index.to_string()),
-            ),
-        };
-        fields(code, reason, [metadata], violations)
-    }
-}
-
-/// Returns the status of a change that breaks the fact model.
-fn model(error: ModelError) -> Status {
-    let message = error.to_string();
-    match error {
-        ModelError::StatementInvalid { faults, .. } => {
-            let first = faults.into_iter().next();
-            let (node, property) =
-                first.map_or_else(Default::default, |fault| (fault.node, fault.property.to_owned()));
-            status(
-                Code::InvalidArgument,
-                ErrorReason::StatementInvalid,
-                message,
-                [("node", node), ("property", property)],
-            )
-        }
-        ModelError::DerivedTriple { triple } => status(
-            Code::FailedPrecondition,
-            ErrorReason::DerivedTriple,
-            message,
-            [("triple", triple)],
-        ),
-        ModelError::DerivedGraph { quad } => status(
-            Code::FailedPrecondition,
-            ErrorReason::DerivedGraph,
-            message,
-            [("quad", quad)],
-        ),
-        ModelError::ClaimContent {
-            triple,
-            statement,
-            claim,
-        } => status(
-            Code::FailedPrecondition,
-            ErrorReason::ClaimContent,
-            message,
-            [("triple", triple), ("statement", statement), ("claim", claim)],
-        ),
-    }
-}
-
-impl From<SparqlError> for Status {
-    fn from(error: SparqlError) -> Self {
-        let message = error.to_string();
-        let invalid = |reason| status(Code::InvalidArgument, reason, message.clone(), []);
-        match error {
-            SparqlError::TooComplex { limit, limit_value }
-            | SparqlError::ValueTooLarge { limit, limit_value } => status(
-                Code::InvalidArgument,
-                ErrorReason::SparqlTooComplex,
-                message,
-                [
-                    ("limit", limit.to_owned()),
-                    ("limit_value", limit_value.to_string()),
-                ],
-            ),
-            SparqlError::Syntax { line, column, .. } => status(
-                Code::InvalidArgument,
-                ErrorReason::SparqlSyntax,
-                message,
-                [("line", line.to_string()), ("column", column.to_string())],
-            ),
-            SparqlError::WrongForm { .. } => invalid(ErrorReason::SparqlWrongForm),
-            SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
-            SparqlError::Parameters(faults) => invalid_fields(
-                ErrorReason::InvalidParameter,
-                faults
-                    .into_iter()
-                    .map(|fault| {
-                        FieldViolation::new(format!("parameters[{}]", fault.name), fault.description)
-                    })
-                    .collect(),
-            ),
-            SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
-            // Not UNAVAILABLE: that is this server.
-            SparqlError::Remote { url, .. } => status(
-                Code::FailedPrecondition,
-                ErrorReason::RemoteFailed,
-                message,
-                [("url", url)],
-            ),
-            SparqlError::MemoryExceeded { memory_bytes_max } => graph_full(memory_bytes_max),
-            SparqlError::QueryMemoryExceeded { memory_bytes_max } => status(
-                Code::ResourceExhausted,
-                ErrorReason::QueryMemoryExceeded,
-                message,
-                [("query_memory_bytes_max", memory_bytes_max.to_string())],
-            ),
-            SparqlError::LimitExceeded { limit, limit_value } => status(
-                Code::ResourceExhausted,
-                ErrorReason::QueryLimitExceeded,
-                message,
-                [
-                    ("limit", limit.name().to_owned()),
-                    ("limit_value", limit_value.to_string()),
-                ],
-            ),
-            SparqlError::MemoryBusy { .. } => overloaded(&message),
-            SparqlError::DeadlineExceeded => deadline_exceeded(),
-            SparqlError::Cancelled => cancelled(),
-            SparqlError::QueryCancelled => query_cancelled(),
-            SparqlError::Internal(cause) => internal(&cause),
-        }
-    }
-}
-
-impl From<QueryIdInUse> for Status {
-    fn from(error: QueryIdInUse) -> Self {
-        status(
-            Code::AlreadyExists,
-            ErrorReason::QueryIdInUse,
-            error.to_string(),
-            [("query_id", error.query_id)],
-        )
-    }
-}
-
-impl From<PoolError> for Status {
-    fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Overloaded { .. } => overloaded(&error.to_string()),
-            PoolError::Closed => unavailable(&error.to_string()),
-        }
-    }
-}
-
+/// Returns `RESOURCE_EXHAUSTED` for a graph that would not fit.
 fn graph_full(graph_memory_bytes_max: u64) -> Status {
     status(
         Code::ResourceExhausted,
@@ -522,146 +225,4 @@ fn graph_full(graph_memory_bytes_max: u64) -> Status {
         format!("the graph would take more than {graph_memory_bytes_max} bytes of memory"),
         [("graph_memory_bytes_max", graph_memory_bytes_max.to_string())],
     )
-}
-
-impl From<ImportError> for Status {
-    fn from(error: ImportError) -> Self {
-        match error {
-            ImportError::Document(error) => document(&error),
-            ImportError::Full {
-                graph_memory_bytes_max,
-            } => graph_full(graph_memory_bytes_max),
-            ImportError::BrokenOff => cancelled(),
-            ImportError::Fault(cause) => internal(&cause),
-        }
-    }
-}
-
-fn document(error: &DocumentError) -> Status {
-    let mut details = error_info(ErrorReason::RdfSyntax, []);
-    if let (Some(place), Some(info)) = (error.place, details.error_info()) {
-        let mut info = info.clone();
-        info.metadata.insert("line".to_owned(), place.line.to_string());
-        info.metadata
-            .insert("column".to_owned(), place.column.to_string());
-        details.set_error_info(info.reason, info.domain, info.metadata);
-    }
-    Status::with_error_details(Code::InvalidArgument, shortened(error.to_string()), details)
-}
-
-#[cfg(test)]
-mod tests {
-    use tonic_types::StatusExt as _;
-
-    use super::*;
-
-    type Case = (
-        CommitError<PlanFault>,
-        Code,
-        &'static str,
-        &'static [(&'static str, &'static str)],
-    );
-
-    struct PlanFault;
-
-    impl From<PlanFault> for Status {
-        fn from(_: PlanFault) -> Self {
-            status(Code::InvalidArgument, ErrorReason::SparqlSyntax, "a fault", [])
-        }
-    }
-
-    fn check(found: &Status, code: Code, reason: &str, metadata: &[(&str, &str)]) {
-        let info = found.get_details_error_info().unwrap();
-        let mut pairs: Vec<_> = info
-            .metadata
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
-        pairs.sort_unstable();
-        assert_eq!(
-            (found.code(), info.reason.as_str(), pairs.as_slice()),
-            (code, reason, metadata)
-        );
-        assert!(!found.message().is_empty());
-    }
-
-    #[test]
-    fn every_commit_error_has_its_status() {
-        let cases: [Case; 8] = [
-            (
-                CommitError::Plan(PlanFault),
-                Code::InvalidArgument,
-                "SPARQL_SYNTAX",
-                &[],
-            ),
-            (
-                CommitError::RevisionMismatch { revision: 7 },
-                Code::Aborted,
-                "REVISION_MISMATCH",
-                &[("revision", "7")],
-            ),
-            (
-                CommitError::RequestIdReused {
-                    request_id: "r".to_owned(),
-                    revision: 7,
-                },
-                Code::AlreadyExists,
-                "REQUEST_ID_REUSED",
-                &[("request_id", "r"), ("revision", "7")],
-            ),
-            (
-                CommitError::GraphFull {
-                    graph_memory_bytes_max: 5,
-                },
-                Code::ResourceExhausted,
-                "GRAPH_FULL",
-                &[("graph_memory_bytes_max", "5")],
-            ),
-            (CommitError::DiskFull, Code::ResourceExhausted, "DISK_FULL", &[]),
-            (
-                CommitError::LogUnavailable,
-                Code::Unavailable,
-                "LOG_UNAVAILABLE",
-                &[],
-            ),
-            (CommitError::Closed, Code::Unavailable, "UNAVAILABLE", &[]),
-            (
-                CommitError::Overloaded,
-                Code::ResourceExhausted,
-                "OVERLOADED",
-                &[],
-            ),
-        ];
-        for (error, code, reason, metadata) in cases {
-            check(&error.into(), code, reason, metadata);
-        }
-        let panicked = Status::from(CommitError::<PlanFault>::PlanPanicked);
-        let info = panicked.get_details_error_info().unwrap();
-        assert_eq!(
-            (panicked.code(), info.reason.as_str()),
-            (Code::Internal, "INTERNAL")
-        );
-        assert!(panicked.message().contains(&info.metadata["request_id"]));
-        let overloaded = Status::from(CommitError::<PlanFault>::Overloaded);
-        assert_eq!(
-            overloaded.get_details_retry_info().unwrap().retry_delay,
-            Some(OVERLOADED_RETRY_DELAY)
-        );
-    }
-
-    #[test]
-    fn a_revision_not_reached_says_both_revisions() {
-        let status = RevisionNotReached {
-            min_revision: 9,
-            revision: 8,
-        }
-        .into();
-        let metadata = [("min_revision", "9"), ("revision", "8")];
-        check(
-            &status,
-            Code::FailedPrecondition,
-            "REVISION_NOT_REACHED",
-            &metadata,
-        );
-    }
 }

@@ -1,0 +1,262 @@
+//! Statuses of commits: what a write breaks, and why there is none.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::FieldViolation;
+
+use super::{fields, graph_full, internal, retry, status, unavailable};
+use crate::{
+    facts::{
+        ModelError,
+        write::{Fault, WriteError, WriteFault},
+    },
+    knowledge::{CommitError, RevisionNotReached},
+    proto::v1::ErrorReason,
+};
+
+/// Some groups of commits.
+const OVERLOADED_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+impl From<RevisionNotReached> for Status {
+    fn from(error: RevisionNotReached) -> Self {
+        status(
+            Code::FailedPrecondition,
+            ErrorReason::RevisionNotReached,
+            error.to_string(),
+            [
+                ("min_revision", error.min_revision.to_string()),
+                ("revision", error.revision.to_string()),
+            ],
+        )
+    }
+}
+
+impl<E> From<CommitError<E>> for Status
+where
+    Self: From<E>,
+{
+    fn from(error: CommitError<E>) -> Self {
+        let error = match error.into_plan_error() {
+            Ok(error) => return Self::from(error),
+            Err(error) => error,
+        };
+        let message = error.to_string();
+        match error {
+            CommitError::Plan(never) => match never {},
+            CommitError::PlanPanicked => internal(&message),
+            CommitError::Model(error) => model(*error),
+            CommitError::RevisionMismatch { revision } => status(
+                Code::Aborted,
+                ErrorReason::RevisionMismatch,
+                message,
+                [("revision", revision.to_string())],
+            ),
+            CommitError::RequestIdReused { request_id, revision } => status(
+                Code::AlreadyExists,
+                ErrorReason::RequestIdReused,
+                message,
+                [("request_id", request_id), ("revision", revision.to_string())],
+            ),
+            CommitError::GraphFull {
+                graph_memory_bytes_max,
+            } => graph_full(graph_memory_bytes_max),
+            CommitError::DiskFull => status(Code::ResourceExhausted, ErrorReason::DiskFull, message, []),
+            CommitError::LogUnavailable => {
+                status(Code::Unavailable, ErrorReason::LogUnavailable, message, [])
+            }
+            CommitError::Closed => unavailable(&message),
+            CommitError::Overloaded => retry(
+                Code::ResourceExhausted,
+                ErrorReason::Overloaded,
+                &message,
+                OVERLOADED_RETRY_DELAY,
+            ),
+        }
+    }
+}
+
+impl From<WriteError> for Status {
+    /// The first fault gives code and reason; all are told.
+    fn from(error: WriteError) -> Self {
+        let violation = |fault: &WriteFault| FieldViolation::new(&fault.field, fault.fault.to_string());
+        let violations = error.0.iter().map(violation).collect();
+        let Some(WriteFault { fault, .. }) = error.0.into_iter().next() else {
+            return internal(&"a write failed without a fault");
+        };
+        let of_id = |code, reason, id| (code, reason, ("id", id));
+        let (code, reason, metadata) = match fault {
+            Fault::NotFound { id } => of_id(Code::NotFound, ErrorReason::FactNotFound, id),
+            Fault::Retracted { id } => of_id(Code::FailedPrecondition, ErrorReason::FactAlreadyRetracted, id),
+            Fault::OtherContent { id } | Fault::RetractedId { id } => {
+                of_id(Code::AlreadyExists, ErrorReason::FactIdInUse, id)
+            }
+            Fault::UnknownSource { iri } => {
+                (Code::InvalidArgument, ErrorReason::SourceUnknown, ("source", iri))
+            }
+            Fault::Precondition { index, .. } => (
+                Code::Aborted,
+                ErrorReason::PreconditionFailed,
+                ("precondition", index.to_string()),
+            ),
+        };
+        fields(code, reason, [metadata], violations)
+    }
+}
+
+/// Returns the status of a change that breaks the fact model.
+fn model(error: ModelError) -> Status {
+    let message = error.to_string();
+    match error {
+        ModelError::StatementInvalid { faults, .. } => {
+            let first = faults.into_iter().next();
+            let (node, property) =
+                first.map_or_else(Default::default, |fault| (fault.node, fault.property.to_owned()));
+            status(
+                Code::InvalidArgument,
+                ErrorReason::StatementInvalid,
+                message,
+                [("node", node), ("property", property)],
+            )
+        }
+        ModelError::DerivedTriple { triple } => status(
+            Code::FailedPrecondition,
+            ErrorReason::DerivedTriple,
+            message,
+            [("triple", triple)],
+        ),
+        ModelError::DerivedGraph { quad } => status(
+            Code::FailedPrecondition,
+            ErrorReason::DerivedGraph,
+            message,
+            [("quad", quad)],
+        ),
+        ModelError::ClaimContent {
+            triple,
+            statement,
+            claim,
+        } => status(
+            Code::FailedPrecondition,
+            ErrorReason::ClaimContent,
+            message,
+            [("triple", triple), ("statement", statement), ("claim", claim)],
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    type Case = (
+        CommitError<PlanFault>,
+        Code,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+    );
+
+    struct PlanFault;
+
+    impl From<PlanFault> for Status {
+        fn from(_: PlanFault) -> Self {
+            status(Code::InvalidArgument, ErrorReason::SparqlSyntax, "a fault", [])
+        }
+    }
+
+    fn check(found: &Status, code: Code, reason: &str, metadata: &[(&str, &str)]) {
+        let info = found.get_details_error_info().unwrap();
+        let mut pairs: Vec<_> = info
+            .metadata
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        pairs.sort_unstable();
+        assert_eq!(
+            (found.code(), info.reason.as_str(), pairs.as_slice()),
+            (code, reason, metadata)
+        );
+        assert!(!found.message().is_empty());
+    }
+
+    #[test]
+    fn every_commit_error_has_its_status() {
+        let cases: [Case; 8] = [
+            (
+                CommitError::Plan(PlanFault),
+                Code::InvalidArgument,
+                "SPARQL_SYNTAX",
+                &[],
+            ),
+            (
+                CommitError::RevisionMismatch { revision: 7 },
+                Code::Aborted,
+                "REVISION_MISMATCH",
+                &[("revision", "7")],
+            ),
+            (
+                CommitError::RequestIdReused {
+                    request_id: "r".to_owned(),
+                    revision: 7,
+                },
+                Code::AlreadyExists,
+                "REQUEST_ID_REUSED",
+                &[("request_id", "r"), ("revision", "7")],
+            ),
+            (
+                CommitError::GraphFull {
+                    graph_memory_bytes_max: 5,
+                },
+                Code::ResourceExhausted,
+                "GRAPH_FULL",
+                &[("graph_memory_bytes_max", "5")],
+            ),
+            (CommitError::DiskFull, Code::ResourceExhausted, "DISK_FULL", &[]),
+            (
+                CommitError::LogUnavailable,
+                Code::Unavailable,
+                "LOG_UNAVAILABLE",
+                &[],
+            ),
+            (CommitError::Closed, Code::Unavailable, "UNAVAILABLE", &[]),
+            (
+                CommitError::Overloaded,
+                Code::ResourceExhausted,
+                "OVERLOADED",
+                &[],
+            ),
+        ];
+        for (error, code, reason, metadata) in cases {
+            check(&error.into(), code, reason, metadata);
+        }
+        let panicked = Status::from(CommitError::<PlanFault>::PlanPanicked);
+        let info = panicked.get_details_error_info().unwrap();
+        assert_eq!(
+            (panicked.code(), info.reason.as_str()),
+            (Code::Internal, "INTERNAL")
+        );
+        assert!(panicked.message().contains(&info.metadata["request_id"]));
+        let overloaded = Status::from(CommitError::<PlanFault>::Overloaded);
+        assert_eq!(
+            overloaded.get_details_retry_info().unwrap().retry_delay,
+            Some(OVERLOADED_RETRY_DELAY)
+        );
+    }
+
+    #[test]
+    fn a_revision_not_reached_says_both_revisions() {
+        let status = RevisionNotReached {
+            min_revision: 9,
+            revision: 8,
+        }
+        .into();
+        let metadata = [("min_revision", "9"), ("revision", "8")];
+        check(
+            &status,
+            Code::FailedPrecondition,
+            "REVISION_NOT_REACHED",
+            &metadata,
+        );
+    }
+}

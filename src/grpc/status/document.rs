@@ -1,0 +1,35 @@
+//! Statuses of RDF documents.
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::{cancelled, error_info, graph_full, internal, shortened};
+use crate::{
+    proto::v1::ErrorReason,
+    rdf::{DocumentError, ImportError},
+};
+
+impl From<ImportError> for Status {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Document(error) => document(&error),
+            ImportError::Full {
+                graph_memory_bytes_max,
+            } => graph_full(graph_memory_bytes_max),
+            ImportError::BrokenOff => cancelled(),
+            ImportError::Fault(cause) => internal(&cause),
+        }
+    }
+}
+
+fn document(error: &DocumentError) -> Status {
+    let mut details = error_info(ErrorReason::RdfSyntax, []);
+    if let (Some(place), Some(info)) = (error.place, details.error_info()) {
+        let mut info = info.clone();
+        info.metadata.insert("line".to_owned(), place.line.to_string());
+        info.metadata
+            .insert("column".to_owned(), place.column.to_string());
+        details.set_error_info(info.reason, info.domain, info.metadata);
+    }
+    Status::with_error_details(Code::InvalidArgument, shortened(error.to_string()), details)
+}

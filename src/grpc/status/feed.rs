@@ -1,0 +1,74 @@
+//! Statuses of watches and differences.
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::{LOG_CLOSED, cancelled, internal, status, unavailable};
+use crate::{
+    feed::{DiffError, FeedError, LogError},
+    proto::v1::ErrorReason,
+};
+
+/// Returns `RESOURCE_EXHAUSTED` for one watcher too many.
+pub fn too_many_watchers(watcher_count_max: usize) -> Status {
+    status(
+        Code::ResourceExhausted,
+        ErrorReason::TooManyWatchers,
+        format!("there are {watcher_count_max} watches already"),
+        [("watcher_count_max", watcher_count_max.to_string())],
+    )
+}
+
+/// Returns `RESOURCE_EXHAUSTED` for a reader that takes too long, with what a watch resumes after.
+pub fn reader_too_slow(after_revision: Option<u64>) -> Status {
+    with_revision(
+        &status(
+            Code::ResourceExhausted,
+            ErrorReason::ReaderTooSlow,
+            "the reader took too long to take a frame",
+            [],
+        ),
+        after_revision,
+    )
+}
+
+/// As [`unavailable`], with what a watch resumes after.
+pub fn unavailable_after(message: &str, after_revision: Option<u64>) -> Status {
+    with_revision(&unavailable(message), after_revision)
+}
+
+fn with_revision(status: &Status, after_revision: Option<u64>) -> Status {
+    let mut details = status.get_error_details();
+    if let (Some(revision), Some(mut info)) = (after_revision, details.error_info().cloned()) {
+        info.metadata
+            .insert("after_revision".to_owned(), revision.to_string());
+        details.set_error_info(info.reason, info.domain, info.metadata);
+    }
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
+impl From<FeedError> for Status {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Closed => unavailable(&error.to_string()),
+            FeedError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
+            FeedError::Log(_) | FeedError::Fault(_) => internal(&error),
+        }
+    }
+}
+
+impl From<DiffError> for Status {
+    fn from(error: DiffError) -> Self {
+        match error {
+            DiffError::TooLarge { bytes_max } => status(
+                Code::ResourceExhausted,
+                ErrorReason::DiffTooLarge,
+                error.to_string(),
+                [("diff_bytes_max", bytes_max.to_string())],
+            ),
+            DiffError::Over => cancelled(),
+            DiffError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
+            DiffError::Log(_) => internal(&error),
+        }
+    }
+}
