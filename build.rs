@@ -4,6 +4,8 @@ use std::{error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
+const JELLY: &str = "src/rdf/jelly/rdf.proto";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut protos = fs::read_dir("proto/dossier/v1")?
@@ -17,5 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".dossier.v1.ImportRequest")
         .compile_fds(descriptors)?;
+    println!("cargo:rerun-if-changed={JELLY}");
+    let quad = ".eu.ostrzyciel.jelly.core.proto.v1.RdfQuad";
+    // As in triples, where the compiler needs it.
+    tonic_prost_build::configure()
+        .boxed(format!("{quad}.subject.s_triple_term"))
+        .boxed(format!("{quad}.predicate.p_triple_term"))
+        .boxed(format!("{quad}.object.o_triple_term"))
+        .compile_fds(protox::compile([JELLY], ["src/rdf/jelly"])?)?;
     Ok(())
 }

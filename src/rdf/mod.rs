@@ -2,6 +2,7 @@
 
 mod chunks;
 mod guard;
+pub mod jelly;
 mod statements;
 
 use std::{

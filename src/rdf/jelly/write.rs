@@ -1,0 +1,255 @@
+//! Writing a stream.
+
+use std::io::{self, Write};
+
+use oxigraph::model::{
+    BaseDirection, GraphNameRef, LiteralRef, NamedNodeRef, NamedOrBlankNodeRef, Quad, QuadRef, TermRef,
+    vocab::xsd,
+};
+use prost::Message as _;
+
+use super::{
+    VERSION, WRITTEN_DATATYPES, WRITTEN_NAMES, WRITTEN_PREFIXES,
+    message::{
+        LogicalStreamType, PhysicalStreamType, RdfDatatypeEntry, RdfDefaultGraph, RdfIri, RdfLiteral,
+        RdfNameEntry, RdfPrefixEntry, RdfQuad, RdfStreamOptions, RdfStreamRow, RdfTriple,
+        rdf_literal::LiteralKind, rdf_quad, rdf_stream_row::Row, rdf_triple,
+    },
+    table::WriteTable,
+};
+
+/// The key of a row in a frame: field 1, with a length.
+const KEY: u8 = 1 << 3 | 2;
+/// Bytes after which a frame ends.
+const FRAME_BYTES: usize = 32 << 10;
+
+/// Writes a flat delimited stream of quads or triples. A stream of triples leaves the graphs out.
+pub struct JellyWriter<W> {
+    out: W,
+    is_quads: bool,
+    frame: Vec<u8>,
+    names: WriteTable,
+    prefixes: WriteTable,
+    datatypes: WriteTable,
+    /// The prefix and the name of the last IRI.
+    last_prefix: u32,
+    last_name: u32,
+    last: Option<Quad>,
+    statement: u64,
+}
+
+impl<W: Write> JellyWriter<W> {
+    /// Begins a stream of quads (`is_quads`) or of triples.
+    pub fn new(out: W, is_quads: bool) -> Self {
+        let mut writer = Self {
+            out,
+            is_quads,
+            frame: Vec::new(),
+            names: WriteTable::new(WRITTEN_NAMES),
+            prefixes: WriteTable::new(WRITTEN_PREFIXES),
+            datatypes: WriteTable::new(WRITTEN_DATATYPES),
+            last_prefix: 0,
+            last_name: 0,
+            last: None,
+            statement: 0,
+        };
+        let (physical_type, logical_type) = if is_quads {
+            (PhysicalStreamType::Quads, LogicalStreamType::FlatQuads)
+        } else {
+            (PhysicalStreamType::Triples, LogicalStreamType::FlatTriples)
+        };
+        writer.row(Row::Options(RdfStreamOptions {
+            stream_name: String::new(),
+            physical_type: physical_type.into(),
+            generalized_statements: false,
+            rdf_star: true,
+            max_name_table_size: WRITTEN_NAMES,
+            max_prefix_table_size: WRITTEN_PREFIXES,
+            max_datatype_table_size: WRITTEN_DATATYPES,
+            logical_type: logical_type.into(),
+            version: VERSION,
+        }));
+        writer
+    }
+
+    /// Writes a statement. Fails with [`io::ErrorKind::InvalidInput`] on one that has more IRIs than the lookup table has room for.
+    pub fn quad(&mut self, quad: QuadRef<'_>) -> io::Result<()> {
+        self.statement += 1;
+        let last = self.last.take();
+        let last = last.as_ref();
+        let is_same_subject = last.is_some_and(|last| last.subject.as_ref() == quad.subject);
+        let subject = if is_same_subject {
+            None
+        } else {
+            Some(self.subject(quad.subject)?)
+        };
+        let is_same_predicate = last.is_some_and(|last| last.predicate.as_ref() == quad.predicate);
+        let predicate = if is_same_predicate {
+            None
+        } else {
+            Some(self.iri(quad.predicate)?)
+        };
+        let is_same_object = last.is_some_and(|last| last.object.as_ref() == quad.object);
+        let object = if is_same_object {
+            None
+        } else {
+            Some(self.object(quad.object)?)
+        };
+        let row = if self.is_quads {
+            let is_same_graph = last.is_some_and(|last| last.graph_name.as_ref() == quad.graph_name);
+            let graph = if is_same_graph {
+                None
+            } else {
+                Some(self.graph(quad.graph_name)?)
+            };
+            Row::Quad(RdfQuad {
+                subject: subject.map(|subject| match subject {
+                    rdf_triple::Subject::SIri(iri) => rdf_quad::Subject::SIri(iri),
+                    rdf_triple::Subject::SBnode(label) => rdf_quad::Subject::SBnode(label),
+                    rdf_triple::Subject::SLiteral(literal) => rdf_quad::Subject::SLiteral(literal),
+                    rdf_triple::Subject::STripleTerm(triple) => rdf_quad::Subject::STripleTerm(triple),
+                }),
+                predicate: predicate.map(rdf_quad::Predicate::PIri),
+                object: object.map(|object| match object {
+                    rdf_triple::Object::OIri(iri) => rdf_quad::Object::OIri(iri),
+                    rdf_triple::Object::OBnode(label) => rdf_quad::Object::OBnode(label),
+                    rdf_triple::Object::OLiteral(literal) => rdf_quad::Object::OLiteral(literal),
+                    rdf_triple::Object::OTripleTerm(triple) => rdf_quad::Object::OTripleTerm(triple),
+                }),
+                graph,
+            })
+        } else {
+            Row::Triple(RdfTriple {
+                subject,
+                predicate: predicate.map(rdf_triple::Predicate::PIri),
+                object,
+            })
+        };
+        self.row(row);
+        self.last = Some(quad.into_owned());
+        if self.frame.len() >= FRAME_BYTES {
+            self.end_frame()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the stream.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.end_frame()?;
+        Ok(self.out)
+    }
+
+    fn end_frame(&mut self) -> io::Result<()> {
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let mut length = Vec::new();
+        prost::encode_length_delimiter(self.frame.len(), &mut length).map_err(io::Error::other)?;
+        self.out.write_all(&length)?;
+        self.out.write_all(&self.frame)?;
+        self.frame.clear();
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row) {
+        let row = RdfStreamRow { row: Some(row) };
+        self.frame.push(KEY);
+        // A vector has room.
+        row.encode_length_delimited(&mut self.frame).unwrap_or_default();
+    }
+
+    fn subject(&mut self, subject: NamedOrBlankNodeRef<'_>) -> io::Result<rdf_triple::Subject> {
+        Ok(match subject {
+            NamedOrBlankNodeRef::NamedNode(iri) => rdf_triple::Subject::SIri(self.iri(iri)?),
+            NamedOrBlankNodeRef::BlankNode(node) => rdf_triple::Subject::SBnode(node.as_str().to_owned()),
+        })
+    }
+
+    fn object(&mut self, object: TermRef<'_>) -> io::Result<rdf_triple::Object> {
+        Ok(match object {
+            TermRef::NamedNode(iri) => rdf_triple::Object::OIri(self.iri(iri)?),
+            TermRef::BlankNode(node) => rdf_triple::Object::OBnode(node.as_str().to_owned()),
+            TermRef::Literal(literal) => rdf_triple::Object::OLiteral(self.literal(literal)?),
+            TermRef::Triple(triple) => rdf_triple::Object::OTripleTerm(Box::new(RdfTriple {
+                subject: Some(self.subject(triple.subject.as_ref())?),
+                predicate: Some(rdf_triple::Predicate::PIri(self.iri(triple.predicate.as_ref())?)),
+                object: Some(self.object(triple.object.as_ref())?),
+            })),
+        })
+    }
+
+    fn graph(&mut self, graph: GraphNameRef<'_>) -> io::Result<rdf_quad::Graph> {
+        Ok(match graph {
+            GraphNameRef::DefaultGraph => rdf_quad::Graph::GDefaultGraph(RdfDefaultGraph {}),
+            GraphNameRef::NamedNode(iri) => rdf_quad::Graph::GIri(self.iri(iri)?),
+            GraphNameRef::BlankNode(node) => rdf_quad::Graph::GBnode(node.as_str().to_owned()),
+        })
+    }
+
+    fn iri(&mut self, iri: NamedNodeRef<'_>) -> io::Result<RdfIri> {
+        let iri = iri.as_str();
+        let (prefix, name) = iri.split_at(iri.rfind(['#', '/']).map_or(0, |at| at + 1));
+        let prefix = {
+            let numbered = self
+                .prefixes
+                .number(prefix, self.statement)
+                .ok_or_else(too_many_texts)?;
+            if let Some(id) = numbered.put {
+                let value = prefix.to_owned();
+                self.row(Row::Prefix(RdfPrefixEntry { id, value }));
+            }
+            numbered.number
+        };
+        let name = {
+            let numbered = self
+                .names
+                .number(name, self.statement)
+                .ok_or_else(too_many_texts)?;
+            if let Some(id) = numbered.put {
+                let value = name.to_owned();
+                self.row(Row::Name(RdfNameEntry { id, value }));
+            }
+            numbered.number
+        };
+        let iri = RdfIri {
+            prefix_id: if prefix == self.last_prefix { 0 } else { prefix },
+            name_id: if name == self.last_name + 1 { 0 } else { name },
+        };
+        (self.last_prefix, self.last_name) = (prefix, name);
+        Ok(iri)
+    }
+
+    fn literal(&mut self, literal: LiteralRef<'_>) -> io::Result<RdfLiteral> {
+        let kind = if let Some(language) = literal.language() {
+            Some(LiteralKind::Langtag(match literal.direction() {
+                None => language.to_owned(),
+                Some(BaseDirection::Ltr) => format!("{language}--ltr"),
+                Some(BaseDirection::Rtl) => format!("{language}--rtl"),
+            }))
+        } else if literal.datatype() == xsd::STRING {
+            None
+        } else {
+            let datatype = literal.datatype().as_str();
+            let numbered = self
+                .datatypes
+                .number(datatype, self.statement)
+                .ok_or_else(too_many_texts)?;
+            if let Some(id) = numbered.put {
+                let value = datatype.to_owned();
+                self.row(Row::Datatype(RdfDatatypeEntry { id, value }));
+            }
+            Some(LiteralKind::Datatype(numbered.number))
+        };
+        Ok(RdfLiteral {
+            lex: literal.value().to_owned(),
+            literal_kind: kind,
+        })
+    }
+}
+
+fn too_many_texts() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("a statement with more than {WRITTEN_PREFIXES} prefixes or {WRITTEN_NAMES} names of IRIs"),
+    )
+}
