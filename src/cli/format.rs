@@ -1,12 +1,10 @@
 //! The forms of results: which there are, and what each kind of result can be written in.
 
 use clap::ValueEnum;
-use oxigraph::{
-    io::{JsonLdProfileSet, RdfFormat},
-    sparql::results::QueryResultsFormat,
-};
+use oxigraph::{io::RdfFormat, sparql::results::QueryResultsFormat};
 
 use super::failure::Failure;
+use crate::rdf;
 
 /// A form of output.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +36,8 @@ pub(super) enum Format {
     /// JSON-LD
     #[value(name = "jsonld")]
     JsonLd,
+    /// Jelly-RDF, which is binary
+    Jelly,
 }
 
 impl Format {
@@ -49,7 +49,13 @@ impl Format {
             Self::Xml => QueryResultsFormat::Xml,
             Self::Csv => QueryResultsFormat::Csv,
             Self::Tsv => QueryResultsFormat::Tsv,
-            Self::Turtle | Self::NTriples | Self::NQuads | Self::Trig | Self::RdfXml | Self::JsonLd => {
+            Self::Turtle
+            | Self::NTriples
+            | Self::NQuads
+            | Self::Trig
+            | Self::RdfXml
+            | Self::JsonLd
+            | Self::Jelly => {
                 let name = self.name();
                 return Err(Failure::usage(format!(
                     "{name} holds triples, and this result is not of triples"
@@ -60,25 +66,25 @@ impl Format {
     }
 
     /// Returns the form for triples; None for the table.
-    pub(super) fn for_triples(self) -> Result<Option<RdfFormat>, Failure> {
-        Ok(Some(match self {
-            Self::Table => return Ok(None),
-            Self::Turtle => RdfFormat::Turtle,
-            Self::NTriples => RdfFormat::NTriples,
-            Self::NQuads => RdfFormat::NQuads,
-            Self::Trig => RdfFormat::TriG,
-            Self::Xml | Self::RdfXml => RdfFormat::RdfXml,
-            Self::Json | Self::JsonLd => RdfFormat::JsonLd {
-                profile: JsonLdProfileSet::default(),
-            },
+    pub(super) fn for_triples(self) -> Result<Option<rdf::Format>, Failure> {
+        let text = |format| Ok(Some(rdf::Format::Text(format)));
+        match self {
+            Self::Table => Ok(None),
+            Self::Turtle => text(RdfFormat::Turtle),
+            Self::NTriples => text(RdfFormat::NTriples),
+            Self::NQuads => text(RdfFormat::NQuads),
+            Self::Trig => text(RdfFormat::TriG),
+            Self::Xml | Self::RdfXml => text(RdfFormat::RdfXml),
+            Self::Json | Self::JsonLd => Ok(Some(rdf::Format::JSON_LD)),
+            Self::Jelly => Ok(Some(rdf::Format::Jelly)),
             Self::Csv | Self::Tsv => {
                 let name = self.name();
-                return Err(
+                Err(
                     Failure::usage(format!("{name} holds rows, and this result is of triples"))
-                        .hint("use --output table, turtle, ntriples, nquads, trig, rdfxml or jsonld"),
-                );
+                        .hint("use --output table, turtle, ntriples, nquads, trig, rdfxml, jsonld or jelly"),
+                )
             }
-        }))
+        }
     }
 
     fn name(self) -> String {

@@ -9,7 +9,6 @@ use std::{
 use bytes::BytesMut;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use oxigraph::io::RdfFormat;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     sync::{mpsc, oneshot},
@@ -22,8 +21,9 @@ use super::{
     output::{Output, thousands},
     update::quads,
 };
-use crate::proto::v1::{
-    Compression, ImportComplete, ImportHeader, ImportRequest, import_request, import_response,
+use crate::{
+    proto::v1::{Compression, ImportComplete, ImportHeader, ImportRequest, import_request, import_response},
+    rdf::Format,
 };
 
 const CHUNK_BYTES: usize = 256 << 10;
@@ -42,7 +42,7 @@ pub(super) struct LoadArgs {
 
     /// Format of all files instead of what their names say: an extension (ttl) or a media type (text/turtle)
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
-    format: Option<RdfFormat>,
+    format: Option<Format>,
 
     /// Compression of all files instead of what their names say
     #[arg(long, value_enum, value_name = "COMPRESSION")]
@@ -129,7 +129,7 @@ fn header(path: &Path, args: &LoadArgs) -> Result<ImportHeader, Failure> {
                 path.display().to_string()
             };
             Failure::usage(format!("the name of {name} does not tell its format"))
-                .hint("say it with --format: ttl, trig, nt, nq, rdf or jsonld")
+                .hint("say it with --format: ttl, trig, nt, nq, rdf, jsonld or jelly")
         })?;
     let compression = match args.compression.unwrap_or(by_name) {
         CompressionArg::None => Compression::Unspecified,
@@ -146,13 +146,10 @@ fn header(path: &Path, args: &LoadArgs) -> Result<ImportHeader, Failure> {
     })
 }
 
-fn parse_format(text: &str) -> Result<RdfFormat, String> {
-    RdfFormat::from_extension(text)
-        .or_else(|| RdfFormat::from_media_type(text))
-        .filter(|format| *format != RdfFormat::N3)
-        .ok_or_else(|| {
-            "expected ttl, trig, nt, nq, rdf, jsonld, or a media type such as text/turtle".to_owned()
-        })
+fn parse_format(text: &str) -> Result<Format, String> {
+    Format::named(text).ok_or_else(|| {
+        "expected ttl, trig, nt, nq, rdf, jsonld, jelly, or a media type such as text/turtle".to_owned()
+    })
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -313,6 +310,7 @@ mod tests {
         check(&["a.nq.zst"], Some(("nq", Zstd)));
         check(&["a.rdf"], Some(("rdf", Unspecified)));
         check(&["a.jsonld"], Some(("jsonld", Unspecified)));
+        check(&["a.jelly.zst"], Some(("jelly", Zstd)));
         check(&["a"], None);
         check(&["a.gz"], None);
         check(&["a.n3"], None);

@@ -30,7 +30,7 @@ use crate::{
     graph::Draft,
     knowledge::{CommitRequest, KnowledgeBase, RequestId},
     proto::v1::{self, import_request, import_response, write_service_server::WriteService},
-    rdf::{self, Chunk, ChunkReader, Compression, Document, ImportError, Memory, Parsed},
+    rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Memory, Parsed},
 };
 
 /// Imports at once.
@@ -282,7 +282,7 @@ impl Import {
 
 fn check_header(header: v1::ImportHeader) -> Result<Header, Status> {
     let mut violations = Violations::default();
-    let format = rdf::format(&header.format);
+    let format = Format::named(&header.format);
     if format.is_none() {
         violations.invalid(
             "header.format",

@@ -1,19 +1,13 @@
 //! Content negotiation: what a caller accepts, and what a body is.
 
 use http::{HeaderMap, header};
-use oxigraph::{
-    io::{JsonLdProfileSet, RdfFormat},
-    sparql::results::QueryResultsFormat,
-};
+use oxigraph::{io::RdfFormat, sparql::results::QueryResultsFormat};
 
 use super::problem::{Problem, not_acceptable, unsupported_media_type};
+use crate::rdf::{Format, JELLY_MEDIA_TYPE};
 
 /// A format and its media types: the first is its own, the others are taken and served by those names too.
 type Offer<T> = (T, &'static [&'static str]);
-
-const JSON_LD: RdfFormat = RdfFormat::JsonLd {
-    profile: JsonLdProfileSet::empty(),
-};
 
 /// Formats of rows and booleans; the first is the default.
 const RESULTS: [Offer<QueryResultsFormat>; 4] = [
@@ -30,23 +24,31 @@ const RESULTS: [Offer<QueryResultsFormat>; 4] = [
 ];
 
 /// Formats of triples; the first is the default.
-const TRIPLES: [Offer<RdfFormat>; 6] = [
-    (RdfFormat::Turtle, &["text/turtle", "application/x-turtle"]),
-    (RdfFormat::NTriples, &["application/n-triples", "text/plain"]),
+const TRIPLES: [Offer<Format>; 7] = [
     (
-        RdfFormat::RdfXml,
+        Format::Text(RdfFormat::Turtle),
+        &["text/turtle", "application/x-turtle"],
+    ),
+    (
+        Format::Text(RdfFormat::NTriples),
+        &["application/n-triples", "text/plain"],
+    ),
+    (
+        Format::Text(RdfFormat::RdfXml),
         &["application/rdf+xml", "application/xml", "text/xml"],
     ),
-    (JSON_LD, &["application/ld+json", "application/json"]),
-    (RdfFormat::TriG, &["application/trig"]),
-    (RdfFormat::NQuads, &["application/n-quads"]),
+    (Format::JSON_LD, &["application/ld+json", "application/json"]),
+    (Format::Text(RdfFormat::TriG), &["application/trig"]),
+    (Format::Text(RdfFormat::NQuads), &["application/n-quads"]),
+    (Format::Jelly, &[JELLY_MEDIA_TYPE]),
 ];
 
 /// Formats of data sets; the first is the default.
-const QUADS: [Offer<RdfFormat>; 3] = [
-    (RdfFormat::NQuads, &["application/n-quads"]),
-    (RdfFormat::TriG, &["application/trig"]),
-    (JSON_LD, &["application/ld+json", "application/json"]),
+const QUADS: [Offer<Format>; 4] = [
+    (Format::Text(RdfFormat::NQuads), &["application/n-quads"]),
+    (Format::Text(RdfFormat::TriG), &["application/trig"]),
+    (Format::JSON_LD, &["application/ld+json", "application/json"]),
+    (Format::Jelly, &[JELLY_MEDIA_TYPE]),
 ];
 
 /// A format, and the value of `Content-Type` under which it is served.
@@ -78,12 +80,12 @@ impl Accept {
     }
 
     /// Chooses a format for triples.
-    pub(super) fn triples(&self) -> Result<Chosen<RdfFormat>, Problem> {
+    pub(super) fn triples(&self) -> Result<Chosen<Format>, Problem> {
         self.choose(&TRIPLES)
     }
 
     /// Chooses a format for quads.
-    pub(super) fn quads(&self) -> Result<Chosen<RdfFormat>, Problem> {
+    pub(super) fn quads(&self) -> Result<Chosen<Format>, Problem> {
         self.choose(&QUADS)
     }
 

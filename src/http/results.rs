@@ -8,19 +8,19 @@ use std::{
 };
 
 use oxigraph::{
-    io::{RdfFormat, RdfSerializer, WriterQuadSerializer},
     model::{Quad, Term, Triple, Variable},
     sparql::results::{QueryResultsSerializer, WriterSolutionsSerializer},
 };
 
 use super::{
     body::{Chunks, Head},
-    negotiate::Accept,
+    negotiate::{Accept, Chosen},
     problem::{Problem, internal, not_serializable},
 };
 use crate::{
     knowledge::View,
     model::prefixes::PREFIXES,
+    rdf::{DocumentWriter, Format},
     sparql::{Interrupt, Query, QueryForm, Row, RunLimit, Sink, SparqlError, Ticket},
 };
 
@@ -137,21 +137,22 @@ impl Document {
     /// Writes quads to the end, unless the ticket's interrupt strikes.
     pub(super) fn quads(
         mut self,
-        (format, content_type): (RdfFormat, String),
+        (format, content_type): Chosen<Format>,
+        of_quads: bool,
         quads: impl Iterator<Item = Quad>,
         ticket: &Ticket,
     ) {
         self.content_type = content_type;
         let outcome: Result<(), Problem> = (|| {
-            let mut serializer = serializer(format)?.for_writer(self.buffer.clone());
+            let mut writer = writer(format, of_quads, self.buffer.clone())?;
             for quad in quads {
                 ticket.interrupt().check()?;
-                serializer
-                    .serialize_quad(&quad)
+                writer
+                    .quad(quad.as_ref())
                     .map_err(|error| not_serializable(format.name(), &error))?;
                 self.flush()?;
             }
-            serializer.finish().map_err(|error| internal(&error))?;
+            writer.finish().map_err(|error| internal(&error))?;
             Ok(self.check()?)
         })();
         match outcome {
@@ -167,14 +168,10 @@ impl Document {
     }
 }
 
-/// Returns a serialiser that knows the server's prefixes.
-pub(super) fn serializer(format: RdfFormat) -> Result<RdfSerializer, Problem> {
-    PREFIXES
-        .iter()
-        .try_fold(RdfSerializer::from_format(format), |serializer, (name, iri)| {
-            serializer.with_prefix(*name, *iri)
-        })
-        .map_err(|error| internal(&error))
+/// Returns a writer that knows the server's prefixes.
+fn writer(format: Format, of_quads: bool, buffer: Buffer) -> Result<DocumentWriter<Buffer>, Problem> {
+    let prefixes = PREFIXES.iter().map(|(name, iri)| (*name, *iri));
+    DocumentWriter::new(format, of_quads, prefixes, buffer).map_err(|error| internal(&error))
 }
 
 enum Writing {
@@ -185,7 +182,7 @@ enum Writing {
     },
     Triples {
         name: &'static str,
-        serializer: Box<WriterQuadSerializer<Buffer>>,
+        writer: Box<DocumentWriter<Buffer>>,
     },
 }
 
@@ -212,7 +209,7 @@ impl ResultSink {
         let finished = match std::mem::replace(&mut self.writing, Writing::Nothing) {
             Writing::Nothing => Ok(()),
             Writing::Rows { serializer, .. } => serializer.finish().map(|_| ()),
-            Writing::Triples { serializer, .. } => serializer.finish().map(|_| ()),
+            Writing::Triples { writer, .. } => writer.finish().map(|_| ()),
         };
         self.end(finished.map_err(|error| internal(&error)))?;
         self.document.check()
@@ -243,10 +240,10 @@ impl Sink for ResultSink {
                 let chosen = self.accept.triples();
                 let (format, content_type) = self.end(chosen)?;
                 self.document.content_type = content_type;
-                let serializer = serializer(format);
+                let writer = writer(format, false, self.document.buffer.clone());
                 self.writing = Writing::Triples {
                     name: format.name(),
-                    serializer: Box::new(self.end(serializer)?.for_writer(self.document.buffer.clone())),
+                    writer: Box::new(self.end(writer)?),
                 };
             }
         }
@@ -271,12 +268,12 @@ impl Sink for ResultSink {
     }
 
     fn triple(&mut self, triple: &Triple) -> Result<(), SparqlError> {
-        let Writing::Triples { name, serializer } = &mut self.writing else {
+        let Writing::Triples { name, writer } = &mut self.writing else {
             return Err(SparqlError::Internal("a triple without a format".to_owned()));
         };
         let name = *name;
-        let written = serializer
-            .serialize_triple(triple)
+        let written = writer
+            .triple(triple.as_ref())
             .map_err(|error| not_serializable(name, &error));
         self.end(written)?;
         self.document.flush()

@@ -58,7 +58,8 @@ pub(super) async fn answer(api: &Inner, parts: &Parts, body: Incoming) -> Result
             let revision = api.knowledge.read().revision;
             ticket.start(move |ticket| {
                 let quads = description::of(&endpoint).into_iter();
-                results::Document::new(chunks, revision, ticket.interrupt()).quads(format, quads, &ticket);
+                results::Document::new(chunks, revision, ticket.interrupt())
+                    .quads(format, false, quads, &ticket);
             })?;
             reply.response().await
         }

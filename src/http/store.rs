@@ -28,7 +28,7 @@ use crate::{
     facts::Reified,
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     knowledge::{CommitRequest, Committed},
-    rdf::Parsed,
+    rdf::{Format, Parsed},
     sparql::{Interrupt, SparqlError},
 };
 
@@ -118,7 +118,7 @@ async fn get(api: &Inner, parts: &Parts, about: Resource) -> Result<Response<Bod
                 ..quad
             })
         });
-        Document::new(chunks, view.revision, ticket.interrupt()).quads(format, quads, &ticket);
+        Document::new(chunks, view.revision, ticket.interrupt()).quads(format, !is_one_graph, quads, &ticket);
     })?;
     reply.response().await
 }
@@ -188,7 +188,10 @@ async fn put_or_post(
 /// Makes a new graph of documents (section 5.5); those of a data set go to the graphs that they name.
 async fn post_to_store(api: &Inner, parts: &Parts, body: Incoming) -> Result<Response<Body>, Problem> {
     let format = upload::format(&parts.headers)?;
-    if matches!(format, Some(RdfFormat::NQuads | RdfFormat::TriG)) {
+    if matches!(
+        format,
+        Some(Format::Jelly | Format::Text(RdfFormat::NQuads | RdfFormat::TriG))
+    ) {
         let target = Target {
             base: resource(parts, STORE_PATH)?,
             graph: None,

@@ -17,7 +17,7 @@ use super::{
     negotiate::media_type,
     problem::{Problem, body_timeout, internal, invalid, overloaded, unsupported_media_type},
 };
-use crate::rdf::{self, Chunk, ChunkReader, Compression, Document, ImportError, Parsed};
+use crate::rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Parsed};
 
 /// Chunks that wait for the parser.
 const WAITING_CHUNK_COUNT_MAX: usize = 2;
@@ -38,12 +38,12 @@ pub(super) struct Target {
 }
 
 /// Returns the format of a document, or `None` for several in parts.
-pub(super) fn format(headers: &HeaderMap) -> Result<Option<RdfFormat>, Problem> {
+pub(super) fn format(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
     let media_type = media_type(headers)?;
     if media_type == MULTIPART {
         return Ok(None);
     }
-    rdf::format(&media_type)
+    Format::named(&media_type)
         .map(Some)
         .ok_or_else(|| unsupported_media_type(format!("`{media_type}` is no format that the server reads")))
 }
@@ -72,8 +72,8 @@ pub(super) async fn read(
 }
 
 impl Target {
-    fn document(&self, format: RdfFormat, compression: Compression) -> Result<Document, Problem> {
-        if !self.takes_data_sets && matches!(format, RdfFormat::NQuads | RdfFormat::TriG) {
+    fn document(&self, format: Format, compression: Compression) -> Result<Document, Problem> {
+        if !self.takes_data_sets && matches!(format, Format::Text(RdfFormat::NQuads | RdfFormat::TriG)) {
             return Err(unsupported_media_type(format!(
                 "{} is a format of data sets: POST it to /store, without `default` or `graph`",
                 format.name()

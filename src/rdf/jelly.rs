@@ -12,7 +12,7 @@ mod table;
 mod tests;
 mod write;
 
-pub use self::{
+pub(super) use self::{
     read::{Fault, JellyReader},
     write::JellyWriter,
 };
@@ -20,14 +20,14 @@ pub use self::{
 /// Media type of Jelly documents.
 pub const MEDIA_TYPE: &str = "application/x-jelly-rdf";
 /// File extension of Jelly documents.
-pub const FILE_EXTENSION: &str = "jelly";
+pub(super) const FILE_EXTENSION: &str = "jelly";
 
 /// Bytes of a frame that is read.
-pub const FRAME_BYTES_MAX: usize = 16 << 20;
+const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Entries of a lookup table that is read.
-pub const TABLE_LENGTH_MAX: u32 = 65_536;
+const TABLE_LENGTH_MAX: u32 = 65_536;
 /// Bytes of all lookup tables of a stream that is read.
-pub const TABLE_BYTES_MAX: usize = 64 << 20;
+const TABLE_BYTES_MAX: usize = 64 << 20;
 
 /// What every conforming reader takes.
 const WRITTEN_NAMES: u32 = 4_000;

@@ -1,8 +1,9 @@
 //! RDF documents in, batches out: strict parsers behind a guard, fresh blank nodes, and a memory limit.
 
 mod chunks;
+mod format;
 mod guard;
-pub mod jelly;
+mod jelly;
 mod statements;
 
 use std::{
@@ -17,13 +18,18 @@ use std::{
 
 use oxigraph::{
     io::{RdfFormat, RdfParseError, RdfParser},
-    model::NamedNode,
+    model::{GraphName, NamedNode, Quad},
 };
 
-pub use chunks::{Chunk, ChunkReader};
+pub use self::{
+    chunks::{Chunk, ChunkReader},
+    format::{DocumentWriter, Format},
+    jelly::MEDIA_TYPE as JELLY_MEDIA_TYPE,
+};
 
 use crate::graph::Batch;
 use guard::Guarded;
+use jelly::JellyReader;
 
 /// Bytes of stack that a thread needs to parse a document.
 pub const STACK_BYTES: usize = 64 << 20;
@@ -45,7 +51,7 @@ pub enum Compression {
 #[derive(Clone, Debug)]
 pub struct Document {
     /// The format.
-    pub format: RdfFormat,
+    pub format: Format,
     /// The compression.
     pub compression: Compression,
     /// Base of relative IRIs; without one they are faults.
@@ -129,13 +135,6 @@ impl ImportError {
     }
 }
 
-/// Returns the format of a media type or file extension. N3 is not RDF and is not taken.
-pub fn format(name: &str) -> Option<RdfFormat> {
-    RdfFormat::from_media_type(name)
-        .or_else(|| RdfFormat::from_extension(name.trim_start_matches('.')))
-        .filter(|format| *format != RdfFormat::N3)
-}
-
 /// Reads a whole document; blank nodes get fresh labels.
 ///
 /// Needs a stack of [`STACK_BYTES`]. `graph_bytes` is what the graph takes already; `progress` hears now and then how many
@@ -183,28 +182,14 @@ fn parse(
         hear: RefCell::new(progress),
         count: Cell::new(0),
     };
-    let mut parser = RdfParser::from_format(document.format).rename_blank_nodes();
-    if let Some(base) = &document.base_iri {
-        parser = parser
-            .with_base_iri(base)
-            .map_err(|error| ImportError::document(error.to_string()))?;
-    }
-    if let Some(graph) = &document.default_graph {
-        parser = parser.with_default_graph(graph.clone());
-    }
-    if document.is_one_graph {
-        parser = parser.without_named_graphs();
-    }
     let mut share = Share::new(memory);
     let mut batch = Batch::default();
     let bytes = Wanted {
         inner: bytes,
         progress: &progress,
     };
-    let bytes = Guarded::new(bytes, document.format, Share::new(memory), graph_bytes);
-    for quad in parser.for_reader(bytes) {
-        let quad = quad.map_err(|error| of_parser(error, memory))?;
-        batch.insert(quad.as_ref());
+    let take = |quad: Result<Quad, ImportError>| {
+        batch.insert(quad?.as_ref());
         let count = progress.count.get() + 1;
         progress.count.set(count);
         if count.is_multiple_of(CHECK_INTERVAL) {
@@ -212,6 +197,22 @@ fn parse(
             if !progress.goes_on() {
                 return Err(ImportError::BrokenOff);
             }
+        }
+        Ok(())
+    };
+    match document.format {
+        Format::Text(format) => {
+            let bytes = Guarded::new(bytes, format, Share::new(memory), graph_bytes);
+            let quads = parser(document, format)?.for_reader(bytes);
+            quads
+                .map(|quad| quad.map_err(|error| of_parser(error, memory)))
+                .try_for_each(take)?;
+        }
+        Format::Jelly => {
+            let salt = getrandom::u64().map_err(|error| ImportError::Fault(error.to_string()))?;
+            JellyReader::new(bytes, salt)
+                .map(|quad| in_place(quad.map_err(|fault| of_jelly(&fault, memory))?, document))
+                .try_for_each(take)?;
         }
     }
     statements::gather(&mut batch);
@@ -224,6 +225,40 @@ fn parse(
         })
     } else {
         Err(ImportError::BrokenOff)
+    }
+}
+
+/// Returns a parser of a document in one of the W3C's formats.
+fn parser(document: &Document, format: RdfFormat) -> Result<RdfParser, ImportError> {
+    let mut parser = RdfParser::from_format(format).rename_blank_nodes();
+    if let Some(base) = &document.base_iri {
+        parser = parser
+            .with_base_iri(base)
+            .map_err(|error| ImportError::document(error.to_string()))?;
+    }
+    if let Some(graph) = &document.default_graph {
+        parser = parser.with_default_graph(graph.clone());
+    }
+    if document.is_one_graph {
+        parser = parser.without_named_graphs();
+    }
+    Ok(parser)
+}
+
+/// Puts a quad where the document is to go.
+fn in_place(quad: Quad, document: &Document) -> Result<Quad, ImportError> {
+    match (&quad.graph_name, &document.default_graph) {
+        (GraphName::DefaultGraph, Some(graph)) => Ok(Quad {
+            graph_name: graph.clone().into(),
+            ..quad
+        }),
+        (GraphName::NamedNode(_) | GraphName::BlankNode(_), _) if document.is_one_graph => {
+            Err(ImportError::document(format!(
+                "the named graph {} in a document that is one graph",
+                quad.graph_name
+            )))
+        }
+        _ => Ok(quad),
     }
 }
 
@@ -328,6 +363,13 @@ fn of_parser(error: RdfParseError, memory: &Memory) -> ImportError {
             }),
             message: error.to_string(),
         }),
+    }
+}
+
+fn of_jelly(fault: &jelly::Fault, memory: &Memory) -> ImportError {
+    match fault {
+        jelly::Fault::Io(error) => of_io(error, memory),
+        jelly::Fault::Stream { .. } => ImportError::document(fault.to_string()),
     }
 }
 

@@ -18,7 +18,7 @@ fn read(
 
 pub(super) fn import(name: &str, text: &[u8], compression: Compression) -> Result<Batch, ImportError> {
     let document = Document {
-        format: format(name).unwrap(),
+        format: Format::named(name).unwrap(),
         compression,
         base_iri: None,
         default_graph: None,
@@ -74,9 +74,12 @@ fn every_format_is_read() {
         xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:e="http://e.com/"><rdf:Description
         rdf:about="http://e.com/s" e:p="o"><e:q><![CDATA[<!DOCTYPE]]></e:q></rdf:Description></rdf:RDF>"#;
     check("rdf", xml, 2);
-    assert_eq!(format("n3"), None);
-    assert_eq!(format("application/n-triples; charset=utf-8"), format("nt"));
-    assert_eq!(format("docx"), None);
+    assert_eq!(Format::named("n3"), None);
+    assert_eq!(
+        Format::named("application/n-triples; charset=utf-8"),
+        Format::named("nt")
+    );
+    assert_eq!(Format::named("docx"), None);
 }
 
 #[test]
@@ -234,7 +237,7 @@ fn memory_is_bounded_and_given_back() {
         writeln!(text, "<http://e.com/{number}> <http://e.com/p> \"{number}\" .").unwrap();
     }
     let document = Document {
-        format: RdfFormat::NTriples,
+        format: Format::Text(RdfFormat::NTriples),
         compression: Compression::None,
         base_iri: None,
         default_graph: None,
@@ -275,7 +278,7 @@ fn imports_can_be_broken_off() {
         }
     }
     let document = |compression| Document {
-        format: RdfFormat::NTriples,
+        format: Format::Text(RdfFormat::NTriples),
         compression,
         base_iri: None,
         default_graph: None,
@@ -324,11 +327,17 @@ fn a_document_without_quads_is_left_once_nobody_wants_it() {
     };
     for format in [RdfFormat::NTriples, RdfFormat::Turtle, RdfFormat::TriG] {
         let mut asked = 0;
-        let outcome = read(&document(format), Endless, &Memory::new(BYTES_MAX), 0, |count| {
-            assert_eq!(count, 0);
-            asked += 1;
-            asked < 10
-        });
+        let outcome = read(
+            &document(Format::Text(format)),
+            Endless,
+            &Memory::new(BYTES_MAX),
+            0,
+            |count| {
+                assert_eq!(count, 0);
+                asked += 1;
+                asked < 10
+            },
+        );
         assert!(matches!(outcome, Err(ImportError::BrokenOff)), "{outcome:?}");
         assert_eq!(asked, 10);
     }

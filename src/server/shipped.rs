@@ -4,7 +4,7 @@ use super::ServeError;
 use crate::{
     graph::Batch,
     knowledge::{CommitRequest, KnowledgeBase},
-    rdf::{self, Compression, Document, Memory},
+    rdf::{self, Compression, Document, Format, Memory},
 };
 
 /// Format and text of each file.
@@ -47,7 +47,7 @@ pub(super) async fn load(knowledge: &KnowledgeBase, graph_memory_bytes_max: u64)
 }
 
 fn parse(format: &str, text: &str, memory: &Memory) -> Result<Batch, ServeError> {
-    let format = rdf::format(format).ok_or_else(|| ServeError::ShippedData(format.to_owned()))?;
+    let format = Format::named(format).ok_or_else(|| ServeError::ShippedData(format.to_owned()))?;
     let document = Document {
         format,
         compression: Compression::None,

@@ -5,7 +5,7 @@ use spargebra::{GraphUpdateOperation, Update, term::GraphName};
 
 use super::{Interrupt, SparqlError, remote};
 use crate::{
-    rdf::{self, Compression, Document, ImportError, Memory, Parsed},
+    rdf::{self, Compression, Document, Format, ImportError, Memory, Parsed},
     remote::{Answer, RemoteSettings, Request, Target},
 };
 
@@ -101,11 +101,11 @@ fn read(
 }
 
 /// Returns the format that the host told, or that the name tells.
-fn format(answer: &Answer, target: &Target) -> Option<oxigraph::io::RdfFormat> {
+fn format(answer: &Answer, target: &Target) -> Option<Format> {
     let told = answer.media_type.as_deref();
     let told = told.filter(|media_type| !VAGUE.contains(media_type));
-    told.and_then(rdf::format).or_else(|| {
+    told.and_then(Format::named).or_else(|| {
         let (_, name) = target.path().rsplit_once('/')?;
-        rdf::format(name.rsplit_once('.')?.1)
+        Format::named(name.rsplit_once('.')?.1)
     })
 }

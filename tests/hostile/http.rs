@@ -3,7 +3,7 @@
 use std::{borrow::Cow, error::Error as _, io};
 
 use bytes::Bytes;
-use dossier::rdf;
+use dossier::rdf::Format;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
@@ -174,7 +174,7 @@ fn problem(status: StatusCode, body: &[u8]) -> (Code, String) {
 }
 
 fn media_type(format: &str) -> &'static str {
-    rdf::format(format).unwrap().media_type()
+    Format::named(format).unwrap().media_type()
 }
 
 /// Where a document goes: those with graphs to all graphs, others to the default graph.

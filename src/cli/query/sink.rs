@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use comfy_table::Cell;
 use oxigraph::{
-    io::{RdfFormat, RdfSerializer, WriterQuadSerializer},
+    io::RdfFormat,
     model::Variable,
     sparql::results::{QueryResultsFormat, QueryResultsSerializer, WriterSolutionsSerializer},
 };
@@ -19,6 +19,7 @@ use crate::{
         term::{Prefixes, triple_from_proto},
     },
     proto::v1::{self, QueryForm, QueryHeader, TripleBatch, query_response::Frame},
+    rdf::{self, DocumentWriter},
 };
 
 /// Rows of a table that are laid out together; a longer result comes as several tables, in bounded memory.
@@ -35,7 +36,7 @@ pub(super) enum Sink {
         variables: Vec<Variable>,
         writer: WriterSolutionsSerializer<Output>,
     },
-    Triples(WriterQuadSerializer<Output>),
+    Triples(DocumentWriter<Output>),
     Table {
         reader: RowReader,
         table: Table,
@@ -132,7 +133,7 @@ impl Sink {
             }
             (Self::Triples(writer), Frame::Triples(TripleBatch { triples })) => {
                 for triple in triples {
-                    writer.serialize_triple(&triple_from_proto(triple).ok_or_else(unexpected)?)?;
+                    writer.triple(triple_from_proto(triple).ok_or_else(unexpected)?.as_ref())?;
                 }
             }
             (Self::Table { table, .. }, Frame::Triples(TripleBatch { triples })) => {
@@ -175,19 +176,22 @@ impl Sink {
 
 /// Returns a writer of triples, with the server's prefixes where the format has prefixes.
 async fn rdf_writer(
-    format: RdfFormat,
+    format: rdf::Format,
     output: Output,
     client: &mut Client,
-) -> Result<WriterQuadSerializer<Output>, Failure> {
-    let mut serializer = RdfSerializer::from_format(format);
-    if matches!(format, RdfFormat::Turtle | RdfFormat::TriG | RdfFormat::RdfXml) {
-        for (name, iri) in client.prefixes().await?.iter() {
-            serializer = serializer
-                .with_prefix(name, iri)
-                .map_err(|error| Failure::failed(format!("the server's prefix {name}: {error}")))?;
-        }
-    }
-    Ok(serializer.for_writer(output))
+) -> Result<DocumentWriter<Output>, Failure> {
+    let has_prefixes = matches!(
+        format,
+        rdf::Format::Text(RdfFormat::Turtle | RdfFormat::TriG | RdfFormat::RdfXml)
+    );
+    let known = if has_prefixes {
+        Some(client.prefixes().await?)
+    } else {
+        None
+    };
+    let prefixes = known.iter().flat_map(Prefixes::iter);
+    DocumentWriter::new(format, false, prefixes, output)
+        .map_err(|error| Failure::failed(format!("a prefix of the server: {error}")))
 }
 
 /// A table that is written in parts of bounded size.

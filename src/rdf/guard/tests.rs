@@ -239,7 +239,14 @@ fn large_documents_are_not_deep_throughout() {
 /// Has the guard alone read a document.
 fn scan(text: &str) -> Result<(), String> {
     let share = Share::new(&Memory::new(u64::MAX));
-    let mut guarded = Guarded::new(text.as_bytes(), crate::rdf::format("jsonld").unwrap(), share, 0);
+    let mut guarded = Guarded::new(
+        text.as_bytes(),
+        RdfFormat::JsonLd {
+            profile: JsonLdProfileSet::empty(),
+        },
+        share,
+        0,
+    );
     io::copy(&mut guarded, &mut io::sink())
         .map(|_| ())
         .map_err(|error| error.to_string())

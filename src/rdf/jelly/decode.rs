@@ -205,7 +205,7 @@ impl Decoder {
             self.subject = Some(self.subject(part)?);
         }
         if let Some(part) = predicate {
-            self.predicate = Some(self.predicate(part)?);
+            self.predicate = Some(self.predicate(&part)?);
         }
         if let Some(part) = object {
             self.object = Some(self.object(part)?);
@@ -222,7 +222,7 @@ impl Decoder {
     fn triple_term(&mut self, triple: RdfTriple) -> Result<Term, String> {
         let missing = "a part of a triple term is missing";
         let subject = self.subject(triple.subject.ok_or(missing)?.into())?;
-        let predicate = self.predicate(triple.predicate.ok_or(missing)?.into())?;
+        let predicate = self.predicate(&triple.predicate.ok_or(missing)?.into())?;
         let object = self.object(triple.object.ok_or(missing)?.into())?;
         Ok(Triple::new(subject, predicate, object).into())
     }
@@ -236,9 +236,9 @@ impl Decoder {
         }
     }
 
-    fn predicate(&mut self, part: Part) -> Result<NamedNode, String> {
+    fn predicate(&mut self, part: &Part) -> Result<NamedNode, String> {
         match part {
-            Part::Iri(iri) => self.iri(iri),
+            Part::Iri(iri) => self.iri(*iri),
             _ => Err("only an IRI is a predicate in RDF 1.2".to_owned()),
         }
     }

@@ -18,7 +18,7 @@ const VARINT_BYTES_MAX: usize = 10;
 
 /// Why a stream was not read to its end.
 #[derive(Debug)]
-pub enum Fault {
+pub(in crate::rdf) enum Fault {
     /// The bytes did not come.
     Io(io::Error),
     /// They are not Jelly, or not RDF 1.2.
@@ -48,7 +48,7 @@ impl fmt::Display for Fault {
 
 /// The quads of a stream, one frame in memory at a time. Blank nodes get labels of their own, the same within the stream.
 /// After a fault there is nothing more.
-pub struct JellyReader<R> {
+pub(in crate::rdf) struct JellyReader<R> {
     /// What was read to see how frames follow each other.
     start: Cursor<Vec<u8>>,
     rest: BufReader<R>,
@@ -73,7 +73,7 @@ enum Variant {
 
 impl<R: Read> JellyReader<R> {
     /// Reads a stream. `salt` makes the labels of blank nodes: give each stream another.
-    pub fn new(bytes: R, salt: u64) -> Self {
+    pub(in crate::rdf) fn new(bytes: R, salt: u64) -> Self {
         Self {
             start: Cursor::default(),
             rest: BufReader::new(bytes),

@@ -9,7 +9,7 @@ use prost::Message as _;
 
 use super::{
     message::{
-        PhysicalStreamType, RdfIri, RdfNameEntry, RdfStreamFrame, RdfStreamOptions, RdfStreamRow, RdfTriple,
+        PhysicalStreamType, RdfIri, RdfNameEntry, RdfStreamOptions, RdfStreamRow, RdfTriple,
         rdf_stream_row::Row, rdf_triple,
     },
     *,
@@ -183,12 +183,15 @@ fn options() -> RdfStreamOptions {
 
 /// A delimited frame of rows.
 fn frame(rows: Vec<Row>) -> Vec<u8> {
-    let rows = rows.into_iter().map(|row| RdfStreamRow { row: Some(row) });
-    RdfStreamFrame {
-        rows: rows.collect(),
-        ..RdfStreamFrame::default()
+    let mut frame = Vec::new();
+    for row in rows {
+        frame.push(0x0A);
+        frame.extend(RdfStreamRow { row: Some(row) }.encode_length_delimited_to_vec());
     }
-    .encode_length_delimited_to_vec()
+    let mut bytes = Vec::new();
+    prost::encode_length_delimiter(frame.len(), &mut bytes).unwrap();
+    bytes.extend(frame);
+    bytes
 }
 
 #[track_caller]
@@ -237,7 +240,7 @@ fn a_fault_says_where_and_what() {
         "row 2: the first statement has no predicate",
     );
     check_fault(
-        &faulty(vec![name(0, "urn:a"), triple(1)])[..40],
+        &faulty(vec![name(0, "urn:a"), triple(1)])[..30],
         "frame 2: it ends too early",
     );
     check_fault(&[0x80; 12], "frame 1: its length is malformed");

@@ -24,7 +24,7 @@ const KEY: u8 = 1 << 3 | 2;
 const FRAME_BYTES: usize = 32 << 10;
 
 /// Writes a flat delimited stream of quads or triples. A stream of triples leaves the graphs out.
-pub struct JellyWriter<W> {
+pub(in crate::rdf) struct JellyWriter<W> {
     out: W,
     is_quads: bool,
     frame: Vec<u8>,
@@ -40,7 +40,7 @@ pub struct JellyWriter<W> {
 
 impl<W: Write> JellyWriter<W> {
     /// Begins a stream of quads (`is_quads`) or of triples.
-    pub fn new(out: W, is_quads: bool) -> Self {
+    pub(in crate::rdf) fn new(out: W, is_quads: bool) -> Self {
         let mut writer = Self {
             out,
             is_quads,
@@ -73,7 +73,7 @@ impl<W: Write> JellyWriter<W> {
     }
 
     /// Writes a statement. Fails with [`io::ErrorKind::InvalidInput`] on one that has more IRIs than the lookup table has room for.
-    pub fn quad(&mut self, quad: QuadRef<'_>) -> io::Result<()> {
+    pub(in crate::rdf) fn quad(&mut self, quad: QuadRef<'_>) -> io::Result<()> {
         self.statement += 1;
         let last = self.last.take();
         let last = last.as_ref();
@@ -134,7 +134,7 @@ impl<W: Write> JellyWriter<W> {
     }
 
     /// Ends the stream.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub(in crate::rdf) fn finish(mut self) -> io::Result<W> {
         self.end_frame()?;
         Ok(self.out)
     }

@@ -121,6 +121,9 @@ pub(crate) const CASES: &[Case] = &[
         FULL,
     ),
     document("jsonld_truncated", "jsonld", Is(r#"{"@id":"d:s","d:p":[1,"#)),
+    document("jelly_text", "jelly", Is("<d:s> <d:p> <d:o> .")),
+    document("jelly_truncated", "jelly", Is("\u{7f}\n")),
+    document("jelly_empty_rows_1m", "jelly", Made(|| "\n\0".repeat(1_000_000))),
     document(
         "xml_doctype",
         "rdf",
