@@ -39,6 +39,12 @@ pub struct ServeSettings {
     )]
     pub listen: SocketAddr,
 
+    /// Address and port for probes and scrapers: health and `/metrics` in plain text, and nothing of the graph
+    ///
+    /// With it `/metrics` is no longer on the other port. Any address may be given, without --insecure.
+    #[arg(long, env = "DOSSIER_OPERATIONS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub operations_listen: Option<SocketAddr>,
+
     /// Listen on other addresses than loopback although nothing authenticates callers
     #[arg(long, env = "DOSSIER_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
@@ -311,6 +317,7 @@ impl Default for ServeSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
+            operations_listen: None,
             insecure: false,
             data_dir: PathBuf::from("dossier-data"),
             load_shipped_data: true,

@@ -1,8 +1,11 @@
 //! The composition root: opens the knowledge base, serves it, and drains on shutdown.
 
 mod connection;
+mod metrics;
+mod operations;
 mod router;
 mod shipped;
+mod state;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,13 +15,16 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     config::ServeSettings,
-    knowledge::{KnowledgeBase, OpenError, Settings},
+    knowledge::{KnowledgeBase, LOG_FILE, OpenError, Settings},
     model::prefixes::PREFIXES,
     remote::{AllowList, FetchLimits, RemoteSettings},
     sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits, ValueLimits},
 };
 use connection::Connections;
+use metrics::Metrics;
+use operations::Operations;
 use router::{Router, SERVICE_NAMES, Services};
+use state::{Parts, State};
 
 /// Queries that may wait, for each that may run.
 const WAITING_PER_THREAD: usize = 8;
@@ -40,29 +46,79 @@ pub enum ServeError {
     Fault(String),
 }
 
-/// Serves on a listener until `shutdown` is ready, then drains: running calls get `drain_timeout` to end.
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For calls of every kind.
+    pub calls: TcpListener,
+    /// For probes and scrapers alone; without it they use the other.
+    pub operations: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(calls: TcpListener) -> Self {
+        Self {
+            calls,
+            operations: None,
+        }
+    }
+}
+
+/// Serves on its listeners until `shutdown` is ready, then drains: running calls get `drain_timeout` to end.
 ///
 /// The port answers at once; until the log is replayed, health says `NOT_SERVING` and calls get `UNAVAILABLE`.
 pub async fn serve(
     settings: ServeSettings,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let address = listener.local_addr().map_err(ServeError::Listener)?;
+    let Listeners { calls, operations } = listeners.into();
+    let address = calls.local_addr().map_err(ServeError::Listener)?;
     let (reporter, health) = health().await;
     let services = Arc::new(OnceCell::new());
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
-    let router = Router::new(Arc::clone(&services), health, &settings, drain.clone())
-        .map_err(|error| ServeError::Fault(error.to_string()))?;
+    let parts = Arc::new(OnceCell::new());
+    let metrics = Metrics::new(State::new(
+        Arc::clone(&parts),
+        settings.data_dir.join(LOG_FILE),
+        settings.graph_memory_bytes_max,
+    ));
+    let router = Router::new(
+        Arc::clone(&services),
+        health,
+        &settings,
+        operations.is_none(),
+        metrics.clone(),
+        drain.clone(),
+    );
+    let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
     let tracker = TaskTracker::new();
-    let connections = Connections::new(&settings, router, tracker.clone(), drain.clone(), stop.clone());
-    let accepting = tokio::spawn(connections.accept(listener));
+    let connections = Connections::new(
+        &settings,
+        Arc::clone(&router),
+        metrics.clone(),
+        tracker.clone(),
+        drain.clone(),
+        stop.clone(),
+    );
+    let accepting = tokio::spawn(connections.accept(calls));
+    // Probes are answered until the end: they hear that the server drains.
+    let end = CancellationToken::new();
+    let _end = end.clone().drop_guard();
+    if let Some(operations) = operations {
+        let answers = Arc::new(Operations(router));
+        let tracker = TaskTracker::new();
+        let probes = Connections::new(&settings, answers, metrics, tracker, end.clone(), end);
+        tokio::spawn(probes.accept(operations));
+    }
     let served = async {
         let knowledge = open(&settings).await?;
         let queries = Queries::start(query_settings(&settings), PREFIXES)
             .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
         // Set once: nobody else does.
-        let _ = services.set(Services::new(&knowledge, &queries, &settings, drain.clone()));
+        let (made, feed) = Services::new(&knowledge, &queries, &settings, drain.clone());
+        let _ = services.set(made);
+        let _ = parts.set(Parts { feed, queries });
         set_health(&reporter, ServingStatus::Serving).await;
         tracing::info!(%address, revision = knowledge.read().revision, "serving");
         Ok::<_, ServeError>(knowledge)

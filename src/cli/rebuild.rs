@@ -12,7 +12,7 @@ use super::{
     output::{Output, thousands},
 };
 use crate::{
-    knowledge::{Settings, rebuild},
+    knowledge::{LOG_FILE, Settings, rebuild},
     model::reference_date::ReferenceDate,
 };
 
@@ -36,7 +36,7 @@ pub(super) struct RebuildArgs {
 
 /// Recomputes index and derivation; fails if something differed.
 pub(super) fn run(args: &RebuildArgs) -> Result<(), Failure> {
-    if !args.data_dir.join("log.redb").exists() {
+    if !args.data_dir.join(LOG_FILE).exists() {
         return Err(Failure::failed(format!(
             "there is no knowledge base in {}",
             args.data_dir.display()

@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use super::failure::Failure;
-use crate::{config::ServeSettings, server, telemetry};
+use crate::{
+    config::ServeSettings,
+    server::{self, Listeners},
+    telemetry,
+};
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn serve(settings: ServeSettings) -> Result<(), Failure> {
@@ -22,23 +26,32 @@ pub(super) fn serve(settings: ServeSettings) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     let served = runtime.block_on(async {
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(|error| Failure::failed(format!("cannot listen on {}: {error}", settings.listen)))?;
-        tell(listener.local_addr()?);
+        let calls = bind(settings.listen).await?;
+        let operations = match settings.operations_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        tell(calls.local_addr()?);
+        let listeners = Listeners { calls, operations };
         let stop = async {
             if let Err(error) = server::signals().await {
                 tracing::error!(%error, "cannot wait for signals: only a kill ends this server");
                 std::future::pending::<()>().await;
             }
         };
-        server::serve(settings, listener, stop)
+        server::serve(settings, listeners, stop)
             .await
             .map_err(|error| Failure::failed(error.to_string()))
     });
     // Nothing that blocks may hold up the end.
     runtime.shutdown_background();
     served
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::failed(format!("cannot listen on {address}: {error}")))
 }
 
 /// Says where the server listens, and two calls to try.

@@ -129,6 +129,11 @@ impl Feed {
         &self.0.knowledge
     }
 
+    /// Returns how many watch.
+    pub fn watcher_count(&self) -> usize {
+        self.0.settings.watcher_count_max - self.0.watchers.available_permits()
+    }
+
     /// Begins to watch. `checkpoint_interval`: the longest silence.
     pub fn watch(
         &self,

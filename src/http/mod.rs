@@ -159,7 +159,12 @@ pub fn has_path(path: &str) -> bool {
         path.strip_prefix(root)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    under(SPARQL_PATH) || under(STORE_PATH) || path == CHANGES_PATH || path == LIVE_PATH || path == READY_PATH
+    under(SPARQL_PATH) || under(STORE_PATH) || path == CHANGES_PATH || is_health(path)
+}
+
+/// Tells whether a path is one of health.
+pub fn is_health(path: &str) -> bool {
+    path == LIVE_PATH || path == READY_PATH
 }
 
 async fn dispatch(
@@ -172,7 +177,7 @@ async fn dispatch(
     if !has_path(path) {
         return Err(no_such_path(path));
     }
-    if path == LIVE_PATH || path == READY_PATH {
+    if is_health(path) {
         let is_fine = path == LIVE_PATH || (api.is_some() && !is_draining);
         return health(&parts.method, is_fine);
     }

@@ -1,5 +1,7 @@
 //! A group of commits: planned one on top of the other, appended with one fsync.
 
+use std::time::{Duration, Instant};
+
 use super::{
     Committed, View,
     clock::Clock,
@@ -46,6 +48,8 @@ pub(super) struct Done {
     pub(super) changed_quad_count: u64,
     /// The reference date.
     pub(super) day: Day,
+    /// The time that the append took, if there was one.
+    pub(super) append_time: Option<Duration>,
 }
 
 impl<'log> Group<'log> {
@@ -232,10 +236,14 @@ impl<'log> Group<'log> {
             commit_count: 0,
             changed_quad_count: 0,
             day: self.day,
+            append_time: None,
         };
         if let Some(append) = self.append.take() {
             let commit_count = append.record_count();
-            match self.log.commit(append) {
+            let begun_at = Instant::now();
+            let appended = self.log.commit(append);
+            done.append_time = Some(begun_at.elapsed());
+            match appended {
                 Ok(head) => {
                     done.view = Some(View {
                         revision: head.revision,

@@ -26,12 +26,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
 pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild};
 use self::{background::Finished, clock::Clock, member::Pending, writer::Message};
-pub use crate::log::RequestId;
+pub use crate::log::{LOG_FILE, RequestId};
 use crate::{
     facts,
     graph::{Draft, Snapshot},
@@ -150,6 +151,8 @@ struct Shared {
     view: ArcSwap<View>,
     revision: watch::Sender<u64>,
     append_count: AtomicU64,
+    /// In seconds: the append of a group, its fsync included.
+    append_times: Histogram,
 }
 
 impl Shared {
@@ -243,6 +246,11 @@ impl KnowledgeBase {
     /// Returns the newest revision as it goes up; [`Self::read`] has reached what it says.
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.inner.shared.revision.subscribe()
+    }
+
+    /// Returns the times that it took to append to the log, in seconds.
+    pub fn append_times(&self) -> &Histogram {
+        &self.inner.shared.append_times
     }
 
     /// Returns how often the log was appended to, one fsync each, since it was opened.

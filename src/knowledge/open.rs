@@ -7,6 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 
 use super::{
@@ -20,6 +21,10 @@ use crate::{
     log::{Change, Log, LogError, LogReader, OpenDatabase},
 };
 
+/// Buckets of the times to append to the log: one fsync takes some tenths of a millisecond, a group of large commits seconds.
+const APPEND_SECONDS: [f64; 12] = [
+    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
+];
 /// Plans run SPARQL, whose evaluator recurses: as much as a query thread has. Memory is taken only as deep as it goes.
 const WRITER_STACK_BYTES: usize = 256 << 20;
 /// Changes that are applied at once: enough for the index to work in bulk, few enough to bound the memory.
@@ -46,6 +51,7 @@ pub(super) fn open(
         revision: watch::Sender::new(view.revision),
         view: ArcSwap::from_pointee(view.clone()),
         append_count: AtomicU64::new(0),
+        append_times: Histogram::new(APPEND_SECONDS),
     });
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();

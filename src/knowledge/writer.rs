@@ -134,8 +134,12 @@ impl Writer {
             commit_count,
             changed_quad_count,
             day,
+            append_time,
         } = done;
         self.day = day;
+        if let Some(time) = append_time {
+            self.shared.append_times.observe(time.as_secs_f64());
+        }
         if let Some(view) = view {
             self.view = view;
             self.changed_quad_count += changed_quad_count;

@@ -42,6 +42,8 @@ use self::{
     tables::{HEADERS, PAYLOADS, REQUESTS},
 };
 
+/// The name of the log's file in its directory.
+pub const LOG_FILE: &str = "log.redb";
 /// Bytes of the file that are kept in memory, half of them for pages not yet written.
 const CACHE_BYTES: usize = 64 << 20;
 
@@ -289,7 +291,7 @@ pub(crate) fn builder() -> Builder {
 }
 
 fn open_and_prepare(dir: &Path, open_database: &OpenDatabase) -> Result<Database, LogError> {
-    let database = open_database(&dir.join("log.redb")).map_err(|error| match error {
+    let database = open_database(&dir.join(LOG_FILE)).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => LogError::InUse { dir: dir.to_owned() },
         DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() == io::ErrorKind::InvalidData =>

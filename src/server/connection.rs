@@ -1,8 +1,8 @@
 //! The accept loop and the life of a connection.
 
-use std::{io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
 
-use http::Request;
+use http::{Request, Response};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -16,8 +16,9 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::body::Body;
 
-use super::router::Router;
+use super::metrics::Metrics;
 use crate::{config::ServeSettings, grpc::call::Peer};
 
 /// What every HTTP/2 client sends first (RFC 9113 section 3.4).
@@ -37,9 +38,19 @@ const HEADER_BYTES_MAX: u32 = 16 << 10;
 const SEND_BUFFER_BYTES: usize = 1 << 20;
 const HTTP1_BUFFER_BYTES: usize = 64 << 10;
 
+/// Answers requests.
+pub(super) trait Answers: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send;
+}
+
 /// Accepts connections and serves them.
-pub(super) struct Connections {
-    router: Arc<Router>,
+pub(super) struct Connections<A> {
+    answers: Arc<A>,
+    metrics: Metrics,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     places: Arc<Semaphore>,
@@ -48,11 +59,12 @@ pub(super) struct Connections {
     stop: CancellationToken,
 }
 
-impl Connections {
+impl<A: Answers> Connections<A> {
     /// `drain` ends accepting and asks connections to end; `stop` cuts them.
     pub(super) fn new(
         settings: &ServeSettings,
-        router: Router,
+        answers: Arc<A>,
+        metrics: Metrics,
         tracker: TaskTracker,
         drain: CancellationToken,
         stop: CancellationToken,
@@ -76,7 +88,8 @@ impl Connections {
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
         let places = Arc::new(Semaphore::new(settings.connection_count_max));
         Self {
-            router: Arc::new(router),
+            answers,
+            metrics,
             http1,
             http2,
             places,
@@ -96,13 +109,15 @@ impl Connections {
             match accepted {
                 Ok((stream, peer)) => {
                     let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+                        self.metrics.refused_connection();
                         tracing::warn!(%peer, "refused a connection: there are as many as may be");
                         continue;
                     };
+                    let open = self.metrics.connection();
                     let served = self.serve(stream, peer);
                     self.tracker.spawn(async move {
                         served.await;
-                        drop(place);
+                        drop((place, open));
                     });
                 }
                 Err(error) => {
@@ -113,10 +128,10 @@ impl Connections {
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<> {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<A> {
         let conversation = Conversation {
             peer,
-            router: Arc::clone(&self.router),
+            answers: Arc::clone(&self.answers),
             http1: self.http1.clone(),
             http2: self.http2.clone(),
             drain: self.drain.clone(),
@@ -132,15 +147,15 @@ impl Connections {
 }
 
 /// One connection.
-struct Conversation {
+struct Conversation<A> {
     peer: SocketAddr,
-    router: Arc<Router>,
+    answers: Arc<A>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     drain: CancellationToken,
 }
 
-impl Conversation {
+impl<A: Answers> Conversation<A> {
     async fn run(self, stream: TcpStream) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -157,11 +172,11 @@ impl Conversation {
             return;
         };
         let io = TokioIo::new(join(Cursor::new(first).chain(reader), writer));
-        let (router, peer) = (self.router, self.peer);
+        let (answers, peer) = (self.answers, self.peer);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let router = Arc::clone(&router);
+            let answers = Arc::clone(&answers);
             request.extensions_mut().insert(Peer(peer));
-            async move { router.call(request).await }
+            async move { answers.answer(request).await }
         });
         // The two kinds of connection have the same methods and no trait in common.
         macro_rules! until_drained {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,10 @@ use tonic_web::GrpcWebLayer;
 use tower_http::cors::CorsLayer;
 use tower_layer::Layer as _;
 
+use super::{
+    connection::Answers,
+    metrics::{self, Metrics},
+};
 use crate::{
     config::ServeSettings,
     feed::{Feed, FeedSettings},
@@ -87,13 +91,13 @@ macro_rules! configured {
 }
 
 impl Services {
-    /// Streams without an end of their own end once the server is draining.
+    /// Returns the services, and the feed that they share. Streams without an end of their own end once the server is draining.
     pub(super) fn new(
         knowledge: &KnowledgeBase,
         queries: &Queries,
         settings: &ServeSettings,
         drain: CancellationToken,
-    ) -> Self {
+    ) -> (Self, Feed) {
         let reads = Reads::new(knowledge.clone());
         let admin = AdminApi::new(
             knowledge.clone(),
@@ -113,7 +117,7 @@ impl Services {
         let memory = Memory::new(settings.graph_memory_bytes_max);
         let write = WriteApi::new(knowledge.clone(), memory.clone());
         let http = HttpApi::new(
-            feed,
+            feed.clone(),
             drain,
             queries.clone(),
             memory,
@@ -121,7 +125,7 @@ impl Services {
             &settings.cors_origins,
         );
         let sparql = SparqlApi::new(knowledge.clone(), queries.clone());
-        Self {
+        let services = Self {
             admin: configured!(AdminServiceServer::new(admin), settings),
             change: configured!(ChangeServiceServer::new(change), settings),
             entity: configured!(EntityServiceServer::new(EntityApi::new(reads.clone())), settings),
@@ -129,7 +133,8 @@ impl Services {
             sparql: configured!(SparqlServiceServer::new(sparql), settings),
             write: configured!(WriteServiceServer::new(write), settings),
             http,
-        }
+        };
+        (services, feed)
     }
 }
 
@@ -175,6 +180,9 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
     }
 }
 
+const METRICS_PATH: &str = "/metrics";
+const HEALTH_PATH: &str = "/grpc.health.v1.Health/";
+
 /// Answers every call.
 pub(super) struct Router {
     services: Arc<OnceCell<Services>>,
@@ -182,6 +190,9 @@ pub(super) struct Router {
     reflect: Box<Reflect>,
     reflect_alpha: Box<Reflect>,
     cors: Option<CorsLayer>,
+    metrics: Metrics,
+    /// Whether the counts are to be had here, and not on a listener of their own.
+    has_metrics: bool,
     drain: CancellationToken,
 }
 
@@ -196,12 +207,26 @@ enum Protocol {
 type Answer = BoxFuture<Response<Body>, Infallible>;
 type Reflect = dyn Fn(Request<Body>) -> Answer + Send + Sync;
 
+impl Answers for Router {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        match &self.cors {
+            // Browsers do not speak gRPC itself.
+            Some(cors) if protocol(&request) != Protocol::Grpc => {
+                cors.layer(Shared(Arc::clone(self))).call(request).await
+            }
+            _ => self.without_cors(request).await,
+        }
+    }
+}
+
 impl Router {
     /// Once it is draining, it is no longer ready.
     pub(super) fn new(
         services: Arc<OnceCell<Services>>,
         health: Health,
         settings: &ServeSettings,
+        has_metrics: bool,
+        metrics: Metrics,
         drain: CancellationToken,
     ) -> Result<Self, Error> {
         let builder = || {
@@ -217,40 +242,71 @@ impl Router {
             reflect: Box::new(move |request| reflection.clone().call(request)),
             reflect_alpha: Box::new(move |request| reflection_alpha.clone().call(request)),
             cors: api::cors::layer(&settings.cors_origins),
+            metrics,
+            has_metrics,
             drain,
         })
     }
 
-    /// Answers one request.
-    pub(super) async fn call(
-        self: &Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
-        match &self.cors {
-            // Browsers do not speak gRPC itself.
-            Some(cors) if protocol(&request) != Protocol::Grpc => {
-                cors.layer(Shared(Arc::clone(self))).call(request).await
-            }
-            _ => self.answer(request).await,
+    /// Answers a probe or a scraper: nothing but health and counts.
+    pub(super) async fn operations(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let path = request.uri().path();
+        match protocol(&request) {
+            Protocol::Http if path == METRICS_PATH => Ok(self.scrape(&request)),
+            Protocol::Http if api::is_health(path) => Ok(self.http(request).await),
+            Protocol::Http => Ok(text(
+                StatusCode::NOT_FOUND,
+                "there are /healthz, /readyz and /metrics\n",
+            )),
+            _ if path.starts_with(HEALTH_PATH) => self.grpc(request).await,
+            _ => Ok(unimplemented(path).into_http()),
         }
     }
 
-    async fn answer(self: &Arc<Self>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    async fn without_cors(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
         match protocol(&request) {
             Protocol::Grpc => self.grpc(request).await,
             Protocol::GrpcWeb => {
                 let inner = Shared(Arc::clone(self));
                 GrpcWebLayer::new().layer(inner).call(request).await
             }
-            Protocol::Http => {
-                if let Some(&Peer(peer)) = request.extensions().get::<Peer>() {
-                    request.extensions_mut().insert(api::Peer(peer));
-                }
-                let http = self.services.get().map(|services| &services.http);
-                let response = api::answer(http, self.drain.is_cancelled(), request).await;
-                Ok(response.map(Body::new))
+            Protocol::Http if self.has_metrics && request.uri().path() == METRICS_PATH => {
+                Ok(self.scrape(&request))
             }
+            Protocol::Http => Ok(self.http(request).await),
         }
+    }
+
+    /// Answers with the counts.
+    fn scrape(&self, request: &Request<Incoming>) -> Response<Body> {
+        if request.method() != Method::GET {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "the counts are read with GET\n");
+        }
+        match self.metrics.text() {
+            Ok(counts) => {
+                let mut response = text(StatusCode::OK, counts);
+                let media_type = HeaderValue::from_static(metrics::MEDIA_TYPE);
+                response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+                response
+            }
+            Err(_) => text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the counts cannot be written\n",
+            ),
+        }
+    }
+
+    async fn http(&self, mut request: Request<Incoming>) -> Response<Body> {
+        if let Some(&Peer(peer)) = request.extensions().get::<Peer>() {
+            request.extensions_mut().insert(api::Peer(peer));
+        }
+        let call = self.metrics.request(request.method(), request.uri().path());
+        let http = self.services.get().map(|services| &services.http);
+        let response = api::answer(http, self.drain.is_cancelled(), request).await;
+        call.answered(response.map(Body::new))
     }
 
     /// Answers one call. Everything that is not a response is one with a status.
@@ -261,9 +317,10 @@ impl Router {
     {
         let log = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (Instant::now(), request.uri().path().to_owned()));
+        let counted = self.metrics.call(request.uri().path());
         let deadline = match call::deadline_of(request.headers()) {
             Ok(deadline) => deadline,
-            Err(status) => return Ok(status.into_http()),
+            Err(status) => return Ok(counted.answered(status.into_http())),
         };
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(Deadline(deadline));
@@ -277,7 +334,7 @@ impl Router {
             let elapsed_us = started_at.elapsed().as_micros();
             tracing::debug!(path, status = code.unwrap_or("0"), %elapsed_us, "call");
         }
-        Ok(response)
+        Ok(counted.answered(response))
     }
 
     fn dispatch<B>(&self, mut request: Request<B>) -> Answer
@@ -335,7 +392,7 @@ impl Service<Request<Incoming>> for Shared {
 
     fn call(&mut self, request: Request<Incoming>) -> Answer {
         let router = Arc::clone(&self.0);
-        Box::pin(async move { router.answer(request).await })
+        Box::pin(async move { router.without_cors(request).await })
     }
 }
 
@@ -370,6 +427,14 @@ fn protocol(request: &Request<Incoming>) -> Protocol {
     } else {
         Protocol::Http
     }
+}
+
+fn text(status: StatusCode, text: impl Into<String>) -> Response<Body> {
+    let mut response = Response::new(Body::new(http_body_util::Full::from(text.into())));
+    *response.status_mut() = status;
+    let media_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
 }
 
 fn unimplemented(path: &str) -> tonic::Status {

@@ -132,6 +132,16 @@ impl Queries {
         self.0.registry.list()
     }
 
+    /// Returns how many run, and how many wait.
+    pub fn counts(&self) -> (u64, u64) {
+        self.0.registry.counts()
+    }
+
+    /// Returns the bytes of memory that they take.
+    pub fn memory_bytes(&self) -> u64 {
+        self.0.memory.used_bytes()
+    }
+
     /// Cancels a query or update; false if none of this id waits or runs.
     ///
     /// An update whose commit is being written by then is not undone: its own answer tells.

@@ -114,6 +114,14 @@ pub(super) struct Entry {
 }
 
 impl Registry {
+    /// Returns how many run, and how many wait.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let entries = self.entries();
+        let is_running = |entry: &&Arc<Entry>| entry.is_running.load(Ordering::Relaxed);
+        let running = entries.values().filter(is_running).count() as u64;
+        (running, entries.len() as u64 - running)
+    }
+
     /// Lists one more, as waiting, until its place is dropped.
     pub(super) fn admit(
         &self,

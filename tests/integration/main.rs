@@ -26,6 +26,7 @@ mod lifecycle;
 mod limits;
 mod loads;
 mod model;
+mod operations;
 mod parameters;
 mod queries;
 mod sparql;

@@ -1,0 +1,353 @@
+//! What the server counts, as Prometheus reads it (`OpenMetrics`).
+//!
+//! Calls have the names of the gRPC ecosystem (`grpc_server_handled_total`, …), so that its dashboards work. They are
+//! counted where they end: a stream with its last frame.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use prometheus_client::{
+    collector::Collector,
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use prost::Message as _;
+use tonic::{Code, Status, body::Body};
+use tonic_types::StatusExt as _;
+
+use crate::proto::v1::FILE_DESCRIPTOR_SET;
+
+/// Media type of the answer to a scrape.
+pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Seconds: lookups take some tenths of a millisecond, queries up to a minute.
+const SECONDS: [f64; 16] = [
+    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0,
+];
+
+/// The beginnings of paths.
+const ROUTES: [&str; 5] = ["sparql", "store", "changes", "healthz", "readyz"];
+
+type Labels<const N: usize> = [(&'static str, String); N];
+
+/// The counts of a server. Clones are the same ones.
+#[derive(Clone)]
+pub(super) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    methods: HashMap<String, Arc<Method>>,
+    unknown: Arc<Method>,
+    handled: Family<Labels<3>, Counter>,
+    errors: Family<Labels<1>, Counter>,
+    requests: Family<Labels<3>, Histogram>,
+    connections: Gauge,
+    refused_connections: Counter,
+}
+
+/// One method of gRPC.
+struct Method {
+    labels: Labels<2>,
+    started: Counter,
+    seconds: Histogram,
+    ok: Counter,
+}
+
+impl Metrics {
+    /// Begins to count. `state` tells what is looked up at each scrape.
+    pub(super) fn new(state: impl Collector) -> Self {
+        let mut registry = Registry::default();
+        let started = Family::<Labels<2>, Counter>::default();
+        let handled = Family::<Labels<3>, Counter>::default();
+        let seconds = Family::<Labels<2>, Histogram>::new_with_constructor(histogram);
+        let errors = Family::<Labels<1>, Counter>::default();
+        let requests = Family::<Labels<3>, Histogram>::new_with_constructor(histogram);
+        let (connections, refused_connections) = (Gauge::default(), Counter::default());
+        registry.register("grpc_server_started", "gRPC calls begun", started.clone());
+        registry.register(
+            "grpc_server_handled",
+            "gRPC calls ended, by status code",
+            handled.clone(),
+        );
+        registry.register_with_unit(
+            "grpc_server_handling",
+            "Time from the beginning of a gRPC call to its end, of a stream to its last frame",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        registry.register(
+            "dossier_errors",
+            "Errors answered over gRPC, by the reason of their ErrorInfo",
+            errors.clone(),
+        );
+        registry.register_with_unit(
+            "http_server_request_duration",
+            "Time from the beginning of an HTTP request to the end of its answer",
+            Unit::Seconds,
+            requests.clone(),
+        );
+        registry.register(
+            "dossier_connections",
+            "Connections that are open",
+            connections.clone(),
+        );
+        registry.register(
+            "dossier_refused_connections",
+            "Connections closed at once, because there were as many as may be",
+            refused_connections.clone(),
+        );
+        registry.register_collector(Box::new(state));
+        let method = |service: &str, method: &str| {
+            let labels = [
+                ("grpc_service", service.to_owned()),
+                ("grpc_method", method.to_owned()),
+            ];
+            Arc::new(Method {
+                started: started.get_or_create_owned(&labels),
+                seconds: seconds.get_or_create_owned(&labels),
+                ok: handled.get_or_create_owned(&with_code(&labels, Code::Ok)),
+                labels,
+            })
+        };
+        let methods = methods()
+            .map(|(service, name)| (format!("/{service}/{name}"), method(&service, &name)))
+            .collect();
+        let unknown = method("unknown", "unknown");
+        Self(Arc::new(Inner {
+            registry,
+            methods,
+            unknown,
+            handled,
+            errors,
+            requests,
+            connections,
+            refused_connections,
+        }))
+    }
+
+    /// Returns all counts as text.
+    pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.0.registry)?;
+        Ok(text)
+    }
+
+    /// Counts a connection that is open until the value is dropped.
+    pub(super) fn connection(&self) -> OpenConnection {
+        self.0.connections.inc();
+        OpenConnection(self.clone())
+    }
+
+    /// Counts a connection that was refused.
+    pub(super) fn refused_connection(&self) {
+        self.0.refused_connections.inc();
+    }
+
+    /// Begins to count a call of gRPC.
+    pub(super) fn call(&self, path: &str) -> Call {
+        let method = self.0.methods.get(path).unwrap_or(&self.0.unknown);
+        method.started.inc();
+        Call {
+            metrics: self.clone(),
+            kind: Kind::Grpc(Arc::clone(method)),
+            started_at: Instant::now(),
+        }
+    }
+
+    /// Begins to count a request of HTTP.
+    pub(super) fn request(&self, method: &http::Method, path: &str) -> Call {
+        // Nothing that a caller makes up becomes a label.
+        let method = match method.as_str() {
+            known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS") => known,
+            _ => "_OTHER",
+        };
+        let first = path.split('/').nth(1).filter(|name| ROUTES.contains(name));
+        let route = first.unwrap_or("unknown");
+        Call {
+            metrics: self.clone(),
+            kind: Kind::Http {
+                method: method.to_owned(),
+                route: format!("/{route}"),
+                status: StatusCode::OK,
+            },
+            started_at: Instant::now(),
+        }
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+fn with_code(labels: &Labels<2>, code: Code) -> Labels<3> {
+    let [service, method] = labels.clone();
+    let code = match code {
+        Code::Ok => "OK".to_owned(),
+        code => format!("{code:?}"),
+    };
+    [service, method, ("grpc_code", code)]
+}
+
+/// The methods that the server has: service and name.
+fn methods() -> impl Iterator<Item = (String, String)> {
+    [FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET]
+        .into_iter()
+        .filter_map(|bytes| prost_types::FileDescriptorSet::decode(bytes).ok())
+        .flat_map(|set| set.file)
+        .flat_map(|file| {
+            let package = file.package.unwrap_or_default();
+            file.service.into_iter().flat_map(move |service| {
+                let service_name = format!("{package}.{}", service.name());
+                let methods = service.method.into_iter();
+                methods.map(move |method| (service_name.clone(), method.name().to_owned()))
+            })
+        })
+}
+
+/// A connection that is open until this is dropped.
+pub(super) struct OpenConnection(Metrics);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.0.connections.dec();
+    }
+}
+
+/// A call or request that has begun.
+pub(super) struct Call {
+    metrics: Metrics,
+    kind: Kind,
+    started_at: Instant,
+}
+
+enum Kind {
+    Grpc(Arc<Method>),
+    Http {
+        method: String,
+        route: String,
+        status: StatusCode,
+    },
+}
+
+impl Call {
+    /// Counts the call when its answer ends, or when nobody waits for its end any more.
+    pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
+        if let Kind::Http { status, .. } = &mut self.kind {
+            *status = response.status();
+        }
+        // An error of gRPC has no body: its status is in the headers.
+        if response.headers().contains_key(Status::GRPC_STATUS) {
+            self.end(Some(response.headers()));
+            return response;
+        }
+        if response.body().is_end_stream() {
+            self.end(None);
+            return response;
+        }
+        response.map(|body| {
+            Body::new(Counted {
+                body,
+                call: Some(self),
+            })
+        })
+    }
+
+    /// `end`: the headers or trailers of gRPC.
+    fn end(self, end: Option<&HeaderMap>) {
+        let seconds = self.started_at.elapsed().as_secs_f64();
+        let counts = &self.metrics.0;
+        match self.kind {
+            Kind::Grpc(method) => {
+                method.seconds.observe(seconds);
+                match end.map(|end| end.get(Status::GRPC_STATUS).map(HeaderValue::as_bytes)) {
+                    Some(Some(b"0")) => {
+                        method.ok.inc();
+                    }
+                    // Who goes away before the end has cancelled.
+                    None => {
+                        let labels = with_code(&method.labels, Code::Cancelled);
+                        counts.handled.get_or_create(&labels).inc();
+                    }
+                    Some(_) => {
+                        let status = end.and_then(Status::from_header_map);
+                        let code = status.as_ref().map_or(Code::Unknown, Status::code);
+                        counts
+                            .handled
+                            .get_or_create(&with_code(&method.labels, code))
+                            .inc();
+                        if let Some(info) = status.and_then(|status| status.get_details_error_info()) {
+                            counts.errors.get_or_create(&[("reason", info.reason)]).inc();
+                        }
+                    }
+                }
+            }
+            Kind::Http {
+                method,
+                route,
+                status,
+            } => {
+                let labels = [
+                    ("http_request_method", method),
+                    ("http_route", route),
+                    ("http_response_status_code", status.as_str().to_owned()),
+                ];
+                counts.requests.get_or_create(&labels).observe(seconds);
+            }
+        }
+    }
+}
+
+/// An answer on its way out.
+struct Counted {
+    body: Body,
+    call: Option<Call>,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref()
+                    && let Some(call) = self.call.take()
+                {
+                    call.end(Some(trailers));
+                }
+            }
+            Poll::Ready(None) => drop(self.call.take().map(|call| call.end(None))),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            call.end(None);
+        }
+    }
+}
