@@ -45,6 +45,25 @@ pub struct ServeSettings {
     #[arg(long, env = "DOSSIER_OPERATIONS_LISTEN", value_name = "ADDRESS:PORT")]
     pub operations_listen: Option<SocketAddr>,
 
+    /// Certificate of the server, with those between it and its authority, in PEM: callers must speak TLS
+    ///
+    /// The file and that of the key are read anew when they change.
+    #[arg(long, env = "DOSSIER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, in PEM
+    #[arg(long, env = "DOSSIER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Authorities of clients, in PEM: who has no certificate of theirs is turned away
+    #[arg(
+        long,
+        env = "DOSSIER_TLS_CLIENT_CA",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_client_ca: Option<PathBuf>,
+
     /// Listen on other addresses than loopback although nothing authenticates callers
     #[arg(long, env = "DOSSIER_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
@@ -303,6 +322,28 @@ pub struct ServeSettings {
     pub log_format: LogFormat,
 }
 
+/// The files of TLS, all in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities of clients; without them no client needs a certificate.
+    pub client_authorities: Option<PathBuf>,
+}
+
+impl ServeSettings {
+    /// Returns the files of TLS, if callers are to speak it.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            certificate: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+            client_authorities: self.tls_client_ca.clone(),
+        })
+    }
+}
+
 /// The form of the log.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -318,6 +359,9 @@ impl Default for ServeSettings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             operations_listen: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
             insecure: false,
             data_dir: PathBuf::from("dossier-data"),
             load_shipped_data: true,

@@ -6,8 +6,9 @@ mod operations;
 mod router;
 mod shipped;
 mod state;
+mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::OnceCell};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -25,6 +26,8 @@ use metrics::Metrics;
 use operations::Operations;
 use router::{Router, SERVICE_NAMES, Services};
 use state::{Parts, State};
+use tls::Tls;
+pub use tls::TlsError;
 
 /// Queries that may wait, for each that may run.
 const WAITING_PER_THREAD: usize = 8;
@@ -38,6 +41,9 @@ pub enum ServeError {
     /// The listener has no address.
     #[error("the listener cannot be used: {0}")]
     Listener(#[source] std::io::Error),
+    /// There is no TLS; the message says which file is at fault.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The data that the server ships cannot be loaded.
     #[error("the shipped data cannot be loaded: {0}")]
     ShippedData(String),
@@ -93,6 +99,11 @@ pub async fn serve(
     );
     let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
     let tracker = TaskTracker::new();
+    let tls = match settings.tls_files() {
+        Some(files) => Some(Arc::new(Tls::load(files)?)),
+        None => None,
+    };
+    let freshener = tls.clone().map(|tls| tokio::spawn(tls.keep_fresh()));
     let connections = Connections::new(
         &settings,
         Arc::clone(&router),
@@ -100,7 +111,8 @@ pub async fn serve(
         tracker.clone(),
         drain.clone(),
         stop.clone(),
-    );
+    )
+    .with_tls(tls);
     let accepting = tokio::spawn(connections.accept(calls));
     // Probes are answered until the end: they hear that the server drains.
     let end = CancellationToken::new();
@@ -153,6 +165,9 @@ pub async fn serve(
         tracker.wait().await;
     }
     accepting.abort();
+    if let Some(freshener) = freshener {
+        freshener.abort();
+    }
     if let Some(knowledge) = knowledge? {
         let closing = tokio::task::spawn_blocking(move || knowledge.close()).await;
         closing.map_err(|error| ServeError::Fault(error.to_string()))?;
@@ -244,19 +259,17 @@ async fn end_watches(mut reporter: HealthReporter) {
     }
 }
 
-/// Returns a future that is ready on SIGTERM or SIGINT.
+/// Returns a future that is ready on SIGTERM or SIGINT. SIGHUP ends nothing: files are read anew without it.
 pub async fn signals() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => tracing::info!("SIGHUP: files are read anew as soon as they change"),
+        }
     }
-    Ok(())
-}
-
-/// Returns the URL of an address for clients.
-pub fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
 }

@@ -1,9 +1,14 @@
 //! The connection to the server.
 
-use std::{error::Error as _, time::Duration};
+use std::{
+    error::Error as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use super::{failure::Failure, term::Prefixes};
 use crate::proto::v1::{
@@ -30,6 +35,30 @@ pub(super) struct ServerArgs {
         value_parser = server_url
     )]
     pub(super) server: String,
+
+    /// Authorities that the server's certificate may be of, in PEM, instead of those of the web
+    #[arg(long, global = true, env = "DOSSIER_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// Certificate for a server that asks for one, in PEM
+    #[arg(
+        long,
+        global = true,
+        env = "DOSSIER_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "client_key"
+    )]
+    client_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, in PEM
+    #[arg(
+        long,
+        global = true,
+        env = "DOSSIER_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "client_cert"
+    )]
+    client_key: Option<PathBuf>,
 }
 
 /// Clients of all services on one connection.
@@ -71,7 +100,7 @@ impl Client {
 
 /// Connects, or says why not.
 pub(super) async fn channel(args: &ServerArgs) -> Result<Channel, Failure> {
-    let endpoint = Endpoint::from_shared(args.server.clone())
+    let mut endpoint = Endpoint::from_shared(args.server.clone())
         .map_err(|error| Failure::usage(format!("--server {}: {error}", args.server)))?
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
@@ -80,30 +109,55 @@ pub(super) async fn channel(args: &ServerArgs) -> Result<Channel, Failure> {
         .keep_alive_timeout(Duration::from_secs(20))
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(8 << 20);
+    if args.server.starts_with("https://") {
+        endpoint = endpoint.tls_config(tls(args)?).map_err(|error| {
+            Failure::usage(format!("the certificates cannot be used: {}", innermost(&error)))
+        })?;
+    }
     endpoint.connect().await.map_err(|error| {
-        // The innermost error is the system's; those around it say "transport error".
-        let mut cause = error.source();
-        while let Some(inner) = cause.and_then(|cause| cause.source()) {
-            cause = Some(inner);
-        }
-        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        let cause = innermost(&error);
         Failure::unreachable(format!("cannot reach the server at {}: {cause}", args.server))
             .hint("start it with `dossier serve`, or say where it is with --server (DOSSIER_SERVER)")
     })
 }
 
+fn tls(args: &ServerArgs) -> Result<ClientTlsConfig, Failure> {
+    let read = |path: &Path| {
+        fs::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+    };
+    let mut config = match &args.ca {
+        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?)),
+        None => ClientTlsConfig::new().with_webpki_roots(),
+    };
+    if let (Some(certificate), Some(key)) = (&args.client_cert, &args.client_key) {
+        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    Ok(config)
+}
+
+/// The innermost error is the system's; those around it say "transport error".
+fn innermost(error: &tonic::transport::Error) -> String {
+    let mut cause = error.source();
+    while let Some(inner) = cause.and_then(|cause| cause.source()) {
+        cause = Some(inner);
+    }
+    cause.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 /// Reads the address of a server; the scheme may be left out.
 fn server_url(text: &str) -> Result<String, String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-    if scheme != "http" {
-        return Err(format!("only http:// is supported, not {scheme}://"));
+    if scheme != "http" && scheme != "https" {
+        return Err(format!(
+            "only http:// and https:// are supported, not {scheme}://"
+        ));
     }
-    let uri: http::Uri = format!("http://{rest}")
+    let uri: http::Uri = format!("{scheme}://{rest}")
         .parse()
         .map_err(|_| "expected a URL such as http://127.0.0.1:50051".to_owned())?;
     if uri.port().is_none() {
         return Err(format!(
-            "the port is missing, as in http://{}:50051",
+            "the port is missing, as in {scheme}://{}:50051",
             uri.host().unwrap_or("127.0.0.1")
         ));
     }
@@ -124,7 +178,8 @@ mod tests {
         check("http://127.0.0.1:50051", Ok("http://127.0.0.1:50051/"));
         check("localhost:1", Ok("http://localhost:1/"));
         check("[::1]:50051", Ok("http://[::1]:50051/"));
-        check("https://kg.example:443", Err("https"));
+        check("https://kg.example:443", Ok("https://kg.example:443/"));
+        check("ftp://kg.example:443", Err("not ftp"));
         check("http://kg.example", Err("http://kg.example:50051"));
         check("kg.example:port", Err("the port is missing"));
         check("", Err("expected a URL"));

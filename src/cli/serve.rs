@@ -31,7 +31,7 @@ pub(super) fn serve(settings: ServeSettings) -> Result<(), Failure> {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        tell(calls.local_addr()?);
+        tell(calls.local_addr()?, &settings);
         let listeners = Listeners { calls, operations };
         let stop = async {
             if let Err(error) = server::signals().await {
@@ -55,14 +55,17 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// Says where the server listens, and two calls to try.
-fn tell(address: SocketAddr) {
+fn tell(address: SocketAddr, settings: &ServeSettings) {
+    let (scheme, authority, plain) = match &settings.tls_cert {
+        Some(_) => ("https", " --ca AUTHORITY", ""),
+        None => ("http", "", " --http2-prior-knowledge"),
+    };
     anstream::eprintln!(
-        "Dossier listens on {url}. Try:
+        "Dossier listens on {scheme}://{address}. Try:
 
-  dossier --server {url} get e:KR
-  buf curl --protocol grpc --http2-prior-knowledge --data '{{\"entity\": \"e:KR\"}}' \\
-      {url}/dossier.v1.EntityService/GetEntity
-",
-        url = server::url(address)
+  dossier --server {scheme}://{address}{authority} get e:KR
+  buf curl --protocol grpc{plain} --data '{{\"entity\": \"e:KR\"}}' \\
+      {scheme}://{address}/dossier.v1.EntityService/GetEntity
+"
     );
 }

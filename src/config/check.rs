@@ -44,7 +44,7 @@ impl SettingsError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Exposed(_) => Some(
-                "listen on 127.0.0.1, or pass --insecure (DOSSIER_INSECURE=true) if something else keeps strangers away \
+                "listen on 127.0.0.1, ask for certificates of clients with --tls-client-ca, or pass --insecure (DOSSIER_INSECURE=true) if something else keeps strangers away \
                  from this port, such as a container's network or a proxy",
             ),
             Self::OutOfRange { .. } | Self::QueryLargerThanMessage { .. } => None,
@@ -55,7 +55,8 @@ impl SettingsError {
 impl ServeSettings {
     /// Checks what the types alone cannot say.
     pub fn validate(&self) -> Result<(), SettingsError> {
-        if !self.listen.ip().to_canonical().is_loopback() && !self.insecure {
+        let is_exposed = !self.listen.ip().to_canonical().is_loopback();
+        if is_exposed && self.tls_client_ca.is_none() && !self.insecure {
             return Err(SettingsError::Exposed(self.listen));
         }
         for (flag, value, min, max) in self.sizes() {

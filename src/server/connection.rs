@@ -10,19 +10,20 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncReadExt as _, join},
-    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, join},
+    net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
-use super::metrics::Metrics;
+use super::{metrics::Metrics, tls::Tls};
 use crate::{config::ServeSettings, grpc::call::Peer};
 
 /// What every HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Also how long an HTTP/1 connection may stay open between requests.
 const HTTP1_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -53,6 +54,7 @@ pub(super) struct Connections<A> {
     metrics: Metrics,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
+    tls: Option<Arc<Tls>>,
     places: Arc<Semaphore>,
     tracker: TaskTracker,
     drain: CancellationToken,
@@ -92,11 +94,18 @@ impl<A: Answers> Connections<A> {
             metrics,
             http1,
             http2,
+            tls: None,
             places,
             tracker,
             drain,
             stop,
         }
+    }
+
+    /// Speaks TLS, and nothing but TLS.
+    pub(super) fn with_tls(mut self, tls: Option<Arc<Tls>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Accepts until the drain begins. One connection too many is closed at once.
@@ -136,10 +145,32 @@ impl<A: Answers> Connections<A> {
             http2: self.http2.clone(),
             drain: self.drain.clone(),
         };
-        let stop = self.stop.clone();
+        let (stop, drain) = (self.stop.clone(), self.drain.clone());
+        let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
+        let converse = async move {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "cannot set TCP_NODELAY");
+            }
+            let Some(acceptor) = acceptor else {
+                let (reader, writer) = stream.into_split();
+                return conversation.run(reader, writer).await;
+            };
+            let shaken = tokio::select! {
+                shaken = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
+                () = drain.cancelled() => return,
+            };
+            match shaken {
+                Ok(Ok(stream)) => {
+                    let (reader, writer) = tokio::io::split(stream);
+                    conversation.run(reader, writer).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+            }
+        };
         async move {
             tokio::select! {
-                () = conversation.run(stream) => {}
+                () = converse => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -156,11 +187,11 @@ struct Conversation<A> {
 }
 
 impl<A: Answers> Conversation<A> {
-    async fn run(self, stream: TcpStream) {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-        let (mut reader, writer) = stream.into_split();
+    async fn run<R, W>(self, mut reader: R, writer: W)
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
         // Hyper waits for the first bytes for ever, and a drain would wait with it.
         let mut first = Vec::with_capacity(PREFACE.len());
         let begun = tokio::select! {
@@ -203,7 +234,7 @@ impl<A: Answers> Conversation<A> {
 }
 
 /// Reads as far as it takes to tell HTTP/2 from HTTP/1; `None` if the connection ends before.
-async fn begin(reader: &mut OwnedReadHalf, first: &mut Vec<u8>) -> Option<bool> {
+async fn begin(reader: &mut (impl AsyncRead + Unpin), first: &mut Vec<u8>) -> Option<bool> {
     loop {
         if !PREFACE.starts_with(first) {
             return Some(false);

@@ -317,7 +317,9 @@ fn a_server_that_is_not_there_is_code_3_and_for_health_1() {
     let gone = ["--server", "http://127.0.0.1:0"];
     dossier(&[&gone[..], &["info"]].concat(), "").failed(3, "cannot reach the server");
     dossier(&[&gone[..], &["health"]].concat(), "").failed(1, "cannot reach the server");
-    dossier(&["info", "--server", "https://127.0.0.1:1"], "").failed(2, "only http://");
+    dossier(&["info", "--server", "ftp://127.0.0.1:1"], "").failed(2, "only http:// and https://");
+    let no_file = ["info", "--server", "https://127.0.0.1:1", "--ca", "no-such-file"];
+    dossier(&no_file, "").failed(2, "cannot read no-such-file");
 }
 
 #[test]

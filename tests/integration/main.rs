@@ -31,6 +31,7 @@ mod parameters;
 mod queries;
 mod sparql;
 mod time;
+mod tls;
 mod updates;
 mod verdicts;
 mod writes;

@@ -1,0 +1,213 @@
+//! TLS: the server's certificate, those of its clients, and both anew when their files change.
+//!
+//! TLS 1.2 and 1.3 with the ciphers that rustls has, which are all of today's; HTTP/2 and HTTP/1.1 by ALPN (RFC 7301).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, RootCertStore, ServerConfig,
+        crypto::ring,
+        server::{VerifierBuilderError, WebPkiClientVerifier},
+    },
+};
+
+use crate::config::TlsFiles;
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: rustls_pki_types::pem::Error,
+    },
+    /// A file has no certificate.
+    #[error("{path}: it has no certificate in PEM", path = .0.display())]
+    NoCertificate(PathBuf),
+    /// The key is of another certificate, or neither can be used.
+    #[error("the certificate and its key cannot be used: {0}")]
+    Certificate(#[from] rustls::Error),
+    /// The authorities of clients cannot be used.
+    #[error("{path}: {error}", path = path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: VerifierBuilderError,
+    },
+}
+
+/// What TLS is done with. Connections that are open keep what they began with.
+pub(super) struct Tls {
+    files: TlsFiles,
+    config: ArcSwap<ServerConfig>,
+    seen: Mutex<Vec<Option<Seen>>>,
+}
+
+/// What tells a file from the one before it.
+#[derive(Debug, Eq, PartialEq)]
+struct Seen {
+    length: u64,
+    modified: Option<SystemTime>,
+    path: PathBuf,
+}
+
+impl Tls {
+    /// Reads the files.
+    pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let seen = Mutex::new(look(&files));
+        let config = ArcSwap::from_pointee(config(&files)?);
+        Ok(Self { files, config, seen })
+    }
+
+    /// Returns what does the next connection's handshake.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.load_full())
+    }
+
+    /// Reads the files anew whenever they have changed. What cannot be used is told, and what was before it stays.
+    pub(super) async fn keep_fresh(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let this = Arc::clone(&self);
+            // Files may be on a network.
+            let _ = tokio::task::spawn_blocking(move || this.refresh()).await;
+        }
+    }
+
+    fn refresh(&self) {
+        let now = look(&self.files);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == now {
+            return;
+        }
+        *seen = now;
+        match config(&self.files) {
+            Ok(config) => {
+                self.config.store(Arc::new(config));
+                tracing::info!("the TLS certificates were read anew");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new TLS certificates cannot be used: the old ones stay");
+            }
+        }
+    }
+}
+
+/// Looks at the files. A mounted secret of Kubernetes is a link that is put elsewhere, so the path behind it counts.
+fn look(files: &TlsFiles) -> Vec<Option<Seen>> {
+    let paths = [
+        Some(&files.certificate),
+        Some(&files.key),
+        files.client_authorities.as_ref(),
+    ];
+    let seen = |path: &PathBuf| {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Seen {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            path: fs::canonicalize(path).ok()?,
+        })
+    };
+    paths.into_iter().flatten().map(seen).collect()
+}
+
+fn config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match &files.client_authorities {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut authorities = RootCertStore::empty();
+            for certificate in certificates(path)? {
+                authorities.add(certificate)?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider)
+                .build()
+                .map_err(|error| TlsError::Authorities {
+                    path: path.clone(),
+                    error,
+                })?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| TlsError::File {
+        path: files.key.clone(),
+        error,
+    })?;
+    let mut config = builder.with_single_cert(certificates(&files.certificate)?, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let in_file = |error| TlsError::File {
+        path: path.to_owned(),
+        error,
+    };
+    let certificates = CertificateDer::pem_file_iter(path)
+        .map_err(in_file)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(in_file)?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate(path.to_owned()));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    use super::*;
+
+    #[test]
+    fn files_that_cannot_be_used_change_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = TlsFiles {
+            certificate: folder.path().join("cert.pem"),
+            key: folder.path().join("key.pem"),
+            client_authorities: None,
+        };
+        let write_new = || {
+            let CertifiedKey { cert, signing_key } =
+                generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            fs::write(&files.key, signing_key.serialize_pem()).unwrap();
+            fs::write(&files.certificate, cert.pem()).unwrap();
+        };
+        write_new();
+        let tls = Tls::load(files.clone()).unwrap();
+        let first = tls.config.load_full();
+        tls.refresh();
+        assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
+        for faulty in ["", "no certificate"] {
+            fs::write(&files.certificate, faulty).unwrap();
+            tls.refresh();
+            assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
+        }
+        fs::remove_file(&files.key).unwrap();
+        tls.refresh();
+        assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
+        write_new();
+        tls.refresh();
+        assert!(!Arc::ptr_eq(&first, &tls.config.load_full()));
+    }
+}
