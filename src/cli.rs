@@ -15,12 +15,14 @@ mod info;
 mod label;
 mod load;
 mod log;
+mod lookup;
 mod output;
 mod patch;
 mod queries;
 mod query;
 mod rebuild;
 mod rows;
+mod schema;
 mod serve;
 mod term;
 mod text;
@@ -87,6 +89,11 @@ const HISTORY_EXAMPLES: &str = "\
 Examples:
   dossier history s:F44
   dossier history e:gsomia d:endsOn";
+
+const LOOKUP_EXAMPLES: &str = "\
+Examples:
+  dossier lookup KR JP
+  dossier lookup 410 --property d:iso3166Numeric";
 
 const QUERY_EXAMPLES: &str = "\
 Examples:
@@ -162,6 +169,13 @@ enum Command {
     /// List every version of a fact that was recorded
     #[command(after_help = HISTORY_EXAMPLES)]
     History(timeline::HistoryArgs),
+    /// Find entities by identifiers, such as the codes of countries
+    #[command(after_help = LOOKUP_EXAMPLES)]
+    Lookup(lookup::LookupArgs),
+    /// List the classes in use, with how many instances each has
+    Classes(schema::SchemaArgs),
+    /// List the predicates in use, with how many triples each has
+    Predicates(schema::SchemaArgs),
     /// Run a SPARQL query
     #[command(after_help = QUERY_EXAMPLES)]
     Query(query::QueryArgs),
@@ -238,6 +252,9 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Timeline(args) => runtime.block_on(timeline::timeline(args, &server)),
         Command::Conflicts(args) => runtime.block_on(conflicts::conflicts(args, &server)),
         Command::History(args) => runtime.block_on(timeline::history(args, &server)),
+        Command::Lookup(args) => runtime.block_on(lookup::look_up(args, &server)),
+        Command::Classes(args) => runtime.block_on(schema::classes(args, &server)),
+        Command::Predicates(args) => runtime.block_on(schema::predicates(args, &server)),
         Command::Query(args) => runtime.block_on(query::query(args, &server)),
         Command::Update(args) => runtime.block_on(update::update(args, &server)),
         Command::Write(args) => runtime.block_on(write::write(*args, &server)),

@@ -199,6 +199,9 @@ fn tell(fact: &Fact, prefixes: &Prefixes, output: &mut Output) -> Result<(), Fai
             .chain(parts.map(|text| printable(text).into_owned()))
             .collect();
         writeln!(output, "{:<10} {}", "source", text.join(", "))?;
+        if !source.attribution.is_empty() {
+            writeln!(output, "{:<10} {}", "name it as", printable(&source.attribution))?;
+        }
     }
     for qualifier in &fact.qualifiers {
         let value = qualifier.value.as_ref().map(|term| prefixes.show(term));

@@ -13,6 +13,7 @@ use super::{
     client::{Client, ServerArgs, channel},
     failure::Failure,
     output::{Json, Output, thousands},
+    term::printable,
 };
 use crate::proto::v1::GetServerInfoResponse;
 
@@ -102,17 +103,32 @@ fn reference_date(info: &GetServerInfoResponse) -> String {
     }
 }
 
-/// Returns each data set's title, its licences, and what its licences ask to be named.
+/// Returns each data set's title, its licences, what is said of its rights, and what is to be named.
 fn data_sets(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
     let sets = info.data_sets.iter().flat_map(|set| {
+        let title = if set.title.is_empty() {
+            &set.iri
+        } else {
+            &set.title
+        };
+        let version = [&set.version, &set.issued, &set.created];
+        let version = version.into_iter().find(|text| !text.is_empty()).cloned();
         let licenses = set.licenses.iter().map(|license| format!("licence {license}"));
-        licenses
-            .chain(set.attributions.iter().cloned())
-            .enumerate()
-            .map(|(index, text)| {
-                let title = if index == 0 { set.title.as_str() } else { "" };
-                vec![Cell::new(title), Cell::new(text)]
-            })
+        let rights = (!set.rights.is_empty()).then(|| set.rights.clone());
+        let texts = version
+            .into_iter()
+            .chain(licenses)
+            .chain(rights)
+            .chain(set.attributions.iter().cloned());
+        let mut texts: Vec<_> = texts.collect();
+        if texts.is_empty() {
+            texts.push(String::new());
+        }
+        let titles = std::iter::once(title.as_str()).chain(std::iter::repeat(""));
+        titles
+            .zip(texts)
+            .map(|(title, text)| vec![Cell::new(printable(title)), Cell::new(printable(&text))])
+            .collect::<Vec<_>>()
     });
     sets.collect()
 }

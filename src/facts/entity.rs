@@ -161,6 +161,18 @@ impl Reader<'_> {
         entity
     }
 
+    /// Returns the labels of a term.
+    pub(super) fn labels(&self, id: TermId, languages: &[String], budget: &mut Budget) -> Vec<Text> {
+        let labels = self
+            .snapshot
+            .quads(default_graph(Some(id), Some(self.words.label), None));
+        let mut take = |quad: QuadIds| {
+            budget.step(1);
+            self.text(quad.object, languages, budget)
+        };
+        labels.filter_map(&mut take).collect()
+    }
+
     /// Returns a label or alias, if it is a text in one of the languages.
     fn text(&self, id: TermId, languages: &[String], budget: &mut Budget) -> Option<Text> {
         let (text, language) = match self.snapshot.view(id) {

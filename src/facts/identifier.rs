@@ -1,77 +1,108 @@
 //! Entities by an identifier, such as a country by its code.
 
-use oxigraph::model::LiteralRef;
+use oxigraph::model::Term;
 
-use super::{Budget, Cursor, Reader, default_graph};
+use super::{Budget, Reader, default_graph};
 use crate::{
     graph::{TermId, TermView},
     model::fact::Entity,
 };
 
-/// A page of entities with an identifier.
+/// Entities that are listed for one identifier.
+pub const MATCH_COUNT_MAX: usize = 100;
+
+/// An identifier to look up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identifier {
+    /// The identifier, exactly as it is recorded.
+    pub value: Term,
+    /// The IRI of the property that has it. `None`: `schema:identifier` and each of its subproperties.
+    pub property: Option<String>,
+}
+
+/// The entities that have an identifier.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct IdentifierPage {
-    /// The entities, without facts, each with the IRI of the property that has the identifier.
-    pub entities: Vec<(Entity, String)>,
-    /// Where the page ends, if there may be more.
-    pub end: Option<Cursor>,
+pub struct Identified {
+    /// The entities, without facts, each with the IRI of the property that has the identifier; [`MATCH_COUNT_MAX`] at most.
+    pub matches: Vec<(Entity, String)>,
+    /// Whether there may be others: there are too many, or there was no more room or time for them.
+    pub has_more: bool,
 }
 
 impl Reader<'_> {
-    /// Returns a page of the entities that have an identifier, by a property or by any that is a subproperty of
-    /// `schema:identifier`.
+    /// Returns the entities that have identifiers, in the order asked.
     pub fn identified(
         &self,
-        value: &str,
-        property: Option<&str>,
+        identifiers: &[Identifier],
         languages: &[String],
-        size: usize,
-        after: Option<Cursor>,
         budget: &mut Budget,
-    ) -> IdentifierPage {
-        let mut page = IdentifierPage {
-            entities: Vec::new(),
-            end: after,
+    ) -> Vec<Identified> {
+        // One look for all of them, however many subproperties somebody has recorded.
+        let any = if identifiers.iter().any(|identifier| identifier.property.is_none()) {
+            self.identifying(budget)
+        } else {
+            Vec::new()
         };
-        let Some(value) = self.snapshot.id(LiteralRef::new_simple_literal(value).into()) else {
-            return IdentifierPage::default();
+        let each = |identifier: &Identifier| match &identifier.property {
+            Some(property) => {
+                let property = self.snapshot.iri_id(property);
+                self.with_identifier(&identifier.value, property.as_slice(), languages, budget)
+            }
+            None => self.with_identifier(&identifier.value, &any, languages, budget),
         };
-        for property in self.identifying(property) {
-            let pattern = default_graph(None, Some(property), Some(value));
-            let quads = match after {
-                Some(cursor) if cursor.quad().predicate > property => continue,
-                Some(cursor) if cursor.quad().predicate == property => {
-                    self.snapshot.quads_after(pattern, cursor.quad())
+        identifiers.iter().map(each).collect()
+    }
+
+    fn with_identifier(
+        &self,
+        value: &Term,
+        properties: &[TermId],
+        languages: &[String],
+        budget: &mut Budget,
+    ) -> Identified {
+        let mut found = Identified::default();
+        budget.step(1);
+        let Some(value) = self.snapshot.id(value.as_ref()) else {
+            return found;
+        };
+        for &property in properties {
+            budget.step(1);
+            for quad in self
+                .snapshot
+                .quads(default_graph(None, Some(property), Some(value)))
+            {
+                if found.matches.len() == MATCH_COUNT_MAX || budget.is_spent() {
+                    found.has_more = true;
+                    return found;
                 }
-                _ => self.snapshot.quads(pattern),
-            };
-            for quad in quads {
-                if page.entities.len() == size || (budget.is_spent() && !page.entities.is_empty()) {
-                    return page;
-                }
-                budget.step(2);
+                budget.step(1);
                 if let (TermView::Iri(iri), Some(property)) =
                     (self.snapshot.view(quad.subject), self.node_text(property))
                 {
                     let entity = self.names(quad.subject, iri, languages, budget);
-                    page.entities.push((entity, property));
+                    found.matches.push((entity, property));
                 }
-                page.end = Some(Cursor::after_triple(quad));
+            }
+            if budget.is_spent() {
+                found.has_more = true;
+                return found;
             }
         }
-        page.end = None;
-        page
+        found
     }
 
-    /// Returns the properties to look at, by their identifiers.
-    fn identifying(&self, property: Option<&str>) -> Vec<TermId> {
-        if let Some(property) = property {
-            return self.snapshot.iri_id(property).into_iter().collect();
-        }
+    /// Returns the properties that identify, by their identifiers.
+    fn identifying(&self, budget: &mut Budget) -> Vec<TermId> {
         let words = &self.words;
         let pattern = default_graph(None, Some(words.sub_property_of), Some(words.identifier));
-        let mut properties: Vec<_> = self.snapshot.quads(pattern).map(|quad| quad.subject).collect();
-        properties.push(words.identifier);
+        let mut properties = vec![words.identifier];
+        for quad in self.snapshot.quads(pattern) {
+            if budget.is_spent() {
+                break;
+            }
+            budget.step(1);
+            properties.push(quad.subject);
+        }
         properties.sort_unstable();
         properties.dedup();
         properties

@@ -130,14 +130,23 @@ impl Reader<'_> {
     }
 
     fn source(&self, id: TermId, budget: &mut Budget) -> Option<Source> {
-        budget.step(2);
+        budget.step(4);
         let source = Source {
             iri: self.node_text(id)?,
             title: self.source_text(id, self.words.title),
             publisher: self.source_text(id, self.words.publisher),
             locator: String::new(),
+            attribution: self.source_text(id, self.words.attribution),
+            license: self.source_text(id, self.words.license),
         };
-        budget.text(source.iri.len() + source.title.len() + source.publisher.len());
+        let texts = [
+            &source.iri,
+            &source.title,
+            &source.publisher,
+            &source.attribution,
+            &source.license,
+        ];
+        budget.text(texts.into_iter().map(String::len).sum());
         Some(source)
     }
 
@@ -149,11 +158,9 @@ impl Reader<'_> {
             .snapshot
             .quads(Pattern { graph, ..open })
             .chain(self.snapshot.quads(open));
-        let text = found.find_map(|quad| {
-            self.node_text(quad.object)
-                .or_else(|| self.literal_text(quad.object).map(str::to_owned))
-        });
-        text.unwrap_or_default()
+        found
+            .find_map(|quad| self.text_or_name(quad.object))
+            .unwrap_or_default()
     }
 
     pub(super) fn standing(&self, id: TermId) -> Option<Standing> {

@@ -38,7 +38,7 @@ words! {
     attributed_to = ATTRIBUTED_TO, edtf = EDTF, valid_from = VALID_FROM, valid_until = VALID_UNTIL,
     observed_on = OBSERVED_ON, disputes = DISPUTES, locator = LOCATOR,
     derived_from = DERIVED_FROM, generated_at = GENERATED_AT, invalidated_at = INVALIDATED_AT,
-    title = TITLE, publisher = PUBLISHER, some_value = SOME_VALUE, closed_for = CLOSED_FOR,
+    title = TITLE, publisher = PUBLISHER, attribution = ATTRIBUTION, license = LICENSE, some_value = SOME_VALUE, closed_for = CLOSED_FOR,
     revision_of = REVISION_OF, happened_on = HAPPENED_ON,
     sub_property_of = SUB_PROPERTY_OF, identifier = IDENTIFIER,
     preferred = PREFERRED, accepted = ACCEPTED, unconfirmed = UNCONFIRMED, disputed = DISPUTED, rejected = REJECTED,

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{
     snapshot::{GraphPattern, Pattern},
-    term::QuadIds,
+    term::{QuadIds, TermId},
 };
 
 /// For each place in a key, the place in a quad (subject, predicate, object, graph).
@@ -24,6 +24,8 @@ pub(super) const NAMED_ORDERS: [Order<4>; 6] = [
     [1, 2, 0, 3],
     [2, 0, 1, 3],
 ];
+/// The order of the default graph that begins with the predicate.
+const BY_PREDICATE: usize = 1;
 /// How many of the named orders have the graph first.
 const GRAPH_FIRST_COUNT: usize = 3;
 
@@ -141,6 +143,15 @@ impl Place {
                 Bounds::new(order + GRAPH_FIRST_COUNT, prefix),
             ),
         }
+    }
+
+    /// Returns the place of the quads of the default graph by predicate, those after one alone.
+    pub(super) fn by_predicate(after: Option<TermId>) -> Self {
+        let all = Bounds::new(BY_PREDICATE, &[]);
+        Self::Default(match after {
+            Some(predicate) => all.after(&[predicate.get(), u32::MAX, u32::MAX]),
+            None => all,
+        })
     }
 
     /// Returns the places of what comes after a quad, in the same orders.

@@ -215,6 +215,12 @@ impl Snapshot {
         Quads::new(&self.layers, Place::of(pattern).after(after))
     }
 
+    /// Returns the first quad of the default graph whose predicate comes after one, or the first of all. The order of
+    /// predicates is that of their identifiers.
+    pub fn next_predicate(&self, after: Option<TermId>) -> Option<QuadIds> {
+        Quads::new(&self.layers, Place::by_predicate(after)).next()
+    }
+
     /// Counts matching quads exactly, in time that does not depend on how many they are.
     pub fn count(&self, pattern: Pattern) -> u64 {
         self.quads(pattern).remaining()

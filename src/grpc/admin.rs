@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use tonic::{Request, Response, Status};
 
-use super::convert::to_int64;
+use super::{convert::to_int64, read::Reads};
 use crate::{
-    facts::Lookup,
+    facts::{Budget, Reader},
     knowledge::KnowledgeBase,
     model::{fact::DataSet, prefixes::PREFIXES},
     proto::v1::{self, admin_service_server::AdminService},
@@ -15,7 +15,7 @@ use crate::{
 /// Answers `AdminService`.
 pub struct AdminApi {
     knowledge: KnowledgeBase,
-    lookup: Lookup,
+    reads: Reads,
     limits: v1::Limits,
     service_allowed: Vec<String>,
     load_allowed: Vec<String>,
@@ -32,8 +32,8 @@ impl AdminApi {
         load_allowed: Vec<String>,
     ) -> Self {
         Self {
+            reads: Reads::new(knowledge.clone()),
             knowledge,
-            lookup: Lookup::default(),
             limits,
             service_allowed,
             load_allowed,
@@ -49,7 +49,8 @@ impl AdminService for AdminApi {
         _: Request<v1::GetServerInfoRequest>,
     ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
         let view = self.knowledge.read();
-        let data_sets = self.lookup.on(&view.snapshot).data_sets();
+        let read = |reader: Reader<'_>, budget: &mut Budget| reader.data_sets(budget);
+        let data_sets = self.reads.run(&view, read).await?;
         let prefix = |(name, iri): (&str, &str)| v1::Prefix {
             name: name.to_owned(),
             iri: iri.to_owned(),
@@ -83,6 +84,9 @@ impl From<DataSet> for v1::DataSet {
             licenses: set.licenses,
             sources: set.sources,
             attributions: set.attributions,
+            issued: set.issued,
+            version: set.version,
+            rights: set.rights,
         }
     }
 }

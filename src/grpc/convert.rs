@@ -254,6 +254,8 @@ impl From<fact::Source> for v1::Source {
             title: source.title,
             publisher: source.publisher,
             locator: source.locator,
+            attribution: source.attribution,
+            license: source.license,
         }
     }
 }

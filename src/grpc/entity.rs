@@ -3,7 +3,8 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::to_int64, mask::Mask, page_token, read::Reads, status::entity_not_found, validate::Violations,
+    convert::to_int64, lookup, mask::Mask, page_token, read::Reads, schema, status::entity_not_found,
+    validate::Violations,
 };
 use crate::{
     facts::{Budget, Cursor, EntityQuery, Reader},
@@ -171,56 +172,35 @@ impl EntityService for EntityApi {
         &self,
         request: Request<v1::LookupEntitiesRequest>,
     ) -> Result<Response<v1::LookupEntitiesResponse>, Status> {
-        self.lookup(request).await
-    }
-}
-
-impl EntityApi {
-    async fn lookup(
-        &self,
-        request: Request<v1::LookupEntitiesRequest>,
-    ) -> Result<Response<v1::LookupEntitiesResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let mut violations = Violations::default();
-        if request.value.is_empty() {
-            violations.invalid("value", "required");
-        }
-        let property = violations.optional_name("property", &request.property);
-        let size = violations.page_size(request.page_size, ENTITY_PAGE_DEFAULT, ENTITY_PAGE_MAX);
-        violations.languages(&request.languages);
-        let min_revision = timeless(request.read.as_ref(), &mut violations);
-        violations.finish()?;
-        let view = self.reads.view(min_revision, &extensions).await?;
-        let epoch = Reads::epoch(&view);
-        let parts = [request.value.as_str(), property.as_deref().unwrap_or_default()];
-        let filter = page_token::filter("identifier", &parts);
-        let mut violations = Violations::default();
-        let after = violations.cursor(&request.page_token, epoch, filter);
-        violations.finish()?;
-        let (value, languages) = (request.value, request.languages);
-        let read = move |reader: Reader<'_>, budget: &mut Budget| {
-            reader.identified(&value, property.as_deref(), &languages, size, after, budget)
-        };
-        let page = self.reads.run(&view, read).await?;
-        let matches = page.entities.into_iter();
-        Ok(Response::new(v1::LookupEntitiesResponse {
-            matches: matches
-                .map(|(entity, property)| v1::IdentifierMatch {
-                    entity: Some(entity.into()),
-                    property,
-                })
-                .collect(),
-            next_page_token: page
-                .end
-                .map(|end| page_token::encode(end, epoch, filter))
-                .unwrap_or_default(),
-            revision: to_int64(view.revision),
-        }))
+        lookup::entities(&self.reads, &extensions, request)
+            .await
+            .map(Response::new)
+    }
+
+    async fn list_classes(
+        &self,
+        request: Request<v1::ListClassesRequest>,
+    ) -> Result<Response<v1::ListClassesResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        schema::classes(&self.reads, &extensions, request)
+            .await
+            .map(Response::new)
+    }
+
+    async fn list_predicates(
+        &self,
+        request: Request<v1::ListPredicatesRequest>,
+    ) -> Result<Response<v1::ListPredicatesResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        schema::predicates(&self.reads, &extensions, request)
+            .await
+            .map(Response::new)
     }
 }
 
 /// Checks the options of a read that has no time to read at, and returns its `min_revision`.
-fn timeless(read: Option<&v1::ReadOptions>, violations: &mut Violations) -> u64 {
+pub(super) fn timeless(read: Option<&v1::ReadOptions>, violations: &mut Violations) -> u64 {
     let when = violations.when(read);
     if when.as_of.is_some() || when.known_at.is_some() {
         violations.invalid("read", "this reads at the reference date: no as_of, no known_at");

@@ -147,6 +147,10 @@ pub struct Source {
     pub publisher: String,
     /// The place in the source.
     pub locator: String,
+    /// What those who show what is taken from it are to name, as its licence asks.
+    pub attribution: String,
+    /// Its licence, an IRI or a name.
+    pub license: String,
 }
 
 /// A set of data that was loaded. Empty texts are not recorded.
@@ -160,6 +164,12 @@ pub struct DataSet {
     pub description: String,
     /// The day that it was made on.
     pub created: String,
+    /// The day that it was published on.
+    pub issued: String,
+    /// Its version.
+    pub version: String,
+    /// What is said of the rights in it.
+    pub rights: String,
     /// The IRIs of its licences.
     pub licenses: Vec<String>,
     /// The sources that it was made from.

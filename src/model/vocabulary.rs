@@ -120,5 +120,11 @@ pub const CREATED: &str = "http://purl.org/dc/terms/created";
 pub const LICENSE: &str = "http://purl.org/dc/terms/license";
 /// `dcterms:source` of a data set.
 pub const SOURCE: &str = "http://purl.org/dc/terms/source";
+/// `dcterms:issued`: the day that a data set was published on.
+pub const ISSUED: &str = "http://purl.org/dc/terms/issued";
+/// `dcterms:rights`: what is said of the rights in a data set.
+pub const RIGHTS: &str = "http://purl.org/dc/terms/rights";
+/// `owl:versionInfo`: the version of a data set.
+pub const VERSION_INFO: &str = "http://www.w3.org/2002/07/owl#versionInfo";
 /// `d:attribution`: what those who show a data set are to name.
 pub const ATTRIBUTION: &str = "https://w3id.org/dossier/ns#attribution";

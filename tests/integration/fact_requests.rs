@@ -2,6 +2,7 @@
 
 use dossier::proto::v1::{
     self, CheckFactRequest, Date, ErrorReason, GetFactRequest, ListFactsRequest, ReadOptions,
+    entity_identifier::Value,
 };
 use prost_types::Timestamp;
 
@@ -219,35 +220,165 @@ async fn conflicts_are_listed_once() {
     assert!(list("e:nobody", "", 10).await.is_empty());
 }
 
-#[tokio::test]
-async fn entities_are_looked_up_by_identifier() {
-    let server = Server::start().await;
-    let look_up = async |value: &str, property: &str| {
-        let request = v1::LookupEntitiesRequest {
-            value: value.into(),
-            property: property.into(),
-            ..v1::LookupEntitiesRequest::default()
-        };
-        let answer = server.entities().lookup_entities(request).await?.into_inner();
-        let matches = answer.matches.into_iter();
-        Ok::<_, tonic::Status>(
-            matches
-                .map(|found| (found.entity.unwrap().iri, found.property))
-                .collect::<Vec<_>>(),
-        )
-    };
-    for (value, property) in [("KR", "Alpha2"), ("KOR", "Alpha3"), ("410", "Numeric")] {
-        let property = format!("https://w3id.org/dossier/ns#iso3166{property}");
-        let expected = vec![("https://w3id.org/dossier/e/KR".to_owned(), property.clone())];
-        assert_eq!(look_up(value, "").await.unwrap(), expected);
-        assert_eq!(look_up(value, &property).await.unwrap(), expected);
+fn identifier(text: &str, property: &str) -> v1::EntityIdentifier {
+    v1::EntityIdentifier {
+        value: Some(Value::Text(text.into())),
+        property: property.into(),
     }
-    assert_eq!(look_up("KR", "d:iso3166Alpha3").await.unwrap(), []);
-    assert_eq!(look_up("no such code", "").await.unwrap(), []);
-    check_fields(look_up("", "").await, ErrorReason::InvalidField, &["value"]);
-    check_fields(
-        look_up("KR", "nope:x").await,
+}
+
+fn lookup(identifiers: Vec<v1::EntityIdentifier>) -> v1::LookupEntitiesRequest {
+    v1::LookupEntitiesRequest {
+        identifiers,
+        ..v1::LookupEntitiesRequest::default()
+    }
+}
+
+/// Looks up, and returns the entities and properties for each identifier.
+async fn look_up(
+    server: &Server,
+    identifiers: Vec<v1::EntityIdentifier>,
+) -> Result<Vec<Vec<(String, String)>>, tonic::Status> {
+    let answer = server
+        .entities()
+        .lookup_entities(lookup(identifiers))
+        .await?
+        .into_inner();
+    let found = |result: v1::IdentifierResult| {
+        assert!(!result.has_more);
+        let matches = result.matches.into_iter();
+        matches
+            .map(|found| (found.entity.unwrap().iri, found.property))
+            .collect()
+    };
+    Ok(answer.results.into_iter().map(found).collect())
+}
+
+#[tokio::test]
+async fn entities_are_looked_up_by_identifiers() {
+    let server = Server::start().await;
+    let kr = |property: &str| {
+        let property = format!("https://w3id.org/dossier/ns#{property}");
+        vec![("https://w3id.org/dossier/e/KR".to_owned(), property)]
+    };
+    let asked = vec![
+        identifier("KR", ""),
+        identifier("KOR", ""),
+        identifier("410", "d:iso3166Numeric"),
+        identifier("KR", "d:iso3166Alpha3"),
+        identifier("no such code", ""),
+    ];
+    let expected = [
+        kr("iso3166Alpha2"),
+        kr("iso3166Alpha3"),
+        kr("iso3166Numeric"),
+        vec![],
+        vec![],
+    ];
+    assert_eq!(look_up(&server, asked).await.unwrap(), expected);
+    let kosovo = look_up(&server, vec![identifier("XK", "")]).await.unwrap();
+    assert_eq!(kosovo[0][0].1, "https://w3id.org/dossier/ns#userAssignedCode");
+    // More than an async thread takes.
+    let many = vec![identifier("KR", ""); 1_000];
+    assert_eq!(
+        look_up(&server, many).await.unwrap(),
+        vec![kr("iso3166Alpha2"); 1_000]
+    );
+}
+
+#[tokio::test]
+async fn identifiers_are_terms_too() {
+    let server = Server::start_empty().await;
+    let numbered = (0..101).map(|n| format!("<http://e.com/{n:03}> <http://schema.org/identifier> 7 .\n"));
+    let numbered = numbered.collect::<Vec<_>>().concat();
+    let same = "<http://e.com/a> <http://e.com/same> <http://f.org/b> .\n";
+    server
+        .import_text("ttl", &format!("{numbered}{same}"))
+        .await
+        .unwrap();
+    let term = |term: v1::term::Term, property: &str| v1::EntityIdentifier {
+        value: Some(Value::Term(v1::Term { term: Some(term) })),
+        property: property.into(),
+    };
+    let literal = |text: &str| {
+        v1::term::Term::Literal(v1::Literal {
+            lexical_form: text.into(),
+            datatype: "http://www.w3.org/2001/XMLSchema#integer".into(),
+            ..v1::Literal::default()
+        })
+    };
+    let asked = vec![
+        term(literal("7"), ""),
+        identifier("7", ""),
+        term(v1::term::Term::Iri("http://f.org/b".into()), "http://e.com/same"),
+    ];
+    let answer = server
+        .entities()
+        .lookup_entities(lookup(asked))
+        .await
+        .unwrap()
+        .into_inner();
+    let found: Vec<_> = answer
+        .results
+        .iter()
+        .map(|one| (one.matches.len(), one.has_more))
+        .collect();
+    assert_eq!(found, [(100, true), (0, false), (1, false)]);
+}
+
+#[tokio::test]
+async fn bad_lookups_are_refused() {
+    let server = Server::start_empty().await;
+    let check = async |identifiers: Vec<v1::EntityIdentifier>, reason, fields: &[&str]| {
+        check_fields(look_up(&server, identifiers).await, reason, fields);
+    };
+    check(Vec::new(), ErrorReason::InvalidField, &["identifiers"]).await;
+    check(
+        vec![identifier("KR", ""); 1_001],
+        ErrorReason::InvalidField,
+        &["identifiers"],
+    )
+    .await;
+    let long = "x".repeat(2_048);
+    look_up(&server, vec![identifier(&long, "")]).await.unwrap();
+    let longer = identifier(&format!("{long}x"), "");
+    let blank_node = v1::EntityIdentifier {
+        value: Some(Value::Term(v1::Term {
+            term: Some(v1::term::Term::BlankNode("b".into())),
+        })),
+        property: String::new(),
+    };
+    let asked = vec![
+        identifier("", ""),
+        longer,
+        blank_node,
+        v1::EntityIdentifier::default(),
+    ];
+    let fields = [
+        "identifiers[0]",
+        "identifiers[1].text",
+        "identifiers[2].term",
+        "identifiers[3]",
+    ];
+    check(asked, ErrorReason::InvalidField, &fields).await;
+    check(
+        vec![identifier("KR", "nope:x")],
         ErrorReason::UnknownPrefix,
-        &["property"],
+        &["identifiers[0].property"],
+    )
+    .await;
+    let mut timed = lookup(vec![identifier("KR", "")]);
+    timed.read = Some(v1::ReadOptions {
+        as_of: Some(v1::Date {
+            year: 2019,
+            month: 1,
+            day: 1,
+        }),
+        ..v1::ReadOptions::default()
+    });
+    check_fields(
+        server.entities().lookup_entities(timed).await,
+        ErrorReason::InvalidField,
+        &["read"],
     );
 }

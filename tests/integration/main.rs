@@ -29,6 +29,7 @@ mod model;
 mod operations;
 mod parameters;
 mod queries;
+mod schema;
 mod sparql;
 mod time;
 mod tls;

@@ -146,6 +146,7 @@ impl FactArgs {
                 title: self.title,
                 publisher: self.publisher,
                 locator: self.locator,
+                ..Source::default()
             }],
             Err(_) if is_described => {
                 return Err(

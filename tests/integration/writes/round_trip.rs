@@ -95,6 +95,7 @@ fn sources() -> impl Strategy<Value = Vec<Source>> {
             _ => format!("{NAMES}publisher/{number}"),
         },
         locator: String::new(),
+        ..Source::default()
     };
     let one = (0..9_u32, "[A-Z][0-9]{0,2}|").prop_map(move |(number, locator)| {
         vec![Source {
