@@ -122,7 +122,7 @@ const WRITE_EXAMPLES: &str = "\
 Examples:
   dossier write e:gsomia d:party e:KR --source src:treaty --title 'The treaty' --locator 'Article 1'
   dossier write e:gsomia d:endsOn '\"2019-11-23\"^^xsd:date' --source src:diplomat-2019-gsomia --stance planned
-  dossier write e:KR d:population 51700000 --source src:census --edtf 2019 --revises s:population-of-2018
+  dossier write e:KR d:memberOf e:nuclear-suppliers-group --source src:nsg --title 'Participants' --edtf 1995/..
   dossier write --file facts.json --validate-only";
 
 const RETRACT_EXAMPLES: &str = "\

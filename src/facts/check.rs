@@ -80,19 +80,31 @@ impl Reader<'_> {
         let mut groups = Groups::new(*self, *view, None);
         let is_closed = self.is_closed([subject, predicate], &mut groups, budget);
         let is_plain = self.is_plain(triple);
+        let inherited = self.inherited_evidence([subject, predicate], view, budget);
         let group = groups.of(subject, predicate, budget);
+        let stated_count = group.evidence.len();
+        let statements = [&group.evidence[..], &inherited].concat();
         let judgement = judge(&Question {
-            statements: &group.evidence,
+            statements: &statements,
             object,
             day: view.day,
-            plain: is_plain,
+            plain: is_plain && inherited.is_empty(),
             closed: is_closed,
         });
         let mut evidence = Vec::new();
         if is_plain && matches!(judgement.rule, Rule::Plain | Rule::Contradicted) {
-            evidence.extend(self.fact(triple, None, budget).map(|fact| *fact));
+            evidence.extend(self.plain_fact(triple, budget));
         }
         for index in judgement.statements.into_iter().take(EVIDENCE_COUNT_MAX) {
+            if let Some(inherited) = index.checked_sub(stated_count).map(|at| &inherited[at]) {
+                let triple = QuadIds {
+                    object: inherited.object,
+                    ..triple
+                };
+                let fact = self.plain_fact(triple, budget);
+                evidence.extend(fact.filter(|fact| !evidence.contains(fact)));
+                continue;
+            }
             let holds = is_plain || group.holds(group.evidence[index].object);
             evidence.extend(self.group_fact(group, index, holds, budget));
         }
@@ -117,15 +129,16 @@ impl Reader<'_> {
         };
         let mut groups = Groups::new(*self, *view, None);
         let is_closed = self.is_closed([subject, predicate], &mut groups, budget);
+        let inherited = self.inherited_evidence([subject, predicate], view, budget);
         let group = groups.of(subject, predicate, budget);
+        let statements = [&group.evidence[..], &inherited].concat();
         comparison.is_conflict = self.is_conflict(group, budget);
         let plain = self
             .snapshot
             .quads(default_graph(Some(subject), Some(predicate), None))
             .filter(|quad| !self.is_derived(*quad));
         let plain: Vec<_> = plain.map(|quad| quad.object).collect();
-        let stated = group
-            .evidence
+        let stated = statements
             .iter()
             .map(|evidence| (evidence.object, evidence.negated));
         let mut keys: Vec<_> = plain
@@ -138,10 +151,10 @@ impl Reader<'_> {
         for (object, is_negated) in keys {
             let is_plain = plain.contains(&object);
             let rule = judge(&Question {
-                statements: &group.evidence,
+                statements: &statements,
                 object,
                 day: view.day,
-                plain: is_plain,
+                plain: is_plain && inherited.is_empty(),
                 closed: is_closed,
             })
             .rule;
@@ -164,10 +177,10 @@ impl Reader<'_> {
                 let holds = !is_negated && (is_plain || group.holds(object));
                 one.facts.extend(self.group_fact(group, index, holds, budget));
             }
-            if is_plain && !is_negated && one.facts.is_empty() {
+            let is_inherited = inherited.iter().any(|evidence| evidence.object == object);
+            if (is_plain || is_inherited) && !is_negated && one.facts.is_empty() {
                 let triple = triple(subject, predicate, object);
-                one.facts
-                    .extend(self.fact(triple, None, budget).map(|fact| *fact));
+                one.facts.extend(self.plain_fact(triple, budget));
             }
             for fact in &one.facts {
                 for source in fact.statement.iter().flat_map(|statement| &statement.sources) {
@@ -203,6 +216,14 @@ impl Reader<'_> {
     ) -> bool {
         self.words.closed_for != TermId::MAX
             && groups.holds([subject, self.words.closed_for, predicate], budget)
+    }
+
+    /// Returns the fact of a triple without a statement, with what it inherits.
+    fn plain_fact(&self, triple: QuadIds, budget: &mut Budget) -> Option<Fact> {
+        let inherited = self.inherited_by(triple, budget);
+        let mut fact = *self.fact(triple, inherited, budget)?;
+        fact.holds = self.snapshot.contains(triple);
+        Some(fact)
     }
 
     fn group_fact(&self, group: &Group, index: usize, holds: bool, budget: &mut Budget) -> Option<Fact> {

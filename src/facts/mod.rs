@@ -12,6 +12,7 @@ mod entity;
 mod group;
 mod history;
 mod identifier;
+mod inherit;
 mod label;
 mod list;
 mod moment;

@@ -68,7 +68,9 @@ impl Reader<'_> {
                 if page.facts.len() == size {
                     return false;
                 }
-                page.facts.extend(self.fact(quad, None, budget).map(|fact| *fact));
+                let inherited = self.inherited_by(quad, budget);
+                page.facts
+                    .extend(self.fact(quad, inherited, budget).map(|fact| *fact));
             }
             page.end = Some(Cursor::after_triple(quad));
         }

@@ -56,7 +56,7 @@ impl Reader<'_> {
 
     /// Puts a value into the field for its property. Returns false if there is none, or it is taken, or the value does not
     /// fit: nothing that is stated is lost, it is a qualifier then.
-    fn fill(&self, statement: &mut Statement, quad: QuadIds, budget: &mut Budget) -> bool {
+    pub(super) fn fill(&self, statement: &mut Statement, quad: QuadIds, budget: &mut Budget) -> bool {
         let words = &self.words;
         let (property, object) = (quad.predicate, quad.object);
         if property == words.standing {
@@ -114,7 +114,12 @@ impl Reader<'_> {
     }
 
     /// Gives the locators to the source if there is just one; else nothing says whose they are.
-    fn place_locators(&self, statement: &mut Statement, locators: &[QuadIds], budget: &mut Budget) {
+    pub(super) fn place_locators(
+        &self,
+        statement: &mut Statement,
+        locators: &[QuadIds],
+        budget: &mut Budget,
+    ) {
         let texts: Option<Vec<_>> = locators
             .iter()
             .map(|quad| self.literal_text(quad.object))

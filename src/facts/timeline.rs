@@ -259,7 +259,8 @@ impl Reader<'_> {
         let [subject, predicate, object] = ids;
         let quad: QuadIds = triple(subject, predicate, object);
         let Some(id) = statement else {
-            let mut fact = *self.fact(quad, None, budget)?;
+            let inherited = self.inherited_by(quad, budget);
+            let mut fact = *self.fact(quad, inherited, budget)?;
             fact.holds = self.snapshot.contains(quad);
             return Some(fact);
         };
@@ -278,7 +279,7 @@ impl Reader<'_> {
         self.objects(subject, predicate).next()
     }
 
-    fn objects(&self, subject: TermId, predicate: TermId) -> impl Iterator<Item = TermId> + '_ {
+    pub(super) fn objects(&self, subject: TermId, predicate: TermId) -> impl Iterator<Item = TermId> + '_ {
         let plain = default_graph(Some(subject), Some(predicate), None);
         let stated = self.in_statements(Some(subject), Some(predicate), None);
         let quads = self.snapshot.quads(plain).chain(self.snapshot.quads(stated));

@@ -48,6 +48,8 @@ pub(super) struct Walk<'a> {
     quads: Quads<'a>,
     support: Support,
     current: Option<Current>,
+    /// What facts about the subject inherit.
+    inherited: Option<(TermId, Option<Statement>)>,
     last: Option<Cursor>,
 }
 
@@ -82,6 +84,7 @@ impl<'a> Walk<'a> {
             quads,
             support: Support::default(),
             current,
+            inherited: None,
             last: after,
         }
     }
@@ -146,17 +149,45 @@ impl<'a> Walk<'a> {
                 self.current = None;
                 let cursor = Cursor::after_triple(current.quad);
                 self.last = Some(cursor);
-                if current.is_supported || !self.is_plain_wanted() {
+                if current.is_supported {
                     return None;
                 }
-                let fact = self.reader.fact(current.quad, None, budget)?;
+                let inherited = self.inherited(current.quad, budget);
+                if !self.is_plain_wanted(current.quad.subject, inherited.as_ref()) {
+                    return None;
+                }
+                let fact = self.reader.fact(current.quad, inherited, budget)?;
                 Some(Step::Fact(fact, cursor))
             }
         }
     }
 
-    fn is_plain_wanted(&self) -> bool {
-        self.wanted.takes_plain()
+    /// Returns what a plain triple inherits. Triples of one subject follow each other.
+    fn inherited(&mut self, quad: QuadIds, budget: &mut Budget) -> Option<Statement> {
+        let is_known = self
+            .inherited
+            .as_ref()
+            .is_some_and(|(subject, _)| *subject == quad.subject);
+        if !is_known {
+            self.inherited = Some((quad.subject, self.reader.inherited(quad.subject, budget)));
+        }
+        if self.reader.is_of_node(quad.predicate) {
+            return None;
+        }
+        self.inherited
+            .as_ref()
+            .and_then(|(_, statement)| statement.clone())
+    }
+
+    fn is_plain_wanted(&self, subject: TermId, inherited: Option<&Statement>) -> bool {
+        let Some(statement) = inherited else {
+            return self.wanted.takes_plain();
+        };
+        self.wanted.is_statement(statement)
+            && self
+                .wanted
+                .source
+                .is_none_or(|source| self.reader.is_node_from(subject, source))
     }
 
     fn is_wanted(&self, id: TermId, statement: &Statement) -> bool {

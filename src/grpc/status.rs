@@ -15,6 +15,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use crate::proto::v1::ErrorReason;
 
 pub use self::{
+    commit::of_model,
     feed::{reader_too_slow, too_many_watchers, unavailable_after},
     sparql::{query_cancelled, query_not_found},
 };
@@ -50,6 +51,19 @@ fn fields<const N: usize>(
     metadata: [(&str, String); N],
     violations: Vec<FieldViolation>,
 ) -> Status {
+    let fitting = fitting(violations);
+    let message = fitting
+        .iter()
+        .map(|violation| format!("{}: {}", violation.field, violation.description))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let mut details = error_info(reason, metadata);
+    details.set_bad_request(fitting);
+    Status::with_error_details(code, shortened(message), details)
+}
+
+/// Returns as many violations as fit into trailers, and how many are left.
+fn fitting(violations: Vec<FieldViolation>) -> Vec<FieldViolation> {
     let mut bytes = 0;
     let mut fitting = Vec::new();
     let count = violations.len();
@@ -63,14 +77,7 @@ fn fields<const N: usize>(
         }
         fitting.push(violation);
     }
-    let message = fitting
-        .iter()
-        .map(|violation| format!("{}: {}", violation.field, violation.description))
-        .collect::<Vec<_>>()
-        .join("; ");
-    let mut details = error_info(reason, metadata);
-    details.set_bad_request(fitting);
-    Status::with_error_details(code, shortened(message), details)
+    fitting
 }
 
 /// Cuts a text that is too long for a trailer, and shows that it was cut.

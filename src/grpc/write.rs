@@ -3,6 +3,7 @@
 pub(super) mod check;
 mod fact;
 mod facts;
+mod faults;
 
 use std::{
     sync::{

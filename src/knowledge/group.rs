@@ -245,10 +245,7 @@ impl<'log> Group<'log> {
             done.append_time = Some(begun_at.elapsed());
             match appended {
                 Ok(head) => {
-                    done.view = Some(View {
-                        revision: head.revision,
-                        snapshot: self.tip,
-                    });
+                    done.view = Some(View::new(head.revision, self.tip));
                     done.commit_count = commit_count;
                     done.changed_quad_count = self.changed_quad_count;
                 }

@@ -79,6 +79,18 @@ pub struct View {
     pub revision: u64,
     /// The graph as it is at that revision.
     pub snapshot: Snapshot,
+    /// The day that its default graph was derived for; without statements there is none.
+    reference_day: Option<Day>,
+}
+
+impl View {
+    fn new(revision: u64, snapshot: Snapshot) -> Self {
+        Self {
+            reference_day: facts::reference_day(&snapshot),
+            revision,
+            snapshot,
+        }
+    }
 }
 
 /// What a caller puts on a draft; it runs on the writer's thread, which has a large stack.
@@ -180,7 +192,7 @@ impl KnowledgeBase {
 
     /// Returns the day that the default graph of a view was derived for; without statements, the one that would rule now.
     pub fn reference_day(&self, view: &View) -> Day {
-        facts::reference_day(&view.snapshot).unwrap_or_else(|| self.inner.clock.day())
+        view.reference_day.unwrap_or_else(|| self.inner.clock.day())
     }
 
     /// Tells whether the reference date goes with the calendar.

@@ -105,10 +105,7 @@ fn spawn(
 
 /// Reads the snapshot file if it is of this log; else the view is empty, and all of the log is replayed.
 pub(super) fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
-    let empty = View {
-        revision: 0,
-        snapshot: Snapshot::default(),
-    };
+    let empty = View::new(0, Snapshot::default());
     let (snapshot, note) = match read_snapshot_file(path) {
         Ok(read) => read,
         Err(SnapshotFileError::Missing) => return Ok(empty),
@@ -135,7 +132,7 @@ pub(super) fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
         tracing::warn!("the snapshot file is of another log: the graph is rebuilt from this one");
         return Ok(empty);
     }
-    Ok(View { revision, snapshot })
+    Ok(View::new(revision, snapshot))
 }
 
 /// Applies the records up to a revision; returns the number of quads that they change.
@@ -164,11 +161,11 @@ pub(super) fn replay(log: &LogReader, view: &mut View, to: u64) -> Result<u64, O
             batch.drop_graph(graph.as_ref());
         }
         draft.apply(&batch);
-        view.snapshot = draft.finish().1;
-        while let Some(merge) = view.snapshot.due_merge() {
-            view.snapshot = view.snapshot.with_merged(&merge.run());
+        let mut snapshot = draft.finish().1;
+        while let Some(merge) = snapshot.due_merge() {
+            snapshot = snapshot.with_merged(&merge.run());
         }
-        view.revision += 1;
+        *view = View::new(view.revision + 1, snapshot);
         changed_quad_count += header.counts.quads_inserted + header.counts.quads_removed;
     }
     Ok(changed_quad_count)

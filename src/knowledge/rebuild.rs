@@ -10,7 +10,7 @@ use super::{
     open::{read_file, replay},
 };
 use crate::{
-    facts::{self, derive},
+    facts::derive,
     graph::{Draft, GraphPattern, Pattern, Snapshot, write_snapshot_file},
     log::Log,
 };
@@ -87,10 +87,7 @@ pub fn rebuild(settings: &Settings, only_check: bool) -> Result<Rebuilt, OpenErr
     let path = settings.data_dir.join("snapshot");
     let kept = read_file(&path, &log)?;
     let mut rebuilt = Rebuilt::default();
-    let mut view = View {
-        revision: 0,
-        snapshot: Snapshot::default(),
-    };
+    let mut view = View::new(0, Snapshot::default());
     replay(&log.reader(), &mut view, kept.revision)?;
     compare(&kept.snapshot, &view.snapshot, false, &mut rebuilt);
     compare(&view.snapshot, &kept.snapshot, true, &mut rebuilt);
@@ -98,7 +95,7 @@ pub fn rebuild(settings: &Settings, only_check: bool) -> Result<Rebuilt, OpenErr
     replay(&log.reader(), &mut view, log.head().revision)?;
     rebuilt.revision = view.revision;
     rebuilt.quad_count = view.snapshot.quad_count();
-    let day = facts::reference_day(&view.snapshot).unwrap_or_else(|| clock.day());
+    let day = view.reference_day.unwrap_or_else(|| clock.day());
     let mut draft = Draft::new(view.snapshot.clone());
     derive::rederive(&mut draft, day, derive::Scope::All);
     let changes = draft.changes();

@@ -92,7 +92,9 @@ fn note(line: &str, acknowledged: &mut Vec<(u64, u64)>) -> bool {
 
 fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) {
     let base = KnowledgeBase::open(settings(dir)).unwrap_or_else(|error| panic!("{context}: {error}"));
-    let View { revision, snapshot } = base.read();
+    let View {
+        revision, snapshot, ..
+    } = base.read();
     for &(acknowledged, number) in acknowledged {
         assert!(
             acknowledged <= revision,

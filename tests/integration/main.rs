@@ -26,6 +26,7 @@ mod lifecycle;
 mod limits;
 mod loads;
 mod model;
+mod nodes;
 mod operations;
 mod parameters;
 mod queries;

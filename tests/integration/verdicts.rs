@@ -34,7 +34,7 @@ pub(crate) fn at(as_of: &str, known_at: Option<&str>) -> ReadOptions {
     }
 }
 
-fn iri(name: &str) -> Term {
+pub(crate) fn iri(name: &str) -> Term {
     Term {
         term: Some(Kind::Iri(name.into())),
     }
@@ -50,7 +50,7 @@ fn typed(value: &str, datatype: &str) -> Term {
     }
 }
 
-async fn check(
+pub(crate) async fn check(
     server: &Server,
     subject: &str,
     predicate: &str,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::FieldViolation;
+use tonic_types::{FieldViolation, StatusExt as _};
 
-use super::{fields, graph_full, internal, retry, status, unavailable};
+use super::{fields, fitting, graph_full, internal, retry, status, unavailable};
 use crate::{
     facts::{
         ModelError,
@@ -104,7 +104,17 @@ impl From<WriteError> for Status {
     }
 }
 
-/// Returns the status of a change that breaks the fact model.
+/// Returns the status of a change that breaks the fact model, with the fields that it came from as far as they are known.
+pub fn of_model(error: ModelError, violations: Vec<FieldViolation>) -> Status {
+    let status = model(error);
+    if violations.is_empty() {
+        return status;
+    }
+    let mut details = status.get_error_details();
+    details.set_bad_request(fitting(violations));
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
 fn model(error: ModelError) -> Status {
     let message = error.to_string();
     match error {
@@ -146,8 +156,6 @@ fn model(error: ModelError) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use tonic_types::StatusExt as _;
-
     use super::*;
 
     type Case = (

@@ -3,12 +3,15 @@
 use oxigraph::model::NamedNode;
 use tonic::Status;
 
-use super::check::{Checked, check_retract, check_write};
+use super::{
+    check::{Checked, check_retract, check_write},
+    faults::Places,
+};
 use crate::{
     facts::write::{WriteError, retract_facts, write_facts},
     graph::Draft,
     grpc::{convert::to_int64, status::internal},
-    knowledge::{CommitRequest, Committed, KnowledgeBase},
+    knowledge::{CommitError, CommitRequest, Committed, KnowledgeBase},
     proto::v1,
 };
 
@@ -23,15 +26,14 @@ pub(super) async fn write(
         check_write(request)
     })
     .await?;
-    let ids = checked
-        .content
-        .iter()
-        .map(|fact| fact.id.as_str().to_owned())
-        .collect();
+    let id = |id: &NamedNode| id.as_str().to_owned();
+    let ids: Vec<_> = checked.content.iter().map(|fact| id(&fact.id)).collect();
+    let revised = checked.content.iter().map(|fact| fact.revises.as_ref().map(id));
+    let places = Places::Facts(ids.iter().cloned().zip(revised).collect());
     let committed = commit(knowledge, checked, |draft, facts, preconditions| {
         write_facts(draft, &facts, &preconditions)
     });
-    let committed = committed.await?;
+    let committed = committed.await.map_err(|error| places.status(error))?;
     Ok(v1::WriteFactsResponse {
         revision: to_int64(committed.revision),
         quads_inserted: to_int64(committed.quads_inserted),
@@ -48,10 +50,17 @@ pub(super) async fn retract(
         check_retract(request)
     })
     .await?;
+    let places = Places::Ids(
+        checked
+            .content
+            .iter()
+            .map(|id: &NamedNode| id.as_str().to_owned())
+            .collect(),
+    );
     let committed = commit(knowledge, checked, |draft, ids: Vec<NamedNode>, preconditions| {
         retract_facts(draft, &ids, &preconditions)
     });
-    let committed = committed.await?;
+    let committed = committed.await.map_err(|error| places.status(error))?;
     Ok(v1::RetractFactsResponse {
         revision: to_int64(committed.revision),
         quads_inserted: to_int64(committed.quads_inserted),
@@ -78,7 +87,7 @@ async fn commit<T: Send + 'static>(
     plan: impl FnOnce(&mut Draft, T, Vec<crate::facts::write::Precondition>) -> Result<(), WriteError>
     + Send
     + 'static,
-) -> Result<Committed, Status> {
+) -> Result<Committed, CommitError<WriteError>> {
     let Checked {
         content,
         preconditions,
@@ -92,5 +101,5 @@ async fn commit<T: Send + 'static>(
     request.expected_revision = expected_revision;
     request.validate_only = validate_only;
     request.message = message;
-    Ok(knowledge.commit(request).await?)
+    knowledge.commit(request).await
 }

@@ -1,9 +1,11 @@
 //! Events, claims and figures: facts about nodes of their own.
 
-use dossier::proto::v1::{Fact, Literal, Stance, Standing, Term, term::Term as Kind};
+use dossier::proto::v1::{ErrorReason, Fact, Literal, Stance, Standing, Term, term::Term as Kind};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
-use super::{count, fact, iri, request, write};
-use crate::harness::Server;
+use super::{S, count, fact, iri, request, retract, retraction, write};
+use crate::harness::{Server, check_error};
 
 fn about(subject: &str, predicate: &str, object: Term) -> Fact {
     Fact {
@@ -53,4 +55,52 @@ async fn events_claims_and_figures_are_written_in_one_request() {
     assert_eq!(count(&server, figure).await, 1);
     // That it was said is a fact, its content is not.
     assert_eq!(count(&server, "e:KR d:violated ?what").await, 0);
+}
+
+/// Returns the paths of the fields that an error names.
+fn paths(status: &Status) -> Vec<String> {
+    let request = status.get_details_bad_request().unwrap();
+    request
+        .field_violations
+        .into_iter()
+        .map(|violation| violation.field)
+        .collect()
+}
+
+#[tokio::test]
+async fn what_the_commit_finds_is_told_of_its_field() {
+    let server = Server::start_empty().await;
+    // Recorded at a time that is still to come, so that it cannot be retracted yet.
+    let early = "PREFIX d: <https://w3id.org/dossier/ns#> PREFIX e: <https://w3id.org/dossier/e/>
+        PREFIX s: <https://w3id.org/dossier/s/> PREFIX prov: <http://www.w3.org/ns/prov#>
+        PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
+        GRAPH <https://w3id.org/dossier/g/statements> {
+            s:early rdf:subject e:a ; rdf:predicate e:p ; rdf:object e:b ; d:stance d:Asserted ; d:standing d:Accepted ;
+                d:basis d:Stated ; prov:wasDerivedFrom e:source ; prov:generatedAtTime '2099-01-01T00:00:00Z'^^xsd:dateTime }";
+    server.import_text("trig", early).await.unwrap();
+    let outcome = retract(&server, retraction(&["s:early"])).await;
+    assert_eq!(paths(outcome.as_ref().unwrap_err()), ["ids[0]"]);
+    check_error(outcome, Code::InvalidArgument, ErrorReason::StatementInvalid);
+    let newer = Fact {
+        revises: "s:early".into(),
+        ..fact("e:a", "e:c")
+    };
+    let outcome = write(&server, request([fact("e:a", "e:d"), newer])).await;
+    assert_eq!(paths(outcome.as_ref().unwrap_err()), ["facts[1].revises"]);
+    let metadata = check_error(outcome, Code::InvalidArgument, ErrorReason::StatementInvalid);
+    assert_eq!(metadata["node"], format!("{S}early"));
+
+    // What a claim says is not accepted because somebody writes it so.
+    let content = Fact {
+        predicate: "d:content".into(),
+        ..fact("e:claim", "s:said")
+    };
+    write(&server, request([content])).await.unwrap();
+    let said = Fact {
+        id: "s:said".into(),
+        ..fact("e:a", "e:b")
+    };
+    let outcome = write(&server, request([fact("e:a", "e:e"), said])).await;
+    assert_eq!(paths(outcome.as_ref().unwrap_err()), ["facts[1].standing"]);
+    check_error(outcome, Code::FailedPrecondition, ErrorReason::ClaimContent);
 }
