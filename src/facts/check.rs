@@ -108,6 +108,9 @@ impl Reader<'_> {
             let holds = is_plain || group.holds(group.evidence[index].object);
             evidence.extend(self.group_fact(group, index, holds, budget));
         }
+        if judgement.rule == Rule::NotAmongAll {
+            evidence.extend(self.closing_facts([subject, predicate], &mut groups, budget));
+        }
         evidence.truncate(EVIDENCE_COUNT_MAX);
         Checked {
             rule: judgement.rule,
@@ -216,6 +219,27 @@ impl Reader<'_> {
     ) -> bool {
         self.words.closed_for != TermId::MAX
             && groups.holds([subject, self.words.closed_for, predicate], budget)
+    }
+
+    /// Returns the facts that say that all objects of a predicate are recorded.
+    fn closing_facts(
+        &self,
+        [subject, predicate]: [TermId; 2],
+        groups: &mut Groups<'_>,
+        budget: &mut Budget,
+    ) -> Vec<Fact> {
+        let closing = triple(subject, self.words.closed_for, predicate);
+        let is_plain = self.is_plain(closing);
+        let group = groups.of(subject, self.words.closed_for, budget);
+        let stated = (0..group.evidence.len()).filter(|&index| group.evidence[index].object == predicate);
+        let stated = stated.filter(|_| group.holds(predicate));
+        let mut facts: Vec<_> = stated
+            .filter_map(|index| self.group_fact(group, index, true, budget))
+            .collect();
+        if facts.is_empty() && is_plain {
+            facts.extend(self.plain_fact(closing, budget));
+        }
+        facts
     }
 
     /// Returns the fact of a triple without a statement, with what it inherits.
