@@ -30,6 +30,7 @@ mod nodes;
 mod operations;
 mod parameters;
 mod queries;
+mod questions;
 mod schema;
 mod sparql;
 mod time;
