@@ -58,7 +58,7 @@ pub(super) async fn conflicts(args: ConflictsArgs, server: &ServerArgs) -> Resul
         source: args.source,
         read: Some(args.when.options()),
         page_size: PAGE_SIZE,
-        page_token: String::new(),
+        ..ListConflictsRequest::default()
     };
     let mut output = Output::stdout();
     let mut is_first = true;

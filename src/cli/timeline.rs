@@ -34,6 +34,10 @@ pub(super) struct TimelineArgs {
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
     to: Option<Date>,
 
+    /// Languages of the names of events, by preference; may be repeated
+    #[arg(long = "language", short, value_name = "TAG")]
+    languages: Vec<String>,
+
     #[command(flatten)]
     when: WhenArgs,
 
@@ -76,7 +80,8 @@ pub(super) async fn timeline(args: TimelineArgs, server: &ServerArgs) -> Result<
         to: args.to,
         read: Some(args.when.options()),
         page_size: PAGE_SIZE,
-        page_token: String::new(),
+        label_languages: args.languages,
+        ..GetTimelineRequest::default()
     };
     let mut output = Output::stdout();
     let mut drawing = Drawing::default();

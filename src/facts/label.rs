@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use oxigraph::model::{NamedOrBlankNodeRef, TermRef};
 
-use super::{Budget, Reader, default_graph};
+use super::{Budget, Reader};
 use crate::{
     graph::{TermId, TermView},
     model::{
@@ -15,7 +15,12 @@ use crate::{
 
 impl Reader<'_> {
     /// Puts labels into facts, in the first of the languages that there is one in; none, if there are no languages.
-    pub fn add_labels(&self, facts: &mut [Fact], languages: &[String], budget: &mut Budget) {
+    pub fn add_labels<'f>(
+        &self,
+        facts: impl IntoIterator<Item = &'f mut Fact>,
+        languages: &[String],
+        budget: &mut Budget,
+    ) {
         if languages.is_empty() {
             return;
         }
@@ -43,14 +48,12 @@ impl Reader<'_> {
     }
 
     /// Returns the label in the language that is preferred most, else one without a language.
-    fn label(&self, id: TermId, languages: &[String], budget: &mut Budget) -> Option<Text> {
+    pub(super) fn label(&self, id: TermId, languages: &[String], budget: &mut Budget) -> Option<Text> {
         let mut best: Option<(usize, &str, &str)> = None;
-        for quad in self
-            .snapshot
-            .quads(default_graph(Some(id), Some(self.words.label), None))
-        {
+        // That of a planned event is among the statements.
+        for object in self.objects(id, self.words.label) {
             budget.step(1);
-            let (text, language) = match self.snapshot.view(quad.object) {
+            let (text, language) = match self.snapshot.view(object) {
                 TermView::String(text) | TermView::Typed { value: text, .. } => (text, ""),
                 TermView::Language { value, language, .. } => (value, language),
                 TermView::Iri(_) | TermView::BlankNode(_) | TermView::Triple { .. } => continue,

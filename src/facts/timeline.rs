@@ -75,6 +75,20 @@ impl Reader<'_> {
         Some(page)
     }
 
+    /// Puts labels into the facts of a page and gives its events theirs, in the first of the languages that there is one in; as it
+    /// is, if there are no languages.
+    pub fn add_timeline_labels(&self, page: &mut TimelinePage, languages: &[String], budget: &mut Budget) {
+        let facts = page.entries.iter_mut().filter_map(|entry| entry.fact.as_mut());
+        self.add_labels(facts, languages, budget);
+        for entry in &mut page.entries {
+            let event = entry.event.as_deref().and_then(|iri| self.snapshot.iri_id(iri));
+            let label = event.and_then(|event| self.label(event, languages, budget));
+            if let Some(label) = label {
+                entry.event_label = label.text;
+            }
+        }
+    }
+
     /// Adds starts and ends of the known statements about an entity.
     fn add_facts(&self, entity: TermId, view: &TimeView, entries: &mut Vec<Entry>, budget: &mut Budget) {
         for quad in self

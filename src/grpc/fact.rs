@@ -92,7 +92,7 @@ impl FactService for FactApi {
         let labels = request.label_languages;
         let read = move |reader: Reader<'_>, budget: &mut Budget| {
             let mut fact = reader.statement_of(&sought, &at, budget)?;
-            reader.add_labels(std::slice::from_mut(&mut fact), &labels, budget);
+            reader.add_labels([&mut fact], &labels, budget);
             Some(fact)
         };
         let fact = self.reads.run(&view, read).await?;
@@ -152,6 +152,7 @@ impl FactService for FactApi {
         let mut violations = Violations::default();
         let versions = filter::versions(&request, &mut violations);
         let size = violations.page_size(request.page_size, HISTORY_PAGE_DEFAULT, HISTORY_PAGE_MAX);
+        violations.language_ranges("label_languages", &request.label_languages);
         let when = violations.when(request.read.as_ref());
         let Some(versions) = versions else {
             return Err(invalid(violations));
@@ -164,8 +165,12 @@ impl FactService for FactApi {
         let time = when.on(&self.reads, &view);
         let at = time.view;
         let sought = versions.clone();
-        let read =
-            move |reader: Reader<'_>, budget: &mut Budget| reader.history(&sought, &at, size, after, budget);
+        let labels = request.label_languages;
+        let read = move |reader: Reader<'_>, budget: &mut Budget| {
+            let mut page = reader.history(&sought, &at, size, after, budget)?;
+            reader.add_labels(&mut page.facts, &labels, budget);
+            Some(page)
+        };
         let page = match (self.reads.run(&view, read).await?, versions) {
             (Some(page), _) => page,
             (None, Versions::Of(id)) if after.is_none() => return Err(fact_not_found(&id)),
@@ -192,6 +197,7 @@ impl FactService for FactApi {
         let mut violations = Violations::default();
         let subject = violations.name("subject", &request.subject);
         let predicate = violations.name("predicate", &request.predicate);
+        violations.language_ranges("label_languages", &request.label_languages);
         let when = violations.when(request.read.as_ref());
         let (Some(subject), Some(predicate)) = (subject, predicate) else {
             return Err(invalid(violations));
@@ -200,8 +206,12 @@ impl FactService for FactApi {
         let view = self.reads.view(when.min_revision, &extensions).await?;
         let time = when.on(&self.reads, &view);
         let at = time.view;
+        let labels = request.label_languages;
         let read = move |reader: Reader<'_>, budget: &mut Budget| {
-            reader.compare([subject.as_str(), predicate.as_str()], &at, budget)
+            let mut comparison = reader.compare([subject.as_str(), predicate.as_str()], &at, budget);
+            let facts = comparison.groups.iter_mut().flat_map(|group| &mut group.facts);
+            reader.add_labels(facts, &labels, budget);
+            comparison
         };
         let comparison = self.reads.run(&view, read).await?;
         Ok(Response::new(v1::CompareFactsResponse {
@@ -224,6 +234,7 @@ impl FactService for FactApi {
             source: violations.optional_name("source", &request.source),
         };
         let size = violations.page_size(request.page_size, HISTORY_PAGE_DEFAULT, HISTORY_PAGE_MAX);
+        violations.language_ranges("label_languages", &request.label_languages);
         let when = violations.when(request.read.as_ref());
         violations.finish()?;
         let view = self.reads.view(when.min_revision, &extensions).await?;
@@ -232,8 +243,12 @@ impl FactService for FactApi {
         let after = cursor(&request.page_token, epoch, sealed)?;
         let time = when.on(&self.reads, &view);
         let at = time.view;
+        let labels = request.label_languages;
         let read = move |reader: Reader<'_>, budget: &mut Budget| {
-            reader.conflicts(&filter, &at, size, after, budget)
+            let mut page = reader.conflicts(&filter, &at, size, after, budget);
+            let facts = page.conflicts.iter_mut().flat_map(|conflict| &mut conflict.facts);
+            reader.add_labels(facts, &labels, budget);
+            page
         };
         let page = self.reads.run(&view, read).await?;
         let token = page.end.map(|end| page_token::encode(end, epoch, sealed));

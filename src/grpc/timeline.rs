@@ -38,6 +38,7 @@ impl FactApi {
             violations.invalid("to", format!("{to} is before {from}"));
         }
         let size = violations.page_size(request.page_size, PAGE_DEFAULT, PAGE_MAX);
+        violations.language_ranges("label_languages", &request.label_languages);
         let when = violations.when(request.read.as_ref());
         let Some(entity) = entity else {
             return Err(invalid(violations));
@@ -50,8 +51,11 @@ impl FactApi {
         let after = cursor(&request.page_token, epoch, sealed)?;
         let time = when.on(&self.reads, &view);
         let (at, iri) = (time.view, entity.clone().into_string());
+        let labels = request.label_languages;
         let read = move |reader: Reader<'_>, budget: &mut Budget| {
-            reader.timeline(&iri, span, &at, size, after, budget)
+            let mut page = reader.timeline(&iri, span, &at, size, after, budget)?;
+            reader.add_timeline_labels(&mut page, &labels, budget);
+            Some(page)
         };
         let Some(page) = self.reads.run(&view, read).await? else {
             if after.is_none() {

@@ -161,6 +161,68 @@ async fn facts_have_labels_in_the_languages_that_are_preferred() {
 }
 
 #[tokio::test]
+async fn labels_are_to_be_had_wherever_facts_are() {
+    let server = Server::start().await;
+    let languages = || vec!["ko".to_owned()];
+    let subject = |facts: &[v1::Fact]| facts[0].subject_label.clone().unwrap().text;
+    let history = v1::ListFactHistoryRequest {
+        subject: "e:gsomia".into(),
+        predicate: "d:endsOn".into(),
+        label_languages: languages(),
+        ..v1::ListFactHistoryRequest::default()
+    };
+    let history = server
+        .facts()
+        .list_fact_history(history)
+        .await
+        .unwrap()
+        .into_inner();
+    let compared = v1::CompareFactsRequest {
+        subject: "e:gsomia".into(),
+        predicate: "d:endsOn".into(),
+        label_languages: languages(),
+        ..v1::CompareFactsRequest::default()
+    };
+    let compared = server.facts().compare_facts(compared).await.unwrap().into_inner();
+    let conflicts = v1::ListConflictsRequest {
+        subject: "e:gsomia".into(),
+        label_languages: languages(),
+        ..v1::ListConflictsRequest::default()
+    };
+    let conflicts = server
+        .facts()
+        .list_conflicts(conflicts)
+        .await
+        .unwrap()
+        .into_inner();
+    let name = subject(&history.facts);
+    assert!(!name.is_ascii(), "{name}");
+    assert_eq!(subject(&compared.groups[0].facts), name);
+    assert_eq!(subject(&conflicts.conflicts[0].facts), name);
+    let timeline = async |languages: Vec<String>| {
+        let request = v1::GetTimelineRequest {
+            entity: "e:kr-jp-dispute".into(),
+            label_languages: languages,
+            ..v1::GetTimelineRequest::default()
+        };
+        let timeline = server.facts().get_timeline(request).await?.into_inner();
+        Ok::<_, tonic::Status>(timeline.entries.last().unwrap().event_label.clone())
+    };
+    assert_eq!(timeline(languages()).await.unwrap(), "화이트리스트 제외");
+    assert!(
+        timeline(Vec::new())
+            .await
+            .unwrap()
+            .starts_with("removal of South Korea")
+    );
+    check_fields(
+        timeline(vec!["not one".into()]).await,
+        ErrorReason::InvalidField,
+        &["label_languages[0]"],
+    );
+}
+
+#[tokio::test]
 async fn conflicts_are_listed_once() {
     let server = Server::start().await;
     let list = async |subject: &str, source: &str, page_size: i32| {
@@ -169,7 +231,7 @@ async fn conflicts_are_listed_once() {
             source: source.into(),
             page_size,
             read: Some(at(REFERENCE, Some(REFERENCE))),
-            page_token: String::new(),
+            ..v1::ListConflictsRequest::default()
         };
         let mut found = Vec::new();
         loop {

@@ -167,6 +167,7 @@ async fn answer(server: &Server, call: &str) -> Vec<String> {
                 subject: argument("subject"),
                 predicate: argument("predicate"),
                 read,
+                ..CompareFactsRequest::default()
             };
             let answer = facts.compare_facts(request).await.unwrap().into_inner();
             let mut lines: Vec<_> = answer

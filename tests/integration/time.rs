@@ -172,6 +172,7 @@ async fn facts_are_compared() {
         subject: "e:gsomia".into(),
         predicate: "d:endsOn".into(),
         read: Some(at(REFERENCE, Some(REFERENCE))),
+        ..CompareFactsRequest::default()
     };
     let answer = server.facts().compare_facts(request).await.unwrap().into_inner();
     assert!(answer.conflict);
