@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench grpc                                 # 1,000,000 quads, 1, 8 and 64 callers
-//! cargo bench --bench grpc -- --quads 100000 --seconds 2   # a quick look
+//! cargo bench --bench grpc -- --quads 100000 --statements 10000 --seconds 2   # a quick look
 //! benches/oxigraph_server.py                               # with Oxigraph's own server on the same graph beside it
 //! ```
 //!
@@ -51,11 +51,15 @@ const BATCH_ENTITY_COUNT: usize = 100;
 fn main() -> Result<(), Failure> {
     let mut quad_count = 1_000_000;
     let mut time = Duration::from_secs(3);
+    let mut statement_count = 1_000_000;
     let mut oxigraph = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quads" => quad_count = arguments.next().ok_or("--quads takes a number")?.parse()?,
+            "--statements" => {
+                statement_count = arguments.next().ok_or("--statements takes a number")?.parse()?;
+            }
             "--seconds" => {
                 time = Duration::from_secs(arguments.next().ok_or("--seconds takes a number")?.parse()?);
             }
@@ -67,10 +71,15 @@ fn main() -> Result<(), Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(run(quad_count, time, oxigraph))
+        .block_on(run(quad_count, statement_count, time, oxigraph))
 }
 
-async fn run(quad_count: u64, time: Duration, oxigraph: Option<SocketAddr>) -> Result<(), Failure> {
+async fn run(
+    quad_count: u64,
+    statement_count: u64,
+    time: Duration,
+    oxigraph: Option<SocketAddr>,
+) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let (address, stop, server) = start_dossier(folder.path()).await?;
     let channels = connect(address).await?;
@@ -157,6 +166,9 @@ async fn run(quad_count: u64, time: Duration, oxigraph: Option<SocketAddr>) -> R
         )
         .await?;
     }
+    if statement_count > 0 {
+        verdicts(&channels, &echo_channels, statement_count, entity_count, time).await?;
+    }
     println!();
     for encoding in [RowEncoding::Plain, RowEncoding::Dictionary] {
         stream(&channels[0], encoding).await?;
@@ -164,6 +176,43 @@ async fn run(quad_count: u64, time: Duration, oxigraph: Option<SocketAddr>) -> R
     // A receiver that is gone has stopped already.
     let _ = (stop.send(()), echo_stop.send(()));
     server.await?
+}
+
+/// Verdicts among so many statements, beside the echo.
+async fn verdicts(
+    channels: &[Channel],
+    echo_channels: &[Channel],
+    statement_count: u64,
+    entity_count: u64,
+    time: Duration,
+) -> Result<(), Failure> {
+    let subject = move |number: u64| generate::entity_iri(number % entity_count);
+    facts::load_statements(&channels[0], statement_count, subject).await?;
+    println!("\nwith {statement_count} statements:");
+    for caller_count in CALLER_COUNTS {
+        let echo = measure(
+            "echo",
+            echo_channels,
+            caller_count,
+            time,
+            None,
+            move |channel, turn| echo::call(channel, subject(turn as u64)),
+        )
+        .await?;
+        measure(
+            "CheckFact",
+            channels,
+            caller_count,
+            time,
+            Some(echo),
+            move |channel, turn| {
+                let number = turn as u64 * 7_919_333 % statement_count;
+                facts::check(channel, number, subject(number))
+            },
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 async fn start_dossier(
