@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("dossier.v1.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".dossier.v1.ImportRequest")
+        .bytes(".dossier.v1.ExportResponse")
         .compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed={JELLY}");
     let quad = ".eu.ostrzyciel.jelly.core.proto.v1.RdfQuad";

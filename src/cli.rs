@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod conflicts;
 mod explain;
+mod export;
 mod fact;
 mod facts;
 mod failure;
@@ -118,6 +119,12 @@ Examples:
   dossier load people.ttl places.nq.gz
   gunzip -c data.nt.gz | dossier load - --format nt --graph https://example.com/data";
 
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  dossier export graph.nq.zst
+  dossier export statements.ttl --graph g:statements --reified
+  dossier export - --format nq --default-graph | sort > facts.nq";
+
 const WRITE_EXAMPLES: &str = "\
 Examples:
   dossier write e:gsomia d:party e:KR --source src:treaty --title 'The treaty' --locator 'Article 1'
@@ -200,6 +207,9 @@ enum Command {
     /// Load RDF files
     #[command(after_help = LOAD_EXAMPLES)]
     Load(load::LoadArgs),
+    /// Write the graph, or one graph, to a file
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(export::ExportArgs),
     /// List the commits: when, by whom, why and how much
     Log(log::LogArgs),
     /// Follow the commits as they are made
@@ -264,6 +274,7 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Queries(args) => runtime.block_on(queries::list(args, &server)),
         Command::Cancel(args) => runtime.block_on(queries::cancel(args, &server)),
         Command::Load(args) => runtime.block_on(load::load(args, &server)),
+        Command::Export(args) => runtime.block_on(export::export(args, &server)),
         Command::Log(args) => runtime.block_on(log::log(args, &server)),
         Command::Watch(args) => runtime.block_on(watch::watch(args, &server)),
         Command::Diff(args) => runtime.block_on(watch::diff(args, &server)),

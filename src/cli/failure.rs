@@ -218,6 +218,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
             Some("somebody else wrote in between: read again, then decide anew")
         }
         ErrorReason::FactNotFound => Some("`dossier facts` lists facts with their ids"),
+        ErrorReason::GraphNotFound => {
+            Some("`dossier query 'SELECT DISTINCT ?g { GRAPH ?g {} }'` lists the graphs")
+        }
         ErrorReason::SourceUnknown => Some("give its title with --title"),
         ErrorReason::RequestIdReused => Some("choose a new --request-id for a new request"),
         ErrorReason::GraphFull => Some("start the server with a larger --graph-memory-max"),

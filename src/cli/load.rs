@@ -72,10 +72,20 @@ pub(super) struct LoadArgs {
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum CompressionArg {
+pub(super) enum CompressionArg {
     None,
     Gzip,
     Zstd,
+}
+
+impl CompressionArg {
+    pub(super) fn to_proto(self) -> Compression {
+        match self {
+            Self::None => Compression::Unspecified,
+            Self::Gzip => Compression::Gzip,
+            Self::Zstd => Compression::Zstd,
+        }
+    }
 }
 
 /// Loads files, one after the other; it stops at the first that fails.
@@ -112,30 +122,17 @@ pub(super) async fn load(args: LoadArgs, server: &ServerArgs) -> Result<(), Fail
 }
 
 fn header(path: &Path, args: &LoadArgs) -> Result<ImportHeader, Failure> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let (stem, by_name) = match name.rsplit_once('.') {
-        Some((stem, "gz")) => (stem, CompressionArg::Gzip),
-        Some((stem, "zst")) => (stem, CompressionArg::Zstd),
-        _ => (&*name, CompressionArg::None),
-    };
-    let extension = stem.rsplit_once('.').map(|(_, extension)| extension);
-    let format = args
-        .format
-        .or_else(|| parse_format(extension?).ok())
-        .ok_or_else(|| {
-            let name = if is_stdin(path) {
-                "standard input".into()
-            } else {
-                path.display().to_string()
-            };
-            Failure::usage(format!("the name of {name} does not tell its format"))
-                .hint("say it with --format: ttl, trig, nt, nq, rdf, jsonld or jelly")
-        })?;
-    let compression = match args.compression.unwrap_or(by_name) {
-        CompressionArg::None => Compression::Unspecified,
-        CompressionArg::Gzip => Compression::Gzip,
-        CompressionArg::Zstd => Compression::Zstd,
-    };
+    let (format_by_name, by_name) = named(path);
+    let format = args.format.or(format_by_name).ok_or_else(|| {
+        let name = if is_stdin(path) {
+            "standard input".into()
+        } else {
+            path.display().to_string()
+        };
+        Failure::usage(format!("the name of {name} does not tell its format"))
+            .hint("say it with --format: ttl, trig, nt, nq, rdf, jsonld or jelly")
+    })?;
+    let compression = args.compression.unwrap_or(by_name).to_proto();
     Ok(ImportHeader {
         format: format.file_extension().to_owned(),
         compression: compression.into(),
@@ -146,7 +143,19 @@ fn header(path: &Path, args: &LoadArgs) -> Result<ImportHeader, Failure> {
     })
 }
 
-fn parse_format(text: &str) -> Result<Format, String> {
+/// Returns the format and the compression that the name of a file tells.
+pub(super) fn named(path: &Path) -> (Option<Format>, CompressionArg) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, compression) = match name.rsplit_once('.') {
+        Some((stem, "gz")) => (stem, CompressionArg::Gzip),
+        Some((stem, "zst")) => (stem, CompressionArg::Zstd),
+        _ => (&*name, CompressionArg::None),
+    };
+    let extension = stem.rsplit_once('.').map(|(_, extension)| extension);
+    (extension.and_then(Format::named), compression)
+}
+
+pub(super) fn parse_format(text: &str) -> Result<Format, String> {
     Format::named(text).ok_or_else(|| {
         "expected ttl, trig, nt, nq, rdf, jsonld, jelly, or a media type such as text/turtle".to_owned()
     })

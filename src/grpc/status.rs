@@ -132,6 +132,16 @@ pub fn fact_not_found(id: &str) -> Status {
     )
 }
 
+/// Returns `NOT_FOUND` for a named graph.
+pub fn graph_not_found(iri: &str) -> Status {
+    status(
+        Code::NotFound,
+        ErrorReason::GraphNotFound,
+        format!("there is no named graph <{iri}>"),
+        [("graph", iri.to_owned())],
+    )
+}
+
 /// Returns `UNAVAILABLE` for a server that starts or shuts down.
 pub fn unavailable(message: &str) -> Status {
     retry(

@@ -1,6 +1,7 @@
 //! `WriteService`.
 
 pub(super) mod check;
+mod export;
 mod fact;
 mod facts;
 mod faults;
@@ -21,9 +22,12 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use export::{Export, Exports};
+
 use super::{
     call::BrokenOff,
     convert::to_int64,
+    read::deadline,
     status::{cancelled, deadline_exceeded, internal, malformed, of_tonic, overloaded},
     validate::Violations,
 };
@@ -53,15 +57,17 @@ pub struct WriteApi {
     knowledge: KnowledgeBase,
     memory: Memory,
     imports: Arc<Semaphore>,
+    exports: Exports,
 }
 
 impl WriteApi {
-    /// Writes to a knowledge base; imports take of `memory`.
-    pub fn new(knowledge: KnowledgeBase, memory: Memory) -> Self {
+    /// Writes to a knowledge base; imports take of `memory`; who reads an export may let a chunk lie for `stall_max`.
+    pub fn new(knowledge: KnowledgeBase, memory: Memory, stall_max: Duration) -> Self {
         Self {
             knowledge,
             memory,
             imports: Arc::new(Semaphore::new(IMPORT_COUNT_MAX)),
+            exports: Exports::new(stall_max),
         }
     }
 }
@@ -69,6 +75,7 @@ impl WriteApi {
 #[tonic::async_trait]
 impl WriteService for WriteApi {
     type ImportStream = ReceiverStream<Answer>;
+    type ExportStream = ReceiverStream<export::Answer>;
 
     async fn import(
         &self,
@@ -105,6 +112,22 @@ impl WriteService for WriteApi {
             // An error says that nobody listens any more.
             let _ = answers.send(answer).await;
         });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn export(
+        &self,
+        request: Request<v1::ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let export = Export::read(request)?;
+        let place = self.exports.place()?;
+        let deadline = deadline(&extensions);
+        let view = self
+            .knowledge
+            .read_at_least(export.min_revision, deadline)
+            .await?;
+        let stream = self.exports.start(place, export, view)?;
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -281,6 +304,19 @@ impl Import {
     }
 }
 
+/// Reads a compression.
+fn compression(field: &str, number: i32, violations: &mut Violations) -> Compression {
+    match v1::Compression::try_from(number) {
+        Ok(v1::Compression::Unspecified) => Compression::None,
+        Ok(v1::Compression::Gzip) => Compression::Gzip,
+        Ok(v1::Compression::Zstd) => Compression::Zstd,
+        Err(_) => {
+            violations.invalid(field, format!("{number} is no compression"));
+            Compression::None
+        }
+    }
+}
+
 fn check_header(header: v1::ImportHeader) -> Result<Header, Status> {
     let mut violations = Violations::default();
     let format = Format::named(&header.format);
@@ -290,18 +326,7 @@ fn check_header(header: v1::ImportHeader) -> Result<Header, Status> {
             format!("`{}` is no format that the server reads", header.format),
         );
     }
-    let compression = match v1::Compression::try_from(header.compression) {
-        Ok(v1::Compression::Unspecified) => Compression::None,
-        Ok(v1::Compression::Gzip) => Compression::Gzip,
-        Ok(v1::Compression::Zstd) => Compression::Zstd,
-        Err(_) => {
-            violations.invalid(
-                "header.compression",
-                format!("{} is no compression", header.compression),
-            );
-            Compression::None
-        }
-    };
+    let compression = compression("header.compression", header.compression, &mut violations);
     let base_iri = violations.optional_name("header.base_iri", &header.base_iri);
     let default_graph = match header.default_graph.as_str() {
         "" => None,

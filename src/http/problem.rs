@@ -19,7 +19,6 @@ const NOT_FOUND: &str = "NOT_FOUND";
 const METHOD_NOT_ALLOWED: &str = "METHOD_NOT_ALLOWED";
 const NOT_ACCEPTABLE: &str = "NOT_ACCEPTABLE";
 const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
-const GRAPH_NOT_FOUND: &str = "GRAPH_NOT_FOUND";
 const ORIGIN_NOT_ALLOWED: &str = "ORIGIN_NOT_ALLOWED";
 const INVALID_REQUEST: &str = "INVALID_REQUEST";
 
@@ -140,9 +139,9 @@ pub(super) fn no_such_path(path: &str) -> Problem {
 
 /// Returns 404 for a graph.
 pub(super) fn graph_not_found(graph: &str) -> Problem {
-    Problem::new(
+    Problem::of(
         StatusCode::NOT_FOUND,
-        GRAPH_NOT_FOUND,
+        ErrorReason::GraphNotFound,
         format!("there is no graph <{graph}>"),
     )
     .with("graph", graph)

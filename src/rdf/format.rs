@@ -46,6 +46,14 @@ impl Format {
         }
     }
 
+    /// Tells whether a document may have named graphs.
+    pub fn holds_graphs(self) -> bool {
+        match self {
+            Self::Text(format) => format.supports_datasets(),
+            Self::Jelly => true,
+        }
+    }
+
     /// Returns its media type.
     pub fn media_type(self) -> &'static str {
         match self {

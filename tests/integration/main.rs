@@ -14,6 +14,7 @@ mod elsewhere;
 mod entities;
 mod event_stream;
 mod explain;
+mod exports;
 mod fact_requests;
 mod facts;
 mod federated_updates;

@@ -321,15 +321,6 @@ impl Check<'_> {
                 self.invalid(&format!("{path}.locator"), description);
                 is_valid = false;
             }
-            for (name, text) in [("attribution", &source.attribution), ("license", &source.license)] {
-                if !text.is_empty() {
-                    self.invalid(
-                        &format!("{path}.{name}"),
-                        "is told, not written: describe the source in g:sources",
-                    );
-                    is_valid = false;
-                }
-            }
             let Some(iri) = self.node(&format!("{path}.iri"), &source.iri) else {
                 is_valid = false;
                 continue;
