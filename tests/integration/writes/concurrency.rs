@@ -1,6 +1,9 @@
 //! Many clients write, retract and state anew, at once.
 
-use dossier::proto::v1::{ErrorReason, Fact, RetractFactsRequest};
+use dossier::{
+    knowledge::{Settings, rebuild},
+    proto::v1::{ErrorReason, Fact, RetractFactsRequest},
+};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -11,7 +14,7 @@ use crate::harness::{Server, connect};
 type Writes = dossier::proto::v1::write_service_client::WriteServiceClient<tonic::transport::Channel>;
 
 const CLIENT_COUNT: usize = 8;
-const ROUND_COUNT: usize = 20;
+const ROUND_COUNT: usize = 40;
 const FACT_COUNT: usize = 25;
 
 /// What one client was told.
@@ -158,4 +161,14 @@ async fn no_statement_is_lost_or_doubled() {
     let whole = "GRAPH g:statements { ?s rdf:subject ?a ; rdf:predicate ?b ; rdf:object ?c ; d:standing ?d ;
         prov:generatedAtTime ?e ; prov:wasDerivedFrom src:a }";
     assert_eq!(count(&server, whole).await, expected.written as u64);
+    assert!(expected.written > 10_000, "{}", expected.written);
+    // What follows from the log and from the statements is just what is there.
+    let folder = server.stop().await;
+    let settings = Settings {
+        reference_date: "2019-08-27".parse().unwrap(),
+        ..Settings::new(folder.path().join("data"))
+    };
+    let rebuilt = rebuild(&settings, true).unwrap();
+    assert_eq!((rebuilt.difference_count, rebuilt.differences), (0, Vec::new()));
+    assert!(rebuilt.quad_count > 80_000, "{}", rebuilt.quad_count);
 }
