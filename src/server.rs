@@ -10,13 +10,16 @@ mod tls;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::OnceCell};
+use tokio::{
+    net::TcpListener,
+    sync::{OnceCell, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     config::ServeSettings,
-    knowledge::{KnowledgeBase, LOG_FILE, OpenError, Settings},
+    knowledge::{KnowledgeBase, LOG_FILE, OpenError, Settings, Writes},
     model::prefixes::PREFIXES,
     remote::{AllowList, FetchLimits, RemoteSettings},
     sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits, ValueLimits},
@@ -24,7 +27,7 @@ use crate::{
 use connection::Connections;
 use metrics::Metrics;
 use operations::Operations;
-use router::{Router, SERVICE_NAMES, Services};
+use router::{Router, SERVICE_NAMES, Services, WRITE_SERVICE};
 use state::{Parts, State};
 use tls::Tls;
 pub use tls::TlsError;
@@ -131,6 +134,7 @@ pub async fn serve(
         let (made, feed) = Services::new(&knowledge, &queries, &settings, drain.clone());
         let _ = services.set(made);
         let _ = parts.set(Parts { feed, queries });
+        tokio::spawn(tell_writes(knowledge.writes(), reporter.clone(), drain.clone()));
         set_health(&reporter, ServingStatus::Serving).await;
         tracing::info!(%address, revision = knowledge.read().revision, "serving");
         Ok::<_, ServeError>(knowledge)
@@ -244,6 +248,29 @@ async fn health() -> (HealthReporter, router::Health) {
         reporter,
         tonic_health::pb::health_server::HealthServer::new(service),
     )
+}
+
+/// Tells by the health of the service of writes whether there can be some. Reads go on without.
+async fn tell_writes(
+    mut writes: watch::Receiver<Writes>,
+    reporter: HealthReporter,
+    drain: CancellationToken,
+) {
+    loop {
+        let now = *writes.borrow_and_update();
+        // Once it drains, nothing serves any more.
+        if !drain.is_cancelled() {
+            let status = match now {
+                Writes::Open => ServingStatus::Serving,
+                Writes::DiskFull | Writes::LogUnavailable | Writes::Ended => ServingStatus::NotServing,
+            };
+            reporter.set_service_status(WRITE_SERVICE, status).await;
+        }
+        tokio::select! {
+            changed = writes.changed() => if changed.is_err() { return },
+            () = drain.cancelled() => return,
+        }
+    }
 }
 
 async fn set_health(reporter: &HealthReporter, status: ServingStatus) {

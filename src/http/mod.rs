@@ -41,7 +41,7 @@ use problem::{
 
 use crate::{
     feed::Feed,
-    knowledge::KnowledgeBase,
+    knowledge::{KnowledgeBase, Writes},
     rdf::Memory,
     sparql::{Caller, CallerLimits, Interrupt, Queries, Ticket},
 };
@@ -179,7 +179,8 @@ async fn dispatch(
     }
     if is_health(path) {
         let is_fine = path == LIVE_PATH || (api.is_some() && !is_draining);
-        return health(&parts.method, is_fine);
+        let writes = api.map_or(Writes::Open, |HttpApi(api)| *api.knowledge.writes().borrow());
+        return health(&parts.method, is_fine, writes);
     }
     let Some(HttpApi(api)) = api else {
         return Err(unavailable("the server is starting: the log is being replayed"));
@@ -198,14 +199,21 @@ async fn dispatch(
     }
 }
 
-fn health(method: &Method, is_fine: bool) -> Result<Response<Body>, Problem> {
+fn health(method: &Method, is_fine: bool, writes: Writes) -> Result<Response<Body>, Problem> {
     if method != Method::GET && method != Method::HEAD {
         return Err(method_not_allowed(method, "GET, HEAD"));
     }
     if !is_fine {
         return Err(unavailable("the server is starting or shutting down"));
     }
-    let mut response = Response::new(Body::from(b"ok\n".to_vec()));
+    let text = match writes {
+        Writes::Open => "ok\n",
+        Writes::DiskFull => "ok, but the disk is full: writes are refused until there is room\n",
+        Writes::LogUnavailable | Writes::Ended => {
+            "ok, but writes are refused until the server is started again: its log has the cause\n"
+        }
+    };
+    let mut response = Response::new(Body::from(text.as_bytes().to_vec()));
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     Ok(response)

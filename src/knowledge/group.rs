@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Committed, View,
+    Committed, View, Writes,
     clock::Clock,
     member::{Member, Refusal, Terms},
 };
@@ -29,6 +29,8 @@ pub(super) struct Group<'log> {
     day: Day,
     append: Option<Append>,
     failure: Option<Refusal>,
+    /// What an error of the log says of commits to come.
+    writes: Option<Writes>,
     members: Vec<(Box<dyn Member>, Outcome)>,
     changed_quad_count: u64,
 }
@@ -50,6 +52,8 @@ pub(super) struct Done {
     pub(super) day: Day,
     /// The time that the append took, if there was one.
     pub(super) append_time: Option<Duration>,
+    /// Whether there can be more, as far as the group has found out.
+    pub(super) writes: Option<Writes>,
 }
 
 impl<'log> Group<'log> {
@@ -67,6 +71,7 @@ impl<'log> Group<'log> {
             tip,
             append: None,
             failure: None,
+            writes: None,
             members: Vec::new(),
             changed_quad_count: 0,
         }
@@ -189,7 +194,10 @@ impl<'log> Group<'log> {
         }
         let mut append = match self.append.take() {
             Some(append) => append,
-            None => self.log.begin().map_err(|error| refusal(&error))?,
+            None => self.log.begin().map_err(|error| {
+                self.writes = Some(state_after(&error));
+                refusal(&error)
+            })?,
         };
         match append.record(entry, |writer| write_changes(writer, changes)) {
             Ok(header) => {
@@ -209,6 +217,7 @@ impl<'log> Group<'log> {
             Some(append) => self.log.abandon(append, error),
             None => error,
         };
+        self.writes = Some(state_after(&error));
         let refusal = refusal(&error);
         self.failure = Some(refusal.clone());
         refusal
@@ -237,6 +246,7 @@ impl<'log> Group<'log> {
             changed_quad_count: 0,
             day: self.day,
             append_time: None,
+            writes: None,
         };
         if let Some(append) = self.append.take() {
             let commit_count = append.record_count();
@@ -247,12 +257,17 @@ impl<'log> Group<'log> {
                 Ok(head) => {
                     done.view = Some(View::new(head.revision, self.tip));
                     done.commit_count = commit_count;
+                    done.writes = Some(Writes::Open);
                     done.changed_quad_count = self.changed_quad_count;
                 }
-                Err(error) => self.failure = Some(refusal(&error)),
+                Err(error) => {
+                    self.writes = Some(state_after(&error));
+                    self.failure = Some(refusal(&error));
+                }
             }
         }
         let failure = self.failure;
+        done.writes = done.writes.or(self.writes);
         done.members = self
             .members
             .into_iter()
@@ -262,6 +277,13 @@ impl<'log> Group<'log> {
             })
             .collect();
         done
+    }
+}
+
+fn state_after(error: &LogError) -> Writes {
+    match error {
+        LogError::DiskFull => Writes::DiskFull,
+        _ => Writes::LogUnavailable,
     }
 }
 

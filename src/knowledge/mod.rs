@@ -93,6 +93,19 @@ impl View {
     }
 }
 
+/// Whether there can be commits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Writes {
+    /// There can.
+    Open,
+    /// The disk is full: there can again as soon as there is room.
+    DiskFull,
+    /// The log takes none after an I/O error, until the next start.
+    LogUnavailable,
+    /// The writer has ended.
+    Ended,
+}
+
 /// What a caller puts on a draft; it runs on the writer's thread, which has a large stack.
 pub type Plan<E> = Box<dyn FnOnce(&mut Draft) -> Result<(), E> + Send>;
 
@@ -165,9 +178,15 @@ struct Shared {
     append_count: AtomicU64,
     /// In seconds: the append of a group, its fsync included.
     append_times: Histogram,
+    writes: watch::Sender<Writes>,
 }
 
 impl Shared {
+    fn set_writes(&self, writes: Writes) {
+        let change = |now: &mut Writes| std::mem::replace(now, writes) != writes;
+        self.writes.send_if_modified(change);
+    }
+
     fn publish(&self, view: View) {
         let revision = view.revision;
         // The view first: who is woken by the revision must find it.
@@ -258,6 +277,11 @@ impl KnowledgeBase {
     /// Returns the newest revision as it goes up; [`Self::read`] has reached what it says.
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.inner.shared.revision.subscribe()
+    }
+
+    /// Tells whether there can be commits, and when that changes.
+    pub fn writes(&self) -> watch::Receiver<Writes> {
+        self.inner.shared.writes.subscribe()
     }
 
     /// Returns the times that it took to append to the log, in seconds.

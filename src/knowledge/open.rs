@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 
 use super::{
-    Inner, KnowledgeBase, OpenError, Settings, Shared, View, WAITING_COMMIT_COUNT_MAX,
+    Inner, KnowledgeBase, OpenError, Settings, Shared, View, WAITING_COMMIT_COUNT_MAX, Writes,
     background::{self, Finished, Finishing},
     clock::Clock,
     writer::Writer,
@@ -52,6 +52,7 @@ pub(super) fn open(
         view: ArcSwap::from_pointee(view.clone()),
         append_count: AtomicU64::new(0),
         append_times: Histogram::new(APPEND_SECONDS),
+        writes: watch::Sender::new(Writes::Open),
     });
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();
@@ -71,7 +72,10 @@ pub(super) fn open(
     writer.turn();
     let finished = Arc::new(Finished::default());
     let finishing = Finishing(Arc::clone(&finished));
+    let ending = Ending(Arc::clone(&shared));
     let writer_thread = spawn("dossier-writer", WRITER_STACK_BYTES, move || {
+        // Dropped last, and by a panic too.
+        let _ending = ending;
         writer.run(&messages);
     })?;
     let answers = queue.clone();
@@ -90,6 +94,15 @@ pub(super) fn open(
             finished,
         }),
     })
+}
+
+/// Says that the writer has ended, when it is dropped.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.writes.send_replace(Writes::Ended);
+    }
 }
 
 fn spawn(

@@ -379,9 +379,11 @@ fn a_full_disk_refuses_commits_reads_go_on_and_it_heals() {
             Err(CommitError::DiskFull)
         ));
         assert_eq!((base.read().revision, base.read().snapshot.quad_count()), (1, 1));
+        assert_eq!(*base.writes().borrow(), Writes::DiskFull);
     }
     faults.disk_full.store(false, Ordering::SeqCst);
     assert_eq!(commit(&base, inserting([2])).unwrap().revision, 2);
+    assert_eq!(*base.writes().borrow(), Writes::Open);
     assert_eq!(base.verify().unwrap().quads_inserted, 2);
 }
 
@@ -407,7 +409,9 @@ fn an_io_error_ends_commits_until_the_next_start_and_reads_go_on() {
         Err(CommitError::LogUnavailable)
     ));
     assert_eq!(base.read().snapshot.quad_count(), 1);
+    assert_eq!(*base.writes().borrow(), Writes::LogUnavailable);
     base.close();
+    assert_eq!(*base.writes().borrow(), Writes::Ended);
     assert_eq!(commit(&open(&dir), inserting([2])).unwrap().revision, 2);
 }
 

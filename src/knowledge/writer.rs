@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use super::{
-    Shared, View,
+    Shared, View, Writes,
     background::Job,
     clock::Clock,
     group::{Done, Group},
@@ -135,8 +135,12 @@ impl Writer {
             changed_quad_count,
             day,
             append_time,
+            writes,
         } = done;
         self.day = day;
+        if let Some(writes) = writes {
+            self.shared.set_writes(writes);
+        }
         if let Some(time) = append_time {
             self.shared.append_times.observe(time.as_secs_f64());
         }
@@ -154,6 +158,7 @@ impl Writer {
             && let Err(error) = self.log.mark()
         {
             tracing::error!(%error, "the high-water file cannot be written: no more writes");
+            self.shared.set_writes(Writes::LogUnavailable);
         }
     }
 

@@ -66,8 +66,10 @@ pub(super) const SERVICE_NAMES: [&str; 6] = [
     "dossier.v1.EntityService",
     "dossier.v1.FactService",
     "dossier.v1.SparqlService",
-    "dossier.v1.WriteService",
+    WRITE_SERVICE,
 ];
+/// The service of writes, which may be refused while all others go on.
+pub(super) const WRITE_SERVICE: &str = "dossier.v1.WriteService";
 
 /// The services of `dossier.v1`; there once the knowledge base is open.
 #[derive(Clone)]

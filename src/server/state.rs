@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{feed::Feed, sparql::Queries};
+use crate::{feed::Feed, knowledge::Writes, sparql::Queries};
 
 /// What the state is read from; there once the knowledge base is open.
 #[derive(Clone)]
@@ -54,6 +54,12 @@ impl Collector for State {
         if let Some(Parts { feed, queries }) = parts {
             let view = feed.knowledge().read();
             let snapshot = &view.snapshot;
+            let is_writable = *feed.knowledge().writes().borrow() == Writes::Open;
+            out.gauge(
+                "dossier_writable",
+                "0 while the log takes no writes: the disk is full or failed",
+                u64::from(is_writable),
+            )?;
             out.gauge("dossier_revision", "The newest revision", view.revision)?;
             out.gauge("dossier_quads", "Quads in the graph", snapshot.quad_count())?;
             out.gauge(

@@ -2,7 +2,8 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Mutex, mpsc},
@@ -29,7 +30,11 @@ pub(crate) struct Ran {
 impl Server {
     /// Starts a server on a free port and waits until it says that it serves.
     pub(crate) fn start(flags: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), flags)
+    }
+
+    /// Starts one with its data in `data` of a folder.
+    pub(crate) fn start_in(folder: TempDir, flags: &[&str]) -> Self {
         let mut child = command()
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
@@ -70,6 +75,17 @@ impl Server {
     /// Runs a command against this server.
     pub(crate) fn run(&self, arguments: &[&str], input: &str) -> Ran {
         dossier(&[arguments, &["--server", &self.url]].concat(), input)
+    }
+
+    /// Returns the body of an answer over HTTP.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
     pub(crate) fn folder(&self) -> &Path {
