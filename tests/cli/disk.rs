@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
@@ -72,5 +72,66 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
         )
         .succeeded();
     assert_eq!(found.lines().collect::<Vec<_>>(), ["n", "1", "5"]);
+    server.stop();
+}
+
+#[test]
+fn a_sync_that_fails_ends_writes_until_the_next_start() {
+    let server = Server::start(&[]);
+    let write = |server: &Server, number: u32| {
+        server.run(&["update", &format!("INSERT DATA {{ e:a e:b {number} }}")], "")
+    };
+    write(&server, 1).succeeded();
+    // From now on every sync of this process fails, as on a disk that dies.
+    let tracer = Command::new("strace")
+        .args(["--follow-forks", "--quiet=all", "-e", "trace=fsync,fdatasync"])
+        .args([
+            "-e",
+            "inject=fsync,fdatasync:error=EIO",
+            "--attach",
+            &server.pid().to_string(),
+        ])
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut tracer) = tracer else {
+        eprintln!("NOT RUN: there is no strace, which makes syncs fail");
+        return;
+    };
+    // Attaching takes a moment, in which writes still succeed.
+    let mut acknowledged = 1;
+    loop {
+        let ran = write(&server, acknowledged + 1);
+        if ran.stderr.contains("error[LOG_UNAVAILABLE]") {
+            break;
+        }
+        ran.succeeded();
+        acknowledged += 1;
+    }
+    write(&server, acknowledged + 2).failed(3, "error[LOG_UNAVAILABLE]");
+    assert!(
+        server
+            .get("/readyz")
+            .contains("until the server is started again")
+    );
+    let ask = |server: &Server| {
+        server
+            .run(
+                &["query", "SELECT ?n { e:a e:b ?n } ORDER BY ?n", "--output", "csv"],
+                "",
+            )
+            .succeeded()
+    };
+    let numbers = (1..=acknowledged).map(|number| number.to_string());
+    let expected: Vec<_> = std::iter::once("n".to_owned()).chain(numbers).collect();
+    // Nothing is shown that is not durable.
+    assert_eq!(ask(&server).lines().collect::<Vec<_>>(), expected);
+
+    tracer.kill().unwrap();
+    tracer.wait().unwrap();
+    let server = Server::start_in(server.kill(), &[]);
+    let found = ask(&server);
+    // What was refused may have reached the disk or not; what was acknowledged is there.
+    assert_eq!(found.lines().take(expected.len()).collect::<Vec<_>>(), expected);
+    write(&server, 1_000).succeeded();
     server.stop();
 }

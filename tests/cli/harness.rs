@@ -92,6 +92,17 @@ impl Server {
         self.folder.path()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it, and returns the folder of its data.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.folder, TempDir::new().unwrap())
+    }
+
     /// Ends it with SIGTERM, which it must obey with success.
     pub(crate) fn stop(mut self) {
         let pid = self.child.id().to_string();
