@@ -1,10 +1,13 @@
-//! Kills a process that commits, at random moments, and looks whether every acknowledged commit is there afterwards.
+//! Kills a process that commits, or cuts the power of its disk, at random moments, and looks whether every acknowledged commit is
+//! there afterwards.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "all of this is a test"
 )]
+
+mod power;
 
 use std::{
     env,
@@ -38,7 +41,7 @@ fn kill_again_and_again() {
     let mut random = Random(seed);
     let mut acknowledged = Vec::new();
     for kill in 0..KILL_COUNT {
-        let mut child = spawn(dir.path().as_os_str());
+        let mut child = spawn(dir.path().as_os_str(), |_| {});
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // Some die before their first acknowledgement, while they open.
         let mut wanted = random.below(30);
@@ -67,18 +70,19 @@ fn kill_again_and_again() {
     );
 }
 
-fn spawn(dir: &OsStr) -> Child {
-    Command::new(env::current_exe().unwrap())
+/// Starts a process that commits; `adjust` says what else it is to have.
+fn spawn(dir: &OsStr, adjust: impl FnOnce(&mut Command)) -> Child {
+    let mut child = Command::new(env::current_exe().unwrap());
+    child
         .args([
             "--exact",
             "every_acknowledged_commit_survives_a_kill",
             "--nocapture",
         ])
         .env(DATA_DIR, dir)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::piped());
+    adjust(&mut child);
+    child.spawn().unwrap()
 }
 
 /// Takes down an acknowledgement: its revision, and the number of the commit.
