@@ -10,7 +10,7 @@ use crate::{
     model::fact::Standing,
 };
 
-/// Refuses a touched statement that is a claim's content and accepted.
+/// Refuses a touched statement that is a claim's content and accepted, or that makes a claim's content of one that is.
 pub(super) fn check_statement(
     snapshot: &Snapshot,
     nodes: &Nodes,
@@ -20,13 +20,32 @@ pub(super) fn check_statement(
     if nodes.content == TermId::MAX || !node.is_live() || !is_accepted(nodes, node) {
         return Ok(());
     }
+    if let Some([claim, _, content]) = node.triple().filter(|triple| triple[1] == nodes.content) {
+        check_content(snapshot, nodes, claim, content)?;
+    }
     match (claim_of(snapshot, nodes, id), node.triple()) {
         (Some(claim), Some(triple)) => Err(refusal(snapshot, triple, id, claim)),
         _ => Ok(()),
     }
 }
 
-/// Refuses plain triples of which nothing is stated but that somebody claims them.
+/// Refuses that a claim gets an accepted statement as its content.
+fn check_content(
+    snapshot: &Snapshot,
+    nodes: &Nodes,
+    claim: TermId,
+    content: TermId,
+) -> Result<(), ModelError> {
+    let node = nodes.read(snapshot, content, |_, _| {});
+    match node.triple() {
+        Some(triple) if node.is_live() && is_accepted(nodes, &node) => {
+            Err(refusal(snapshot, triple, content, claim))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses claims of what is accepted, and plain triples of which nothing is stated but that somebody claims them.
 pub(super) fn check(change: &Change, nodes: &Nodes) -> Result<(), ModelError> {
     let snapshot = &change.now;
     let is_unknown = |id: TermId| id == TermId::MAX;
@@ -36,6 +55,11 @@ pub(super) fn check(change: &Change, nodes: &Nodes) -> Result<(), ModelError> {
     };
     if is_unknown(nodes.content) || snapshot.count(claims) == 0 {
         return Ok(());
+    }
+    for quad in change.changes.inserted() {
+        if quad.predicate == nodes.content {
+            check_content(snapshot, nodes, quad.subject, quad.object)?;
+        }
     }
     let mut known = None;
     for triple in change.changes.inserted_in(TermId::DEFAULT_GRAPH) {

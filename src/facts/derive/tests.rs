@@ -225,6 +225,33 @@ fn what_is_only_claimed_does_not_come_to_hold() {
     commit(&base, "", "e:a d:p e:c .").unwrap();
 }
 
+#[test]
+fn what_holds_does_not_become_a_claim() {
+    let accepted = statement("2", "e:a d:p e:b", "Accepted", "");
+    let base = commit(&Snapshot::default(), "", &accepted).unwrap();
+    let refuse = |base: &Snapshot, insert: &str| match commit(base, "", insert) {
+        Err(ModelError::ClaimContent { statement, claim, .. }) => {
+            assert_eq!(statement, "https://w3id.org/dossier/s/2");
+            assert_eq!(claim, "https://w3id.org/dossier/e/claim");
+        }
+        other => panic!("{other:?}"),
+    };
+    let plainly = "e:claim d:content s:2 .";
+    let stated = statement("3", "e:claim d:content s:2", "Accepted", "");
+    for claim in [plainly, &stated] {
+        refuse(&base, claim);
+        // In one commit with it, too.
+        refuse(&Snapshot::default(), &format!("{claim} {accepted}"));
+    }
+    // A claim that is not accepted itself claims nothing.
+    commit(
+        &base,
+        "",
+        &statement("4", "e:claim d:content s:2", "Unconfirmed", ""),
+    )
+    .unwrap();
+}
+
 /// Checks the properties of the faults of a statement, changed by a removal and an insertion.
 #[track_caller]
 fn check_faults(remove: &str, insert: &str, properties: &[&str]) {
