@@ -7,6 +7,7 @@
     reason = "all of this is a test"
 )]
 
+mod bits;
 mod power;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use dossier::{
@@ -24,6 +26,8 @@ use oxigraph::model::{GraphName, Literal, NamedNode, Quad};
 
 /// Where the child finds its data directory; unset in the parent.
 const DATA_DIR: &str = "DOSSIER_CRASH_TEST_DATA_DIR";
+/// Kills of the long form: `DOSSIER_KILLS=1000`.
+const KILLS: &str = "DOSSIER_KILLS";
 const KILL_COUNT: u64 = 100;
 const WRITER_COUNT: u64 = 4;
 
@@ -40,7 +44,9 @@ fn kill_again_and_again() {
     let seed = getrandom::u64().unwrap();
     let mut random = Random(seed);
     let mut acknowledged = Vec::new();
-    for kill in 0..KILL_COUNT {
+    let kill_count = env::var(KILLS).map_or(KILL_COUNT, |kills| kills.parse().unwrap());
+    let mut opening = Vec::new();
+    for kill in 0..kill_count {
         let mut child = spawn(dir.path().as_os_str(), |_| {});
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // Some die before their first acknowledgement, while they open.
@@ -57,12 +63,19 @@ fn kill_again_and_again() {
         for line in lines {
             note(&line.unwrap(), &mut acknowledged);
         }
-        check(
+        opening.push(check(
             dir.path().as_os_str(),
             &acknowledged,
             &format!("seed {seed}, kill {kill}"),
-        );
+        ));
     }
+    opening.sort_unstable();
+    println!(
+        "{kill_count} kills, {} commits, none lost; open again after {:?} (median), {:?} (worst)",
+        acknowledged.len(),
+        opening[opening.len() / 2],
+        opening[opening.len() - 1]
+    );
     assert!(
         acknowledged.len() > 500,
         "only {} commits were acknowledged",
@@ -94,8 +107,11 @@ fn note(line: &str, acknowledged: &mut Vec<(u64, u64)>) -> bool {
     true
 }
 
-fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) {
+/// Opens the knowledge base and looks whether all that was acknowledged is there; returns the time that it took to open.
+fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) -> Duration {
+    let begun_at = Instant::now();
     let base = KnowledgeBase::open(settings(dir)).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let opening = begun_at.elapsed();
     let View {
         revision, snapshot, ..
     } = base.read();
@@ -124,6 +140,7 @@ fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) {
         "{context}"
     );
     base.close();
+    opening
 }
 
 fn commit_for_ever(dir: &OsStr) {

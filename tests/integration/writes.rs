@@ -7,6 +7,7 @@ mod nodes;
 mod preconditions;
 mod reified;
 mod round_trip;
+mod serial;
 mod truthy;
 
 use dossier::proto::v1::{
