@@ -1,6 +1,6 @@
 //! Statement nodes as the truthy rule and verdicts see them, and what is known of them at a time.
 
-use super::{Budget, Reader};
+use super::{Budget, Reader, derive::boolean};
 use crate::{
     graph::TermId,
     model::{
@@ -38,8 +38,9 @@ pub(super) struct Record {
     pub(super) has_other_source: bool,
     pub(super) has_source: bool,
     pub(super) bounds: Option<Bounds>,
-    /// Whether the time is there and cannot be read.
-    pub(super) is_time_unreadable: bool,
+    /// Whether it says something twice that a statement says once, or what cannot be read: nothing rests on it then. No write leaves
+    /// such a node; one from before statements were checked may be there.
+    pub(super) is_malformed: bool,
     pub(super) observed: Option<(Day, Day)>,
     pub(super) recorded_at: Option<UnixTime>,
     pub(super) retracted_at: Option<UnixTime>,
@@ -65,7 +66,7 @@ impl Record {
 
     /// Returns what the rule looks at; `None` if the statement is not whole.
     pub(super) fn evidence(&self, view: &TimeView) -> Option<Evidence<TermId>> {
-        if self.is_time_unreadable {
+        if self.is_malformed {
             return None;
         }
         let observed = self.observed.into_iter().flat_map(|(first, last)| [first, last]);
@@ -86,6 +87,7 @@ impl Reader<'_> {
     pub(super) fn record(&self, id: TermId, source: Option<TermId>, budget: &mut Budget) -> Option<Record> {
         let words = &self.words;
         let mut triple = [None; 3];
+        let mut is_negation_said = false;
         let mut record = Record {
             id,
             triple: [TermId::MAX; 3],
@@ -97,7 +99,7 @@ impl Reader<'_> {
             has_other_source: false,
             has_source: false,
             bounds: None,
-            is_time_unreadable: false,
+            is_malformed: false,
             observed: None,
             recorded_at: None,
             retracted_at: None,
@@ -109,19 +111,26 @@ impl Reader<'_> {
                 .iter()
                 .position(|word| *word == property);
             if let Some(place) = place {
+                record.is_malformed |= triple[place].is_some();
                 triple[place].get_or_insert(object);
             } else if property == words.stance {
-                record.stance = record.stance.or_else(|| self.stance(object));
+                record.is_malformed |= record.stance.is_some();
+                record.stance = self.stance(object);
             } else if property == words.standing {
-                record.standing = record.standing.or_else(|| self.standing(object));
+                record.is_malformed |= record.standing.is_some();
+                record.standing = self.standing(object);
             } else if property == words.negated {
-                record.is_negated |= self.is_true(object);
+                let value = boolean(self.snapshot.view(object));
+                record.is_malformed |= is_negation_said || value.is_none();
+                is_negation_said = true;
+                record.is_negated |= value == Some(true);
             } else if property == words.derived_from {
                 record.has_source |= Some(object) == source;
                 record.has_other_source |= Some(object) != source;
             } else if property == words.edtf {
+                record.is_malformed |= record.bounds.is_some();
                 record.bounds = self.literal_text(object).and_then(|text| text.parse().ok());
-                record.is_time_unreadable = record.bounds.is_none();
+                record.is_malformed |= record.bounds.is_none();
             } else if property == words.observed_on {
                 if let Some(day) = self.literal_text(object).and_then(|text| text.parse().ok()) {
                     let (first, last) = record.observed.unwrap_or((day, day));

@@ -5,7 +5,10 @@ use oxigraph::io::{RdfFormat, RdfParser};
 use super::*;
 use crate::{
     graph::{Batch, Draft},
-    model::fact::{Fact, Standing},
+    model::{
+        fact::{Fact, Standing},
+        verdict::Rule,
+    },
 };
 
 mod time;
@@ -183,4 +186,55 @@ fn a_lookup_learns_words_that_come_later() {
     let later = draft.finish().1;
     let facts = walk(&lookup.on(&later), &FactFilter::default(), 10, u32::MAX);
     assert_eq!(facts[0].standing(), Some(Standing::Disputed));
+}
+
+/// The commit and the reads see the same in a node that is no whole statement: nothing.
+#[test]
+fn nothing_rests_on_a_malformed_statement() {
+    let holds = |more: &str| {
+        let text = format!(
+            "g:statements {{ s:1 rdf:subject e:s ; rdf:predicate d:p ; rdf:object e:o ; d:stance d:Asserted ;
+                d:standing d:Accepted ; d:basis d:Stated ; prov:wasDerivedFrom e:src . {more} }}"
+        );
+        let view = TimeView {
+            day: "2019-08-27".parse().unwrap(),
+            known_at: None,
+        };
+        let stated = snapshot(&text);
+        let iri = |name: &str| format!("https://w3id.org/dossier/{name}");
+        let object = oxigraph::model::NamedNode::new_unchecked(iri("e/o"));
+        let names = [iri("e/s"), iri("ns#p")];
+        let checked = Lookup::default().on(&stated).check(
+            names.each_ref().map(String::as_str),
+            object.as_ref().into(),
+            &view,
+            &mut Budget::page(),
+        );
+        let mut draft = Draft::new(stated);
+        derive::rederive(&mut draft, view.day, derive::Scope::All);
+        let derived = draft.finish().1;
+        let is_derived = derived.count(Pattern::all(GraphPattern::Default)) > 0;
+        assert_eq!(
+            checked.rule == Rule::Stated,
+            is_derived,
+            "{more}: {:?}",
+            checked.rule
+        );
+        is_derived
+    };
+    assert!(holds(""));
+    assert!(holds("s:1 d:negated false ; d:edtf \"2016/..\" ."));
+    for malformed in [
+        "s:1 rdf:object e:other .",
+        "s:1 rdf:subject e:other .",
+        "s:1 d:stance d:Reported .",
+        "s:1 d:standing d:Preferred .",
+        "s:1 d:negated \"no\" .",
+        "s:1 d:negated false, \"0\"^^<http://www.w3.org/2001/XMLSchema#boolean> .",
+        "s:1 d:edtf \"2016/..\", \"2017/..\" .",
+        "s:1 d:edtf \"2016/..\", \"some day\" .",
+        "s:1 d:edtf \"some day\" .",
+    ] {
+        assert!(!holds(malformed), "{malformed}");
+    }
 }

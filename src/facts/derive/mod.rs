@@ -16,6 +16,7 @@ mod turn;
 
 use oxigraph::model::{Literal, NamedNodeRef, TermRef, vocab::xsd};
 
+pub(super) use self::property::boolean;
 use self::{
     check::Missing,
     group::{Group, Groups, Settled},

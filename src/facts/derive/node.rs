@@ -195,6 +195,12 @@ impl Nodes {
     /// Returns what a node is to the rule. `None` if it is no whole statement: one from before statements were checked.
     pub(super) fn evidence(&mut self, snapshot: &Snapshot, node: &Node) -> Option<Evidence<TermId>> {
         let [_, _, object] = node.triple()?;
+        if [part::NEGATED, part::EDTF]
+            .iter()
+            .any(|&part| node.counts[part] > 1)
+        {
+            return None;
+        }
         let negated = match node.values[part::NEGATED] {
             None => false,
             Some(id) => property::boolean(snapshot.view(id))?,

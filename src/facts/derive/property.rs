@@ -169,7 +169,7 @@ pub(super) fn date_time(view: TermView<'_>) -> Option<DateTime> {
 }
 
 /// Returns an `xsd:boolean`.
-pub(super) fn boolean(view: TermView<'_>) -> Option<bool> {
+pub(in crate::facts) fn boolean(view: TermView<'_>) -> Option<bool> {
     match typed(view, xsd::BOOLEAN)? {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
