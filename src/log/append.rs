@@ -1,7 +1,5 @@
 //! Appending: any number of records, one fsync.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use redb::{Durability, ReadableTable as _, WriteTransaction};
 
 use super::{
@@ -165,10 +163,4 @@ impl Append {
             .retain(|_, made| made <= revision)
             .map_err(LogError::from_redb)
     }
-}
-
-/// Returns the wall clock in microseconds since 1970.
-pub fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -29,7 +29,7 @@ use arc_swap::ArcSwapOption;
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, TableError};
 
 pub use self::{
-    append::{Append, Entry, now_us},
+    append::{Append, Entry},
     error::{LogError, RecordFault},
     payload::{Change, PayloadWriter},
     read::{RecordChanges, Records},

@@ -87,14 +87,5 @@ pub fn objects<O: Copy + Ord>(statements: &[Evidence<O>], day: Day) -> Vec<O> {
     objects
 }
 
-/// Returns the first day after the given one on which what holds may be something else. Before it, nothing changes.
-pub fn next_change<O>(statements: &[Evidence<O>], after: Day) -> Option<Day> {
-    statements
-        .iter()
-        .filter(|statement| statement.can_count())
-        .filter_map(|statement| statement.validity.next_change(after))
-        .min()
-}
-
 #[cfg(test)]
 pub(super) mod tests;

@@ -103,12 +103,6 @@ impl Validity {
         })
     }
 
-    /// Returns the first day after the given one on which [`Self::is_presumed_at`] changes.
-    pub fn next_change(&self, after: Day) -> Option<Day> {
-        let (from, until) = self.presumed()?;
-        [from, until].into_iter().flatten().find(|day| *day > after)
-    }
-
     /// Tells whether it holds on a day.
     pub fn holds_at(&self, day: Day) -> Certainty {
         let (start, end) = (self.has_begun(day), self.has_not_ended(day));

@@ -185,18 +185,4 @@ proptest! {
             Certainty::Uncertain(_) => {}
         }
     }
-
-    #[test]
-    fn nothing_changes_before_the_next_change(validity in validities(), day in days(), later in 0i64..1600) {
-        let before = validity.is_presumed_at(day);
-        let other = Day::of_unix_seconds((day.since_epoch() + later) * 86_400);
-        if let Some(change) = validity.next_change(day) {
-            prop_assert!(change > day);
-            prop_assert_ne!(validity.is_presumed_at(change), before);
-            prop_assert_eq!(validity.is_presumed_at(change.previous()), before);
-            prop_assert!(other >= change || validity.is_presumed_at(other) == before);
-        } else {
-            prop_assert_eq!(validity.is_presumed_at(other), before);
-        }
-    }
 }
