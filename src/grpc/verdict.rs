@@ -73,12 +73,17 @@ pub(super) fn explain(checked: &Checked, day: Day) -> String {
 
 fn name(fact: &Fact) -> Option<String> {
     let statement = fact.statement.as_deref()?;
+    // What is inherited from an event, a claim or an observation has no statement.
+    let id = match statement.id.as_str() {
+        "" => format!("{} itself", fact.subject),
+        id => format!("<{id}>"),
+    };
     let Some(source) = statement.sources.first() else {
-        return Some(format!("<{}>", statement.id));
+        return Some(id);
     };
     let locator = match source.locator.as_str() {
         "" => String::new(),
         locator => format!(", {locator}"),
     };
-    Some(format!("<{}> from <{}>{locator}", statement.id, source.iri))
+    Some(format!("{id} from <{}>{locator}", source.iri))
 }

@@ -76,6 +76,8 @@ async fn facts_about_an_event_are_put_as_the_event_is() {
         "P10",
     );
     assert!(!fact.holds);
+    let told = "<https://w3id.org/dossier/e/white-list-removal> itself from <https://w3id.org/dossier/src/diplomat-2019-gsomia>, P10";
+    assert!(removal.explanation.ends_with(told), "{}", removal.explanation);
     let other = check(
         &server,
         "e:white-list-removal",
