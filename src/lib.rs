@@ -1,5 +1,6 @@
 //! Dossier: a knowledge-graph service over gRPC and HTTP.
 
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod facts;

@@ -8,10 +8,12 @@ use std::{
 };
 
 /// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("proto", &[]),
     ("remote", &[]),
+    // Who calls.
+    ("auth", &["model"]),
     // Prefixes of URLs, and the reference date.
     ("config", &["remote", "model"]),
     ("telemetry", &["config"]),
@@ -36,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "proto",
             "graph",
             "feed",
+            "auth",
         ],
     ),
     // Of `proto` the reasons of errors.
@@ -50,13 +53,14 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "proto",
             "graph",
             "feed",
+            "auth",
         ],
     ),
 ];
 /// Crates of the transport, which nothing below `grpc` and `http` names; but for Jelly, a format of documents that is made of
 /// Protocol Buffers.
 const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
-const BELOW_GRPC: [&str; 9] = [
+const BELOW_GRPC: [&str; 10] = [
     "model",
     "graph",
     "log",
@@ -65,6 +69,7 @@ const BELOW_GRPC: [&str; 9] = [
     "sparql",
     "knowledge",
     "feed",
+    "auth",
     "config",
 ];
 

@@ -30,6 +30,7 @@ use super::{
     metrics::{self, Metrics},
 };
 use crate::{
+    auth::Authenticator,
     config::ServeSettings,
     feed::{Feed, FeedSettings},
     grpc::{
@@ -192,6 +193,7 @@ pub(super) struct Router {
     reflect: Box<Reflect>,
     reflect_alpha: Box<Reflect>,
     cors: Option<CorsLayer>,
+    authenticator: Authenticator,
     metrics: Metrics,
     /// Whether the counts are to be had here, and not on a listener of their own.
     has_metrics: bool,
@@ -244,6 +246,7 @@ impl Router {
             reflect: Box::new(move |request| reflection.clone().call(request)),
             reflect_alpha: Box::new(move |request| reflection_alpha.clone().call(request)),
             cors: api::cors::layer(&settings.cors_origins),
+            authenticator: Authenticator::open(),
             metrics,
             has_metrics,
             drain,
@@ -301,7 +304,13 @@ impl Router {
         }
     }
 
+    /// Learns who makes a request, and hands it on with that: every request of every protocol passes here.
+    fn identify<B>(&self, request: &mut Request<B>) {
+        request.extensions_mut().insert(self.authenticator.caller());
+    }
+
     async fn http(&self, mut request: Request<Incoming>) -> Response<Body> {
+        self.identify(&mut request);
         if let Some(&Peer(peer)) = request.extensions().get::<Peer>() {
             request.extensions_mut().insert(api::Peer(peer));
         }
@@ -320,6 +329,7 @@ impl Router {
         let log = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (Instant::now(), request.uri().path().to_owned()));
         let counted = self.metrics.call(request.uri().path());
+        self.identify(&mut request);
         let deadline = match call::deadline_of(request.headers()) {
             Ok(deadline) => deadline,
             Err(status) => return Ok(counted.answered(status.into_http())),
