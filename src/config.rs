@@ -306,6 +306,17 @@ pub struct ServeSettings {
         default_value = "256MiB")]
     pub diff_memory_bytes_max: u64,
 
+    /// Changes that a read of an earlier revision may take back, each commit counting as one more
+    ///
+    /// A million take about two seconds the first time, and 200 MB for as long as somebody reads there.
+    #[arg(
+        long = "past-changes-max",
+        env = "DOSSIER_PAST_CHANGES_MAX",
+        value_name = "CHANGES",
+        default_value_t = 1_000_000
+    )]
+    pub past_change_count_max: u64,
+
     /// Time that running calls get to finish when the server is told to stop
     #[arg(long, env = "DOSSIER_DRAIN_TIMEOUT", value_name = "DURATION", value_parser = duration,
         default_value = "10s")]
@@ -397,6 +408,7 @@ impl Default for ServeSettings {
             watcher_count_max: 1_000,
             watch_stall_max: Duration::from_secs(30),
             diff_memory_bytes_max: 256 * MIB as u64,
+            past_change_count_max: 1_000_000,
             drain_timeout: Duration::from_secs(10),
             log_format: LogFormat::Text,
         }

@@ -229,6 +229,7 @@ async fn open(settings: &ServeSettings) -> Result<KnowledgeBase, ServeError> {
     let knowledge_settings = Settings {
         graph_memory_bytes_max: settings.graph_memory_bytes_max,
         reference_date: settings.reference_date,
+        past_change_count_max: settings.past_change_count_max,
         ..Settings::new(&settings.data_dir)
     };
     let knowledge = tokio::task::spawn_blocking(move || KnowledgeBase::open(knowledge_settings))

@@ -230,6 +230,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         }
         ErrorReason::TooManyWatchers => Some("start the server with a larger --watchers-max"),
         ErrorReason::DiffTooLarge => Some("take the commits themselves: `dossier watch --after`"),
+        ErrorReason::RevisionTooFarBack => Some("start the server with a larger --past-changes-max"),
         ErrorReason::RevisionNotFound => Some("`dossier log` lists the newest revisions"),
         ErrorReason::Overloaded | ErrorReason::Unavailable => Some("try again in a moment"),
         ErrorReason::LogUnavailable => {

@@ -162,6 +162,7 @@ fn limits(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
         ("answer to SERVICE or LOAD", bytes(limits.remote_bytes_max)),
         ("watches at once", thousands(limits.watcher_count_max)),
         ("memory of a difference", bytes(limits.diff_bytes_max)),
+        ("changes taken back", thousands(limits.past_change_count_max)),
         ("message size", bytes(limits.message_bytes_max)),
         ("graph memory", bytes(limits.graph_memory_bytes_max)),
         ("connections", thousands(limits.connection_count_max)),

@@ -52,6 +52,16 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "REVISION", default_value_t = 0, hide_default_value = true)]
     min_revision: i64,
 
+    /// Query the graph as it was at this revision
+    #[arg(
+        long,
+        value_name = "REVISION",
+        default_value_t = 0,
+        hide_default_value = true,
+        conflicts_with = "min_revision"
+    )]
+    at_revision: i64,
+
     /// Graph to query as the default graph instead of what the text says; may be repeated
     #[arg(long = "default-graph", value_name = "IRI")]
     default_graphs: Vec<String>,
@@ -100,6 +110,7 @@ pub(super) async fn query(args: QueryArgs, server: &ServerArgs) -> Result<(), Fa
             Encoding::Dictionary => RowEncoding::Dictionary.into(),
         },
         query_id: args.query_id,
+        at_revision: args.at_revision,
     };
     let fault = |status: Status| Failure::in_text(&status, text.source());
     let mut frames = client.sparql.query(request).await.map_err(fault)?.into_inner();

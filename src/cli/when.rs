@@ -20,6 +20,16 @@ pub(super) struct WhenArgs {
     /// Read at least as fresh as this revision
     #[arg(long, value_name = "REVISION", default_value_t = 0, hide_default_value = true)]
     min_revision: i64,
+
+    /// Read the graph as it was at this revision
+    #[arg(
+        long,
+        value_name = "REVISION",
+        default_value_t = 0,
+        hide_default_value = true,
+        conflicts_with = "min_revision"
+    )]
+    at_revision: i64,
 }
 
 impl WhenArgs {
@@ -28,6 +38,7 @@ impl WhenArgs {
             min_revision: self.min_revision,
             as_of: self.as_of,
             known_at: self.known_at,
+            at_revision: self.at_revision,
         }
     }
 }

@@ -202,6 +202,7 @@ impl ServeSettings {
             ),
             ("connections-max", self.connection_count_max as u64, 1, 1_000_000),
             ("watchers-max", self.watcher_count_max as u64, 1, 1_000_000),
+            ("past-changes-max", self.past_change_count_max, 0, i64::MAX as u64),
             ("streams-max", u64::from(self.stream_count_max), 1, 1_000_000),
         ]
     }

@@ -105,7 +105,7 @@ impl Batch {
         self.inserted = quads.into_iter().map(QuadIds::to_array).collect();
     }
 
-    fn number_quad(&mut self, quad: QuadRef<'_>) -> [u32; 4] {
+    pub(super) fn number_quad(&mut self, quad: QuadRef<'_>) -> [u32; 4] {
         [
             self.number_term(quad.subject.into()),
             self.number_term(quad.predicate.into()),

@@ -17,6 +17,7 @@ mod snapshot;
 mod term;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 pub use batch::Batch;
 pub use changes::Changes;
@@ -26,3 +27,4 @@ pub use file::{SnapshotFileError, read_snapshot_file, write_snapshot_file};
 pub use quads::Quads;
 pub use snapshot::{GraphPattern, Merge, Merged, Pattern, Snapshot};
 pub use term::{QuadIds, TermId, TermView};
+pub use undo::Undo;

@@ -101,6 +101,15 @@ impl Snapshot {
         self.epoch
     }
 
+    /// Returns the same quads in an epoch of their own: identifiers that others give to new terms mean nothing here.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self {
+            epoch: Self::default().epoch,
+            ..self
+        }
+    }
+
     /// Returns the identifier of a term, if any quad ever had it. Terms are compared exactly, language tags without case.
     pub fn id(&self, term: TermRef<'_>) -> Option<TermId> {
         self.number(term).map(TermId)

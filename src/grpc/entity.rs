@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     convert::to_int64, lookup, mask::Mask, page_token, read::Reads, schema, status::entity_not_found,
-    validate::Violations,
+    time::When, validate::Violations,
 };
 use crate::{
     facts::{Budget, Cursor, EntityQuery, Reader},
@@ -53,7 +53,7 @@ impl EntityService for EntityApi {
         };
         violations.finish()?;
         let iri = iri.into_string();
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let time = when.on(&self.reads, &view);
         let seal = when.seal();
@@ -101,7 +101,7 @@ impl EntityService for EntityApi {
         let mask = Mask::read(request.read_mask.as_ref(), &mut violations);
         let when = violations.when(request.read.as_ref());
         violations.finish()?;
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let time = when.on(&self.reads, &view);
         let seal = when.seal();
@@ -145,11 +145,11 @@ impl EntityService for EntityApi {
         let r#type = violations.optional_name("type", &request.r#type);
         let size = violations.page_size(request.page_size, ENTITY_PAGE_DEFAULT, ENTITY_PAGE_MAX);
         violations.languages(&request.languages);
-        let min_revision = timeless(request.read.as_ref(), &mut violations);
+        let when = timeless(request.read.as_ref(), &mut violations);
         violations.finish()?;
-        let view = self.reads.view(min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
-        let filter = page_token::filter("entities", &[r#type.as_deref().unwrap_or_default()]);
+        let filter = page_token::filter("entities", &[r#type.as_deref().unwrap_or_default(), &when.seal()]);
         let mut violations = Violations::default();
         let after = violations.cursor(&request.page_token, epoch, filter);
         violations.finish()?;
@@ -199,13 +199,13 @@ impl EntityService for EntityApi {
     }
 }
 
-/// Checks the options of a read that has no time to read at, and returns its `min_revision`.
-pub(super) fn timeless(read: Option<&v1::ReadOptions>, violations: &mut Violations) -> u64 {
+/// Checks the options of a read that has no time to read at.
+pub(super) fn timeless(read: Option<&v1::ReadOptions>, violations: &mut Violations) -> When {
     let when = violations.when(read);
     if when.as_of.is_some() || when.known_at.is_some() {
         violations.invalid("read", "this reads at the reference date: no as_of, no known_at");
     }
-    when.min_revision
+    when
 }
 
 /// Returns the status of violations that are there.

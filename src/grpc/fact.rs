@@ -49,7 +49,7 @@ impl FactService for FactApi {
         let size = violations.page_size(request.page_size, PAGE_DEFAULT, PAGE_MAX);
         let when = violations.when(request.read.as_ref());
         violations.finish()?;
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let sealed = filter::seal(&filter, &when);
         let after = cursor(&request.page_token, epoch, sealed)?;
@@ -85,7 +85,7 @@ impl FactService for FactApi {
             return Err(invalid(violations));
         };
         violations.finish()?;
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let time = when.on(&self.reads, &view);
         let (id, at) = (id.into_string(), time.view);
         let sought = id.clone();
@@ -123,7 +123,7 @@ impl FactService for FactApi {
             return Err(invalid(violations));
         };
         violations.finish()?;
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let time = when.on(&self.reads, &view);
         let at = time.view;
         let labels = request.label_languages;
@@ -158,7 +158,7 @@ impl FactService for FactApi {
             return Err(invalid(violations));
         };
         violations.finish()?;
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let sealed = page_token::filter("history", &[&format!("{versions:?}"), &when.seal()]);
         let after = cursor(&request.page_token, epoch, sealed)?;
@@ -203,7 +203,7 @@ impl FactService for FactApi {
             return Err(invalid(violations));
         };
         violations.finish()?;
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let time = when.on(&self.reads, &view);
         let at = time.view;
         let labels = request.label_languages;
@@ -237,7 +237,7 @@ impl FactService for FactApi {
         violations.language_ranges("label_languages", &request.label_languages);
         let when = violations.when(request.read.as_ref());
         violations.finish()?;
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let sealed = page_token::filter("conflicts", &[&format!("{filter:?}"), &when.seal()]);
         let after = cursor(&request.page_token, epoch, sealed)?;

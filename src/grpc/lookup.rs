@@ -42,9 +42,9 @@ pub(super) async fn entities(
         ));
     }
     violations.languages(&request.languages);
-    let min_revision = timeless(request.read.as_ref(), &mut violations);
+    let when = timeless(request.read.as_ref(), &mut violations);
     violations.finish()?;
-    let view = reads.view(min_revision, extensions).await?;
+    let view = reads.view(&when, extensions).await?;
     let languages = request.languages;
     let read =
         move |reader: Reader<'_>, budget: &mut Budget| reader.identified(&identifiers, &languages, budget);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::Extensions;
 use tonic::Status;
 
-use super::{call::Deadline, status::internal};
+use super::{call::Deadline, status::internal, time::When};
 use crate::{
     facts::{Budget, Lookup, Reader},
     knowledge::{KnowledgeBase, View},
@@ -28,14 +28,17 @@ impl Reads {
         }
     }
 
-    /// Returns a view at least as fresh as a revision (0: the newest).
-    pub async fn view(&self, min_revision: u64, extensions: &Extensions) -> Result<View, Status> {
-        if min_revision == 0 {
+    /// Returns a view of the revision that was asked for, or at least as fresh.
+    pub(super) async fn view(&self, when: &When, extensions: &Extensions) -> Result<View, Status> {
+        if when.at_revision != 0 {
+            return Ok(self.knowledge.read_at(when.at_revision).await?);
+        }
+        if when.min_revision == 0 {
             return Ok(self.knowledge.read());
         }
         Ok(self
             .knowledge
-            .read_at_least(min_revision, deadline(extensions))
+            .read_at_least(when.min_revision, deadline(extensions))
             .await?)
     }
 

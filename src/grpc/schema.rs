@@ -83,15 +83,15 @@ async fn list(reads: &Reads, extensions: &Extensions, kind: Kind, request: Reque
     let mut violations = Violations::default();
     let size = violations.page_size(request.page_size, PAGE_DEFAULT, PAGE_MAX);
     violations.languages(&request.languages);
-    let min_revision = timeless(request.read.as_ref(), &mut violations);
+    let when = timeless(request.read.as_ref(), &mut violations);
     violations.finish()?;
-    let view = reads.view(min_revision, extensions).await?;
+    let view = reads.view(&when, extensions).await?;
     let epoch = Reads::epoch(&view);
     let name = match kind {
         Kind::Classes => "classes",
         Kind::Predicates => "predicates",
     };
-    let filter = page_token::filter(name, &[]);
+    let filter = page_token::filter(name, &[&when.seal()]);
     let mut violations = Violations::default();
     let after = violations.cursor(&request.page_token, epoch, filter);
     violations.finish()?;

@@ -43,11 +43,16 @@ impl SparqlApi {
         self.queries.settings().guard.byte_count_max
     }
 
-    async fn view(&self, min_revision: u64, interrupt: &Interrupt) -> Result<View, Status> {
-        if min_revision == 0 {
+    async fn view(&self, checked: &CheckedQuery, interrupt: &Interrupt) -> Result<View, Status> {
+        if checked.at_revision != 0 {
+            return Ok(self.knowledge.read_at(checked.at_revision).await?);
+        }
+        if checked.min_revision == 0 {
             return Ok(self.knowledge.read());
         }
-        let reading = self.knowledge.read_at_least(min_revision, interrupt.deadline());
+        let reading = self
+            .knowledge
+            .read_at_least(checked.min_revision, interrupt.deadline());
         Ok(reading.await?)
     }
 
@@ -82,7 +87,7 @@ impl SparqlService for SparqlApi {
         let caller = caller("Query", &mut checked.query_id, &extensions);
         let (text, deadline) = (&checked.query.text, deadline(&extensions));
         let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
-        let view = self.view(checked.min_revision, ticket.interrupt()).await?;
+        let view = self.view(&checked, ticket.interrupt()).await?;
         let (frames, stream) = query_stream::open(ticket.interrupt());
         ticket.start(move |ticket| run(ticket, &checked, &view, frames))?;
         Ok(Response::new(stream))
@@ -129,7 +134,7 @@ impl SparqlService for SparqlApi {
         let (text, deadline) = (&checked.query.text, deadline(&extensions));
         let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
         let _cancel = CancelOnDrop(ticket.interrupt().clone());
-        let view = self.view(checked.min_revision, ticket.interrupt()).await?;
+        let view = self.view(&checked, ticket.interrupt()).await?;
         let explaining = on_thread(ticket, move |ticket| {
             let (revision, snapshot) = (view.revision, &view.snapshot);
             let explained = ticket.explain_query(&checked.query, revision, snapshot, execute)?;

@@ -23,6 +23,8 @@ const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_4
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct When {
     pub(super) min_revision: u64,
+    /// 0: the newest.
+    pub(super) at_revision: u64,
     pub(super) as_of: Option<Day>,
     pub(super) known_at: Option<UnixTime>,
 }
@@ -49,7 +51,7 @@ impl Time {
 impl When {
     /// Returns what the request asked for, for page tokens.
     pub(super) fn seal(&self) -> String {
-        format!("{:?} {:?}", self.as_of, self.known_at)
+        format!("{:?} {:?} {}", self.as_of, self.known_at, self.at_revision)
     }
 
     /// Returns the time in a knowledge base.
@@ -72,8 +74,12 @@ impl Violations {
         let Some(read) = read else {
             return When::default();
         };
+        if read.at_revision != 0 && read.min_revision != 0 {
+            self.invalid("read.at_revision", "either this or min_revision");
+        }
         When {
             min_revision: self.min_revision("read.min_revision", read.min_revision),
+            at_revision: self.min_revision("read.at_revision", read.at_revision),
             as_of: self.day("read.as_of", read.as_of.as_ref()),
             known_at: read.known_at.as_ref().and_then(|time| {
                 let is_valid =

@@ -44,7 +44,7 @@ impl FactApi {
             return Err(invalid(violations));
         };
         violations.finish()?;
-        let view = self.reads.view(when.min_revision, &extensions).await?;
+        let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let parts = [entity.as_str(), &format!("{span:?}"), &when.seal()];
         let sealed = page_token::filter("timeline", &parts);

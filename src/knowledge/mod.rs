@@ -10,6 +10,7 @@ mod error;
 mod group;
 mod member;
 mod open;
+mod past;
 mod rebuild;
 #[cfg(test)]
 mod tests;
@@ -30,8 +31,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
+pub use self::past::PastError;
 pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild};
-use self::{background::Finished, clock::Clock, member::Pending, writer::Message};
+use self::{background::Finished, clock::Clock, member::Pending, past::Past, writer::Message};
 pub use crate::log::{LOG_FILE, RequestId};
 use crate::{
     facts,
@@ -58,16 +60,19 @@ pub struct Settings {
     pub disk_free_bytes_min: u64,
     /// The day for which the default graph says what holds.
     pub reference_date: ReferenceDate,
+    /// Changes that a read of an earlier revision may take back; each commit counts as one more.
+    pub past_change_count_max: u64,
 }
 
 impl Settings {
-    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk, and what holds today.
+    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk, what holds today, and a million changes back.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
             graph_memory_bytes_max: 4 << 30,
             disk_free_bytes_min: 64 << 20,
             reference_date: ReferenceDate::Today,
+            past_change_count_max: 1_000_000,
         }
     }
 }
@@ -161,6 +166,7 @@ struct Inner {
     shared: Arc<Shared>,
     queue: SyncSender<Message>,
     log: LogReader,
+    past: Arc<Past>,
     finished: Arc<Finished>,
 }
 

@@ -14,6 +14,7 @@ use super::{
     Inner, KnowledgeBase, OpenError, Settings, Shared, View, WAITING_COMMIT_COUNT_MAX, Writes,
     background::{self, Finished, Finishing},
     clock::Clock,
+    past::Past,
     writer::Writer,
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(super) fn open(
         graph_memory_bytes_max,
         disk_free_bytes_min,
         reference_date: _,
+        past_change_count_max,
     } = settings;
     let log = Log::open_on(&data_dir, disk_free_bytes_min, open_database)?;
     let reader = log.reader();
@@ -91,6 +93,7 @@ pub(super) fn open(
             shared,
             queue,
             log: reader,
+            past: Past::new(past_change_count_max),
             finished,
         }),
     })

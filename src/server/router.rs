@@ -180,6 +180,7 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         watcher_count_max: to_int64(settings.watcher_count_max as u64),
         watch_stall_ms_max: i64::try_from(settings.watch_stall_max.as_millis()).unwrap_or(i64::MAX),
         diff_bytes_max: to_int64(settings.diff_memory_bytes_max),
+        past_change_count_max: to_int64(settings.past_change_count_max),
     }
 }
 

@@ -111,3 +111,30 @@ fn conflicts_are_listed() {
     let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
     assert!(first["facts"].is_array(), "{json}");
 }
+
+#[test]
+fn an_earlier_revision_is_read() {
+    let server = Server::start(&["--no-shipped-data"]);
+    for text in [
+        "INSERT DATA { e:a rdfs:label 'old' }",
+        "DELETE DATA { e:a rdfs:label 'old' }",
+    ] {
+        server.run(&["update", text], "").succeeded();
+    }
+    server
+        .run(&["get", "e:a"], "")
+        .failed(1, "error[ENTITY_NOT_FOUND]");
+    let told = server.run(&["get", "e:a", "--at-revision", "1"], "").succeeded();
+    assert!(told.contains("old"), "{told}");
+    let ask = ["query", "ASK { ?s rdfs:label 'old' }", "--at-revision"];
+    for (revision, expected) in [("1", "true"), ("2", "false")] {
+        let told = server.run(&[&ask[..], &[revision]].concat(), "").succeeded();
+        assert!(told.contains(expected), "{told}");
+    }
+    server
+        .run(&["get", "e:a", "--at-revision", "3"], "")
+        .failed(1, "error[REVISION_NOT_FOUND]");
+    server
+        .run(&["get", "e:a", "--at-revision", "1", "--min-revision", "1"], "")
+        .failed(2, "cannot be used with");
+}

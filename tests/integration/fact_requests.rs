@@ -19,6 +19,7 @@ async fn bad_times_are_refused() {
             min_revision: 0,
             as_of,
             known_at,
+            ..ReadOptions::default()
         }),
         ..ListFactsRequest::default()
     };

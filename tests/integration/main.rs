@@ -30,6 +30,7 @@ mod model;
 mod nodes;
 mod operations;
 mod parameters;
+mod past;
 mod queries;
 mod questions;
 mod schema;

@@ -107,6 +107,7 @@ async fn answer(server: &Server, call: &str) -> Vec<String> {
         min_revision: 0,
         as_of: Some(date(arguments.get("as-of").unwrap_or(&REFERENCE))),
         known_at: arguments.get("known-at").map(|day| midnight(day)),
+        ..ReadOptions::default()
     });
     let mut facts = server.facts();
     match method {

@@ -32,7 +32,7 @@ pub(crate) struct Answer {
     pub(crate) header: v1::QueryHeader,
     pub(crate) rows: Vec<Vec<v1::Term>>,
     triples: Vec<v1::TripleTerm>,
-    boolean: Option<bool>,
+    pub(crate) boolean: Option<bool>,
     pub(crate) complete: v1::QueryComplete,
 }
 

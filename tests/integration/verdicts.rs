@@ -31,6 +31,7 @@ pub(crate) fn at(as_of: &str, known_at: Option<&str>) -> ReadOptions {
         min_revision: 0,
         as_of: Some(date(as_of)),
         known_at: known_at.map(midnight),
+        ..ReadOptions::default()
     }
 }
 

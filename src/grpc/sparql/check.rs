@@ -29,6 +29,8 @@ pub(super) struct CheckedQuery {
     pub(super) query: Query,
     pub(super) query_id: String,
     pub(super) min_revision: u64,
+    /// 0: the newest.
+    pub(super) at_revision: u64,
     pub(super) limits: CallerLimits,
     pub(super) encoding: v1::RowEncoding,
 }
@@ -43,6 +45,10 @@ pub(super) fn check_query(
     let default_graphs = graphs(&mut violations, "default_graphs", &request.default_graphs);
     let named_graphs = graphs(&mut violations, "named_graphs", &request.named_graphs);
     let min_revision = violations.min_revision("min_revision", request.min_revision);
+    let at_revision = violations.min_revision("at_revision", request.at_revision);
+    if min_revision != 0 && at_revision != 0 {
+        violations.invalid("at_revision", "either this or min_revision");
+    }
     violations.text("query_id", &request.query_id, QUERY_ID_BYTES_MAX);
     let encoding = v1::RowEncoding::try_from(request.row_encoding).unwrap_or_else(|_| {
         violations.invalid(
@@ -65,6 +71,7 @@ pub(super) fn check_query(
         },
         query_id: request.query_id,
         min_revision,
+        at_revision,
         limits,
         encoding,
     })
@@ -142,6 +149,7 @@ pub(super) fn check_explain(
         limits: request.limits,
         row_encoding: v1::RowEncoding::Unspecified.into(),
         query_id: request.query_id,
+        at_revision: 0,
     };
     Ok((check_query(query, parameter_bytes_max)?, request.execute))
 }

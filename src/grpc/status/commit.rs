@@ -5,13 +5,16 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{FieldViolation, StatusExt as _};
 
-use super::{fields, fitting, graph_full, internal, retry, status, unavailable};
+use super::{
+    LOG_CLOSED, fields, fitting, graph_full, internal, retry, revision_not_found, status, unavailable,
+};
 use crate::{
     facts::{
         ModelError,
         write::{Fault, WriteError, WriteFault},
     },
-    knowledge::{CommitError, RevisionNotReached},
+    feed::LogError,
+    knowledge::{CommitError, PastError, RevisionNotReached},
     proto::v1::ErrorReason,
 };
 
@@ -29,6 +32,28 @@ impl From<RevisionNotReached> for Status {
                 ("revision", error.revision.to_string()),
             ],
         )
+    }
+}
+
+impl From<PastError> for Status {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::NotThere { revision, newest } => revision_not_found(revision, newest),
+            PastError::TooFarBack {
+                revision,
+                change_count_max,
+            } => status(
+                Code::ResourceExhausted,
+                ErrorReason::RevisionTooFarBack,
+                error.to_string(),
+                [
+                    ("at_revision", revision.to_string()),
+                    ("past_change_count_max", change_count_max.to_string()),
+                ],
+            ),
+            PastError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
+            PastError::Log(_) | PastError::Fault(_) => internal(&error),
+        }
     }
 }
 

@@ -18,14 +18,14 @@ enum File {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Insert(u8, u8),
     Remove(u8, u8),
     Create(u8),
     Drop(u8),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..20_u8, 0..4_u8).prop_map(|(number, graph)| Step::Insert(number, graph)),
         2 => (0..20_u8, 0..4_u8).prop_map(|(number, graph)| Step::Remove(number, graph)),
@@ -35,7 +35,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..8)
 }
 
-fn run(draft: &mut Draft, steps: &[Step]) {
+pub(super) fn run(draft: &mut Draft, steps: &[Step]) {
     let graph = |number: u8| NamedOrBlankNode::from(node(u64::from(number) + 1000));
     let quad = |number, graph_number| Quad {
         graph_name: if graph_number == 0 {

@@ -1,0 +1,225 @@
+//! Views of earlier revisions: a newer view, from which the log's records are taken back.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use super::{KnowledgeBase, View};
+use crate::{
+    graph::{Draft, Undo},
+    log::{Change, LogError, LogReader},
+};
+
+/// Views that are kept for the next read.
+const KEPT_COUNT_MAX: usize = 16;
+/// What the kept views may have undone together: so many times what one may.
+const KEPT_CHANGE_FACTOR: u64 = 2;
+/// How long a view is kept that nobody reads: it holds layers of the index that were merged since.
+const IDLE_MAX: Duration = Duration::from_mins(1);
+
+/// Why the graph cannot be read as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum PastError {
+    /// There is no such revision yet.
+    #[error("there is no revision {revision}: the newest one is {newest}")]
+    NotThere {
+        /// The revision that was asked for.
+        revision: u64,
+        /// The newest revision.
+        newest: u64,
+    },
+    /// More was changed since than one read takes back.
+    #[error("more than {change_count_max} changes were made since revision {revision}")]
+    TooFarBack {
+        /// The revision that was asked for.
+        revision: u64,
+        /// The limit.
+        change_count_max: u64,
+    },
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A fault of ours.
+    #[error("a thread that reads the log ended early: {0}")]
+    Fault(#[from] tokio::task::JoinError),
+}
+
+/// Makes views of earlier revisions, one at a time, and keeps some.
+pub(super) struct Past {
+    change_count_max: u64,
+    /// Held while a view is made: who wants the same one finds it afterwards.
+    making: Arc<tokio::sync::Mutex<()>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The one that was read last comes last.
+    views: Vec<PastView>,
+    /// Whether a task drops those that nobody reads.
+    is_watched: bool,
+}
+
+#[derive(Clone)]
+struct PastView {
+    view: View,
+    /// Changes that were taken back to make it.
+    change_count: u64,
+    read_at: Instant,
+}
+
+impl KnowledgeBase {
+    /// Returns the graph as it was at a revision, 1 or later.
+    ///
+    /// At once if it is the newest one or was read lately; else as long as it takes to read what was changed since, on a
+    /// thread that may block.
+    pub async fn read_at(&self, revision: u64) -> Result<View, PastError> {
+        let past = &self.inner.past;
+        let newest = self.read();
+        if revision == newest.revision {
+            return Ok(newest);
+        }
+        if revision > newest.revision {
+            return Err(PastError::NotThere {
+                revision,
+                newest: newest.revision,
+            });
+        }
+        if let Some(view) = past.find(revision) {
+            return Ok(view);
+        }
+        let making = Arc::clone(&past.making).lock_owned().await;
+        if let Some(view) = past.find(revision) {
+            return Ok(view);
+        }
+        let (past, log) = (Arc::clone(past), self.inner.log.clone());
+        // It goes on if the caller goes away: what was read is kept for the next one.
+        let made = tokio::task::spawn_blocking(move || {
+            let _making = making;
+            past.make(&log, newest, revision)
+        });
+        made.await?
+    }
+}
+
+impl Past {
+    pub(super) fn new(change_count_max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            change_count_max,
+            making: Arc::default(),
+            kept: Mutex::default(),
+        })
+    }
+
+    fn find(&self, revision: u64) -> Option<View> {
+        let mut kept = self.kept();
+        let at = kept
+            .views
+            .iter()
+            .position(|past| past.view.revision == revision)?;
+        let mut found = kept.views.remove(at);
+        found.read_at = Instant::now();
+        kept.views.push(found.clone());
+        Some(found.view)
+    }
+
+    /// Takes back what came after a revision, from the nearest view on, and keeps what comes of it.
+    fn make(self: &Arc<Self>, log: &LogReader, newest: View, revision: u64) -> Result<View, PastError> {
+        let newest = PastView {
+            view: newest,
+            change_count: 0,
+            read_at: Instant::now(),
+        };
+        let later = {
+            let kept = self.kept();
+            let later = kept.views.iter().filter(|past| past.view.revision > revision);
+            let nearest = later.min_by_key(|past| past.view.revision);
+            nearest.cloned().unwrap_or(newest)
+        };
+        let change_count = self.count(log, &later, revision)?;
+        let mut undo = Undo::default();
+        let records = log.records()?;
+        for undone in (revision + 1..=later.view.revision).rev() {
+            for change in records.get(undone)?.1 {
+                match change? {
+                    Change::DropGraph(graph) => undo.dropped_graph(graph.as_ref()),
+                    Change::CreateGraph(graph) => undo.created_graph(graph.as_ref()),
+                    Change::Remove(quad) => undo.removed(quad.as_ref()),
+                    Change::Insert(quad) => undo.inserted(quad.as_ref()),
+                }
+            }
+        }
+        let mut draft = Draft::new(later.view.snapshot.clone());
+        draft.apply(&undo.into_batch());
+        let mut snapshot = draft.finish().1;
+        if snapshot.term_count() > later.view.snapshot.term_count() {
+            snapshot = snapshot.apart();
+        }
+        let view = View::new(revision, snapshot);
+        self.keep(PastView {
+            view: view.clone(),
+            change_count,
+            read_at: Instant::now(),
+        });
+        Ok(view)
+    }
+
+    /// Counts what is to be taken back, with what a view has taken back already. Each commit counts as one change more.
+    fn count(&self, log: &LogReader, later: &PastView, revision: u64) -> Result<u64, PastError> {
+        let mut change_count = later.change_count;
+        log.headers(revision + 1..=later.view.revision, true, &mut |header| {
+            let counts = header.counts;
+            for count in [
+                1,
+                counts.graphs_dropped,
+                counts.graphs_created,
+                counts.quads_removed,
+                counts.quads_inserted,
+            ] {
+                change_count = change_count.saturating_add(count);
+            }
+            change_count <= self.change_count_max
+        })?;
+        if change_count <= self.change_count_max {
+            Ok(change_count)
+        } else {
+            Err(PastError::TooFarBack {
+                revision,
+                change_count_max: self.change_count_max,
+            })
+        }
+    }
+
+    fn keep(self: &Arc<Self>, past: PastView) {
+        let mut kept = self.kept();
+        kept.views.push(past);
+        let change_count_max = self.change_count_max.saturating_mul(KEPT_CHANGE_FACTOR);
+        let mut change_count: u64 = kept.views.iter().map(|past| past.change_count).sum();
+        while kept.views.len() > KEPT_COUNT_MAX || change_count > change_count_max {
+            change_count -= kept.views.remove(0).change_count;
+        }
+        if !kept.is_watched {
+            kept.is_watched = true;
+            tokio::spawn(drop_idle(Arc::downgrade(self)));
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drops views that nobody reads, until there are none.
+async fn drop_idle(past: Weak<Past>) {
+    loop {
+        tokio::time::sleep(IDLE_MAX).await;
+        let Some(past) = past.upgrade() else { return };
+        let mut kept = past.kept();
+        kept.views.retain(|past| past.read_at.elapsed() < IDLE_MAX);
+        if kept.views.is_empty() {
+            kept.is_watched = false;
+            return;
+        }
+    }
+}

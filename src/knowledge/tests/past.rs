@@ -1,0 +1,146 @@
+//! Earlier revisions are read as they were.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::{
+    commit, contents, inserting, open, planning, quad,
+    replay::{run, steps},
+    runtime, settings,
+};
+use crate::{
+    graph::Batch,
+    knowledge::{KnowledgeBase, PastError, Settings, View},
+};
+
+fn limited(dir: &tempfile::TempDir, past_change_count_max: u64) -> KnowledgeBase {
+    KnowledgeBase::open(Settings {
+        past_change_count_max,
+        ..settings(dir)
+    })
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn every_revision_is_read_as_it_was(
+        commits in prop::collection::vec(steps(), 1..16),
+        restart_at in 0..16_usize,
+        order in prop::collection::vec(any::<prop::sample::Index>(), 1..30),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut base = open(&dir);
+        let runtime = runtime();
+        let mut expected = BTreeMap::new();
+        for (number, steps) in commits.into_iter().enumerate() {
+            if number == restart_at {
+                base.close();
+                base = open(&dir);
+            }
+            commit(&base, planning(move |draft| run(draft, &steps))).unwrap();
+            let View { revision, snapshot, .. } = base.read();
+            if revision > 0 {
+                expected.entry(revision).or_insert_with(|| contents(&snapshot));
+            }
+        }
+        let newest = base.read();
+        for index in order {
+            if newest.revision == 0 {
+                break;
+            }
+            // Views that are kept are begun with, and were begun with by others.
+            let revision = index.index(expected.len()) as u64 + 1;
+            let view = runtime.block_on(base.read_at(revision)).unwrap();
+            prop_assert_eq!(view.revision, revision);
+            prop_assert_eq!(view.snapshot.epoch(), newest.snapshot.epoch());
+            prop_assert_eq!(&contents(&view.snapshot), &expected[&revision]);
+            let quads = expected[&revision].iter().filter(|what| !what.starts_with("graph "));
+            prop_assert_eq!(view.snapshot.quad_count(), quads.count() as u64);
+        }
+        base.close();
+    }
+}
+
+#[test]
+fn as_much_is_taken_back_as_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    // Two commits, one with three quads and one with one: six.
+    for (change_count_max, is_refused) in [(6, false), (5, true)] {
+        let base = limited(&dir, change_count_max);
+        if base.read().revision == 0 {
+            commit(&base, inserting([1])).unwrap();
+            commit(&base, inserting(2..=4)).unwrap();
+            commit(&base, inserting([5])).unwrap();
+        }
+        let runtime = runtime();
+        let past = runtime.block_on(base.read_at(1));
+        match past {
+            Ok(view) => {
+                assert!(!is_refused);
+                assert_eq!(contents(&view.snapshot).len(), 1);
+            }
+            Err(PastError::TooFarBack { revision: 1, .. }) => {
+                assert!(is_refused);
+                // A step on the way does not bring it nearer.
+                runtime.block_on(base.read_at(2)).unwrap();
+                let past = runtime.block_on(base.read_at(1));
+                assert!(matches!(past, Err(PastError::TooFarBack { .. })), "{past:?}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        base.close();
+    }
+}
+
+#[test]
+fn what_is_to_come_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = open(&dir);
+    commit(&base, inserting([1])).unwrap();
+    let runtime = runtime();
+    assert_eq!(runtime.block_on(base.read_at(1)).unwrap().revision, 1);
+    let past = runtime.block_on(base.read_at(2));
+    assert!(
+        matches!(
+            past,
+            Err(PastError::NotThere {
+                revision: 2,
+                newest: 1
+            })
+        ),
+        "{past:?}"
+    );
+}
+
+#[test]
+fn many_readers_of_the_past_and_a_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = open(&dir);
+    for number in 1..=40 {
+        commit(&base, inserting([number])).unwrap();
+    }
+    let runtime = runtime();
+    let readers: Vec<_> = (0..8_u64)
+        .map(|reader| {
+            let base = base.clone();
+            runtime.spawn(async move {
+                for step in 0..40 {
+                    let revision = (reader * 7 + step * 11) % 40 + 1;
+                    let view = base.read_at(revision).await.unwrap();
+                    assert_eq!(view.snapshot.quad_count(), revision);
+                }
+            })
+        })
+        .collect();
+    let mut batch = Batch::default();
+    for number in 1..=40 {
+        batch.remove(quad(number).as_ref());
+    }
+    commit(&base, planning(move |draft| draft.apply(&batch))).unwrap();
+    for reader in readers {
+        runtime.block_on(reader).unwrap();
+    }
+    assert_eq!(base.read().snapshot.quad_count(), 0);
+}
