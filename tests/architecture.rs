@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("sparql", &["graph", "model", "rdf", "remote"]),
     ("knowledge", &["log", "graph", "facts", "model"]),
     // A watcher reads the log at its own pace, up to what the knowledge base has published.
-    ("feed", &["knowledge", "log", "graph", "model"]),
+    ("feed", &["knowledge", "log", "graph", "facts", "model"]),
     // Batches and drafts pass through from the parser to the commit.
     (
         "grpc",

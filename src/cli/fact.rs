@@ -94,12 +94,12 @@ pub(super) fn time(time: &ValidTime) -> String {
     }
 }
 
-fn subject(subject: &str, prefixes: &Prefixes) -> String {
+pub(super) fn subject(subject: &str, prefixes: &Prefixes) -> String {
     prefixes.show(&subject_term(subject))
 }
 
 /// Returns the standing, and what qualifies it: `unconfirmed, reported`.
-fn standing(fact: &Fact) -> String {
+pub(super) fn standing(fact: &Fact) -> String {
     let mut words = vec![standing_word(fact.standing())];
     // That a source asserts what it says goes without saying.
     if !matches!(fact.stance(), Stance::Unspecified | Stance::Asserted) {

@@ -8,17 +8,20 @@ use tonic_types::StatusExt as _;
 
 use super::{
     client::{Client, ServerArgs},
+    fact::{self, word},
     failure::Failure,
     output::{Json, Output},
     patch,
+    term::Prefixes,
 };
 use crate::proto::v1::{
-    ChangeFilter, DiffRevisionsRequest, WatchRequest, WatchResponse, WatchStart, watch_request::Start,
-    watch_response::Frame,
+    ChangeFilter, DiffRevisionsRequest, Fact, WatchOutput, WatchRequest, WatchResponse, WatchStart,
+    watch_request::Start, watch_response::Frame,
 };
 
 /// Arguments of `dossier watch`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct WatchArgs {
     /// Begin with this commit; 1 is the first. Default: with the next one
     #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(1..),
@@ -49,6 +52,18 @@ pub(super) struct WatchArgs {
     /// Only quads of the default graph, and of those of --graph
     #[arg(long)]
     default_graph: bool,
+
+    /// Only what was taken from this source; may be repeated
+    #[arg(long = "source", value_name = "NAME")]
+    sources: Vec<String>,
+
+    /// Only what has a subject of this type; may be repeated
+    #[arg(long = "type", short, value_name = "NAME")]
+    types: Vec<String>,
+
+    /// Tell the facts that a commit changed instead of its quads
+    #[arg(long, conflicts_with_all = ["graphs", "default_graph"])]
+    facts: bool,
 
     /// Stop at the newest commit instead of waiting for more
     #[arg(long)]
@@ -87,6 +102,11 @@ enum ChangeFormat {
 /// Follows the commits until it is stopped.
 pub(super) async fn watch(args: WatchArgs, server: &ServerArgs) -> Result<(), Failure> {
     let mut client = Client::connect(server).await?;
+    let prefixes = if args.facts {
+        Some(client.prefixes().await?)
+    } else {
+        None
+    };
     let start = match (args.from, args.after) {
         (Some(revision), _) => Start::AfterRevision(revision - 1),
         (None, Some(revision)) => Start::AfterRevision(revision),
@@ -100,12 +120,19 @@ pub(super) async fn watch(args: WatchArgs, server: &ServerArgs) -> Result<(), Fa
             predicates: args.predicates,
             graphs: args.graphs,
             default_graph: args.default_graph,
+            sources: args.sources,
+            types: args.types,
         }),
         checkpoint_interval: None,
+        output: if args.facts {
+            WatchOutput::Facts.into()
+        } else {
+            WatchOutput::Unspecified.into()
+        },
     };
     let mut stream = client.changes.watch(request).await?.into_inner();
     let mut output = Output::stdout();
-    let mut writer = Writer::new(args.output)?;
+    let mut writer = Writer::new(args.output, prefixes)?;
     while let Some(response) = stream.message().await.map_err(|status| ended(&status))? {
         let is_checkpoint = matches!(response.frame, Some(Frame::Checkpoint(_)));
         writer.write(&mut output, response)?;
@@ -170,19 +197,45 @@ fn ended(status: &Status) -> Failure {
     }
 }
 
+/// Writes a fact as a line: what happened to it, subject, predicate, object, standing, sources and id.
+fn fact_line(
+    output: &mut Output,
+    kind: &str,
+    fact: Option<&Fact>,
+    prefixes: &Prefixes,
+) -> Result<(), Failure> {
+    let fact = fact.ok_or_else(|| Failure::failed("the server told of a fact without telling it"))?;
+    let object = fact.object.as_ref().map(|term| prefixes.show(term));
+    let cells = [
+        kind.to_owned(),
+        fact::subject(&fact.subject, prefixes),
+        prefixes.shorten(&fact.predicate),
+        object.unwrap_or_default(),
+        fact::standing(fact),
+        fact::sources(&fact.sources, prefixes),
+        prefixes.shorten(&fact.id),
+    ];
+    let line = cells.map(|cell| patch::one_line(&cell)).join("\t");
+    writeln!(output, "{}", line.trim_end())?;
+    Ok(())
+}
+
 struct Writer {
     json: Option<Json>,
+    /// Of the server, if facts are told.
+    prefixes: Option<Prefixes>,
     is_inside: bool,
 }
 
 impl Writer {
-    fn new(format: ChangeFormat) -> Result<Self, Failure> {
+    fn new(format: ChangeFormat, prefixes: Option<Prefixes>) -> Result<Self, Failure> {
         let json = match format {
             ChangeFormat::Json => Some(Json::new()?),
             ChangeFormat::Patch => None,
         };
         Ok(Self {
             json,
+            prefixes,
             is_inside: false,
         })
     }
@@ -197,6 +250,13 @@ impl Writer {
                 if let Some(header) = &fragment.header {
                     patch::write_header(output, header)?;
                 }
+                if let Some(prefixes) = &self.prefixes {
+                    for change in &fragment.facts {
+                        let kind = word(change.kind().as_str_name(), "FACT_CHANGE_KIND_");
+                        fact_line(output, &kind, change.fact.as_ref(), prefixes)?;
+                    }
+                    return Ok(());
+                }
                 self.begin(output)?;
                 let is_last = fragment.is_last;
                 patch::write(output, fragment.into())?;
@@ -205,6 +265,13 @@ impl Writer {
             Some(Frame::Snapshot(part)) => {
                 if !self.is_inside {
                     writeln!(output, "# the graph at revision {}", part.revision)?;
+                }
+                if let Some(prefixes) = &self.prefixes {
+                    self.is_inside = !part.is_last;
+                    for fact in &part.facts {
+                        fact_line(output, "there", Some(fact), prefixes)?;
+                    }
+                    return Ok(());
                 }
                 self.begin(output)?;
                 patch::write_graph(output, part.graphs, part.quads)?;

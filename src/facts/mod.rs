@@ -4,6 +4,7 @@
 //! [`Budget`], so that a page is a bounded piece of work whatever the graph holds.
 
 mod budget;
+mod changes;
 mod check;
 mod conflicts;
 mod data_set;
@@ -33,6 +34,7 @@ pub mod write;
 use crate::graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId};
 
 pub use budget::Budget;
+pub use changes::{AllFacts, FactChange, FactChangeKind, FactChanges, Origin, Transition};
 pub use check::{Checked, Comparison, ObjectGroup};
 pub use conflicts::{Conflict, ConflictFilter, ConflictPage};
 pub use derive::{ModelError, StatementFault, reference_day};

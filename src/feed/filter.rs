@@ -3,9 +3,22 @@
 use oxigraph::model::{GraphNameRef, NamedNode, NamedOrBlankNodeRef, QuadRef};
 use rustc_hash::FxHashSet;
 
-use crate::log::Change;
+use crate::{
+    facts::{FactChange, Origin},
+    log::Change,
+};
 
-/// Which quads: each part that is empty is open, all others must fit.
+/// What a watcher gets of a commit.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Output {
+    /// The quads that it removed and inserted.
+    #[default]
+    Quads,
+    /// The facts that it changed.
+    Facts,
+}
+
+/// Which quads, or facts: each part that is empty is open, all others must fit.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// The subject is one of these.
@@ -16,10 +29,14 @@ pub struct Filter {
     pub graphs: FxHashSet<NamedNode>,
     /// The default graph.
     pub default_graph: bool,
+    /// The subject, or the fact, was taken from one of these sources, before the commit or after it.
+    pub sources: FxHashSet<NamedNode>,
+    /// The subject is of one of these types, before the commit or after it.
+    pub types: FxHashSet<NamedNode>,
 }
 
 impl Filter {
-    /// Tells whether a change passes. That a graph came to exist or was dropped passes where all of its quads would.
+    /// Tells whether a change passes, as far as it says so itself. That a graph came to exist or was dropped passes where all of its quads would.
     pub fn passes(&self, change: &Change) -> bool {
         match change {
             Change::Remove(quad) | Change::Insert(quad) => self.passes_quad(quad.as_ref()),
@@ -29,9 +46,33 @@ impl Filter {
         }
     }
 
-    /// Tells whether it asks for no subjects and no predicates.
+    /// Tells whether it asks for what only the graph says: sources or types.
+    pub(super) fn has_origins(&self) -> bool {
+        !self.sources.is_empty() || !self.types.is_empty()
+    }
+
+    /// Tells whether something of an origin passes.
+    pub(super) fn passes_origin(&self, origin: &Origin) -> bool {
+        let has_any = |wanted: &FxHashSet<NamedNode>, found: &[String]| {
+            wanted.is_empty()
+                || wanted
+                    .iter()
+                    .any(|node| found.iter().any(|iri| iri == node.as_str()))
+        };
+        has_any(&self.sources, &origin.sources) && has_any(&self.types, &origin.types)
+    }
+
+    /// Tells whether a fact passes; graphs are not looked at.
+    pub(super) fn passes_fact(&self, change: &FactChange) -> bool {
+        let fact = &change.fact;
+        (self.subjects.is_empty() || self.has_subject(fact.subject.as_ref()))
+            && (self.predicates.is_empty() || self.predicates.contains(&fact.predicate))
+            && self.passes_origin(&change.origin)
+    }
+
+    /// Tells whether it asks for whole graphs.
     pub(super) fn has_whole_graphs(&self) -> bool {
-        self.subjects.is_empty() && self.predicates.is_empty()
+        self.subjects.is_empty() && self.predicates.is_empty() && !self.has_origins()
     }
 
     /// Tells whether it asks for no graphs.
@@ -39,12 +80,15 @@ impl Filter {
         self.graphs.is_empty() && !self.default_graph
     }
 
-    fn passes_quad(&self, quad: QuadRef<'_>) -> bool {
-        let has_subject = || match quad.subject {
+    fn has_subject(&self, subject: NamedOrBlankNodeRef<'_>) -> bool {
+        match subject {
             NamedOrBlankNodeRef::NamedNode(node) => self.subjects.contains(&node.into_owned()),
             NamedOrBlankNodeRef::BlankNode(_) => false,
-        };
-        (self.subjects.is_empty() || has_subject())
+        }
+    }
+
+    fn passes_quad(&self, quad: QuadRef<'_>) -> bool {
+        (self.subjects.is_empty() || self.has_subject(quad.subject))
             && (self.predicates.is_empty() || self.predicates.contains(&quad.predicate.into_owned()))
             && self.passes_graph(quad.graph_name)
     }

@@ -3,9 +3,12 @@
 //! A watcher reads the log itself, woken by the revision that the writer publishes: the writer knows of none, and a slow
 //! one holds up nobody. Those that are up to date share what one of them has read.
 
+mod details;
 mod diff;
+mod fact_scan;
 mod filter;
 mod follow;
+mod past;
 mod record;
 mod ring;
 mod scan;
@@ -20,19 +23,29 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::{
+    details::{Details, Kept},
+    past::Past,
+    record::Record,
+    ring::Ring,
+};
 pub use self::{
     diff::{Diff, DiffError},
-    filter::Filter,
+    filter::{Filter, Output},
     follow::{End, EndReason, follow},
     scan::fragments,
     watcher::{Event, Fragment, SnapshotFragment, Start, Watcher},
 };
-use self::{record::Record, ring::Ring};
-pub use crate::log::{Change, Header, LogError};
+pub use crate::{
+    facts::{FactChange, FactChangeKind},
+    log::{Change, Header, LogError},
+};
 use crate::{knowledge::KnowledgeBase, log::LogReader};
 
 /// Differences that are computed at once.
 const DIFF_COUNT_MAX: usize = 2;
+/// Watchers that have a graph of the past at once; others wait for a place.
+const PAST_COUNT_MAX: usize = 4;
 /// Changes of one fragment, and about the bytes of their text: with room to spare in a message of 4 MiB, which clients
 /// take by default.
 const FRAGMENT_CHANGE_COUNT_MAX: usize = 1_000;
@@ -61,6 +74,10 @@ struct Inner {
     ring: Mutex<Ring>,
     /// Held while the newest records are read, so that one reads them for all.
     filling: tokio::sync::Mutex<()>,
+    details: Mutex<Kept>,
+    /// Held while details of the newest records are read, likewise.
+    detailing: tokio::sync::Mutex<()>,
+    pasts: Arc<Semaphore>,
 }
 
 /// Why the feed cannot be read.
@@ -72,6 +89,12 @@ pub enum FeedError {
     /// The knowledge base is closed.
     #[error("the knowledge base is shutting down")]
     Closed,
+    /// To read the graph of a revision takes more memory than it may.
+    #[error("what was changed since that revision takes more than {bytes_max} bytes of memory")]
+    TooFarBack {
+        /// The limit.
+        bytes_max: u64,
+    },
     /// A fault of ours.
     #[error("a thread of the change feed ended early: {0}")]
     Fault(#[from] tokio::task::JoinError),
@@ -111,6 +134,9 @@ impl Feed {
             diffs: Arc::new(Semaphore::new(DIFF_COUNT_MAX)),
             ring: Mutex::new(Ring::new(next)),
             filling: tokio::sync::Mutex::default(),
+            details: Mutex::default(),
+            detailing: tokio::sync::Mutex::default(),
+            pasts: Arc::new(Semaphore::new(PAST_COUNT_MAX)),
         }))
     }
 
@@ -138,14 +164,14 @@ impl Feed {
     pub fn watch(
         &self,
         start: Start,
-        filter: Filter,
+        (filter, output): (Filter, Output),
         checkpoint_interval: Duration,
     ) -> Result<Watcher, Full> {
         let place = place(&self.0.watchers, self.0.settings.watcher_count_max)?;
         Ok(Watcher::new(
             self.clone(),
             start,
-            filter,
+            (filter, output),
             checkpoint_interval,
             place,
         ))
@@ -216,6 +242,37 @@ impl Feed {
     fn ring(&self) -> MutexGuard<'_, Ring> {
         // What is in it is whole at any time.
         self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // What is in it is whole at any time.
+        self.0.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the details of consecutive records, read once for all watchers. They must be whole and among the newest.
+    async fn details(&self, run: &[Arc<Record>]) -> Result<Vec<Arc<Details>>, FeedError> {
+        let Some(first) = run.first().map(|record| record.header.revision) else {
+            return Ok(Vec::new());
+        };
+        let known = || -> Vec<_> {
+            let kept = self.kept();
+            let revisions = (first..).take(run.len());
+            revisions.map_while(|revision| kept.get(revision)).collect()
+        };
+        let found = known();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let _detailing = self.0.detailing.lock().await;
+        let found = known();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let (feed, run) = (self.clone(), run.to_vec());
+        let read = move || Details::of_run(&mut Past::at(&feed, first - 1)?, &run);
+        let details = tokio::task::spawn_blocking(read).await??;
+        self.kept().put(first, &details);
+        Ok(details)
     }
 
     /// Returns some records from a revision on, of those up to `to`; at least one.

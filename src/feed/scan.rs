@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 
 use super::{FRAGMENT_BYTES_MAX, FRAGMENT_CHANGE_COUNT_MAX, Filter};
 use crate::{
+    facts::Transition,
     graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId},
     log::{Change, Header, LogError, RecordChanges},
 };
@@ -86,16 +87,60 @@ pub(super) struct LargeCommit {
     pub(super) header: Header,
     changes: RecordChanges,
     filter: Arc<Filter>,
+    origins: Option<Origins>,
     buffer: Buffer,
     pub(super) has_begun: bool,
 }
 
+/// Which subjects have an origin that passes a filter. Quads of one subject often follow each other.
+struct Origins {
+    transition: Transition,
+    last: Option<(TermId, bool)>,
+}
+
+impl Origins {
+    fn new(transition: Transition) -> Self {
+        Self {
+            transition,
+            last: None,
+        }
+    }
+
+    fn pass(&mut self, filter: &Filter, subject: TermId) -> bool {
+        match self.last {
+            Some((last, passes)) if last == subject => passes,
+            _ => {
+                let passes = filter.passes_origin(&self.transition.origin(subject));
+                self.last = Some((subject, passes));
+                passes
+            }
+        }
+    }
+
+    fn pass_change(&mut self, filter: &Filter, change: &Change) -> bool {
+        match change {
+            Change::Insert(quad) | Change::Remove(quad) => {
+                let id = self.transition.after().id(quad.subject.as_ref().into());
+                id.is_some_and(|id| self.pass(filter, id))
+            }
+            Change::DropGraph(_) | Change::CreateGraph(_) => true,
+        }
+    }
+}
+
 impl LargeCommit {
-    pub(super) fn new(header: Header, changes: RecordChanges, filter: Arc<Filter>) -> Self {
+    /// Reads a commit; `transition` is what it made of the graph, where the filter asks for origins.
+    pub(super) fn new(
+        header: Header,
+        changes: RecordChanges,
+        filter: Arc<Filter>,
+        transition: Option<Transition>,
+    ) -> Self {
         Self {
             header,
             changes,
             filter,
+            origins: transition.map(Origins::new),
             buffer: Buffer::default(),
             has_begun: false,
         }
@@ -116,7 +161,12 @@ impl LargeCommit {
                 });
             };
             let change = change?;
-            if !self.filter.passes(&change) {
+            let filter = &self.filter;
+            let mut has_origin = || {
+                let origins = self.origins.as_mut();
+                origins.is_none_or(|origins| origins.pass_change(filter, &change))
+            };
+            if !filter.passes(&change) || !has_origin() {
                 continue;
             }
             let full = self
@@ -143,10 +193,12 @@ pub(super) struct GraphScan {
     patterns: VecDeque<Pattern>,
     after: Option<QuadIds>,
     predicates: Option<FxHashSet<TermId>>,
+    filter: Arc<Filter>,
+    origins: Option<Origins>,
 }
 
 impl GraphScan {
-    pub(super) fn new(revision: u64, snapshot: Snapshot, filter: &Filter) -> Self {
+    pub(super) fn new(revision: u64, snapshot: Snapshot, filter: Arc<Filter>) -> Self {
         let ids = |names: &FxHashSet<_>| -> Vec<TermId> {
             let ids = names
                 .iter()
@@ -189,6 +241,9 @@ impl GraphScan {
                 .collect()
         };
         let predicates = (!filter.predicates.is_empty()).then(|| predicates.into_iter().collect());
+        let origins = filter
+            .has_origins()
+            .then(|| Origins::new(Transition::new(snapshot.clone(), snapshot.clone())));
         Self {
             revision,
             snapshot,
@@ -196,6 +251,8 @@ impl GraphScan {
             patterns,
             after: None,
             predicates,
+            filter,
+            origins,
         }
     }
 
@@ -222,11 +279,15 @@ impl GraphScan {
             for ids in quads {
                 self.after = Some(ids);
                 left = left.saturating_sub(1);
-                let passes = self
+                let has_predicate = self
                     .predicates
                     .as_ref()
                     .is_none_or(|predicates| predicates.contains(&ids.predicate));
-                if passes {
+                let mut has_origin = || {
+                    let origins = self.origins.as_mut();
+                    origins.is_none_or(|origins| origins.pass(&self.filter, ids.subject))
+                };
+                if has_predicate && has_origin() {
                     let quad: Quad = self.snapshot.quad(ids);
                     buffer.push(Change::Insert(quad));
                 }

@@ -54,7 +54,9 @@ impl Base {
     }
 
     fn watch(&self, start: Start, filter: Filter) -> Watcher {
-        self.feed.watch(start, filter, Duration::from_hours(1)).unwrap()
+        self.feed
+            .watch(start, (filter, Output::Quads), Duration::from_hours(1))
+            .unwrap()
     }
 
     /// Returns what a watcher gets until it has caught up: fragments as their revision, count and whether they are the last.
@@ -219,8 +221,8 @@ fn watchers_are_limited() {
         .map(|_| base.watch(Start::Now, Filter::default()))
         .collect();
     let watch = || {
-        base.feed
-            .watch(Start::Now, Filter::default(), Duration::from_hours(1))
+        let wanted = (Filter::default(), Output::Quads);
+        base.feed.watch(Start::Now, wanted, Duration::from_hours(1))
     };
     assert_eq!(watch().err(), Some(Full { count_max: 3 }));
     watchers.pop();

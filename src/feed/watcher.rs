@@ -1,5 +1,7 @@
 //! One watcher: where it stands, and what comes next.
 
+mod look_up;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
@@ -9,11 +11,17 @@ use tokio::{
 };
 
 use super::{
-    Feed, FeedError, Filter,
+    Feed, FeedError, Filter, Output,
+    details::{Details, fact_bytes},
+    fact_scan::FactScan,
+    past::Past,
     record::Record,
     scan::{GraphScan, LargeCommit, Step, fragments, text_bytes},
 };
-use crate::log::{Change, Header};
+use crate::{
+    facts::FactChange,
+    log::{Change, Header},
+};
 
 /// Where a watcher begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,6 +52,8 @@ pub struct SnapshotFragment {
     pub revision: u64,
     /// Named graphs that exist, and quads, as creations and insertions.
     pub changes: Vec<Change>,
+    /// Facts, where those were asked for.
+    pub facts: Vec<FactChange>,
     /// Whether it is the last part.
     pub is_last: bool,
 }
@@ -57,6 +67,8 @@ pub struct Fragment {
     pub header: Option<Box<Header>>,
     /// Those of its changes that pass the filter, in the log's order.
     pub changes: Vec<Change>,
+    /// Facts that it changed, where those were asked for.
+    pub facts: Vec<FactChange>,
     /// Whether it is the last part.
     pub is_last: bool,
 }
@@ -66,8 +78,10 @@ impl Event {
     pub(super) fn text_bytes(&self) -> usize {
         match self {
             Self::Checkpoint(_) => 0,
-            Self::Commit(Fragment { changes, .. }) | Self::Snapshot(SnapshotFragment { changes, .. }) => {
-                changes.iter().map(text_bytes).sum()
+            Self::Commit(Fragment { changes, facts, .. })
+            | Self::Snapshot(SnapshotFragment { changes, facts, .. }) => {
+                let facts = facts.iter().map(|change| fact_bytes(&change.fact));
+                changes.iter().map(text_bytes).sum::<usize>() + facts.sum::<usize>()
             }
         }
     }
@@ -84,20 +98,24 @@ impl Event {
 
 /// What is being read in fragments.
 enum Scan {
-    Graph(GraphScan),
+    Graph(Box<GraphScan>),
     Commit(Box<LargeCommit>),
+    Facts(Box<FactScan>),
 }
 
 /// Follows the log.
 pub struct Watcher {
     feed: Feed,
     filter: Arc<Filter>,
+    output: Output,
     revisions: watch::Receiver<u64>,
     /// All up to it was given out or does not pass the filter.
     position: u64,
     run: VecDeque<Arc<Record>>,
     ready: VecDeque<Event>,
     scan: Option<Scan>,
+    /// The graph at `position`, while the watcher is far behind, and its place.
+    past: Option<(Past, OwnedSemaphorePermit)>,
     /// Whether it has been told that it has all there is.
     has_caught_up: bool,
     checkpoint_interval: Duration,
@@ -109,7 +127,7 @@ impl Watcher {
     pub(super) fn new(
         feed: Feed,
         start: Start,
-        filter: Filter,
+        (filter, output): (Filter, Output),
         checkpoint_interval: Duration,
         place: OwnedSemaphorePermit,
     ) -> Self {
@@ -120,18 +138,26 @@ impl Watcher {
             Start::Now => (feed.revision(), None),
             Start::Snapshot => {
                 let view = feed.knowledge().read();
-                let scan = GraphScan::new(view.revision, view.snapshot, &filter);
-                (view.revision, Some(Scan::Graph(scan)))
+                let (revision, filter) = (view.revision, Arc::clone(&filter));
+                let scan = match output {
+                    Output::Quads => Scan::Graph(Box::new(GraphScan::new(revision, view.snapshot, filter))),
+                    Output::Facts => {
+                        Scan::Facts(Box::new(FactScan::of_graph(revision, view.snapshot, filter)))
+                    }
+                };
+                (revision, Some(scan))
             }
         };
         Self {
             feed,
             filter,
+            output,
             revisions,
             position,
             run: VecDeque::new(),
             ready: VecDeque::new(),
             scan,
+            past: None,
             has_caught_up: false,
             checkpoint_interval,
             told_at: Instant::now(),
@@ -162,11 +188,11 @@ impl Watcher {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            if self.scan.is_some() {
+            if self.scan.is_some() || self.needs_graph() {
                 return None;
             }
             let record = self.run.pop_front_if(|record| record.changes.is_some())?;
-            self.make_ready(&record);
+            self.make_ready(&record, None);
         }
     }
 
@@ -188,6 +214,10 @@ impl Watcher {
             if let Some(event) = self.at_hand() {
                 return Ok(event);
             }
+            if self.needs_graph() && !self.run.is_empty() {
+                self.look_up(due).await?;
+                continue;
+            }
             if let Some(record) = self.run.pop_front() {
                 self.begin(record.header.revision).await?;
                 continue;
@@ -197,6 +227,7 @@ impl Watcher {
                 self.run = self.feed.records(self.position + 1, newest).await?.into();
                 continue;
             }
+            self.past = None;
             if !self.has_caught_up {
                 self.has_caught_up = true;
                 return Ok(Event::Checkpoint(self.position));
@@ -212,17 +243,20 @@ impl Watcher {
     async fn begin(&mut self, revision: u64) -> Result<(), FeedError> {
         let log = self.feed.log().clone();
         let (header, changes) = spawn_blocking(move || log.record(revision)).await??;
-        let commit = LargeCommit::new(header, changes, Arc::clone(&self.filter));
+        let commit = LargeCommit::new(header, changes, Arc::clone(&self.filter), None);
         self.scan = Some(Scan::Commit(Box::new(commit)));
         Ok(())
     }
 
-    /// Makes events of a commit that is at hand.
-    fn make_ready(&mut self, record: &Record) {
+    /// Makes events of a commit that is at hand. `details`: what the graph says of it, where the filter asks for that.
+    fn make_ready(&mut self, record: &Record, details: Option<&Details>) {
         let revision = record.header.revision;
         self.position = revision;
         let changes = record.changes.iter().flatten();
-        let passing = changes.filter(|change| self.filter.passes(change));
+        let passing = changes.filter(|change| match details {
+            Some(details) => details.pass(&self.filter, change),
+            None => self.filter.passes(change),
+        });
         let mut header = Some(Box::new(record.header.clone()));
         for (changes, is_last) in fragments(passing.cloned()) {
             if changes.is_empty() {
@@ -232,6 +266,7 @@ impl Watcher {
                 revision,
                 header: header.take(),
                 changes,
+                facts: Vec::new(),
                 is_last,
             }));
         }
@@ -259,9 +294,11 @@ impl Watcher {
                 Ok(Some(Event::Snapshot(SnapshotFragment {
                     revision,
                     changes,
+                    facts: Vec::new(),
                     is_last,
                 })))
             }
+            Scan::Facts(facts) => self.go_on_with_facts(facts).await,
             Scan::Commit(mut commit) => {
                 let (mut commit, step) = spawn_blocking(move || {
                     let step = commit.step();
@@ -291,6 +328,7 @@ impl Watcher {
                     revision,
                     header,
                     changes,
+                    facts: Vec::new(),
                     is_last,
                 })))
             }

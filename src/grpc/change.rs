@@ -89,6 +89,7 @@ impl ChangeService for ChangeApi {
         let mut violations = Violations::default();
         let start = request::start(request.start, &mut violations);
         let filter = request::filter(&request.filter.unwrap_or_default(), &mut violations);
+        let output = request::output(request.output, &filter, &mut violations);
         let interval = request::checkpoint_interval(request.checkpoint_interval, &mut violations);
         violations.finish()?;
         if let Start::After(revision) = start {
@@ -99,7 +100,7 @@ impl ChangeService for ChangeApi {
         }
         let watcher = self
             .feed
-            .watch(start, filter, interval)
+            .watch(start, (filter, output), interval)
             .map_err(|full| too_many_watchers(full.count_max))?;
         let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
         let (tell, told) = oneshot::channel();

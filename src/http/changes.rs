@@ -17,7 +17,7 @@ use super::{
     problem::{Problem, invalid, method_not_allowed, too_many_watchers},
 };
 use crate::{
-    feed::{Filter, Start, follow},
+    feed::{Filter, Output, Start, follow},
     model::iri,
 };
 
@@ -51,7 +51,7 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
     }
     let watcher = api
         .feed
-        .watch(start, filter, CHECKPOINT_INTERVAL)
+        .watch(start, (filter, Output::Quads), CHECKPOINT_INTERVAL)
         .map_err(|full| too_many_watchers(full.count_max))?;
     let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
     let (tell, told) = oneshot::channel();
@@ -74,7 +74,7 @@ impl Parameters {
     fn read(query: &str) -> Result<Self, Problem> {
         let mut parameters = Self::default();
         let mut has_default_graph = false;
-        let mut names = [const { Vec::new() }; 3];
+        let mut names = [const { Vec::new() }; 5];
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "from" => parameters.from = Some(revision("from", &value)?),
@@ -82,19 +82,24 @@ impl Parameters {
                 "subject" => push(&mut names[0], &name, &value)?,
                 "predicate" => push(&mut names[1], &name, &value)?,
                 "graph" => push(&mut names[2], &name, &value)?,
+                "source" => push(&mut names[3], &name, &value)?,
+                "type" => push(&mut names[4], &name, &value)?,
                 other => {
                     return Err(invalid(format!(
-                        "`{other}` is no parameter: there are from, subject, predicate, graph and default-graph"
+                        "`{other}` is no parameter: there are from, subject, predicate, graph, default-graph, source and type"
                     )));
                 }
             }
         }
-        let [subjects, predicates, graphs] = names.map(|names: Vec<_>| names.into_iter().collect());
+        let [subjects, predicates, graphs, sources, types] =
+            names.map(|names: Vec<_>| names.into_iter().collect());
         parameters.filter = Filter {
             subjects,
             predicates,
             graphs,
             default_graph: has_default_graph,
+            sources,
+            types,
         };
         Ok(parameters)
     }
@@ -131,12 +136,22 @@ mod tests {
     fn parameters_are_read_whole_or_refused() {
         let read = |query: &str| Parameters::read(query).map_err(|problem| problem.reason());
         let all = read(
-            "from=7&subject=e:KR&subject=http%3A%2F%2Fa%2F&predicate=rdfs:label&graph=g:a&default-graph",
+            "from=7&subject=e:KR&subject=http%3A%2F%2Fa%2F&predicate=rdfs:label&graph=g:a&default-graph&source=s:1&source=s:2&type=d:Event",
         )
         .unwrap();
         assert_eq!(all.from, Some(7));
-        let counts = [&all.filter.subjects, &all.filter.predicates, &all.filter.graphs].map(HashSet::len);
-        assert_eq!((counts, all.filter.default_graph), ([2, 1, 1], true));
+        let filter = &all.filter;
+        let counts = [
+            &filter.subjects,
+            &filter.predicates,
+            &filter.graphs,
+            &filter.sources,
+            &filter.types,
+        ];
+        assert_eq!(
+            (counts.map(HashSet::len), filter.default_graph),
+            ([2, 1, 1, 2, 1], true)
+        );
         let kr = NamedNode::new_unchecked("https://w3id.org/dossier/e/KR");
         assert!(all.filter.subjects.contains(&kr));
         assert_eq!(read("").unwrap().from, None);

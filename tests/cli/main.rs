@@ -432,6 +432,25 @@ fn queries_are_explained_and_texts_validated() {
 }
 
 #[test]
+fn changes_are_followed_as_facts() {
+    let server = Server::start(&["--no-shipped-data"]);
+    for text in ["INSERT DATA { e:a e:p 1 , 'x'@en }", "DELETE DATA { e:a e:p 1 }"] {
+        server.run(&["update", text], "").succeeded();
+    }
+    let facts = ["watch", "--from", "1", "--no-follow", "--facts", "-p", "e:p"];
+    let facts = server.run(&facts, "").succeeded();
+    let lines: Vec<_> = facts.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(
+        lines.len() == 3
+            && lines[..2]
+                .iter()
+                .all(|line| line.starts_with("written\te:a\te:p\t"))
+            && lines[2].starts_with("removed\te:a\te:p\t1\taccepted"),
+        "{facts}"
+    );
+}
+
+#[test]
 fn changes_are_listed_followed_and_compared() {
     let server = Server::start(&["--no-shipped-data"]);
     let update = |text: &str| {

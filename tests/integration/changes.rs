@@ -18,31 +18,36 @@ pub(crate) fn client(server: &Server) -> ChangeServiceClient<Channel> {
     ChangeServiceClient::new(server.channel.clone())
 }
 
-fn after(revision: i64) -> v1::WatchRequest {
+pub(crate) fn after(revision: i64) -> v1::WatchRequest {
     v1::WatchRequest {
         start: Some(Start::AfterRevision(revision)),
         ..Default::default()
     }
 }
 
-fn from(position: v1::WatchStart) -> v1::WatchRequest {
+pub(crate) fn from(position: v1::WatchStart) -> v1::WatchRequest {
     v1::WatchRequest {
         start: Some(Start::Position(position.into())),
         ..Default::default()
     }
 }
 
-async fn watch(server: &Server, request: v1::WatchRequest) -> Result<Streaming<v1::WatchResponse>, Status> {
+pub(crate) async fn watch(
+    server: &Server,
+    request: v1::WatchRequest,
+) -> Result<Streaming<v1::WatchResponse>, Status> {
     Ok(client(server).watch(request).await?.into_inner())
 }
 
-async fn next(stream: &mut Streaming<v1::WatchResponse>) -> Result<Frame, Status> {
+pub(crate) async fn next(stream: &mut Streaming<v1::WatchResponse>) -> Result<Frame, Status> {
     let response = stream.message().await?.expect("a watch ends with an error");
     Ok(response.frame.unwrap())
 }
 
 /// Returns the next commit, whole; checkpoints are left out.
-async fn next_commit(stream: &mut Streaming<v1::WatchResponse>) -> Result<v1::CommitFragment, Status> {
+pub(crate) async fn next_commit(
+    stream: &mut Streaming<v1::WatchResponse>,
+) -> Result<v1::CommitFragment, Status> {
     let mut commit = v1::CommitFragment::default();
     loop {
         let Frame::Commit(fragment) = next(stream).await? else {
@@ -60,20 +65,21 @@ async fn next_commit(stream: &mut Streaming<v1::WatchResponse>) -> Result<v1::Co
         commit.created_graphs.extend(fragment.created_graphs);
         commit.removed.extend(fragment.removed);
         commit.inserted.extend(fragment.inserted);
+        commit.facts.extend(fragment.facts);
         if fragment.is_last {
             return Ok(commit);
         }
     }
 }
 
-async fn checkpoint(stream: &mut Streaming<v1::WatchResponse>) -> i64 {
+pub(crate) async fn checkpoint(stream: &mut Streaming<v1::WatchResponse>) -> i64 {
     match next(stream).await.unwrap() {
         Frame::Checkpoint(checkpoint) => checkpoint.revision,
         other => panic!("{other:?}"),
     }
 }
 
-fn show(quads: &[v1::Quad]) -> Vec<String> {
+pub(crate) fn show(quads: &[v1::Quad]) -> Vec<String> {
     fn term(term: Option<&v1::Term>) -> String {
         match term.and_then(|term| term.term.as_ref()) {
             None => "-".to_owned(),
@@ -146,6 +152,7 @@ async fn a_filter_leaves_out_and_checkpoints_say_so() {
             predicates: vec!["e:p".into(), "rdfs:label".into()],
             graphs: vec!["e:g".into()],
             default_graph: true,
+            ..Default::default()
         }),
         checkpoint_interval: Some(prost_types::Duration { seconds: 1, nanos: 0 }),
         ..from(v1::WatchStart::Now)
@@ -224,14 +231,20 @@ async fn bad_watches_are_refused() {
             predicates: vec!["nope:a".into()],
             graphs: vec![String::new()],
             default_graph: false,
+            sources: vec!["nope:b".into()],
+            types: vec!["e:A".into(), "a b".into()],
         }),
         checkpoint_interval: Some(prost_types::Duration::default()),
+        output: 7,
     };
     let fields = [
         "after_revision",
         "filter.subjects[1]",
         "filter.predicates[0]",
         "filter.graphs[0]",
+        "filter.sources[0]",
+        "filter.types[1]",
+        "output",
         "checkpoint_interval",
     ];
     check_fields(watch(&server, request).await, ErrorReason::InvalidField, &fields);

@@ -39,4 +39,5 @@ mod time;
 mod tls;
 mod updates;
 mod verdicts;
+mod watched_facts;
 mod writes;

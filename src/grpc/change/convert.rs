@@ -4,7 +4,7 @@ use oxigraph::model::{GraphName, NamedOrBlankNode, Quad, Term};
 use prost_types::Timestamp;
 
 use crate::{
-    feed::{Change, Event, Fragment, Header, SnapshotFragment},
+    feed::{Change, Event, FactChange, FactChangeKind, Fragment, Header, SnapshotFragment},
     grpc::convert::{term_to_proto, to_int64},
     proto::v1::{self, watch_response::Frame},
 };
@@ -54,6 +54,22 @@ fn commit_fragment(fragment: Fragment) -> v1::CommitFragment {
         removed: sorted.removed,
         inserted: sorted.inserted,
         is_last: fragment.is_last,
+        facts: fragment.facts.into_iter().map(Into::into).collect(),
+    }
+}
+
+impl From<FactChange> for v1::FactChange {
+    fn from(change: FactChange) -> Self {
+        let kind = match change.kind {
+            FactChangeKind::Written => v1::FactChangeKind::Written,
+            FactChangeKind::Retracted => v1::FactChangeKind::Retracted,
+            FactChangeKind::Changed => v1::FactChangeKind::Changed,
+            FactChangeKind::Removed => v1::FactChangeKind::Removed,
+        };
+        Self {
+            kind: kind.into(),
+            fact: Some(change.fact.into()),
+        }
     }
 }
 
@@ -64,6 +80,11 @@ fn snapshot_fragment(fragment: SnapshotFragment) -> v1::SnapshotFragment {
         graphs: sorted.created_graphs,
         quads: sorted.inserted,
         is_last: fragment.is_last,
+        facts: fragment
+            .facts
+            .into_iter()
+            .map(|change| change.fact.into())
+            .collect(),
     }
 }
 

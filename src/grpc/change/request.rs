@@ -6,7 +6,7 @@ use oxigraph::model::NamedNode;
 use prost_types::Timestamp;
 
 use crate::{
-    feed::{Filter, Start},
+    feed::{Filter, Output, Start},
     grpc::validate::Violations,
     proto::v1::{self, watch_request},
 };
@@ -59,6 +59,31 @@ pub(super) fn filter(filter: &v1::ChangeFilter, violations: &mut Violations) -> 
         predicates: names("predicates", &filter.predicates).into_iter().collect(),
         graphs: names("graphs", &filter.graphs).into_iter().collect(),
         default_graph: filter.default_graph,
+        sources: names("sources", &filter.sources).into_iter().collect(),
+        types: names("types", &filter.types).into_iter().collect(),
+    }
+}
+
+/// Reads what to tell of a commit. Facts are of no graph.
+pub(super) fn output(number: i32, filter: &Filter, violations: &mut Violations) -> Output {
+    match v1::WatchOutput::try_from(number) {
+        Ok(v1::WatchOutput::Unspecified) => Output::Quads,
+        Ok(v1::WatchOutput::Facts) => {
+            if !filter.graphs.is_empty() {
+                violations.invalid("filter.graphs", "must be empty for facts, which are of no graph");
+            }
+            if filter.default_graph {
+                violations.invalid(
+                    "filter.default_graph",
+                    "must be unset for facts, which are of no graph",
+                );
+            }
+            Output::Facts
+        }
+        Err(_) => {
+            violations.invalid("output", format!("{number} is no output"));
+            Output::Quads
+        }
     }
 }
 

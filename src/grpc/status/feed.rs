@@ -47,10 +47,20 @@ fn with_revision(status: &Status, after_revision: Option<u64>) -> Status {
     Status::with_error_details(status.code(), status.message(), details)
 }
 
+fn diff_too_large(error: &dyn std::error::Error, bytes_max: u64) -> Status {
+    status(
+        Code::ResourceExhausted,
+        ErrorReason::DiffTooLarge,
+        error.to_string(),
+        [("diff_bytes_max", bytes_max.to_string())],
+    )
+}
+
 impl From<FeedError> for Status {
     fn from(error: FeedError) -> Self {
         match error {
             FeedError::Closed => unavailable(&error.to_string()),
+            FeedError::TooFarBack { bytes_max } => diff_too_large(&error, bytes_max),
             FeedError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             FeedError::Log(_) | FeedError::Fault(_) => internal(&error),
         }
@@ -60,12 +70,7 @@ impl From<FeedError> for Status {
 impl From<DiffError> for Status {
     fn from(error: DiffError) -> Self {
         match error {
-            DiffError::TooLarge { bytes_max } => status(
-                Code::ResourceExhausted,
-                ErrorReason::DiffTooLarge,
-                error.to_string(),
-                [("diff_bytes_max", bytes_max.to_string())],
-            ),
+            DiffError::TooLarge { bytes_max } => diff_too_large(&error, bytes_max),
             DiffError::Over => cancelled(),
             DiffError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             DiffError::Log(_) => internal(&error),

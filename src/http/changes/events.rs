@@ -109,6 +109,7 @@ mod tests {
                     Change::Remove(quad.clone()),
                     Change::Insert(quad.clone()),
                 ],
+                facts: Vec::new(),
                 is_last,
             }))
         };

@@ -1,0 +1,370 @@
+//! What a commit changed, as facts.
+//!
+//! A fact is what a list of facts would tell: every statement, also one that was retracted, and every triple of the default graph
+//! that no live statement says.
+
+use std::collections::VecDeque;
+
+use super::{
+    Budget, Lookup, Reader, default_graph,
+    support::{Next, Support},
+};
+use crate::{
+    graph::{Changes, Pattern, QuadIds, Snapshot, TermId},
+    model::{
+        fact::{Fact, Statement},
+        vocabulary,
+    },
+};
+
+/// What happened to a fact.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FactChangeKind {
+    /// It came to be there.
+    Written,
+    /// Its statement was retracted, and is kept.
+    Retracted,
+    /// It says something else, or holds where it did not, or the other way round.
+    Changed,
+    /// It is no longer there.
+    Removed,
+}
+
+/// A fact that a commit changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FactChange {
+    /// What happened to it.
+    pub kind: FactChangeKind,
+    /// The fact as it is after the commit; as it was before, if it is no longer there.
+    pub fact: Fact,
+    /// What it was told by, before the commit or after it.
+    pub origin: Origin,
+}
+
+/// What a node is and where it comes from, before a commit or after it: IRIs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Origin {
+    /// Sources (`prov:wasDerivedFrom`).
+    pub sources: Vec<String>,
+    /// Types (`rdf:type`, in the default graph).
+    pub types: Vec<String>,
+}
+
+impl Origin {
+    fn add(&mut self, other: Self) {
+        for (texts, others) in [(&mut self.sources, other.sources), (&mut self.types, other.types)] {
+            for text in others {
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+        }
+    }
+}
+
+/// Two snapshots, of which the second came of the first by a commit.
+#[derive(Debug)]
+pub struct Transition {
+    before: Side,
+    after: Side,
+}
+
+impl Transition {
+    /// Compares two snapshots; the second has all terms of the first, under the same identifiers.
+    pub fn new(before: Snapshot, after: Snapshot) -> Self {
+        Self {
+            before: Side::new(before),
+            after: Side::new(after),
+        }
+    }
+
+    /// Returns what a subject is and where it comes from.
+    pub fn origin(&self, subject: TermId) -> Origin {
+        let mut origin = self.after.origin(subject);
+        origin.add(self.before.origin(subject));
+        origin
+    }
+
+    /// Returns the snapshot after the commit.
+    pub fn after(&self) -> &Snapshot {
+        &self.after.snapshot
+    }
+
+    /// Returns what changed, as facts.
+    pub fn into_facts(mut self, changes: &Changes) -> FactChanges {
+        let statements = self.after.snapshot.iri_id(vocabulary::STATEMENTS);
+        let mut nodes = Vec::new();
+        if let Some(graph) = statements {
+            let quads = changes.inserted_in(graph).chain(changes.removed_in(graph));
+            nodes.extend(quads.map(|quad| quad.subject));
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
+        let default = TermId::DEFAULT_GRAPH;
+        let quads = changes.inserted_in(default).chain(changes.removed_in(default));
+        let mut triples: Vec<_> = quads
+            .map(|quad| [quad.subject, quad.predicate, quad.object])
+            .collect();
+        for side in [&self.before, &self.after] {
+            let reader = side.reader();
+            triples.extend(nodes.iter().filter_map(|node| reader.triple_of(*node, None)));
+        }
+        triples.sort_unstable();
+        triples.dedup();
+        // Whether a statement holds depends on its triple.
+        for triple in &triples {
+            self.before.each_statement(*triple, &mut |_, node| {
+                nodes.push(node);
+                true
+            });
+            self.after.each_statement(*triple, &mut |_, node| {
+                nodes.push(node);
+                true
+            });
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
+        FactChanges {
+            transition: self,
+            nodes: nodes.into(),
+            triples: triples.into(),
+        }
+    }
+}
+
+/// The facts that a commit changed, in no particular order. An item without one only says that something was looked at.
+#[derive(Debug)]
+pub struct FactChanges {
+    transition: Transition,
+    nodes: VecDeque<TermId>,
+    triples: VecDeque<[TermId; 3]>,
+}
+
+impl Iterator for FactChanges {
+    type Item = Option<FactChange>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Transition { before, after } = &mut self.transition;
+        let (old, new) = if let Some(node) = self.nodes.pop_front() {
+            (before.statement(node), after.statement(node))
+        } else {
+            let triple = self.triples.pop_front()?;
+            (before.plain(triple), after.plain(triple))
+        };
+        Some(compare(old, new))
+    }
+}
+
+fn compare(old: Option<Told>, new: Option<Told>) -> Option<FactChange> {
+    let is_retracted = |told: &Told| told.fact.statement.as_ref().is_some_and(|s| s.is_retracted);
+    let (kind, told, other) = match (old, new) {
+        (None, None) => return None,
+        (None, Some(new)) => (FactChangeKind::Written, new, None),
+        (Some(old), None) => (FactChangeKind::Removed, old, None),
+        (Some(old), Some(new)) if old.fact == new.fact => return None,
+        (Some(old), Some(new)) if is_retracted(&new) && !is_retracted(&old) => {
+            (FactChangeKind::Retracted, new, Some(old))
+        }
+        (Some(old), Some(new)) => (FactChangeKind::Changed, new, Some(old)),
+    };
+    let mut origin = told.origin;
+    if let Some(other) = other {
+        origin.add(other.origin);
+    }
+    Some(FactChange {
+        kind,
+        fact: told.fact,
+        origin,
+    })
+}
+
+/// All facts of a snapshot, as if they had just been written, in no particular order. As [`FactChanges`].
+#[derive(Debug)]
+pub struct AllFacts {
+    side: Side,
+    /// Of triples in the default graph, and whether of what statements say of them.
+    patterns: VecDeque<(Pattern, bool)>,
+    after: Option<QuadIds>,
+}
+
+impl AllFacts {
+    /// Goes through the facts about some subjects, or by some predicates, or all: a part that is `None` is open.
+    pub fn new(snapshot: Snapshot, subjects: Option<&[TermId]>, predicates: Option<&[TermId]>) -> Self {
+        let side = Side::new(snapshot);
+        let words = side.reader().words;
+        let stated = |property, value| side.reader().in_statements(None, Some(property), value);
+        let patterns = match (subjects, predicates) {
+            (Some(subjects), _) => subjects
+                .iter()
+                .flat_map(|&id| {
+                    [
+                        (stated(words.subject, Some(id)), true),
+                        (default_graph(Some(id), None, None), false),
+                    ]
+                })
+                .collect(),
+            (None, Some(predicates)) => predicates
+                .iter()
+                .flat_map(|&id| {
+                    [
+                        (stated(words.predicate, Some(id)), true),
+                        (default_graph(None, Some(id), None), false),
+                    ]
+                })
+                .collect(),
+            (None, None) => [
+                (stated(words.subject, None), true),
+                (default_graph(None, None, None), false),
+            ]
+            .into(),
+        };
+        Self {
+            side,
+            patterns,
+            after: None,
+        }
+    }
+}
+
+impl Iterator for AllFacts {
+    type Item = Option<FactChange>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let &(pattern, is_stated) = self.patterns.front()?;
+        let snapshot = &self.side.snapshot;
+        let found = match self.after {
+            None => snapshot.quads(pattern).next(),
+            Some(after) => snapshot.quads_after(pattern, after).next(),
+        };
+        self.after = found;
+        let Some(quad) = found else {
+            self.patterns.pop_front();
+            return Some(None);
+        };
+        let told = if is_stated {
+            // A node with two subjects, or two predicates, is met twice.
+            let reader = self.side.reader();
+            let is_first = reader.triple_of(quad.subject, None).is_some_and(|triple| {
+                let at = usize::from(quad.predicate == reader.words.predicate);
+                triple[at] == quad.object
+            });
+            is_first.then(|| self.side.statement(quad.subject)).flatten()
+        } else {
+            self.side.plain([quad.subject, quad.predicate, quad.object])
+        };
+        Some(told.map(|told| FactChange {
+            kind: FactChangeKind::Written,
+            fact: told.fact,
+            origin: told.origin,
+        }))
+    }
+}
+
+struct Told {
+    fact: Fact,
+    origin: Origin,
+}
+
+/// One snapshot, and what was looked up in it.
+#[derive(Debug)]
+struct Side {
+    snapshot: Snapshot,
+    lookup: Lookup,
+    support: Support,
+}
+
+impl Side {
+    fn new(snapshot: Snapshot) -> Self {
+        Self {
+            snapshot,
+            lookup: Lookup::default(),
+            support: Support::default(),
+        }
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        self.lookup.on(&self.snapshot)
+    }
+
+    /// Returns the fact of a statement node.
+    fn statement(&self, node: TermId) -> Option<Told> {
+        let reader = self.reader();
+        let triple = reader.triple_of(node, None)?;
+        let mut budget = Budget::page();
+        let statement = reader.any_statement(node, &mut budget)?;
+        let quad = in_default_graph(triple);
+        let holds = self.snapshot.contains(quad) && !statement.is_retracted && !statement.is_negated;
+        let mut told = self.tell(quad, Some(statement))?;
+        told.fact.holds = holds;
+        Some(told)
+    }
+
+    /// Returns the fact of a triple that no live statement says.
+    fn plain(&mut self, triple: [TermId; 3]) -> Option<Told> {
+        let quad = in_default_graph(triple);
+        if !self.snapshot.contains(quad) {
+            return None;
+        }
+        let mut is_supported = false;
+        self.each_statement(triple, &mut |reader, node| {
+            is_supported = reader.statement(node, &mut Budget::page()).is_some();
+            !is_supported
+        });
+        if is_supported {
+            return None;
+        }
+        let inherited = self.reader().inherited_by(quad, &mut Budget::page());
+        self.tell(quad, inherited)
+    }
+
+    fn tell(&self, quad: QuadIds, statement: Option<Statement>) -> Option<Told> {
+        let sources = statement.iter().flat_map(|statement| &statement.sources);
+        let sources = sources.map(|source| source.iri.clone()).collect();
+        let fact = self.reader().fact(quad, statement, &mut Budget::page())?;
+        let types = self.origin(quad.subject).types;
+        Some(Told {
+            fact: *fact,
+            origin: Origin { sources, types },
+        })
+    }
+
+    fn origin(&self, subject: TermId) -> Origin {
+        let reader = self.reader();
+        let sources = reader.objects(subject, reader.words.derived_from);
+        let types = self
+            .snapshot
+            .quads(default_graph(Some(subject), Some(reader.words.r#type), None));
+        Origin {
+            sources: sources.filter_map(|id| reader.node_text(id)).collect(),
+            types: types.filter_map(|quad| reader.node_text(quad.object)).collect(),
+        }
+    }
+
+    /// Calls `each` for the statements about a triple, until it says false.
+    fn each_statement(&mut self, triple: [TermId; 3], each: &mut dyn FnMut(&Reader<'_>, TermId) -> bool) {
+        let reader = self.lookup.on(&self.snapshot);
+        let quad = in_default_graph(triple);
+        let mut after = TermId::DEFAULT_GRAPH;
+        loop {
+            match self.support.next(&reader, quad, after, &mut Budget::page()) {
+                Next::End => return,
+                Next::Spent(last) => after = last,
+                Next::Statement(node) => {
+                    after = node;
+                    if !each(&reader, node) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+const fn in_default_graph([subject, predicate, object]: [TermId; 3]) -> QuadIds {
+    QuadIds {
+        subject,
+        predicate,
+        object,
+        graph: TermId::DEFAULT_GRAPH,
+    }
+}

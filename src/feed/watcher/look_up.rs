@@ -1,0 +1,170 @@
+//! What the log alone does not tell of a commit, looked up in the graph of its revision.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    task::spawn_blocking,
+    time::{Instant, sleep_until},
+};
+
+use super::{Event, Fragment, Scan, SnapshotFragment, Watcher};
+use crate::feed::{
+    FeedError, Output,
+    details::Details,
+    fact_scan::{FactScan, FactStep, fact_fragments},
+    past::Past,
+    record::Record,
+    scan::LargeCommit,
+};
+
+/// Commits behind the newest up to which a watcher shares with others what the graph says of them; one that is further behind
+/// goes on from a graph of its own.
+const NEAR_COUNT_MAX: u64 = 1_024;
+
+impl Watcher {
+    /// Tells whether what it wants is not in the log alone.
+    pub(super) fn needs_graph(&self) -> bool {
+        self.output == Output::Facts || self.filter.has_origins()
+    }
+
+    /// Takes some of the records at hand together with what the graph says of them. Waits for a place no longer than `due`.
+    pub(super) async fn look_up(&mut self, due: Instant) -> Result<(), FeedError> {
+        let whole = self.run.iter().take_while(|record| record.changes.is_some());
+        let whole: Vec<_> = whole.cloned().collect();
+        let is_near = self.past.is_none() && self.feed.revision() - self.position <= NEAR_COUNT_MAX;
+        if is_near && !whole.is_empty() {
+            let details = self.feed.details(&whole).await?;
+            self.take_run(&details);
+            return Ok(());
+        }
+        let Some((mut past, place)) = self.past_at(due).await? else {
+            return Ok(());
+        };
+        if whole.is_empty() {
+            return self.begin_on(past, place).await;
+        }
+        let (past, details) = spawn_blocking(move || {
+            let details = Details::of_run(&mut past, &whole);
+            (past, details)
+        })
+        .await?;
+        self.take_run(&details?);
+        self.past = Some((past, place));
+        Ok(())
+    }
+
+    /// Returns the graph where it stands. `None`: all places are taken, until `due` at least.
+    async fn past_at(&mut self, due: Instant) -> Result<Option<(Past, OwnedSemaphorePermit)>, FeedError> {
+        if let Some(past) = self.past.take() {
+            return Ok(Some(past));
+        }
+        let place = tokio::select! {
+            place = Arc::clone(&self.feed.0.pasts).acquire_owned() => place.map_err(|_| FeedError::Closed)?,
+            () = sleep_until(due) => return Ok(None),
+        };
+        let (feed, position) = (self.feed.clone(), self.position);
+        let past = spawn_blocking(move || Past::at(&feed, position)).await??;
+        Ok(Some((past, place)))
+    }
+
+    /// Begins to read a commit that is large, on the graph before it.
+    async fn begin_on(&mut self, mut past: Past, place: OwnedSemaphorePermit) -> Result<(), FeedError> {
+        let Some(record) = self.run.pop_front() else {
+            return Ok(());
+        };
+        let (log, revision) = (self.feed.log().clone(), record.header.revision);
+        let (filter, output) = (Arc::clone(&self.filter), self.output);
+        let (past, scan) = spawn_blocking(move || {
+            let (header, changes) = log.record(revision)?;
+            let made = past.advance(changes)?;
+            let scan = match output {
+                Output::Facts => {
+                    let facts = made.transition.into_facts(&made.changes);
+                    Scan::Facts(Box::new(FactScan::of_commit(header, facts, filter)))
+                }
+                Output::Quads => {
+                    let (header, changes) = log.record(revision)?;
+                    let commit = LargeCommit::new(header, changes, filter, Some(made.transition));
+                    Scan::Commit(Box::new(commit))
+                }
+            };
+            Ok::<_, FeedError>((past, scan))
+        })
+        .await??;
+        self.past = Some((past, place));
+        self.scan = Some(scan);
+        Ok(())
+    }
+
+    /// Makes events of the first records at hand, of which the details are known.
+    fn take_run(&mut self, details: &[Arc<Details>]) {
+        for details in details {
+            let Some(record) = self.run.pop_front() else {
+                return;
+            };
+            match self.output {
+                Output::Quads => self.make_ready(&record, Some(details)),
+                Output::Facts => self.make_facts_ready(&record, details),
+            }
+        }
+    }
+
+    fn make_facts_ready(&mut self, record: &Record, details: &Details) {
+        let revision = record.header.revision;
+        self.position = revision;
+        let passing = details
+            .facts
+            .iter()
+            .filter(|change| self.filter.passes_fact(change));
+        let mut header = Some(Box::new(record.header.clone()));
+        for (facts, is_last) in fact_fragments(passing.cloned().collect()) {
+            self.ready.push_back(Event::Commit(Fragment {
+                revision,
+                header: header.take(),
+                changes: Vec::new(),
+                facts,
+                is_last,
+            }));
+        }
+    }
+
+    /// Reads on in facts.
+    pub(super) async fn go_on_with_facts(
+        &mut self,
+        mut scan: Box<FactScan>,
+    ) -> Result<Option<Event>, FeedError> {
+        let (mut scan, step) = spawn_blocking(move || {
+            let step = scan.step();
+            (scan, step)
+        })
+        .await?;
+        let (revision, is_snapshot) = (scan.revision, scan.is_snapshot);
+        let FactStep::Found { facts, is_last } = step else {
+            self.scan = Some(Scan::Facts(scan));
+            return Ok(None);
+        };
+        let header = scan.header.take();
+        if is_last {
+            self.position = revision;
+        } else {
+            self.scan = Some(Scan::Facts(scan));
+        }
+        if is_snapshot {
+            return Ok(Some(Event::Snapshot(SnapshotFragment {
+                revision,
+                changes: Vec::new(),
+                facts,
+                is_last,
+            })));
+        }
+        // A commit that changed no fact that is wanted is left out.
+        Ok((!facts.is_empty()).then_some(Event::Commit(Fragment {
+            revision,
+            header,
+            changes: Vec::new(),
+            facts,
+            is_last,
+        })))
+    }
+}
