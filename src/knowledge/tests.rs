@@ -1,6 +1,7 @@
 //! Tests of the knowledge base as a whole.
 
 mod derive;
+mod formats;
 mod past;
 mod replay;
 

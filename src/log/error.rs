@@ -20,6 +20,17 @@ pub enum LogError {
     /// An earlier failure: the log takes no writes until it is opened again.
     #[error("the log takes no writes since an I/O error: restart the server once the disk is sound")]
     Unavailable,
+    /// A newer version of this program has written the log.
+    #[error(
+        "the log has format {found}, and this version of Dossier knows formats 1 to {newest}: a newer version has written it. \
+         Nothing was changed. Start that version or a later one, or restore a backup that was made before it"
+    )]
+    NewerFormat {
+        /// The format of the log.
+        found: u64,
+        /// The newest one that is known.
+        newest: u64,
+    },
     /// The file is not as it was written.
     #[error("the log is damaged: {0}. {ADVICE}")]
     Damaged(String),

@@ -9,6 +9,7 @@
 
 mod append;
 mod error;
+mod format;
 mod high_water;
 mod payload;
 mod read;
@@ -26,11 +27,12 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, TableError};
+use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _};
 
 pub use self::{
     append::{Append, Entry},
     error::{LogError, RecordFault},
+    format::FORMAT_VERSION,
     payload::{Change, PayloadWriter},
     read::{RecordChanges, Records},
     record::{Counts, Digest, Header, RequestId},
@@ -39,7 +41,7 @@ pub use self::{
 use self::{
     high_water::{Found, HighWater, Mark},
     record::GENESIS,
-    tables::{HEADERS, PAYLOADS, REQUESTS},
+    tables::{HEADERS, REQUESTS},
 };
 
 /// The name of the log's file in its directory.
@@ -300,20 +302,7 @@ fn open_and_prepare(dir: &Path, open_database: &OpenDatabase) -> Result<Database
         }
         error => LogError::from_redb(error),
     })?;
-    let is_new = {
-        let transaction = database.begin_read().map_err(LogError::from_redb)?;
-        matches!(
-            transaction.open_table(HEADERS),
-            Err(TableError::TableDoesNotExist(_))
-        )
-    };
-    if is_new {
-        let transaction = database.begin_write().map_err(LogError::from_redb)?;
-        transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
-        transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
-        transaction.open_table(REQUESTS).map_err(LogError::from_redb)?;
-        transaction.commit().map_err(LogError::from_redb)?;
-    }
+    format::prepare(&database)?;
     Ok(database)
 }
 

@@ -9,6 +9,8 @@ use super::{
     record::{Digest, Header, digest},
 };
 
+/// What the log says of itself.
+pub(super) const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 /// Headers by revision. Never changed once written.
 pub(super) const HEADERS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("headers");
 /// Chunks of payloads by revision and position. Apart, so that a payload can go while the chain stays.

@@ -10,7 +10,7 @@ use oxigraph::model::{GraphName, Literal, NamedNode, Quad};
 use redb::{BackendError, ReadableTable as _, StorageBackend, backends::FileBackend};
 use tempfile::TempDir;
 
-use super::*;
+use super::{tables::PAYLOADS, *};
 
 /// The real file, with a switch that makes writes fail.
 #[derive(Debug)]
@@ -324,6 +324,26 @@ fn a_header_that_does_not_decode_is_refused() {
             .unwrap();
     });
     check_refused(&dir, "damaged at revision 2: its header cannot be read");
+}
+
+#[test]
+fn a_log_of_a_newer_format_is_refused_and_left_as_it_is() {
+    let dir = log_of(1);
+    let set = |version| {
+        tamper(&dir, |transaction| {
+            let mut meta = transaction.open_table(tables::META).unwrap();
+            meta.insert("format", version).unwrap();
+        });
+    };
+    set(FORMAT_VERSION + 1);
+    let newer = FORMAT_VERSION + 1;
+    check_refused(
+        &dir,
+        &format!("the log has format {newer}, and this version of Dossier knows"),
+    );
+    check_refused(&dir, "Start that version or a later one");
+    set(FORMAT_VERSION);
+    assert_eq!(Log::open(dir.path(), 0).unwrap().head().revision, 1);
 }
 
 #[test]
