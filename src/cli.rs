@@ -4,6 +4,7 @@ mod bind;
 mod caret;
 mod check;
 mod client;
+mod compact;
 mod conflicts;
 mod explain;
 mod export;
@@ -151,6 +152,10 @@ const REBUILD_EXAMPLES: &str = "\
 Examples:
   dossier rebuild --check --data-dir dossier-data
   dossier rebuild --data-dir dossier-data";
+const COMPACT_EXAMPLES: &str = "\
+Examples:
+  dossier compact --data-dir dossier-data
+  dossier compact --data-dir dossier-data --keep-commits 100000";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -221,6 +226,9 @@ enum Command {
     /// Recompute what follows from the log, offline, and tell what differs
     #[command(after_help = REBUILD_EXAMPLES)]
     Rebuild(rebuild::RebuildArgs),
+    /// Put the graph in the place of older commits in the log, offline
+    #[command(after_help = COMPACT_EXAMPLES)]
+    Compact(compact::CompactArgs),
     /// Tell about the server: version, size, limits, prefixes
     Info(info::InfoArgs),
     /// Exit with 0 if the server is ready, else with 1
@@ -247,6 +255,9 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
     if let Command::Rebuild(args) = command {
         return rebuild::run(&args);
     }
+    if let Command::Compact(args) = command {
+        return compact::run(&args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // The main thread prints while this one receives.
         .worker_threads(1)
@@ -254,7 +265,7 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     let result = match command {
-        Command::Serve(_) | Command::Rebuild(_) => Ok(()),
+        Command::Serve(_) | Command::Rebuild(_) | Command::Compact(_) => Ok(()),
         Command::Get(args) => runtime.block_on(get::get(args, &server)),
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Check(args) => runtime.block_on(check::check(args, &server)),

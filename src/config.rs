@@ -316,6 +316,26 @@ pub struct ServeSettings {
         default_value_t = 1_000_000
     )]
     pub past_change_count_max: u64,
+    /// Age of commits beyond which the log is compacted: the graph as it was takes their place; unset keeps them
+    ///
+    /// It is done when the oldest is a quarter older. Watches, differences and reads of the past reach back no further.
+    #[arg(long, env = "DOSSIER_LOG_RETENTION_AGE", value_name = "DURATION", value_parser = duration)]
+    pub log_retention_age: Option<Duration>,
+
+    /// Size of all commits in the log beyond which the oldest are compacted; unset keeps them
+    ///
+    /// It is done when there is a quarter more. The graph that takes their place is not counted.
+    #[arg(long = "log-retention-size", env = "DOSSIER_LOG_RETENTION_SIZE", value_name = "SIZE", value_parser = byte_size)]
+    pub log_retention_bytes: Option<u64>,
+
+    /// The newest commits, which are never compacted
+    #[arg(
+        long = "log-retention-commits-min",
+        env = "DOSSIER_LOG_RETENTION_COMMITS_MIN",
+        value_name = "COMMITS",
+        default_value_t = 1_000
+    )]
+    pub log_retention_commit_count_min: u64,
 
     /// Time that running calls get to finish when the server is told to stop
     #[arg(long, env = "DOSSIER_DRAIN_TIMEOUT", value_name = "DURATION", value_parser = duration,
@@ -409,6 +429,9 @@ impl Default for ServeSettings {
             watch_stall_max: Duration::from_secs(30),
             diff_memory_bytes_max: 256 * MIB as u64,
             past_change_count_max: 1_000_000,
+            log_retention_age: None,
+            log_retention_bytes: None,
+            log_retention_commit_count_min: 1_000,
             drain_timeout: Duration::from_secs(10),
             log_format: LogFormat::Text,
         }

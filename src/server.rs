@@ -19,7 +19,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     config::ServeSettings,
-    knowledge::{KnowledgeBase, LOG_FILE, OpenError, Settings, Writes},
+    knowledge::{KnowledgeBase, LOG_FILE, OpenError, Retention, Settings, Writes},
     model::prefixes::PREFIXES,
     remote::{AllowList, FetchLimits, RemoteSettings},
     sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits, ValueLimits},
@@ -230,6 +230,11 @@ async fn open(settings: &ServeSettings) -> Result<KnowledgeBase, ServeError> {
         graph_memory_bytes_max: settings.graph_memory_bytes_max,
         reference_date: settings.reference_date,
         past_change_count_max: settings.past_change_count_max,
+        retention: Retention {
+            age_max: settings.log_retention_age,
+            bytes_max: settings.log_retention_bytes,
+            revision_count_min: settings.log_retention_commit_count_min,
+        },
         ..Settings::new(&settings.data_dir)
     };
     let knowledge = tokio::task::spawn_blocking(move || KnowledgeBase::open(knowledge_settings))

@@ -87,6 +87,7 @@ fn state(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
         ("version", info.version.clone()),
         ("up for", humantime::format_duration(uptime).to_string()),
         ("revision", thousands(info.revision)),
+        ("earliest revision", thousands(info.earliest_revision)),
         ("quads", thousands(info.quad_count)),
         ("named graphs", thousands(info.named_graph_count)),
         ("terms", thousands(info.term_count)),

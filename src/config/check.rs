@@ -81,6 +81,12 @@ impl ServeSettings {
                 humantime::format_duration(time).to_string()
             })?;
         }
+        if let Some(age) = self.log_retention_age {
+            let (min, max) = (Duration::from_secs(1), Duration::from_hours(24 * 36_525));
+            in_range("log-retention-age", age, min, max, |time| {
+                humantime::format_duration(time).to_string()
+            })?;
+        }
         if self.query_bytes_max >= self.message_bytes_max {
             return Err(SettingsError::QueryLargerThanMessage {
                 query: ByteSize(self.query_bytes_max as u64),
@@ -102,6 +108,12 @@ impl ServeSettings {
             (
                 "diff-memory-max",
                 self.diff_memory_bytes_max,
+                MIB as u64,
+                i64::MAX as u64,
+            ),
+            (
+                "log-retention-size",
+                self.log_retention_bytes.unwrap_or(MIB as u64),
                 MIB as u64,
                 i64::MAX as u64,
             ),
@@ -189,6 +201,12 @@ impl ServeSettings {
             (
                 "query-row-count-max",
                 self.query_row_count_max,
+                1,
+                i64::MAX as u64,
+            ),
+            (
+                "log-retention-commits-min",
+                self.log_retention_commit_count_min,
                 1,
                 i64::MAX as u64,
             ),

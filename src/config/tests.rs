@@ -174,6 +174,31 @@ macro_rules! check {
 }
 
 #[test]
+fn what_is_kept_of_the_log_has_limits() {
+    let check = |age: Option<Duration>, bytes: Option<u64>, expected: Option<&str>| {
+        let settings = ServeSettings {
+            log_retention_age: age,
+            log_retention_bytes: bytes,
+            ..ServeSettings::default()
+        };
+        let found = settings.validate().err().map(|error| error.to_string());
+        assert_eq!(found.is_some(), expected.is_some(), "{found:?}");
+        assert!(
+            found
+                .unwrap_or_default()
+                .starts_with(expected.unwrap_or_default())
+        );
+    };
+    let tick = Duration::from_nanos(1);
+    let second = Duration::from_secs(1);
+    check(None, None, None);
+    check(Some(second), Some(MIB as u64), None);
+    check(Some(second - tick), None, Some("--log-retention-age must be"));
+    check(None, Some(MIB as u64 - 1), Some("--log-retention-size must be"));
+    check(None, Some(i64::MAX as u64 + 1), Some("--log-retention-size must be"));
+}
+
+#[test]
 fn limits_have_limits() {
     let tick = Duration::from_nanos(1);
     let day = Duration::from_hours(24);
@@ -202,6 +227,13 @@ fn limits_have_limits() {
         Duration::from_millis(1),
         day,
         tick
+    );
+    check!(
+        log_retention_commit_count_min,
+        "log-retention-commits-min",
+        1,
+        i64::MAX as u64,
+        1
     );
     check!(remote_bytes_max, "remote-size-max", KIB, 1024 * MIB, 1);
     check!(

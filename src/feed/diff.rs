@@ -47,6 +47,11 @@ impl Diff {
     ) -> Result<Self, DiffError> {
         let is_back = from > to;
         let (older, newer) = if is_back { (to, from) } else { (from, to) };
+        let earliest = log.earliest()?;
+        if older < earliest {
+            let revision = older;
+            return Err(LogError::Compacted { revision, earliest }.into());
+        }
         let mut diff = Self::default();
         let mut change_count = 0;
         for revision in older + 1..=newer {

@@ -150,6 +150,15 @@ impl Feed {
         self.0.knowledge.read().revision
     }
 
+    /// Fails if the log does not reach back to a revision: neither its graph nor what changed after it is known.
+    pub fn check_retained(&self, revision: u64) -> Result<(), FeedError> {
+        let earliest = self.0.knowledge.earliest_revision();
+        if revision < earliest {
+            return Err(LogError::Compacted { revision, earliest }.into());
+        }
+        Ok(())
+    }
+
     /// Returns the knowledge base.
     pub fn knowledge(&self) -> &KnowledgeBase {
         &self.0.knowledge
@@ -193,8 +202,13 @@ impl Feed {
     }
 
     /// Lists headers up to the newest revision, and tells whether there are more. Blocks.
+    ///
+    /// Those that were compacted away are left out; it fails if some of them would be next in the listing's order.
     pub fn headers(&self, listing: Listing) -> Result<(Vec<Header>, bool), FeedError> {
         let newest = self.revision();
+        if let Some(after) = listing.after.filter(|_| !listing.newest_first) {
+            self.check_retained(after + 1)?;
+        }
         // Times do not go back from one revision to the next.
         let first = self.first_at(listing.from_us, newest)?;
         let end = self.first_at(listing.until_us, newest)?;
@@ -220,7 +234,7 @@ impl Feed {
 
     /// Returns the first revision of a time or later; one more than the newest if there is none.
     fn first_at(&self, time_us: u64, newest: u64) -> Result<u64, FeedError> {
-        let (mut low, mut high) = (1, newest + 1);
+        let (mut low, mut high) = (self.0.knowledge.earliest_revision().max(1), newest + 1);
         if time_us == 0 {
             return Ok(low);
         }

@@ -25,7 +25,10 @@ struct Base {
 
 impl Base {
     fn new(settings: FeedSettings) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_dir(tempfile::tempdir().unwrap(), settings)
+    }
+
+    fn in_dir(dir: tempfile::TempDir, settings: FeedSettings) -> Self {
         let knowledge = KnowledgeBase::open(Settings::new(dir.path())).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -110,6 +113,38 @@ fn graphs(view: &View) -> HashSet<NamedOrBlankNode> {
             other => panic!("{other}"),
         })
         .collect()
+}
+
+#[test]
+fn a_watcher_behind_the_earliest_revision_ends_with_it() {
+    let base = Base::new(SETTINGS);
+    for number in 0..5 {
+        base.insert(&[quad(number, 0, 0)]);
+    }
+    let Base { feed, _dir: dir, .. } = base;
+    feed.knowledge().close();
+    drop(feed);
+    let settings = Settings {
+        disk_free_bytes_min: 0,
+        ..Settings::new(dir.path())
+    };
+    crate::knowledge::compact(&settings, 2).unwrap().unwrap();
+    let base = Base::in_dir(dir, SETTINGS);
+    let mut behind = base.watch(Start::After(2), Filter::default());
+    let error = base.runtime.block_on(behind.next()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            FeedError::Log(LogError::Compacted {
+                revision: 3,
+                earliest: 3
+            })
+        ),
+        "{error}"
+    );
+    let mut earliest = base.watch(Start::Earliest, Filter::default());
+    let parts = base.until_checkpoint(&mut earliest);
+    assert_eq!(parts, [(4, 1, true), (5, 1, true), (5, 0, true)]);
 }
 
 #[test]

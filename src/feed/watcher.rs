@@ -28,6 +28,8 @@ use crate::{
 pub enum Start {
     /// With the commit after this revision; it must have been reached.
     After(u64),
+    /// With the earliest commit that the log has.
+    Earliest,
     /// With the next commit.
     Now,
     /// With the graph as it is, then the commits after it.
@@ -135,6 +137,7 @@ impl Watcher {
         let filter = Arc::new(filter);
         let (position, scan) = match start {
             Start::After(revision) => (revision, None),
+            Start::Earliest => (feed.knowledge().earliest_revision(), None),
             Start::Now => (feed.revision(), None),
             Start::Snapshot => {
                 let view = feed.knowledge().read();

@@ -69,6 +69,7 @@ impl AdminService for AdminApi {
             reference_date: self.knowledge.reference_day(&view).to_string(),
             reference_date_is_today: self.knowledge.is_of_today(),
             data_sets: data_sets.into_iter().map(Into::into).collect(),
+            earliest_revision: to_int64(self.knowledge.earliest_revision()),
             uptime_seconds: to_int64(self.started_at.elapsed().as_secs()),
         }))
     }

@@ -75,6 +75,7 @@ impl ChangeApi {
         if revision > newest {
             return Err(revision_not_found(revision, newest));
         }
+        self.feed.check_retained(revision)?;
         Ok(revision)
     }
 }
@@ -97,6 +98,7 @@ impl ChangeService for ChangeApi {
                 .knowledge()
                 .read_at_least(revision, deadline(&extensions))
                 .await?;
+            self.feed.check_retained(revision)?;
         }
         let watcher = self
             .feed
@@ -158,6 +160,7 @@ impl ChangeService for ChangeApi {
             next_page_token: next_page_token.unwrap_or_default(),
             revisions: headers.into_iter().map(revision_to_proto).collect(),
             revision: to_int64(newest),
+            earliest_revision: to_int64(self.feed.knowledge().earliest_revision()),
         }))
     }
 

@@ -16,7 +16,7 @@ use crate::proto::v1::ErrorReason;
 
 pub use self::{
     commit::of_model,
-    feed::{reader_too_slow, too_many_watchers, unavailable_after},
+    feed::{reader_too_slow, revision_compacted, too_many_watchers, unavailable_after},
     sparql::{query_cancelled, query_not_found},
 };
 

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Body, Inner,
-    problem::{Problem, invalid, method_not_allowed, too_many_watchers},
+    problem::{Problem, invalid, method_not_allowed, of_feed, too_many_watchers},
 };
 use crate::{
     feed::{Filter, Output, Start, follow},
@@ -44,10 +44,14 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
     let start = match last_event_id(parts)? {
         // Where a client goes on matters more than where it once began.
         Some(revision) => Start::After(revision),
+        // 0 and 1 are the first commit, whatever is left of the log: a client must not take a later one for it.
         None => from.map_or(Start::Now, |revision| Start::After(revision.saturating_sub(1))),
     };
     if let Start::After(revision) = start {
         api.feed.knowledge().read_at_least(revision, None).await?;
+        api.feed
+            .check_retained(revision)
+            .map_err(|error| of_feed(&error))?;
     }
     let watcher = api
         .feed

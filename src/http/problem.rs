@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::body::Body;
 use crate::{
     facts::ModelError,
+    feed::{FeedError, LogError},
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::ImportError,
@@ -236,6 +237,21 @@ pub(super) fn reader_too_slow() -> Problem {
         ErrorReason::ReaderTooSlow,
         "the reader took too long to take an event",
     )
+}
+
+/// Returns the problem of a feed that cannot be read: 410 for a revision that the log no longer has.
+pub(super) fn of_feed(error: &FeedError) -> Problem {
+    match error {
+        FeedError::Log(LogError::Compacted { earliest, .. }) => Problem::of(
+            StatusCode::GONE,
+            ErrorReason::RevisionCompacted,
+            error.to_string(),
+        )
+        .with("earliest_revision", *earliest),
+        FeedError::Log(LogError::Unavailable) => unavailable("the log is being opened again"),
+        FeedError::Closed => unavailable(&error.to_string()),
+        FeedError::Log(_) | FeedError::Fault(_) => internal(error),
+    }
 }
 
 /// Returns 500 with a request id. The cause goes to the log under that id, not to the caller.

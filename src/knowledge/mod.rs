@@ -6,12 +6,15 @@
 
 mod background;
 mod clock;
+mod compact;
 mod error;
 mod group;
 mod member;
 mod open;
 mod past;
 mod rebuild;
+mod retention;
+mod rewrites;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -30,11 +33,13 @@ use arc_swap::ArcSwap;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
+pub use self::compact::compact;
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
 pub use self::past::PastError;
 pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild};
+pub use self::retention::Retention;
 use self::{background::Finished, clock::Clock, member::Pending, past::Past, writer::Message};
-pub use crate::log::{LOG_FILE, RequestId};
+pub use crate::log::{LOG_FILE, RequestId, Rewritten};
 use crate::{
     facts,
     graph::{Draft, Snapshot},
@@ -62,10 +67,13 @@ pub struct Settings {
     pub reference_date: ReferenceDate,
     /// Changes that a read of an earlier revision may take back; each commit counts as one more.
     pub past_change_count_max: u64,
+    /// How much of the log is kept.
+    pub retention: Retention,
 }
 
 impl Settings {
-    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk, what holds today, and a million changes back.
+    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk, what holds today, a million changes back, and all of
+    /// the log.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -73,6 +81,7 @@ impl Settings {
             disk_free_bytes_min: 64 << 20,
             reference_date: ReferenceDate::Today,
             past_change_count_max: 1_000_000,
+            retention: Retention::default(),
         }
     }
 }
@@ -185,6 +194,8 @@ struct Shared {
     /// In seconds: the append of a group, its fsync included.
     append_times: Histogram,
     writes: watch::Sender<Writes>,
+    /// The earliest revision that the log has.
+    earliest: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -283,6 +294,17 @@ impl KnowledgeBase {
     /// Returns the newest revision as it goes up; [`Self::read`] has reached what it says.
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.inner.shared.revision.subscribe()
+    }
+
+    /// Returns the earliest revision whose graph is known, as it goes up; 0 unless the log was compacted. What changed is known
+    /// from the next one on.
+    pub fn earliest_revisions(&self) -> watch::Receiver<u64> {
+        self.inner.shared.earliest.subscribe()
+    }
+
+    /// Returns the earliest revision whose graph is known now.
+    pub fn earliest_revision(&self) -> u64 {
+        *self.inner.shared.earliest.borrow()
     }
 
     /// Tells whether there can be commits, and when that changes.

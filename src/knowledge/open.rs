@@ -15,6 +15,7 @@ use super::{
     background::{self, Finished, Finishing},
     clock::Clock,
     past::Past,
+    rewrites::Rewrites,
     writer::Writer,
 };
 use crate::{
@@ -42,6 +43,7 @@ pub(super) fn open(
         disk_free_bytes_min,
         reference_date: _,
         past_change_count_max,
+        retention,
     } = settings;
     let log = Log::open_on(&data_dir, disk_free_bytes_min, open_database)?;
     let reader = log.reader();
@@ -55,6 +57,7 @@ pub(super) fn open(
         append_count: AtomicU64::new(0),
         append_times: Histogram::new(APPEND_SECONDS),
         writes: watch::Sender::new(Writes::Open),
+        earliest: watch::Sender::new(log.earliest()),
     });
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();
@@ -70,6 +73,7 @@ pub(super) fn open(
         changed_quad_count,
         is_merging: false,
         is_writing_file: false,
+        rewrites: Rewrites::new(retention, queue.clone()),
     };
     writer.turn();
     let finished = Arc::new(Finished::default());
@@ -144,6 +148,10 @@ pub(super) fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
         }
         .into());
     }
+    if revision < log.earliest() {
+        tracing::warn!("the snapshot file is older than the log reaches back: the graph is rebuilt from the base record");
+        return Ok(empty);
+    }
     if revision == 0 || log.reader().header(revision)?.1 != digest {
         tracing::warn!("the snapshot file is of another log: the graph is rebuilt from this one");
         return Ok(empty);
@@ -151,38 +159,55 @@ pub(super) fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
     Ok(View::new(revision, snapshot))
 }
 
-/// Applies the records up to a revision; returns the number of quads that they change.
+/// Applies the records up to a revision, from the base record on if the view is older than it; returns the number of quads that
+/// they change.
 pub(super) fn replay(log: &LogReader, view: &mut View, to: u64) -> Result<u64, OpenError> {
     let mut changed_quad_count = 0;
+    if view.revision < to
+        && let Some(base) = log.records()?.base()?
+        && view.revision < base.header.revision
+    {
+        *view = View::new(base.header.revision, applied(&Snapshot::default(), base.graph)?);
+        changed_quad_count += base.quad_count;
+    }
     while view.revision < to {
-        let mut draft = Draft::new(view.snapshot.clone());
-        let mut batch = Batch::default();
-        let mut batch_count = 0;
-        // Dropped last: a graph must be empty by then.
-        let mut dropped = Vec::new();
-        let header = log.changes(view.revision + 1, &mut |change| {
-            match change {
-                Change::DropGraph(graph) => dropped.push(graph),
-                Change::CreateGraph(graph) => batch.create_graph(graph.as_ref()),
-                Change::Remove(quad) => batch.remove(quad.as_ref()),
-                Change::Insert(quad) => batch.insert(quad.as_ref()),
-            }
-            batch_count += 1;
-            if batch_count == BATCH_CHANGE_COUNT {
-                draft.apply(&std::mem::take(&mut batch));
-                batch_count = 0;
-            }
-        })?;
-        for graph in dropped {
-            batch.drop_graph(graph.as_ref());
-        }
-        draft.apply(&batch);
-        let mut snapshot = draft.finish().1;
-        while let Some(merge) = snapshot.due_merge() {
-            snapshot = snapshot.with_merged(&merge.run());
-        }
-        *view = View::new(view.revision + 1, snapshot);
+        let (header, changes) = log.record(view.revision + 1)?;
+        *view = View::new(header.revision, applied(&view.snapshot, changes)?);
         changed_quad_count += header.counts.quads_inserted + header.counts.quads_removed;
     }
     Ok(changed_quad_count)
+}
+
+/// Returns a snapshot with changes applied.
+fn applied(
+    snapshot: &Snapshot,
+    changes: impl Iterator<Item = Result<Change, LogError>>,
+) -> Result<Snapshot, LogError> {
+    let mut draft = Draft::new(snapshot.clone());
+    let mut batch = Batch::default();
+    let mut batch_count = 0;
+    // Dropped last: a graph must be empty by then.
+    let mut dropped = Vec::new();
+    for change in changes {
+        match change? {
+            Change::DropGraph(graph) => dropped.push(graph),
+            Change::CreateGraph(graph) => batch.create_graph(graph.as_ref()),
+            Change::Remove(quad) => batch.remove(quad.as_ref()),
+            Change::Insert(quad) => batch.insert(quad.as_ref()),
+        }
+        batch_count += 1;
+        if batch_count == BATCH_CHANGE_COUNT {
+            draft.apply(&std::mem::take(&mut batch));
+            batch_count = 0;
+        }
+    }
+    for graph in dropped {
+        batch.drop_graph(graph.as_ref());
+    }
+    draft.apply(&batch);
+    let mut snapshot = draft.finish().1;
+    while let Some(merge) = snapshot.due_merge() {
+        snapshot = snapshot.with_merged(&merge.run());
+    }
+    Ok(snapshot)
 }

@@ -12,6 +12,7 @@ use super::{
     clock::Clock,
     group::{Done, Group},
     member::{Member, Refusal},
+    rewrites::{Rewrites, Written},
 };
 use crate::{graph::Merged, log::Log, model::day::Day};
 
@@ -27,7 +28,9 @@ pub(super) enum Message {
     Commit(Box<dyn Member>),
     Merged(Merged),
     FileWritten,
-    /// The day may have turned.
+    /// The log was written anew, beside the one that is in use.
+    Rewritten(Box<Written>),
+    /// The day may have turned, or a record have grown too old.
     LookAtDay,
     Close,
 }
@@ -46,12 +49,13 @@ pub(super) struct Writer {
     pub(super) changed_quad_count: u64,
     pub(super) is_merging: bool,
     pub(super) is_writing_file: bool,
+    pub(super) rewrites: Rewrites,
 }
 
 impl Writer {
     /// Works until it is told to close.
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
-        self.look_after_views();
+        self.look_after();
         let mut next = None;
         while let Some(message) = next.take().or_else(|| self.wait(queue)) {
             match message {
@@ -63,14 +67,40 @@ impl Writer {
                     self.shared.publish(self.view.clone());
                 }
                 Message::FileWritten => self.is_writing_file = false,
+                Message::Rewritten(written) => self.adopt(*written),
                 Message::Close => break,
             }
-            self.look_after_views();
+            self.look_after();
         }
         self.write_file();
+        self.rewrites.stop();
+        // The thread that writes the log anew has a say until it has ended: its file goes before the lock does.
+        while self.rewrites.is_running()
+            && let Ok(message) = queue.recv()
+        {
+            self.refuse(message);
+        }
         for message in queue.try_iter() {
-            if let Message::Commit(member) = message {
-                member.answer(Err(Refusal::Closed));
+            self.refuse(message);
+        }
+    }
+
+    /// Answers what comes after the end.
+    fn refuse(&mut self, message: Message) {
+        match message {
+            Message::Commit(member) => member.answer(Err(Refusal::Closed)),
+            Message::Rewritten(written) => self.rewrites.end(*written),
+            Message::Merged(_) | Message::FileWritten | Message::LookAtDay | Message::Close => {}
+        }
+    }
+
+    /// Puts a log that was written anew in the place of the one that is in use.
+    fn adopt(&mut self, written: Written) {
+        if let Some(rewritten) = self.rewrites.adopt(written, &mut self.log) {
+            self.shared.earliest.send_replace(rewritten.earliest);
+            // A file that is older than the log reaches back is of no use.
+            if self.file_revision < rewritten.earliest {
+                self.write_file();
             }
         }
     }
@@ -114,9 +144,10 @@ impl Writer {
         self.publish(done);
     }
 
-    /// Waits for a message, and for the end of the day.
+    /// Waits for a message, for the end of the day, and for records to grow old.
     fn wait(&self, queue: &Receiver<Message>) -> Option<Message> {
-        let Some(wait) = self.clock.wait(self.day) else {
+        let waits = [self.clock.wait(self.day), self.rewrites.wait()];
+        let Some(wait) = waits.into_iter().flatten().min() else {
             return queue.recv().ok();
         };
         match queue.recv_timeout(wait) {
@@ -160,6 +191,12 @@ impl Writer {
             tracing::error!(%error, "the high-water file cannot be written: no more writes");
             self.shared.set_writes(Writes::LogUnavailable);
         }
+    }
+
+    /// Begins what is due in the background.
+    fn look_after(&mut self) {
+        self.look_after_views();
+        self.rewrites.look_after_log(&self.log, &self.clock, &self.shared);
     }
 
     fn look_after_views(&mut self) {

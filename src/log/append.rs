@@ -1,13 +1,13 @@
 //! Appending: any number of records, one fsync.
 
-use redb::{Durability, ReadableTable as _, WriteTransaction};
+use redb::{Durability, WriteTransaction};
 
 use super::{
     Head,
     error::LogError,
     payload::PayloadWriter,
     record::{Header, RequestId, digest},
-    tables::{self, HEADERS, PAYLOADS, REQUESTS},
+    tables::{self, ANSWERS, HEADERS, PAYLOADS, REQUESTS},
 };
 
 /// What the writer of a record says about it.
@@ -28,6 +28,7 @@ pub struct Append {
     transaction: WriteTransaction,
     head: Head,
     record_count: u64,
+    payload_bytes: u64,
 }
 
 impl Append {
@@ -39,6 +40,7 @@ impl Append {
             transaction,
             head,
             record_count: 0,
+            payload_bytes: 0,
         })
     }
 
@@ -52,22 +54,23 @@ impl Append {
         self.record_count
     }
 
+    /// Returns the bytes of the payloads in this append.
+    pub(super) fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
+    }
+
     /// Returns the record that a request made, these included.
     pub fn request(&self, id: &str) -> Result<Option<Header>, LogError> {
+        let open = |table| self.transaction.open_table(table).map_err(LogError::from_redb);
         let requests = self
             .transaction
             .open_table(REQUESTS)
             .map_err(LogError::from_redb)?;
-        let revision = requests
-            .get(id)
-            .map_err(LogError::from_redb)?
-            .map(|revision| revision.value());
-        let Some(revision) = revision else { return Ok(None) };
-        let headers = self
+        let answers = self
             .transaction
-            .open_table(HEADERS)
+            .open_table(ANSWERS)
             .map_err(LogError::from_redb)?;
-        Ok(Some(tables::header(&headers, revision)?.0))
+        tables::request(&requests, &open(HEADERS)?, &answers, id)
     }
 
     /// Adds a record with the changes that `write` writes. After an error the whole append must be dropped.
@@ -130,6 +133,7 @@ impl Append {
             time_us: header.time_us,
         };
         self.record_count += 1;
+        self.payload_bytes += header.payload_bytes;
         Ok(header)
     }
 

@@ -42,6 +42,14 @@ pub enum LogError {
         /// What is wrong with it.
         fault: RecordFault,
     },
+    /// The record is gone: the log was compacted.
+    #[error("revision {revision} is no longer in the log: revision {earliest} is the earliest that can be read")]
+    Compacted {
+        /// The revision that was asked for.
+        revision: u64,
+        /// The earliest one whose graph is known; changes are from the next one on.
+        earliest: u64,
+    },
     /// The log lacks records that were acknowledged.
     #[error(
         "the log ends at revision {revision}, but revision {mark} was acknowledged ({witness} says so): records were lost. \
@@ -89,6 +97,12 @@ pub enum RecordFault {
     /// Its payload is not what the header says.
     #[error("its payload does not match its header")]
     Payload,
+    /// The whole graph that stands in the place of its payload is not as it was written.
+    #[error("the whole graph that is kept there does not match its hash")]
+    Base,
+    /// What is said of the payload in its place does not decode.
+    #[error("what stands in the place of its payload cannot be read")]
+    Substitute,
     /// Its payload is sound, but does not parse.
     #[error("its payload cannot be parsed")]
     Text,

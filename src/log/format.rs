@@ -4,13 +4,13 @@ use redb::{Database, ReadableDatabase as _, TableError};
 
 use super::{
     error::LogError,
-    tables::{HEADERS, META, PAYLOADS, REQUESTS},
+    tables::{ANSWERS, HEADERS, META, PAYLOADS, REQUESTS, SUBSTITUTES},
 };
 
 /// The version of the format that is written; all from 1 on are read.
 ///
-/// One more for every change that code of the version before would not understand. `tests/fixtures/format` has a log of each.
-pub const FORMAT_VERSION: u64 = 1;
+/// 2 has a base record and payloads from which something was erased; 1 had neither. One more for every change that code of the version before would not understand. `tests/fixtures/format` has a log of each.
+pub const FORMAT_VERSION: u64 = 2;
 /// The key of the version. A log without it is of version 1, which did not say so at first.
 const VERSION_KEY: &str = "format";
 const UNSAID_VERSION: u64 = 1;
@@ -33,6 +33,8 @@ pub(super) fn prepare(database: &Database) -> Result<(), LogError> {
         transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
         transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
         transaction.open_table(REQUESTS).map_err(LogError::from_redb)?;
+        transaction.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
+        transaction.open_table(ANSWERS).map_err(LogError::from_redb)?;
         let mut meta = transaction.open_table(META).map_err(LogError::from_redb)?;
         meta.insert(VERSION_KEY, FORMAT_VERSION)
             .map_err(LogError::from_redb)?;

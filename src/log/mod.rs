@@ -14,6 +14,8 @@ mod high_water;
 mod payload;
 mod read;
 mod record;
+mod rewrite;
+mod substitute;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -34,14 +36,17 @@ pub use self::{
     error::{LogError, RecordFault},
     format::FORMAT_VERSION,
     payload::{Change, PayloadWriter},
-    read::{RecordChanges, Records},
+    read::{Base, LogReader, RecordChanges, Records, StoredChunks, StoredRecord},
     record::{Counts, Digest, Header, RequestId},
+    rewrite::{Rewrite, Rewritten},
+    substitute::SubstituteKind,
     verify::Summary,
 };
 use self::{
     high_water::{Found, HighWater, Mark},
+    read::Opened,
     record::GENESIS,
-    tables::{HEADERS, REQUESTS},
+    tables::HEADERS,
 };
 
 /// The name of the log's file in its directory.
@@ -67,8 +72,12 @@ pub(crate) type OpenDatabase = Box<dyn Fn(&Path) -> Result<Database, DatabaseErr
 pub struct Log {
     dir: PathBuf,
     open_database: OpenDatabase,
-    database: Arc<ArcSwapOption<Database>>,
+    opened: Arc<ArcSwapOption<Opened>>,
+    /// Files that were replaced, as long as somebody reads them.
+    retired: Vec<Arc<Opened>>,
     head: Head,
+    earliest: u64,
+    retained_bytes: u64,
     high_water: HighWater,
     failure: Option<Failure>,
     disk_free_bytes_min: u64,
@@ -102,12 +111,18 @@ impl Log {
         let lock = lock(dir)?;
         let (mut high_water, found) = HighWater::open(&dir.join("high-water")).map_err(LogError::from_io)?;
         let database = open_and_prepare(dir, &open_database)?;
+        rewrite::remove_leftover(dir).map_err(LogError::from_io)?;
         sync_dir(dir).map_err(LogError::from_io)?;
-        let head = {
+        let Summary {
+            head,
+            earliest,
+            retained_bytes,
+            ..
+        } = {
             let transaction = database.begin_read().map_err(LogError::from_redb)?;
-            let head = verify::verify(&transaction)?.head;
-            check_high_water(&transaction, head, found)?;
-            head
+            let summary = verify::verify(&transaction)?;
+            check_high_water(&transaction, summary.head, found)?;
+            summary
         };
         let mark = Mark {
             revision: head.revision,
@@ -119,8 +134,11 @@ impl Log {
         Ok(Self {
             dir: dir.to_owned(),
             open_database,
-            database: Arc::new(ArcSwapOption::from_pointee(database)),
+            opened: Arc::new(ArcSwapOption::from_pointee(Opened::new(database))),
+            retired: Vec::new(),
             head,
+            earliest,
+            retained_bytes,
             high_water,
             failure: None,
             disk_free_bytes_min,
@@ -136,8 +154,18 @@ impl Log {
     /// Returns a reader, for any thread.
     pub fn reader(&self) -> LogReader {
         LogReader {
-            database: Arc::clone(&self.database),
+            opened: Arc::clone(&self.opened),
         }
+    }
+
+    /// Returns the earliest revision whose graph the log has: that of its base record, or 0.
+    pub fn earliest(&self) -> u64 {
+        self.earliest
+    }
+
+    /// Returns the bytes of the payloads after the base record, as they are stored.
+    pub fn retained_bytes(&self) -> u64 {
+        self.retained_bytes
     }
 
     /// Begins to append.
@@ -163,7 +191,9 @@ impl Log {
     /// After an error none of its records is in the log as far as this process goes, and [`Self::begin`] says whether
     /// there can be more.
     pub fn commit(&mut self, append: Append) -> Result<Head, LogError> {
+        let payload_bytes = append.payload_bytes();
         self.head = append.commit().map_err(|error| self.failed(error))?;
+        self.retained_bytes += payload_bytes;
         Ok(self.head)
     }
 
@@ -175,6 +205,7 @@ impl Log {
 
     /// Writes the last record's revision and hash into the high-water file, durably.
     pub fn mark(&mut self) -> Result<(), LogError> {
+        self.retired.retain(|opened| opened.is_read());
         let mark = Mark {
             revision: self.head.revision,
             digest: self.head.digest,
@@ -185,8 +216,9 @@ impl Log {
     }
 
     fn begin_unchecked(&self) -> Result<Append, LogError> {
-        let database = self.database.load_full().ok_or(LogError::Unavailable)?;
-        Append::new(database.begin_write().map_err(LogError::from_redb)?, self.head)
+        let opened = self.opened.load_full().ok_or(LogError::Unavailable)?;
+        let transaction = opened.database.begin_write().map_err(LogError::from_redb)?;
+        Append::new(transaction, self.head)
     }
 
     /// Remembers an error: the database refuses all that comes after one.
@@ -202,14 +234,14 @@ impl Log {
 
     /// Opens the database again. An append that failed may be in it whole; it was refused, so it goes.
     fn reopen(&mut self) -> Result<(), LogError> {
-        drop(self.database.swap(None));
+        drop(self.opened.swap(None));
         let database = open_and_prepare(&self.dir, &self.open_database)?;
         let found = {
             let transaction = database.begin_read().map_err(LogError::from_redb)?;
             let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
             tables::last_header(&headers)?.map_or(0, |(header, _)| header.revision)
         };
-        self.database.store(Some(Arc::new(database)));
+        self.opened.store(Some(Arc::new(Opened::new(database))));
         if found < self.head.revision {
             return Err(LogError::LostTail {
                 revision: found,
@@ -229,51 +261,7 @@ impl Log {
 impl Drop for Log {
     /// Closes the file: readers that are left must not keep it from the next one to open it.
     fn drop(&mut self) {
-        self.database.store(None);
-    }
-}
-
-/// Reads the log, also while it is written.
-#[derive(Clone)]
-pub struct LogReader {
-    database: Arc<ArcSwapOption<Database>>,
-}
-
-impl LogReader {
-    /// Verifies the whole log as it is now: every header, every payload, the chain.
-    pub fn verify(&self) -> Result<Summary, LogError> {
-        verify::verify(&self.begin()?)
-    }
-
-    /// Returns the header of a revision and its hash.
-    pub fn header(&self, revision: u64) -> Result<(Header, Digest), LogError> {
-        let headers = self.begin()?.open_table(HEADERS).map_err(LogError::from_redb)?;
-        tables::header(&headers, revision)
-    }
-
-    /// Returns the record that a request made.
-    pub fn request(&self, id: &str) -> Result<Option<Header>, LogError> {
-        let transaction = self.begin()?;
-        let requests = transaction.open_table(REQUESTS).map_err(LogError::from_redb)?;
-        let Some(revision) = requests.get(id).map_err(LogError::from_redb)? else {
-            return Ok(None);
-        };
-        let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
-        tables::header(&headers, revision.value()).map(|(header, _)| Some(header))
-    }
-
-    /// Calls `each` for every change of a record: dropped graphs, created graphs, removed quads, inserted quads.
-    pub fn changes(&self, revision: u64, each: &mut dyn FnMut(Change)) -> Result<Header, LogError> {
-        let (header, changes) = self.record(revision)?;
-        for change in changes {
-            each(change?);
-        }
-        Ok(header)
-    }
-
-    pub(super) fn begin(&self) -> Result<ReadTransaction, LogError> {
-        let database = self.database.load_full().ok_or(LogError::Unavailable)?;
-        database.begin_read().map_err(LogError::from_redb)
+        self.opened.store(None);
     }
 }
 
@@ -293,7 +281,11 @@ pub(crate) fn builder() -> Builder {
 }
 
 fn open_and_prepare(dir: &Path, open_database: &OpenDatabase) -> Result<Database, LogError> {
-    let database = open_database(&dir.join(LOG_FILE)).map_err(|error| match error {
+    open_and_prepare_at(dir, &dir.join(LOG_FILE), open_database)
+}
+
+fn open_and_prepare_at(dir: &Path, path: &Path, open_database: &OpenDatabase) -> Result<Database, LogError> {
+    let database = open_database(path).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => LogError::InUse { dir: dir.to_owned() },
         DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() == io::ErrorKind::InvalidData =>

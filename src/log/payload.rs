@@ -57,10 +57,13 @@ enum Target<'a> {
 }
 
 /// What [`PayloadWriter::finish`] knows of a payload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Payload {
     pub(super) counts: Counts,
+    /// Bytes as it is stored: salt and compressed text.
     pub(super) stored_bytes: u64,
     pub(super) text_bytes: u64,
+    /// The hash of it as it is stored.
     pub(super) digest: Digest,
 }
 
@@ -81,6 +84,16 @@ impl<'a> PayloadWriter<'a> {
             counts: Counts::default(),
             target: Target::Whole(sink),
         })
+    }
+
+    /// Writes a change; those of a kind must come together, in the order of [`Change`]'s variants.
+    pub fn change(&mut self, change: &Change) -> Result<(), LogError> {
+        match change {
+            Change::DropGraph(graph) => self.drop_graph(graph.as_ref()),
+            Change::CreateGraph(graph) => self.create_graph(graph.as_ref()),
+            Change::Remove(quad) => self.remove(quad.as_ref()),
+            Change::Insert(quad) => self.insert(quad.as_ref()),
+        }
     }
 
     /// Writes that a named graph no longer exists.
@@ -330,13 +343,7 @@ mod tests {
         }))
         .unwrap();
         for change in changes {
-            match change {
-                Change::DropGraph(graph) => writer.drop_graph(graph.as_ref()),
-                Change::CreateGraph(graph) => writer.create_graph(graph.as_ref()),
-                Change::Remove(quad) => writer.remove(quad.as_ref()),
-                Change::Insert(quad) => writer.insert(quad.as_ref()),
-            }
-            .unwrap();
+            writer.change(change).unwrap();
         }
         let payload = writer.finish().unwrap();
         (chunks, payload)

@@ -1,16 +1,62 @@
-//! Reading records one after another, at the reader's own pace.
+//! Reading the log: headers, and records one after another, at the reader's own pace.
 
-use std::{io, ops::RangeInclusive};
+use std::{
+    io,
+    ops::{Deref, RangeInclusive},
+    sync::Arc,
+};
 
-use redb::{ReadOnlyTable, ReadableTable};
+use arc_swap::ArcSwapOption;
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable};
 
 use super::{
-    LogReader,
     error::{LogError, RecordFault},
-    payload::{Change, Changes},
-    record::Header,
-    tables::{self, ChunkReader, HEADERS, PAYLOADS},
+    payload::{Change, Changes, Payload},
+    record::{Digest, Header},
+    substitute::{base_revision, stored_payload, substitute},
+    tables::{self, ANSWERS, ChunkReader, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},
+    verify::{self, Summary},
 };
+
+/// The database file of a log, and who reads it.
+pub(super) struct Opened {
+    pub(super) database: Database,
+    readers: Arc<()>,
+}
+
+impl Opened {
+    pub(super) fn new(database: Database) -> Self {
+        Self {
+            database,
+            readers: Arc::new(()),
+        }
+    }
+
+    /// Tells whether anybody reads it.
+    pub(super) fn is_read(&self) -> bool {
+        Arc::strong_count(&self.readers) > 1
+    }
+}
+
+/// One state of the log. A file that has been replaced stays open as long as there is one of it.
+pub(super) struct Reading {
+    transaction: ReadTransaction,
+    reader: Arc<()>,
+}
+
+impl Deref for Reading {
+    type Target = ReadTransaction;
+
+    fn deref(&self) -> &ReadTransaction {
+        &self.transaction
+    }
+}
+
+/// Reads the log, also while it is written.
+#[derive(Clone)]
+pub struct LogReader {
+    pub(super) opened: Arc<ArcSwapOption<Opened>>,
+}
 
 /// The changes of one record: dropped graphs, created graphs, removed quads, inserted quads.
 ///
@@ -19,6 +65,7 @@ use super::{
 pub struct RecordChanges {
     revision: u64,
     changes: Changes<'static>,
+    _reader: Arc<()>,
 }
 
 impl Iterator for RecordChanges {
@@ -34,26 +81,181 @@ impl Iterator for RecordChanges {
 pub struct Records {
     headers: ReadOnlyTable<u64, &'static [u8]>,
     payloads: ReadOnlyTable<(u64, u32), &'static [u8]>,
+    substitutes: ReadOnlyTable<u64, &'static [u8]>,
+    base: Option<u64>,
+    reader: Arc<()>,
+}
+
+/// The base record: the graph of one revision, whole, in the place of all records up to it.
+pub struct Base {
+    /// The header of the last record that it stands for, as that was committed.
+    pub header: Header,
+    /// Quads in the graph.
+    pub quad_count: u64,
+    /// The graph, as created graphs and inserted quads.
+    pub graph: RecordChanges,
+}
+
+/// A record as it is stored, for copies of the log.
+pub struct StoredRecord {
+    /// The header, encoded: [`Header::decode`] reads it, and the next one holds its hash.
+    pub header: Vec<u8>,
+    /// What is said of the payload, if it is not the one that the header tells of.
+    pub substitute: Option<Vec<u8>>,
+    /// The payload, salt and compressed text, in its chunks.
+    pub chunks: StoredChunks,
+}
+
+/// The chunks of a stored payload.
+pub struct StoredChunks {
+    chunks: redb::Range<'static, (u64, u32), &'static [u8]>,
+    _reader: Arc<()>,
+}
+
+impl Iterator for StoredChunks {
+    type Item = Result<Vec<u8>, LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let chunk = self.chunks.next()?;
+        Some(
+            chunk
+                .map(|(_, bytes)| bytes.value().to_vec())
+                .map_err(LogError::from_redb),
+        )
+    }
 }
 
 impl Records {
+    /// Returns the earliest revision whose graph can be had: that of the base record; 0 if there is none.
+    ///
+    /// Records are there from the next one on.
+    pub fn earliest(&self) -> u64 {
+        self.base.unwrap_or(0)
+    }
+
     /// Returns the header of a record and its changes.
     pub fn get(&self, revision: u64) -> Result<(Header, RecordChanges), LogError> {
+        self.check(revision, self.earliest() + 1)?;
+        self.changes(revision)
+            .map(|(header, _, changes)| (header, changes))
+    }
+
+    /// Returns the base record, if there is one.
+    pub fn base(&self) -> Result<Option<Base>, LogError> {
+        let Some(revision) = self.base else {
+            return Ok(None);
+        };
+        let (header, payload, graph) = self.changes(revision)?;
+        Ok(Some(Base {
+            header,
+            quad_count: payload.counts.quads_inserted,
+            graph,
+        }))
+    }
+
+    /// Returns a record as it is stored; also the base record, which is the first.
+    pub fn stored(&self, revision: u64) -> Result<StoredRecord, LogError> {
+        self.check(revision, self.earliest())?;
+        let bytes = self.headers.get(revision).map_err(LogError::from_redb)?;
+        let bytes = bytes.ok_or(LogError::DamagedRecord {
+            revision,
+            fault: RecordFault::Missing,
+        })?;
+        let substitute = self.substitutes.get(revision).map_err(LogError::from_redb)?;
+        Ok(StoredRecord {
+            header: bytes.value().to_vec(),
+            substitute: substitute.map(|bytes| bytes.value().to_vec()),
+            chunks: StoredChunks {
+                chunks: tables::chunks(&self.payloads, revision)?,
+                _reader: Arc::clone(&self.reader),
+            },
+        })
+    }
+
+    /// Tells whether something was erased from the record's payload, or all of it stands for more than it.
+    pub(super) fn payload(&self, revision: u64) -> Result<(Header, Payload), LogError> {
         let (header, _) = tables::header(&self.headers, revision)?;
+        let payload = stored_payload(&header, substitute(&self.substitutes, revision)?);
+        Ok((header, payload))
+    }
+
+    pub(super) fn changes(&self, revision: u64) -> Result<(Header, Payload, RecordChanges), LogError> {
+        let (header, payload) = self.payload(revision)?;
         let stored = ChunkReader::new(tables::chunks(&self.payloads, revision)?);
-        let changes = Changes::new(stored, header.counts, header.text_bytes)
+        let changes = Changes::new(stored, payload.counts, payload.text_bytes)
             .map_err(|error| from_payload(error, revision))?;
-        Ok((header, RecordChanges { revision, changes }))
+        let changes = RecordChanges {
+            revision,
+            changes,
+            _reader: Arc::clone(&self.reader),
+        };
+        Ok((header, payload, changes))
+    }
+
+    fn check(&self, revision: u64, least: u64) -> Result<(), LogError> {
+        match self.base {
+            Some(earliest) if revision < least => Err(LogError::Compacted { revision, earliest }),
+            _ => Ok(()),
+        }
     }
 }
 
 impl LogReader {
+    /// Verifies the whole log as it is now: every header, every payload, the chain.
+    pub fn verify(&self) -> Result<Summary, LogError> {
+        verify::verify(&*self.begin()?)
+    }
+
+    /// Returns the earliest revision whose graph can be had: that of the base record; 0 if there is none.
+    ///
+    /// Records are there from the next one on, the base record's header besides.
+    pub fn earliest(&self) -> Result<u64, LogError> {
+        let reading = self.begin()?;
+        let substitutes = reading.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
+        Ok(base_revision(&substitutes)?.unwrap_or(0))
+    }
+
+    /// Returns the header of a revision and its hash.
+    pub fn header(&self, revision: u64) -> Result<(Header, Digest), LogError> {
+        let reading = self.begin()?;
+        let substitutes = reading.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
+        match base_revision(&substitutes)? {
+            Some(earliest) if revision < earliest => Err(LogError::Compacted { revision, earliest }),
+            _ => {
+                let headers = reading.open_table(HEADERS).map_err(LogError::from_redb)?;
+                tables::header(&headers, revision)
+            }
+        }
+    }
+
+    /// Returns the record that a request made. Of one that was compacted away it has neither author nor message.
+    pub fn request(&self, id: &str) -> Result<Option<Header>, LogError> {
+        let reading = self.begin()?;
+        let requests = reading.open_table(REQUESTS).map_err(LogError::from_redb)?;
+        let headers = reading.open_table(HEADERS).map_err(LogError::from_redb)?;
+        let answers = reading.open_table(ANSWERS).map_err(LogError::from_redb)?;
+        tables::request(&requests, &headers, &answers, id)
+    }
+
+    /// Calls `each` for every change of a record: dropped graphs, created graphs, removed quads, inserted quads.
+    pub fn changes(&self, revision: u64, each: &mut dyn FnMut(Change)) -> Result<Header, LogError> {
+        let (header, changes) = self.record(revision)?;
+        for change in changes {
+            each(change?);
+        }
+        Ok(header)
+    }
+
     /// Returns the records of the log as it is now.
     pub fn records(&self) -> Result<Records, LogError> {
-        let transaction = self.begin()?;
+        let reading = self.begin()?;
+        let substitutes = reading.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
         Ok(Records {
-            headers: transaction.open_table(HEADERS).map_err(LogError::from_redb)?,
-            payloads: transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?,
+            headers: reading.open_table(HEADERS).map_err(LogError::from_redb)?,
+            payloads: reading.open_table(PAYLOADS).map_err(LogError::from_redb)?,
+            base: base_revision(&substitutes)?,
+            substitutes,
+            reader: reading.reader,
         })
     }
 
@@ -62,14 +264,16 @@ impl LogReader {
         self.records()?.get(revision)
     }
 
-    /// Calls `each` for the headers of some revisions, the oldest first or the newest first, until it says false.
+    /// Calls `each` for the headers of some revisions, the oldest first or the newest first, until it says false. Those that
+    /// were compacted away are left out.
     pub fn headers(
         &self,
         revisions: RangeInclusive<u64>,
         newest_first: bool,
         each: &mut dyn FnMut(Header) -> bool,
     ) -> Result<(), LogError> {
-        let headers = self.begin()?.open_table(HEADERS).map_err(LogError::from_redb)?;
+        let reading = self.begin()?;
+        let headers = reading.open_table(HEADERS).map_err(LogError::from_redb)?;
         let mut range = ReadableTable::range(&headers, revisions).map_err(LogError::from_redb)?;
         while let Some(entry) = if newest_first {
             range.next_back()
@@ -82,6 +286,14 @@ impl LogReader {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn begin(&self) -> Result<Reading, LogError> {
+        let opened = self.opened.load_full().ok_or(LogError::Unavailable)?;
+        Ok(Reading {
+            reader: Arc::clone(&opened.readers),
+            transaction: opened.database.begin_read().map_err(LogError::from_redb)?,
+        })
     }
 }
 

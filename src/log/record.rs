@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::payload::Payload;
+
 /// A SHA-256 hash.
 pub type Digest = [u8; 32];
 
@@ -59,6 +61,16 @@ pub struct Header {
 }
 
 impl Header {
+    /// Returns what it says of its payload.
+    pub(super) fn payload(&self) -> Payload {
+        Payload {
+            counts: self.counts,
+            stored_bytes: self.payload_bytes,
+            text_bytes: self.text_bytes,
+            digest: self.payload_digest,
+        }
+    }
+
     /// Returns the bytes that are stored and hashed.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(192 + self.author.len() + self.message.len());

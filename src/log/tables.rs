@@ -18,6 +18,11 @@ pub(super) const PAYLOADS: TableDefinition<'static, (u64, u32), &[u8]> = TableDe
 /// Revisions by request id.
 pub(super) const REQUESTS: TableDefinition<'static, &str, u64> = TableDefinition::new("requests");
 
+/// What stands in the place of payloads, by revision. The first may be the base.
+pub(super) const SUBSTITUTES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("substitutes");
+/// Headers of records that are gone, without author and message, by request id: who asks again gets the same answer.
+pub(super) const ANSWERS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("answers");
+
 /// Reads the header of a revision and its hash.
 pub(super) fn header(
     headers: &impl ReadableTable<u64, &'static [u8]>,
@@ -40,6 +45,23 @@ pub(super) fn decode(revision: u64, bytes: &[u8]) -> Result<(Header, Digest), Lo
             fault: RecordFault::Header,
         }),
     }
+}
+
+/// Reads the header of the record that a request made, also of one that is gone.
+pub(super) fn request(
+    requests: &impl ReadableTable<&'static str, u64>,
+    headers: &impl ReadableTable<u64, &'static [u8]>,
+    answers: &impl ReadableTable<&'static str, &'static [u8]>,
+    id: &str,
+) -> Result<Option<Header>, LogError> {
+    if let Some(revision) = requests.get(id).map_err(LogError::from_redb)? {
+        return header(headers, revision.value()).map(|(header, _)| Some(header));
+    }
+    let Some(bytes) = answers.get(id).map_err(LogError::from_redb)? else {
+        return Ok(None);
+    };
+    let answer = Header::decode(bytes.value());
+    answer.map(Some).ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
 }
 
 /// The last revision and its header; nothing in an empty log.

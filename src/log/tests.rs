@@ -1,5 +1,7 @@
 //! Tests of the log as a whole.
 
+mod rewrite;
+
 use std::{
     io,
     ops::Bound,

@@ -181,6 +181,11 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         watch_stall_ms_max: i64::try_from(settings.watch_stall_max.as_millis()).unwrap_or(i64::MAX),
         diff_bytes_max: to_int64(settings.diff_memory_bytes_max),
         past_change_count_max: to_int64(settings.past_change_count_max),
+        log_retention_age_ms: settings
+            .log_retention_age
+            .map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+        log_retention_bytes: to_int64(settings.log_retention_bytes.unwrap_or(0)),
+        log_retention_revision_count_min: to_int64(settings.log_retention_commit_count_min),
     }
 }
 

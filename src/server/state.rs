@@ -61,6 +61,11 @@ impl Collector for State {
                 u64::from(is_writable),
             )?;
             out.gauge("dossier_revision", "The newest revision", view.revision)?;
+            out.gauge(
+                "dossier_earliest_revision",
+                "The earliest revision that the log reaches back to",
+                feed.knowledge().earliest_revision(),
+            )?;
             out.gauge("dossier_quads", "Quads in the graph", snapshot.quad_count())?;
             out.gauge(
                 "dossier_terms",

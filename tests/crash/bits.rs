@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use dossier::{
     graph::{GraphPattern, Pattern},
-    knowledge::{KnowledgeBase, View},
+    knowledge::{KnowledgeBase, View, compact},
 };
 use oxigraph::model::Quad;
 use tempfile::TempDir;
@@ -18,9 +18,23 @@ const COMMIT_COUNT: u64 = 200;
 
 #[test]
 fn a_flipped_bit_is_found_or_changes_nothing() {
+    flip(|_| {});
+}
+
+/// Most of the log is the graph as it was, then.
+#[test]
+fn a_flipped_bit_of_a_compacted_log_is_found_or_changes_nothing() {
+    flip(|whole| {
+        let compacted = compact(&settings(whole.as_os_str()), 10).unwrap().unwrap();
+        assert_eq!(compacted.earliest, COMMIT_COUNT - 10);
+    });
+}
+
+fn flip(prepare: impl FnOnce(&Path)) {
     let folder = TempDir::new().unwrap();
     let whole = folder.path().join("whole");
     let expected = make(&whole);
+    prepare(&whole);
     let flips = std::env::var(FLIPS).map_or(FLIP_COUNT, |flips| flips.parse().unwrap());
     let seed = getrandom::u64().unwrap();
     let mut random = Random(seed);

@@ -24,6 +24,8 @@ use dossier::{
 };
 use oxigraph::model::{GraphName, Literal, NamedNode, Quad};
 
+/// Makes the child compact its log again and again.
+const COMPACTS: &str = "DOSSIER_CRASH_TEST_COMPACTS";
 /// Where the child finds its data directory; unset in the parent.
 const DATA_DIR: &str = "DOSSIER_CRASH_TEST_DATA_DIR";
 /// Kills of the long form: `DOSSIER_KILLS=1000`.
@@ -35,11 +37,22 @@ const WRITER_COUNT: u64 = 4;
 fn every_acknowledged_commit_survives_a_kill() {
     match env::var_os(DATA_DIR) {
         Some(dir) => commit_for_ever(&dir),
-        None => kill_again_and_again(),
+        None => {
+            kill_again_and_again(false);
+        }
     }
 }
 
-fn kill_again_and_again() {
+/// The log is written anew while commits go on, and put in the place of the old one: whatever moment the kill meets.
+#[test]
+fn every_acknowledged_commit_survives_a_kill_while_the_log_is_compacted() {
+    let earliest = kill_again_and_again(true);
+    println!("the log begins at revision {earliest}");
+    assert!(earliest > 100, "the log was compacted up to revision {earliest} only");
+}
+
+/// Returns the earliest revision that is left in the end.
+fn kill_again_and_again(compacts: bool) -> u64 {
     let dir = tempfile::tempdir().unwrap();
     let seed = getrandom::u64().unwrap();
     let mut random = Random(seed);
@@ -47,7 +60,11 @@ fn kill_again_and_again() {
     let kill_count = env::var(KILLS).map_or(KILL_COUNT, |kills| kills.parse().unwrap());
     let mut opening = Vec::new();
     for kill in 0..kill_count {
-        let mut child = spawn(dir.path().as_os_str(), |_| {});
+        let mut child = spawn(dir.path().as_os_str(), |child| {
+            if compacts {
+                child.env(COMPACTS, "yes");
+            }
+        });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // Some die before their first acknowledgement, while they open.
         let mut wanted = random.below(30);
@@ -81,6 +98,10 @@ fn kill_again_and_again() {
         "only {} commits were acknowledged",
         acknowledged.len()
     );
+    let base = KnowledgeBase::open(settings(dir.path().as_os_str())).unwrap();
+    let earliest = base.earliest_revision();
+    base.close();
+    earliest
 }
 
 /// Starts a process that commits; `adjust` says what else it is to have.
@@ -144,7 +165,12 @@ fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) -> Duration {
 }
 
 fn commit_for_ever(dir: &OsStr) {
-    let base = KnowledgeBase::open(settings(dir)).unwrap();
+    let mut settings = settings(dir);
+    if env::var_os(COMPACTS).is_some() {
+        settings.retention.bytes_max = Some(1);
+        settings.retention.revision_count_min = 8;
+    }
+    let base = KnowledgeBase::open(settings).unwrap();
     let first = base.read().revision * WRITER_COUNT * 1000;
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {

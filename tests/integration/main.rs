@@ -33,6 +33,7 @@ mod parameters;
 mod past;
 mod queries;
 mod questions;
+mod retention;
 mod schema;
 mod sparql;
 mod time;

@@ -28,7 +28,7 @@ pub(super) fn start(start: Option<watch_request::Start>, violations: &mut Violat
             Start::After(violations.min_revision("after_revision", revision))
         }
         Some(watch_request::Start::Position(number)) => match v1::WatchStart::try_from(number) {
-            Ok(v1::WatchStart::Earliest) => Start::After(0),
+            Ok(v1::WatchStart::Earliest) => Start::Earliest,
             Ok(v1::WatchStart::Now) => Start::Now,
             Ok(v1::WatchStart::Snapshot) => Start::Snapshot,
             Ok(v1::WatchStart::Unspecified) | Err(_) => {

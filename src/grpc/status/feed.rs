@@ -56,12 +56,28 @@ fn diff_too_large(error: &dyn std::error::Error, bytes_max: u64) -> Status {
     )
 }
 
+/// Returns `OUT_OF_RANGE` for a revision that the log no longer has.
+pub fn revision_compacted(revision: u64, earliest: u64) -> Status {
+    status(
+        Code::OutOfRange,
+        ErrorReason::RevisionCompacted,
+        format!("revision {revision} is no longer in the log: revision {earliest} is the earliest that can be read"),
+        [
+            ("revision", revision.to_string()),
+            ("earliest_revision", earliest.to_string()),
+        ],
+    )
+}
+
 impl From<FeedError> for Status {
     fn from(error: FeedError) -> Self {
         match error {
             FeedError::Closed => unavailable(&error.to_string()),
             FeedError::TooFarBack { bytes_max } => diff_too_large(&error, bytes_max),
             FeedError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
+            FeedError::Log(LogError::Compacted { revision, earliest }) => {
+                revision_compacted(revision, earliest)
+            }
             FeedError::Log(_) | FeedError::Fault(_) => internal(&error),
         }
     }
@@ -73,6 +89,9 @@ impl From<DiffError> for Status {
             DiffError::TooLarge { bytes_max } => diff_too_large(&error, bytes_max),
             DiffError::Over => cancelled(),
             DiffError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
+            DiffError::Log(LogError::Compacted { revision, earliest }) => {
+                revision_compacted(revision, earliest)
+            }
             DiffError::Log(_) => internal(&error),
         }
     }

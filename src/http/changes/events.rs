@@ -7,7 +7,7 @@ use oxigraph::model::{Literal, vocab::xsd};
 
 use crate::{
     feed::{Change, End, EndReason, Event, Header},
-    http::problem::{Problem, internal, reader_too_slow, unavailable},
+    http::problem::{Problem, of_feed, reader_too_slow, unavailable},
 };
 
 /// Returns an event of the feed. No row has a line break: N-Quads escapes them.
@@ -44,7 +44,7 @@ pub(super) fn end(end: &End) -> Bytes {
         EndReason::TooSlow => reader_too_slow(),
         EndReason::ShuttingDown => unavailable("the server is shutting down"),
         EndReason::LogClosed => unavailable("the log is being opened again"),
-        EndReason::Failed(error) => internal(error),
+        EndReason::Failed(error) => of_feed(error),
     };
     let value = serde_json::json!({"reason": problem.reason(), "detail": problem.detail()});
     format!("event: end\ndata: {value}\n\n").into()
