@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod compact;
 mod conflicts;
+mod erase;
 mod explain;
 mod export;
 mod fact;
@@ -152,6 +153,11 @@ const REBUILD_EXAMPLES: &str = "\
 Examples:
   dossier rebuild --check --data-dir dossier-data
   dossier rebuild --data-dir dossier-data";
+const ERASE_EXAMPLES: &str = "\
+Examples:
+  dossier erase e:somebody
+  dossier erase e:somebody --yes --message 'asked to be forgotten'";
+
 const COMPACT_EXAMPLES: &str = "\
 Examples:
   dossier compact --data-dir dossier-data
@@ -226,6 +232,9 @@ enum Command {
     /// Recompute what follows from the log, offline, and tell what differs
     #[command(after_help = REBUILD_EXAMPLES)]
     Rebuild(rebuild::RebuildArgs),
+    /// Erase an entity for good: from the graph, the log and the snapshot file
+    #[command(after_help = ERASE_EXAMPLES)]
+    Erase(erase::EraseArgs),
     /// Put the graph in the place of older commits in the log, offline
     #[command(after_help = COMPACT_EXAMPLES)]
     Compact(compact::CompactArgs),
@@ -280,6 +289,7 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Update(args) => runtime.block_on(update::update(args, &server)),
         Command::Write(args) => runtime.block_on(write::write(*args, &server)),
         Command::Retract(args) => runtime.block_on(write::retract(args, &server)),
+        Command::Erase(args) => runtime.block_on(erase::erase(args, &server)),
         Command::Explain(args) => runtime.block_on(explain::explain(args, &server)),
         Command::Validate(args) => runtime.block_on(validate::validate(args, &server)),
         Command::Queries(args) => runtime.block_on(queries::list(args, &server)),

@@ -231,9 +231,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::TooManyWatchers => Some("start the server with a larger --watchers-max"),
         ErrorReason::DiffTooLarge => Some("take the commits themselves: `dossier watch --after`"),
         ErrorReason::RevisionTooFarBack => Some("start the server with a larger --past-changes-max"),
-        ErrorReason::RevisionCompacted => {
-            Some("begin anew with the whole graph: `dossier watch --snapshot`; `dossier info` tells the earliest revision")
-        }
+        ErrorReason::RevisionCompacted => Some(
+            "begin anew with the whole graph: `dossier watch --snapshot`; `dossier info` tells the earliest revision",
+        ),
         ErrorReason::RevisionNotFound => Some("`dossier log` lists the newest revisions"),
         ErrorReason::Overloaded | ErrorReason::Unavailable => Some("try again in a moment"),
         ErrorReason::LogUnavailable => {

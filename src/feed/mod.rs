@@ -255,7 +255,9 @@ impl Feed {
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         // What is in it is whole at any time.
-        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut ring = self.0.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.forget_erased(self.log().erasure_count());
+        ring
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -301,8 +303,14 @@ impl Feed {
         if let Some(run) = self.ring().run(from) {
             return Ok(run);
         }
+        let erasure_count = self.log().erasure_count();
         let run = self.read(from, to).await?;
-        self.ring().extend(from, &run);
+        let mut ring = self.ring();
+        // What was read before something was erased is not kept.
+        if ring.erasure_count() == erasure_count {
+            ring.extend(from, &run);
+        }
+        drop(ring);
         Ok(run)
     }
 

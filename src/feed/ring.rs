@@ -16,6 +16,8 @@ pub(super) struct Ring {
     records: VecDeque<Arc<Record>>,
     bytes: u64,
     next: u64,
+    /// How often something had been erased from the log when the first one was read.
+    erasure_count: u64,
 }
 
 impl Ring {
@@ -25,7 +27,23 @@ impl Ring {
             records: VecDeque::new(),
             bytes: 0,
             next,
+            erasure_count: 0,
         }
+    }
+
+    /// Forgets its records if something was erased since they were read; they may have it still.
+    pub(super) fn forget_erased(&mut self, erasure_count: u64) {
+        if self.erasure_count != erasure_count {
+            *self = Self {
+                erasure_count,
+                ..Self::new(self.next)
+            };
+        }
+    }
+
+    /// Returns how often something had been erased when its records were read.
+    pub(super) fn erasure_count(&self) -> u64 {
+        self.erasure_count
     }
 
     /// Returns the revision after its last one.
@@ -55,7 +73,10 @@ impl Ring {
     /// Puts records behind its last one; if some are missing in between, it begins anew with them. Keeps the newest.
     pub(super) fn extend(&mut self, from: u64, run: &[Arc<Record>]) {
         if from != self.next {
-            *self = Self::new(from);
+            *self = Self {
+                erasure_count: self.erasure_count,
+                ..Self::new(from)
+            };
         }
         for record in run {
             self.bytes += record.memory_bytes();

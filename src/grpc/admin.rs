@@ -2,12 +2,15 @@
 
 use std::time::Instant;
 
+use oxigraph::model::NamedNode;
 use tonic::{Request, Response, Status};
 
-use super::{convert::to_int64, read::Reads};
+use super::{
+    convert::to_int64, read::Reads, status::internal, validate::Violations, write::MESSAGE_BYTES_MAX,
+};
 use crate::{
     facts::{Budget, Reader},
-    knowledge::KnowledgeBase,
+    knowledge::{EraseRequest, KnowledgeBase},
     model::{fact::DataSet, prefixes::PREFIXES},
     proto::v1::{self, admin_service_server::AdminService},
 };
@@ -73,6 +76,45 @@ impl AdminService for AdminApi {
             uptime_seconds: to_int64(self.started_at.elapsed().as_secs()),
         }))
     }
+
+    async fn erase_entity(
+        &self,
+        request: Request<v1::EraseEntityRequest>,
+    ) -> Result<Response<v1::EraseEntityResponse>, Status> {
+        let request = erase_request(request.into_inner())?;
+        let erased = self.knowledge.erase(request).await?;
+        Ok(Response::new(v1::EraseEntityResponse {
+            revision: to_int64(erased.revision),
+            quads_removed: to_int64(erased.quads_removed),
+            statement_count: to_int64(erased.statement_count),
+            commit_count: to_int64(erased.record_count),
+            naming_commit_count: to_int64(erased.naming_header_count),
+            log_bytes_before: to_int64(erased.log_bytes_before),
+            log_bytes: to_int64(erased.log_bytes),
+        }))
+    }
+}
+
+/// Reads a request to erase.
+fn erase_request(request: v1::EraseEntityRequest) -> Result<EraseRequest, Status> {
+    let mut violations = Violations::default();
+    let entity = violations.name("entity", &request.entity);
+    if request.message.len() > MESSAGE_BYTES_MAX {
+        violations.invalid("message", format!("must be at most {MESSAGE_BYTES_MAX} bytes"));
+    }
+    let is_named = |entity: &NamedNode| {
+        request.message.contains(entity.as_str()) || request.message.contains(&request.entity)
+    };
+    if entity.as_ref().is_some_and(is_named) {
+        violations.invalid("message", "must not name what is erased: it stays in the log");
+    }
+    violations.finish()?;
+    Ok(EraseRequest {
+        entity: entity.ok_or_else(|| internal(&"an entity without a name"))?,
+        author: String::new(),
+        message: request.message,
+        validate_only: request.validate_only,
+    })
 }
 
 impl From<DataSet> for v1::DataSet {

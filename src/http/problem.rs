@@ -249,8 +249,8 @@ pub(super) fn of_feed(error: &FeedError) -> Problem {
         )
         .with("earliest_revision", *earliest),
         FeedError::Log(LogError::Unavailable) => unavailable("the log is being opened again"),
-        FeedError::Closed => unavailable(&error.to_string()),
-        FeedError::Log(_) | FeedError::Fault(_) => internal(error),
+        FeedError::Closed => unavailable(error.to_string()),
+        FeedError::TooFarBack { .. } | FeedError::Log(_) | FeedError::Fault(_) => internal(error),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The thread for work that no commit should wait for: merges of the index, the snapshot file.
 
 use std::{
+    fs, io,
     path::Path,
     sync::{
         Condvar, Mutex, PoisonError,
@@ -9,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{View, writer::Message};
+use super::{View, erase::ErasedView, writer::Message};
 use crate::{
     graph::{Merge, write_snapshot_file},
-    log::{Digest, Head},
+    log::{Digest, Head, LogError, Rewritten},
 };
 
 /// Bytes of the note: a revision and the hash of its header.
@@ -22,6 +23,8 @@ pub(super) enum Job {
     Merge(Merge),
     /// The view and the log's head at its revision.
     WriteFile(View, Head),
+    /// The same, with nothing left of the file that was there.
+    WriteErased(ErasedView, Head, Rewritten),
 }
 
 /// Says to any number of waiting callers that the threads have ended.
@@ -70,15 +73,42 @@ pub(super) fn run(path: &Path, jobs: &Receiver<Job>, queue: &SyncSender<Message>
         let message = match job {
             Job::Merge(merge) => Message::Merged(merge.run()),
             Job::WriteFile(view, head) => {
-                let written = write_snapshot_file(path, &view.snapshot, &note(head.revision, &head.digest));
-                if let Err(error) = written {
-                    tracing::warn!(%error, "the snapshot file cannot be written: the next start takes longer");
+                write_file(path, &view, head);
+                Message::FileWritten
+            }
+            Job::WriteErased(erased, head, rewritten) => {
+                match remove_file(path) {
+                    Ok(()) => {
+                        write_file(path, &erased.view, head);
+                        erased.succeed(rewritten);
+                    }
+                    Err(error) => erased.fail(LogError::Io(error)),
                 }
                 Message::FileWritten
             }
         };
         // The writer may have ended; then nobody needs it.
         let _ = queue.send(message);
+    }
+}
+
+fn write_file(path: &Path, view: &View, head: Head) {
+    if let Err(error) = write_snapshot_file(path, &view.snapshot, &note(head.revision, &head.digest)) {
+        tracing::warn!(%error, "the snapshot file cannot be written: the next start takes longer");
+    }
+}
+
+/// Removes the snapshot file, durably, and one that was not finished.
+fn remove_file(path: &Path) -> io::Result<()> {
+    for path in [path, &path.with_extension("tmp")] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
+        _ => Ok(()),
     }
 }
 

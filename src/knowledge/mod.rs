@@ -7,6 +7,7 @@
 mod background;
 mod clock;
 mod compact;
+mod erase;
 mod error;
 mod group;
 mod member;
@@ -34,6 +35,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 pub use self::compact::compact;
+pub use self::erase::{EraseError, EraseRequest, Erased};
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
 pub use self::past::PastError;
 pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild};
@@ -177,6 +179,8 @@ struct Inner {
     log: LogReader,
     past: Arc<Past>,
     finished: Arc<Finished>,
+    /// Held by the one that erases.
+    erasing: tokio::sync::Mutex<()>,
 }
 
 impl Drop for Inner {

@@ -99,6 +99,7 @@ pub(super) fn open(
             log: reader,
             past: Past::new(past_change_count_max),
             finished,
+            erasing: tokio::sync::Mutex::default(),
         }),
     })
 }
@@ -149,7 +150,9 @@ pub(super) fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
         .into());
     }
     if revision < log.earliest() {
-        tracing::warn!("the snapshot file is older than the log reaches back: the graph is rebuilt from the base record");
+        tracing::warn!(
+            "the snapshot file is older than the log reaches back: the graph is rebuilt from the base record"
+        );
         return Ok(empty);
     }
     if revision == 0 || log.reader().header(revision)?.1 != digest {

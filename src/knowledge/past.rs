@@ -86,6 +86,10 @@ impl KnowledgeBase {
                 newest: newest.revision,
             });
         }
+        let earliest = self.earliest_revision();
+        if revision < earliest {
+            return Err(LogError::Compacted { revision, earliest }.into());
+        }
         if let Some(view) = past.find(revision) {
             return Ok(view);
         }
@@ -110,6 +114,12 @@ impl Past {
             making: Arc::default(),
             kept: Mutex::default(),
         })
+    }
+
+    /// Drops all views, also the one that is being made: something was erased that they may have.
+    pub(super) async fn forget(&self) {
+        let _making = self.making.lock().await;
+        self.kept().views.clear();
     }
 
     fn find(&self, revision: u64) -> Option<View> {

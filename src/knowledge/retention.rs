@@ -39,7 +39,10 @@ impl Retention {
         if log.head().revision - log.earliest() <= floor {
             return Ok(false);
         }
-        if self.bytes_max.is_some_and(|bytes_max| log.retained_bytes() > with_slack(bytes_max)) {
+        if self
+            .bytes_max
+            .is_some_and(|bytes_max| log.retained_bytes() > with_slack(bytes_max))
+        {
             return Ok(true);
         }
         let Some(age_max_us) = self.age_max_us() else {
@@ -50,7 +53,12 @@ impl Retention {
     }
 
     /// Returns the last record that may go, if one may.
-    pub(super) fn last_to_go(&self, log: &LogReader, head: u64, now_us: u64) -> Result<Option<u64>, LogError> {
+    pub(super) fn last_to_go(
+        &self,
+        log: &LogReader,
+        head: u64,
+        now_us: u64,
+    ) -> Result<Option<u64>, LogError> {
         let earliest = log.earliest()?;
         let last_max = head.saturating_sub(self.revision_count_min);
         if last_max <= earliest {

@@ -1,6 +1,7 @@
 //! The thread that writes the log anew, while the writer goes on.
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -11,7 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Shared, View, clock::Clock, compact, retention::Retention, writer::Message};
+use super::{
+    Shared, View,
+    clock::Clock,
+    compact,
+    erase::{self, ErasedView, Erasure},
+    retention::Retention,
+    writer::Message,
+};
 use crate::log::{Log, LogError, LogReader, Rewrite, Rewritten};
 
 /// How often an idle writer looks for records that are too old.
@@ -26,15 +34,19 @@ pub(super) struct Written {
     /// Nothing if there was nothing to do.
     outcome: Result<Option<Rewrite>, LogError>,
     took: Duration,
+    /// What to do with it if it was for an erasure.
+    erased: Option<ErasedView>,
 }
 
-/// What the writer knows of the log's compactions.
+/// What the writer knows of the log's rewrites.
 pub(super) struct Rewrites {
     retention: Retention,
     queue: SyncSender<Message>,
     /// Tells the thread to stop, if one runs.
     is_over: Option<Arc<AtomicBool>>,
+    /// No compaction before it.
     not_before: Instant,
+    erasures: VecDeque<Erasure>,
 }
 
 impl Rewrites {
@@ -44,6 +56,7 @@ impl Rewrites {
             queue,
             is_over: None,
             not_before: Instant::now(),
+            erasures: VecDeque::new(),
         }
     }
 
@@ -56,25 +69,65 @@ impl Rewrites {
         self.is_over.is_some()
     }
 
-    pub(super) fn stop(&self) {
+    pub(super) fn stop(&mut self) {
         if let Some(is_over) = &self.is_over {
             is_over.store(true, Ordering::Relaxed);
         }
+        // Who waits for them hears that nobody will.
+        self.erasures.clear();
     }
 
-    /// Begins to compact the log if that is due.
+    /// Has a rewrite for an erasure wait for its turn.
+    pub(super) fn push(&mut self, erasure: Erasure) {
+        self.erasures.push_back(erasure);
+    }
+
+    /// Begins to write the log anew if there is a reason to.
     pub(super) fn look_after_log(&mut self, log: &Log, clock: &Clock, shared: &Arc<Shared>) {
-        if self.is_running() || Instant::now() < self.not_before {
+        if self.is_running() {
             return;
         }
+        if let Some(erasure) = self.erasures.pop_front() {
+            self.erase(erasure, log, shared);
+        } else if Instant::now() >= self.not_before {
+            self.compact(log, clock, shared);
+        }
+    }
+
+    fn erase(&mut self, erasure: Erasure, log: &Log, shared: &Arc<Shared>) {
+        let shared = Arc::clone(shared);
+        let rewrite = match log.rewrite() {
+            Ok(rewrite) => rewrite,
+            Err(error) => return erasure.fail(error),
+        };
+        let work = move |mut rewrite: Rewrite, _: &LogReader, is_over: &AtomicBool| match erase::write(
+            &erasure,
+            &shared,
+            &mut rewrite,
+            is_over,
+        ) {
+            Ok(view) => (Ok(Some(rewrite)), Some(erasure.with(view))),
+            Err(error) => {
+                erasure.fail(error);
+                (Ok(None), None)
+            }
+        };
+        if let Err(error) = self.start(rewrite, log.reader(), work) {
+            tracing::error!(%error, "what is to be erased is still in the log");
+        }
+    }
+
+    fn compact(&mut self, log: &Log, clock: &Clock, shared: &Arc<Shared>) {
         let now_us = clock.now_us();
         let begun = match self.retention.is_due(log, now_us) {
             Ok(false) => return,
             Ok(true) => log.rewrite().and_then(|rewrite| {
                 let (retention, shared) = (self.retention, Arc::clone(shared));
-                self.start(rewrite, log.reader(), move |rewrite, log, is_over| {
-                    compacted(&retention, now_us, &shared, rewrite, log, is_over)
-                })
+                let work = move |mut rewrite: Rewrite, log: &LogReader, is_over: &AtomicBool| {
+                    let compacted = compacted(&retention, now_us, &shared, &mut rewrite, log, is_over);
+                    (compacted.map(|has_work| has_work.then_some(rewrite)), None)
+                };
+                self.start(rewrite, log.reader(), work)
             }),
             Err(error) => Err(error),
         };
@@ -85,52 +138,81 @@ impl Rewrites {
 
     fn start(
         &mut self,
-        mut rewrite: Rewrite,
+        rewrite: Rewrite,
         log: LogReader,
-        work: impl FnOnce(&mut Rewrite, &LogReader, &AtomicBool) -> Result<bool, LogError> + Send + 'static,
+        work: impl FnOnce(
+            Rewrite,
+            &LogReader,
+            &AtomicBool,
+        ) -> (Result<Option<Rewrite>, LogError>, Option<ErasedView>)
+        + Send
+        + 'static,
     ) -> Result<(), LogError> {
         let is_over = Arc::new(AtomicBool::new(false));
         let (queue, over) = (self.queue.clone(), Arc::clone(&is_over));
         let thread = thread::Builder::new().name("dossier-rewrite".to_owned());
         let spawned = thread.spawn(move || {
             let begun_at = Instant::now();
-            let worked = catch_unwind(AssertUnwindSafe(|| work(&mut rewrite, &log, &over)));
-            let outcome = match worked {
-                Ok(Ok(has_work)) => Ok(has_work.then_some(rewrite)),
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(LogError::Io(std::io::Error::other("the thread panicked"))),
-            };
+            let worked = catch_unwind(AssertUnwindSafe(|| work(rewrite, &log, &over)));
+            let (outcome, erased) = worked.unwrap_or_else(|_| {
+                let panicked = std::io::Error::other("the thread panicked");
+                (Err(LogError::Io(panicked)), None)
+            });
             let took = begun_at.elapsed();
+            let written = Written {
+                outcome,
+                took,
+                erased,
+            };
             // The writer waits for this, also at its end.
-            let _ = queue.send(Message::Rewritten(Box::new(Written { outcome, took })));
+            let _ = queue.send(Message::Rewritten(Box::new(written)));
         });
         spawned.map_err(LogError::Io)?;
         self.is_over = Some(is_over);
         Ok(())
     }
 
-    /// Puts what was written in the log's place; returns what that did.
-    pub(super) fn adopt(&mut self, written: Written, log: &mut Log) -> Option<Rewritten> {
-        let took = written.took;
+    /// Puts what was written in the log's place; returns what that did, and what is to be done for an erasure.
+    pub(super) fn adopt(
+        &mut self,
+        written: Written,
+        log: &mut Log,
+    ) -> Option<(Rewritten, Option<ErasedView>)> {
+        let Written {
+            outcome,
+            took,
+            erased,
+        } = written;
         self.is_over = None;
-        self.not_before = Instant::now() + took * REST_FACTOR;
-        let adopted = match written.outcome {
+        self.not_before = self.not_before.max(Instant::now() + took * REST_FACTOR);
+        let adopted = match outcome {
             Ok(Some(rewrite)) => log.adopt(rewrite),
             Ok(None) => return None,
             Err(error) => Err(error),
         };
-        match adopted {
-            Ok(rewritten) => {
+        match (adopted, erased) {
+            (Ok(rewritten), erased) => {
                 let Rewritten {
                     earliest,
+                    redacted_count,
                     bytes_before,
                     bytes,
-                    ..
                 } = rewritten;
-                tracing::info!(earliest, bytes_before, bytes, ?took, "the log was compacted");
-                Some(rewritten)
+                tracing::info!(
+                    earliest,
+                    redacted_count,
+                    bytes_before,
+                    bytes,
+                    ?took,
+                    "the log was written anew"
+                );
+                Some((rewritten, erased))
             }
-            Err(error) => {
+            (Err(error), Some(erased)) => {
+                erased.fail(error);
+                None
+            }
+            (Err(error), None) => {
                 self.failed(&error);
                 None
             }

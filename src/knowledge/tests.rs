@@ -2,6 +2,7 @@
 
 mod compact;
 mod derive;
+mod erase;
 mod formats;
 mod past;
 mod replay;

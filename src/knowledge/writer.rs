@@ -3,18 +3,24 @@
 use std::sync::{
     Arc,
     atomic::Ordering,
-    mpsc::{Receiver, RecvTimeoutError, Sender},
+    mpsc::{Receiver, RecvTimeoutError, SendError, Sender},
 };
 
 use super::{
     Shared, View, Writes,
     background::Job,
     clock::Clock,
+    erase::{ErasedView, Erasure},
     group::{Done, Group},
     member::{Member, Refusal},
+    open::replay,
     rewrites::{Rewrites, Written},
 };
-use crate::{graph::Merged, log::Log, model::day::Day};
+use crate::{
+    graph::Merged,
+    log::{Log, LogError, Rewritten},
+    model::day::Day,
+};
 
 /// Commits after which the snapshot file is written: as many small ones are replayed in about half a second.
 const FILE_COMMIT_COUNT: u64 = 10_000;
@@ -30,6 +36,8 @@ pub(super) enum Message {
     FileWritten,
     /// The log was written anew, beside the one that is in use.
     Rewritten(Box<Written>),
+    /// Write the log anew, without what was erased.
+    Erase(Erasure),
     /// The day may have turned, or a record have grown too old.
     LookAtDay,
     Close,
@@ -68,6 +76,7 @@ impl Writer {
                 }
                 Message::FileWritten => self.is_writing_file = false,
                 Message::Rewritten(written) => self.adopt(*written),
+                Message::Erase(erasure) => self.rewrites.push(erasure),
                 Message::Close => break,
             }
             self.look_after();
@@ -90,18 +99,46 @@ impl Writer {
         match message {
             Message::Commit(member) => member.answer(Err(Refusal::Closed)),
             Message::Rewritten(written) => self.rewrites.end(*written),
-            Message::Merged(_) | Message::FileWritten | Message::LookAtDay | Message::Close => {}
+            // Who waits for an erasure hears that nobody will do it.
+            Message::Erase(_)
+            | Message::Merged(_)
+            | Message::FileWritten
+            | Message::LookAtDay
+            | Message::Close => {}
         }
     }
 
     /// Puts a log that was written anew in the place of the one that is in use.
     fn adopt(&mut self, written: Written) {
-        if let Some(rewritten) = self.rewrites.adopt(written, &mut self.log) {
-            self.shared.earliest.send_replace(rewritten.earliest);
+        let Some((rewritten, erased)) = self.rewrites.adopt(written, &mut self.log) else {
+            return;
+        };
+        self.shared.earliest.send_replace(rewritten.earliest);
+        if let Some(erased) = erased {
+            self.forget(erased, rewritten);
+        } else if self.file_revision < rewritten.earliest {
             // A file that is older than the log reaches back is of no use.
-            if self.file_revision < rewritten.earliest {
-                self.write_file();
-            }
+            self.write_file();
+        }
+    }
+
+    /// Puts an index without what was erased in the place of the view's and of the snapshot file's.
+    fn forget(&mut self, mut erased: ErasedView, rewritten: Rewritten) {
+        let head = self.log.head();
+        if let Err(error) = replay(&self.log.reader(), &mut erased.view, head.revision) {
+            tracing::error!(%error, "what was erased is still in memory and in the snapshot file");
+            let error = std::io::Error::other(error);
+            return erased.fail(LogError::Io(error));
+        }
+        self.view = erased.view.clone();
+        self.shared.publish(self.view.clone());
+        self.file_revision = head.revision;
+        self.changed_quad_count = 0;
+        self.is_writing_file = true;
+        if let Err(SendError(Job::WriteErased(erased, ..))) =
+            self.background.send(Job::WriteErased(erased, head, rewritten))
+        {
+            erased.fail(LogError::Unavailable);
         }
     }
 

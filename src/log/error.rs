@@ -43,7 +43,9 @@ pub enum LogError {
         fault: RecordFault,
     },
     /// The record is gone: the log was compacted.
-    #[error("revision {revision} is no longer in the log: revision {earliest} is the earliest that can be read")]
+    #[error(
+        "revision {revision} is no longer in the log: revision {earliest} is the earliest that can be read"
+    )]
     Compacted {
         /// The revision that was asked for.
         revision: u64,

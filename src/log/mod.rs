@@ -25,7 +25,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use arc_swap::ArcSwapOption;
@@ -73,6 +73,7 @@ pub struct Log {
     dir: PathBuf,
     open_database: OpenDatabase,
     opened: Arc<ArcSwapOption<Opened>>,
+    erasure_count: Arc<AtomicU64>,
     /// Files that were replaced, as long as somebody reads them.
     retired: Vec<Arc<Opened>>,
     head: Head,
@@ -135,6 +136,7 @@ impl Log {
             dir: dir.to_owned(),
             open_database,
             opened: Arc::new(ArcSwapOption::from_pointee(Opened::new(database))),
+            erasure_count: Arc::default(),
             retired: Vec::new(),
             head,
             earliest,
@@ -155,6 +157,7 @@ impl Log {
     pub fn reader(&self) -> LogReader {
         LogReader {
             opened: Arc::clone(&self.opened),
+            erasure_count: Arc::clone(&self.erasure_count),
         }
     }
 

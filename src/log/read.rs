@@ -3,7 +3,10 @@
 use std::{
     io,
     ops::{Deref, RangeInclusive},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwapOption;
@@ -56,6 +59,7 @@ impl Deref for Reading {
 #[derive(Clone)]
 pub struct LogReader {
     pub(super) opened: Arc<ArcSwapOption<Opened>>,
+    pub(super) erasure_count: Arc<AtomicU64>,
 }
 
 /// The changes of one record: dropped graphs, created graphs, removed quads, inserted quads.
@@ -204,6 +208,11 @@ impl LogReader {
     /// Verifies the whole log as it is now: every header, every payload, the chain.
     pub fn verify(&self) -> Result<Summary, LogError> {
         verify::verify(&*self.begin()?)
+    }
+
+    /// Returns how often something was erased since the log was opened. Who keeps what was read forgets it when this goes up.
+    pub fn erasure_count(&self) -> u64 {
+        self.erasure_count.load(Ordering::Acquire)
     }
 
     /// Returns the earliest revision whose graph can be had: that of the base record; 0 if there is none.

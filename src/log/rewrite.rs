@@ -6,7 +6,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
@@ -79,7 +79,9 @@ impl Log {
             return Err(LogError::Unavailable);
         }
         let free = fs4::available_space(&self.dir).map_err(LogError::from_io)?;
-        let size = fs::metadata(self.dir.join(LOG_FILE)).map_err(LogError::from_io)?.len();
+        let size = fs::metadata(self.dir.join(LOG_FILE))
+            .map_err(LogError::from_io)?
+            .len();
         if free < self.disk_free_bytes_min.saturating_add(size) {
             return Err(LogError::DiskFull);
         }
@@ -112,7 +114,11 @@ impl Log {
             });
         }
         let path = self.dir.join(LOG_FILE);
-        let size = |path: &Path| fs::metadata(path).map(|file| file.len()).map_err(LogError::from_io);
+        let size = |path: &Path| {
+            fs::metadata(path)
+                .map(|file| file.len())
+                .map_err(LogError::from_io)
+        };
         let bytes_before = size(&path)?;
         let Some(file) = &rewrite.file else {
             return Err(LogError::Unavailable);
@@ -124,6 +130,9 @@ impl Log {
             let old = self.opened.swap(Some(Arc::new(Opened::new(database))));
             self.retired.extend(old);
             self.retired.retain(|opened| opened.is_read());
+        }
+        if rewrite.redacted_count > 0 {
+            self.erasure_count.fetch_add(1, Ordering::Release);
         }
         (self.earliest, self.retained_bytes) = (rewrite.earliest, rewrite.retained_bytes);
         // A full disk would heal; which of two files has the name would not.

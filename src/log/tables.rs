@@ -61,7 +61,9 @@ pub(super) fn request(
         return Ok(None);
     };
     let answer = Header::decode(bytes.value());
-    answer.map(Some).ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
+    answer
+        .map(Some)
+        .ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
 }
 
 /// The last revision and its header; nothing in an empty log.

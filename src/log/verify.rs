@@ -36,9 +36,7 @@ pub struct Summary {
 pub(super) fn verify(transaction: &ReadTransaction) -> Result<Summary, LogError> {
     let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
     let payloads = transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
-    let substitutes = transaction
-        .open_table(SUBSTITUTES)
-        .map_err(LogError::from_redb)?;
+    let substitutes = transaction.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
     let base = substitute::base_revision(&substitutes)?;
     let mut summary = Summary {
         head: Head {

@@ -565,3 +565,62 @@ fn a_rebuild_needs_the_data_for_itself() {
     let info = server.run(&["info"], "").succeeded();
     assert!(info.contains("2019-08-27"), "{info}");
 }
+
+#[test]
+fn a_log_is_compacted_when_no_server_has_it() {
+    let server = Server::start(&["--no-shipped-data"]);
+    for number in 1..=5 {
+        let update = format!("INSERT DATA {{ e:a e:p {number} }}");
+        server.run(&["update", &update], "").succeeded();
+    }
+    let compact = |data: &std::path::Path| {
+        let data = data.to_str().unwrap();
+        dossier(&["compact", "--keep-commits", "2", "--data-dir", data], "")
+    };
+    compact(&server.folder().join("data")).failed(1, "in use");
+    compact(server.folder()).failed(1, "there is no knowledge base in");
+    let folder = server.kill();
+    let said = compact(&folder.path().join("data")).succeeded();
+    assert!(
+        said.starts_with("the log begins with the graph of revision 3: "),
+        "{said}"
+    );
+    let said = compact(&folder.path().join("data")).succeeded();
+    assert_eq!(said, "there is nothing to compact\n");
+    let server = Server::start_in(folder, &["--no-shipped-data"]);
+    let metrics = server.get("/metrics");
+    assert!(metrics.contains("dossier_earliest_revision 3\n"), "{metrics}");
+    let info = server.run(&["info"], "").succeeded();
+    assert!(info.contains("earliest revision"), "{info}");
+    server
+        .run(&["watch", "--after", "1"], "")
+        .failed(1, "error[REVISION_COMPACTED]");
+}
+
+#[test]
+fn an_entity_is_erased_only_with_a_yes() {
+    let server = Server::start(&["--no-shipped-data"]);
+    let update = "INSERT DATA { e:somebody e:p 1 . e:a e:p e:somebody }";
+    server.run(&["update", update], "").succeeded();
+    let said = server.run(&["erase", "e:somebody"], "").succeeded();
+    assert!(
+        said.starts_with("would erase 2 quads with 0 statements"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("nothing was done: --yes does it, for good\n"),
+        "{said}"
+    );
+    server.run(&["get", "e:somebody"], "").succeeded();
+    let said = server.run(&["erase", "e:somebody", "--yes"], "").succeeded();
+    assert!(said.starts_with("erased 2 quads with 0 statements"), "{said}");
+    assert!(said.contains("backups that were made before this"), "{said}");
+    server
+        .run(&["get", "e:somebody"], "")
+        .failed(1, "error[ENTITY_NOT_FOUND]");
+    let json = server.run(&["erase", "e:somebody", "-o", "json"], "").succeeded();
+    assert!(json.contains("\"revision\""), "{json}");
+    server
+        .run(&["erase", "e:somebody", "--yes", "--message", "e:somebody"], "")
+        .failed(1, "must not name what is erased");
+}

@@ -20,12 +20,16 @@ use std::{
 
 use dossier::{
     graph::{Batch, Pattern},
-    knowledge::{CommitRequest, KnowledgeBase, Settings, View},
+    knowledge::{CommitRequest, EraseRequest, KnowledgeBase, Settings, View},
 };
 use oxigraph::model::{GraphName, Literal, NamedNode, Quad};
 
 /// Makes the child compact its log again and again.
 const COMPACTS: &str = "DOSSIER_CRASH_TEST_COMPACTS";
+/// Makes the child erase an entity again and again.
+const ERASES: &str = "DOSSIER_CRASH_TEST_ERASES";
+/// The entity.
+const SECRET: &str = "http://example.com/secret";
 /// Where the child finds its data directory; unset in the parent.
 const DATA_DIR: &str = "DOSSIER_CRASH_TEST_DATA_DIR";
 /// Kills of the long form: `DOSSIER_KILLS=1000`.
@@ -38,7 +42,7 @@ fn every_acknowledged_commit_survives_a_kill() {
     match env::var_os(DATA_DIR) {
         Some(dir) => commit_for_ever(&dir),
         None => {
-            kill_again_and_again(false);
+            kill_again_and_again(None);
         }
     }
 }
@@ -46,13 +50,47 @@ fn every_acknowledged_commit_survives_a_kill() {
 /// The log is written anew while commits go on, and put in the place of the old one: whatever moment the kill meets.
 #[test]
 fn every_acknowledged_commit_survives_a_kill_while_the_log_is_compacted() {
-    let earliest = kill_again_and_again(true);
+    let dir = kill_again_and_again(Some(COMPACTS));
+    let base = KnowledgeBase::open(settings(dir.path().as_os_str())).unwrap();
+    let earliest = base.earliest_revision();
     println!("the log begins at revision {earliest}");
-    assert!(earliest > 100, "the log was compacted up to revision {earliest} only");
+    assert!(
+        earliest > 100,
+        "the log was compacted up to revision {earliest} only"
+    );
+    base.close();
 }
 
-/// Returns the earliest revision that is left in the end.
-fn kill_again_and_again(compacts: bool) -> u64 {
+/// Whatever moment the kill meets, erasing again leaves nothing.
+#[test]
+fn every_acknowledged_commit_survives_a_kill_while_something_is_erased() {
+    let dir = kill_again_and_again(Some(ERASES));
+    let base = KnowledgeBase::open(settings(dir.path().as_os_str())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(base.erase(erasing())).unwrap();
+    let redacted_count = base.verify().unwrap().redacted_count;
+    println!("{redacted_count} records were redacted");
+    assert!(redacted_count > 20, "{redacted_count} records were redacted only");
+    let records = base.log().records().unwrap();
+    for revision in 1..=base.read().revision {
+        for change in records.get(revision).unwrap().1 {
+            let change = format!("{:?}", change.unwrap());
+            assert!(!change.contains(SECRET), "revision {revision}: {change}");
+        }
+    }
+    assert!(base.read().snapshot.iri_id(SECRET).is_none());
+    drop(records);
+    base.close();
+    let snapshot = std::fs::read(dir.path().join("snapshot")).unwrap();
+    let mut windows = snapshot.windows(SECRET.len());
+    assert!(!windows.any(|window| window == SECRET.as_bytes()));
+}
+
+/// Returns the data in the end.
+fn kill_again_and_again(also: Option<&str>) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let seed = getrandom::u64().unwrap();
     let mut random = Random(seed);
@@ -61,8 +99,8 @@ fn kill_again_and_again(compacts: bool) -> u64 {
     let mut opening = Vec::new();
     for kill in 0..kill_count {
         let mut child = spawn(dir.path().as_os_str(), |child| {
-            if compacts {
-                child.env(COMPACTS, "yes");
+            if let Some(also) = also {
+                child.env(also, "yes");
             }
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -98,10 +136,16 @@ fn kill_again_and_again(compacts: bool) -> u64 {
         "only {} commits were acknowledged",
         acknowledged.len()
     );
-    let base = KnowledgeBase::open(settings(dir.path().as_os_str())).unwrap();
-    let earliest = base.earliest_revision();
-    base.close();
-    earliest
+    dir
+}
+
+fn erasing() -> EraseRequest {
+    EraseRequest {
+        entity: NamedNode::new_unchecked(SECRET),
+        author: String::new(),
+        message: String::new(),
+        validate_only: false,
+    }
 }
 
 /// Starts a process that commits; `adjust` says what else it is to have.
@@ -183,7 +227,16 @@ fn commit_for_ever(dir: &OsStr) {
                 }
             }
         });
-        futures::future::join_all(writers).await;
+        let eraser = async {
+            for number in 0_u64.. {
+                if env::var_os(ERASES).is_none() {
+                    break;
+                }
+                base.commit(inserting_secret(number)).await.unwrap();
+                base.erase(erasing()).await.unwrap();
+            }
+        };
+        futures::future::join(futures::future::join_all(writers), eraser).await;
     });
 }
 
@@ -201,6 +254,18 @@ fn inserting(number: u64) -> CommitRequest<String> {
         let object = Literal::from(object.to_string());
         batch.insert(Quad::new(subject(number), predicate, object, GraphName::DefaultGraph).as_ref());
     }
+    CommitRequest::new(move |draft| {
+        draft.apply(&batch);
+        Ok(())
+    })
+}
+
+fn inserting_secret(number: u64) -> CommitRequest<String> {
+    let mut batch = Batch::default();
+    let predicate = NamedNode::new_unchecked("http://example.com/p");
+    let object = Literal::from(number.to_string());
+    let subject = NamedNode::new_unchecked(SECRET);
+    batch.insert(Quad::new(subject, predicate, object, GraphName::DefaultGraph).as_ref());
     CommitRequest::new(move |draft| {
         draft.apply(&batch);
         Ok(())

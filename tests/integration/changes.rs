@@ -521,7 +521,11 @@ async fn headers_are_listed_and_found() {
     check_fields(get(0).await, ErrorReason::InvalidField, &["revision"]);
 }
 
-pub(crate) async fn diff(server: &Server, from_revision: i64, to_revision: i64) -> Result<[Vec<String>; 2], Status> {
+pub(crate) async fn diff(
+    server: &Server,
+    from_revision: i64,
+    to_revision: i64,
+) -> Result<[Vec<String>; 2], Status> {
     let request = v1::DiffRevisionsRequest {
         from_revision,
         to_revision,

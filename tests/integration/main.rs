@@ -12,6 +12,7 @@ mod calls;
 mod changes;
 mod elsewhere;
 mod entities;
+mod erasure;
 mod event_stream;
 mod explain;
 mod exports;

@@ -34,7 +34,10 @@ async fn compacted() -> Server {
 async fn what_was_compacted_is_out_of_range_and_what_is_kept_goes_on() {
     let server = compacted().await;
     let info = server.info().await;
-    assert_eq!((info.earliest_revision, info.revision, info.quad_count), (3, 5, 5));
+    assert_eq!(
+        (info.earliest_revision, info.revision, info.quad_count),
+        (3, 5, 5)
+    );
     let check_compacted = |metadata: std::collections::HashMap<String, String>, revision: &str| {
         assert_eq!(metadata["earliest_revision"], "3");
         assert_eq!(metadata["revision"], revision);
@@ -92,10 +95,7 @@ async fn lists_tell_where_the_log_begins() {
     }
     // Of any time.
     let page = list(v1::ListRevisionsRequest {
-        from_time: Some(prost_types::Timestamp {
-            seconds: 1,
-            nanos: 0,
-        }),
+        from_time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
         page_size: 1,
         oldest_first: true,
         ..Default::default()

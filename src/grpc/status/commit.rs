@@ -1,12 +1,13 @@
 //! Statuses of commits: what a write breaks, and why there is none.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{FieldViolation, StatusExt as _};
 
 use super::{
-    LOG_CLOSED, fields, fitting, graph_full, internal, retry, revision_not_found, status, unavailable,
+    LOG_CLOSED, fields, fitting, graph_full, internal, retry, revision_compacted, revision_not_found, status,
+    unavailable,
 };
 use crate::{
     facts::{
@@ -14,7 +15,7 @@ use crate::{
         write::{Fault, WriteError, WriteFault},
     },
     feed::LogError,
-    knowledge::{CommitError, PastError, RevisionNotReached},
+    knowledge::{CommitError, EraseError, PastError, RevisionNotReached},
     proto::v1::ErrorReason,
 };
 
@@ -52,6 +53,9 @@ impl From<PastError> for Status {
                 ],
             ),
             PastError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
+            PastError::Log(LogError::Compacted { revision, earliest }) => {
+                revision_compacted(revision, earliest)
+            }
             PastError::Log(_) | PastError::Fault(_) => internal(&error),
         }
     }
@@ -62,41 +66,62 @@ where
     Self: From<E>,
 {
     fn from(error: CommitError<E>) -> Self {
-        let error = match error.into_plan_error() {
-            Ok(error) => return Self::from(error),
-            Err(error) => error,
-        };
-        let message = error.to_string();
+        match error.into_plan_error() {
+            Ok(error) => Self::from(error),
+            Err(error) => of_commit(error),
+        }
+    }
+}
+
+/// Returns the status of a commit whose plan is not at fault.
+fn of_commit(error: CommitError<Infallible>) -> Status {
+    let message = error.to_string();
+    match error {
+        CommitError::Plan(never) => match never {},
+        CommitError::PlanPanicked => internal(&message),
+        CommitError::Model(error) => model(*error),
+        CommitError::RevisionMismatch { revision } => status(
+            Code::Aborted,
+            ErrorReason::RevisionMismatch,
+            message,
+            [("revision", revision.to_string())],
+        ),
+        CommitError::RequestIdReused { request_id, revision } => status(
+            Code::AlreadyExists,
+            ErrorReason::RequestIdReused,
+            message,
+            [("request_id", request_id), ("revision", revision.to_string())],
+        ),
+        CommitError::GraphFull {
+            graph_memory_bytes_max,
+        } => graph_full(graph_memory_bytes_max),
+        CommitError::DiskFull => status(Code::ResourceExhausted, ErrorReason::DiskFull, message, []),
+        CommitError::LogUnavailable => status(Code::Unavailable, ErrorReason::LogUnavailable, message, []),
+        CommitError::Closed => unavailable(&message),
+        CommitError::Overloaded => retry(
+            Code::ResourceExhausted,
+            ErrorReason::Overloaded,
+            &message,
+            OVERLOADED_RETRY_DELAY,
+        ),
+    }
+}
+
+impl From<EraseError> for Status {
+    fn from(error: EraseError) -> Self {
         match error {
-            CommitError::Plan(never) => match never {},
-            CommitError::PlanPanicked => internal(&message),
-            CommitError::Model(error) => model(*error),
-            CommitError::RevisionMismatch { revision } => status(
-                Code::Aborted,
-                ErrorReason::RevisionMismatch,
-                message,
-                [("revision", revision.to_string())],
-            ),
-            CommitError::RequestIdReused { request_id, revision } => status(
-                Code::AlreadyExists,
-                ErrorReason::RequestIdReused,
-                message,
-                [("request_id", request_id), ("revision", revision.to_string())],
-            ),
-            CommitError::GraphFull {
-                graph_memory_bytes_max,
-            } => graph_full(graph_memory_bytes_max),
-            CommitError::DiskFull => status(Code::ResourceExhausted, ErrorReason::DiskFull, message, []),
-            CommitError::LogUnavailable => {
-                status(Code::Unavailable, ErrorReason::LogUnavailable, message, [])
+            EraseError::Commit(error) => of_commit(error),
+            EraseError::Closed | EraseError::Incomplete(LogError::Unavailable) => {
+                unavailable(&error.to_string())
             }
-            CommitError::Closed => unavailable(&message),
-            CommitError::Overloaded => retry(
+            EraseError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
+            EraseError::Incomplete(LogError::DiskFull) => status(
                 Code::ResourceExhausted,
-                ErrorReason::Overloaded,
-                &message,
-                OVERLOADED_RETRY_DELAY,
+                ErrorReason::DiskFull,
+                error.to_string(),
+                [],
             ),
+            EraseError::Incomplete(_) | EraseError::Log(_) | EraseError::Fault(_) => internal(&error),
         }
     }
 }

@@ -61,7 +61,9 @@ pub fn revision_compacted(revision: u64, earliest: u64) -> Status {
     status(
         Code::OutOfRange,
         ErrorReason::RevisionCompacted,
-        format!("revision {revision} is no longer in the log: revision {earliest} is the earliest that can be read"),
+        format!(
+            "revision {revision} is no longer in the log: revision {earliest} is the earliest that can be read"
+        ),
         [
             ("revision", revision.to_string()),
             ("earliest_revision", earliest.to_string()),

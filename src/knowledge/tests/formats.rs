@@ -62,6 +62,17 @@ fn make(dir: &Path) {
     commit_to(dir, 0);
     let older = fs::read(&snapshot).unwrap();
     commit_to(dir, 1);
+    // From version 2 on: a base record, and payloads from which something was erased.
+    crate::knowledge::compact(&settings_in(dir), 2).unwrap().unwrap();
+    let base = KnowledgeBase::open(settings_in(dir)).unwrap();
+    let erased = runtime().block_on(base.erase(EraseRequest {
+        entity: NamedNode::new_unchecked("https://w3id.org/dossier/e/gone"),
+        author: String::new(),
+        message: String::new(),
+        validate_only: false,
+    }));
+    assert_eq!(erased.unwrap().record_count, 2);
+    base.close();
     fs::write(&snapshot, older).unwrap();
 }
 

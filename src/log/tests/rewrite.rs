@@ -25,7 +25,9 @@ fn changes(log: &Log, revision: u64) -> Result<Vec<Change>, LogError> {
 
 fn check_compacted<T>(found: Result<T, LogError>, of: u64, is_earliest: u64) {
     match found {
-        Err(LogError::Compacted { revision, earliest }) => assert_eq!((revision, earliest), (of, is_earliest)),
+        Err(LogError::Compacted { revision, earliest }) => {
+            assert_eq!((revision, earliest), (of, is_earliest));
+        }
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("revision {of} is still there"),
     }
@@ -55,7 +57,10 @@ fn a_base_record_takes_the_place_of_those_up_to_it_and_the_chain_goes_on() {
         let graph: Vec<_> = base.graph.map(Result::unwrap).collect();
         assert_eq!(graph, [1, 2, 3].map(|number| Change::Insert(quad(number))));
         let summary = reader.verify().unwrap();
-        assert_eq!((summary.earliest, summary.quads_inserted), (3, log.head().revision));
+        assert_eq!(
+            (summary.earliest, summary.quads_inserted),
+            (3, log.head().revision)
+        );
         if is_reopened {
             append(&mut log, &[None]).unwrap();
             assert_eq!(log.reader().verify().unwrap().quads_inserted, 6);
@@ -167,7 +172,7 @@ fn a_rewrite_that_is_dropped_or_cut_short_never_was() {
     let rewrite = log.rewrite().unwrap();
     fs::remove_file(&staged).unwrap();
     // What cannot take the log's place leaves it as it was.
-    log.adopt(rewrite).err().expect("it was adopted");
+    log.adopt(rewrite).expect_err("it was adopted");
     assert_eq!(append(&mut log, &[None]).unwrap().revision, 4);
     rewrite::remove_leftover(dir.path()).unwrap();
 }

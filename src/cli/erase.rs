@@ -1,0 +1,93 @@
+//! `dossier erase`.
+
+use std::io::Write as _;
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+
+use super::{
+    client::{Client, ServerArgs},
+    failure::Failure,
+    output::{Json, Output, thousands},
+};
+use crate::proto::v1::{EraseEntityRequest, EraseEntityResponse};
+
+/// Arguments of `dossier erase`.
+#[derive(Args, Debug)]
+pub(super) struct EraseArgs {
+    /// The entity: an IRI or a prefixed name
+    #[arg(value_name = "ENTITY")]
+    entity: String,
+
+    /// Erase it; without this it is only told what would be
+    #[arg(long)]
+    yes: bool,
+
+    /// Why, for the log, where it stays; it must not name the entity
+    #[arg(long, short, value_name = "TEXT", default_value = "")]
+    message: String,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    output: EraseFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default)]
+enum EraseFormat {
+    /// For people
+    #[default]
+    Text,
+    /// `EraseEntityResponse` in protobuf's JSON mapping
+    Json,
+}
+
+/// Erases an entity, or tells what that would do.
+pub(super) async fn erase(args: EraseArgs, server: &ServerArgs) -> Result<(), Failure> {
+    let mut client = Client::connect(server).await?;
+    let request = EraseEntityRequest {
+        entity: args.entity,
+        message: args.message,
+        validate_only: !args.yes,
+    };
+    let answer = client.admin.erase_entity(request).await?.into_inner();
+    let mut output = Output::stdout();
+    match args.output {
+        EraseFormat::Json => Json::new()?.write(&mut output, "EraseEntityResponse", &answer)?,
+        EraseFormat::Text => tell(&mut output, &answer, args.yes)?,
+    }
+    Ok(output.flush()?)
+}
+
+fn tell(output: &mut Output, answer: &EraseEntityResponse, is_done: bool) -> std::io::Result<()> {
+    let verb = if is_done { "erased" } else { "would erase" };
+    writeln!(
+        output,
+        "{verb} {} quads with {} statements, and what {} commits of the log have of them",
+        thousands(answer.quads_removed),
+        thousands(answer.statement_count),
+        thousands(answer.commit_count)
+    )?;
+    if answer.naming_commit_count > 0 {
+        writeln!(
+            output,
+            "{} commits name it as author, message or request id: that stays until the log is compacted beyond them",
+            thousands(answer.naming_commit_count)
+        )?;
+    }
+    if is_done {
+        let bytes = |count: i64| ByteSize(count.try_into().unwrap_or(0));
+        writeln!(
+            output,
+            "revision {}; the log had {}, and has {}",
+            answer.revision,
+            bytes(answer.log_bytes_before),
+            bytes(answer.log_bytes)
+        )?;
+        writeln!(
+            output,
+            "backups that were made before this may still hold it: make a new one, and delete those"
+        )
+    } else {
+        writeln!(output, "nothing was done: --yes does it, for good")
+    }
+}
