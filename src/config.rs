@@ -3,6 +3,7 @@
 //! All of it is read and checked before a port opens.
 
 mod check;
+mod connections;
 mod memory;
 
 use std::{
@@ -19,6 +20,7 @@ use clap::{
 };
 
 pub use check::SettingsError;
+pub use connections::ConnectionSettings;
 
 use crate::{model::reference_date::ReferenceDate, remote::UrlPrefix};
 
@@ -247,6 +249,10 @@ pub struct ServeSettings {
     )]
     pub stream_count_max: u32,
 
+    /// What one connection and one address may take.
+    #[command(flatten)]
+    pub connections: ConnectionSettings,
+
     /// Origins whose web pages may call from browsers (CORS), such as `https://example.org`; `*` is any
     ///
     /// Give it again for each, or separate them with commas. Without it browsers let no other page call.
@@ -419,6 +425,7 @@ impl Default for ServeSettings {
             message_bytes_max: 16 * MIB,
             connection_count_max: 1024,
             stream_count_max: 100,
+            connections: ConnectionSettings::default(),
             cors_origins: Vec::new(),
             service_allow: Vec::new(),
             load_allow: Vec::new(),

@@ -1,5 +1,6 @@
 //! The composition root: opens the knowledge base, serves it, and drains on shutdown.
 
+mod admission;
 mod connection;
 mod metrics;
 mod operations;
@@ -13,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{OnceCell, watch},
+    time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -24,7 +26,7 @@ use crate::{
     remote::{AllowList, FetchLimits, RemoteSettings},
     sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits, ValueLimits},
 };
-use connection::Connections;
+use connection::{Connections, Shutdown};
 use metrics::Metrics;
 use operations::Operations;
 use router::{Router, SERVICE_NAMES, Services, WRITE_SERVICE};
@@ -34,6 +36,11 @@ pub use tls::TlsError;
 
 /// Queries that may wait, for each that may run.
 const WAITING_PER_THREAD: usize = 8;
+
+/// Of the drain time: for the last word of calls that did not end by themselves, at most.
+const LAST_WORD_MAX: Duration = Duration::from_secs(1);
+/// Of the drain time: to close the log, at least, if calls take the rest.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 
 /// Why the server could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +80,7 @@ impl From<TcpListener> for Listeners {
     }
 }
 
-/// Serves on its listeners until `shutdown` is ready, then drains: running calls get `drain_timeout` to end.
+/// Serves on its listeners until `shutdown` is ready, then drains: running calls, and the log, get `drain_timeout` to end.
 ///
 /// The port answers at once; until the log is replayed, health says `NOT_SERVING` and calls get `UNAVAILABLE`.
 pub async fn serve(
@@ -85,7 +92,7 @@ pub async fn serve(
     let address = calls.local_addr().map_err(ServeError::Listener)?;
     let (reporter, health) = health().await;
     let services = Arc::new(OnceCell::new());
-    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    let end = Shutdown::default();
     let parts = Arc::new(OnceCell::new());
     let metrics = Metrics::new(State::new(
         Arc::clone(&parts),
@@ -98,7 +105,7 @@ pub async fn serve(
         &settings,
         operations.is_none(),
         metrics.clone(),
-        drain.clone(),
+        end.drain.clone(),
     );
     let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
     let tracker = TaskTracker::new();
@@ -112,18 +119,19 @@ pub async fn serve(
         Arc::clone(&router),
         metrics.clone(),
         tracker.clone(),
-        drain.clone(),
-        stop.clone(),
+        end.clone(),
     )
     .with_tls(tls);
+    tracing::info!(%address, "listening: calls are answered once the log is replayed");
     let accepting = tokio::spawn(connections.accept(calls));
     // Probes are answered until the end: they hear that the server drains.
-    let end = CancellationToken::new();
-    let _end = end.clone().drop_guard();
+    let probing = Shutdown::default();
+    let _probing = probing.drain.clone().drop_guard();
+    let _probes = probing.stop.clone().drop_guard();
     if let Some(operations) = operations {
         let answers = Arc::new(Operations(router));
         let tracker = TaskTracker::new();
-        let probes = Connections::new(&settings, answers, metrics, tracker, end.clone(), end);
+        let probes = Connections::new(&settings, answers, metrics, tracker, probing);
         tokio::spawn(probes.accept(operations));
     }
     let served = async {
@@ -131,10 +139,14 @@ pub async fn serve(
         let queries = Queries::start(query_settings(&settings), PREFIXES)
             .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
         // Set once: nobody else does.
-        let (made, feed) = Services::new(&knowledge, &queries, &settings, drain.clone());
+        let (made, feed) = Services::new(&knowledge, &queries, &settings, end.drain.clone());
         let _ = services.set(made);
         let _ = parts.set(Parts { feed, queries });
-        tokio::spawn(tell_writes(knowledge.writes(), reporter.clone(), drain.clone()));
+        tokio::spawn(tell_writes(
+            knowledge.writes(),
+            reporter.clone(),
+            end.drain.clone(),
+        ));
         set_health(&reporter, ServingStatus::Serving).await;
         tracing::info!(%address, revision = knowledge.read().revision, "serving");
         Ok::<_, ServeError>(knowledge)
@@ -153,31 +165,50 @@ pub async fn serve(
         None => Ok(None),
     };
     tracing::info!(%address, "draining");
+    let limit = Instant::now() + settings.drain_timeout;
     set_health(&reporter, ServingStatus::NotServing).await;
-    drain.cancel();
-    end_watches(reporter).await;
-    tracker.close();
-    if tokio::time::timeout(settings.drain_timeout, tracker.wait())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            connections = tracker.len(),
-            "the drain time is over: cutting connections"
-        );
-        stop.cancel();
-        tracker.wait().await;
-    }
+    drain(&end, &tracker, reporter, limit).await;
     accepting.abort();
     if let Some(freshener) = freshener {
         freshener.abort();
     }
     if let Some(knowledge) = knowledge? {
-        let closing = tokio::task::spawn_blocking(move || knowledge.close()).await;
-        closing.map_err(|error| ServeError::Fault(error.to_string()))?;
+        let closing = tokio::task::spawn_blocking(move || knowledge.close());
+        if let Ok(closed) = timeout_at(limit, closing).await {
+            closed.map_err(|error| ServeError::Fault(error.to_string()))?;
+        } else {
+            // What is acknowledged is synced, and the snapshot file is a cache.
+            tracing::warn!("the drain time is over: leaving without a new snapshot file");
+        }
     }
     tracing::info!(%address, "stopped");
     Ok(())
+}
+
+/// Lets calls end, tells those that do not, and then cuts, so that some of the time is left to close the log.
+async fn drain(end: &Shutdown, tracker: &TaskTracker, reporter: HealthReporter, limit: Instant) {
+    end.drain.cancel();
+    end_watches(reporter).await;
+    tracker.close();
+    let time = limit.saturating_duration_since(Instant::now());
+    let (last_word, close) = (LAST_WORD_MAX.min(time / 4), CLOSE_MAX.min(time / 4));
+    if timeout_at(limit - close - last_word, tracker.wait())
+        .await
+        .is_ok()
+    {
+        return;
+    }
+    tracing::warn!(
+        connections = tracker.len(),
+        "the drain time is nearly over: ending calls with UNAVAILABLE"
+    );
+    end.closing.cancel();
+    if timeout_at(limit - close, tracker.wait()).await.is_ok() {
+        return;
+    }
+    tracing::warn!(connections = tracker.len(), "cutting connections");
+    end.stop.cancel();
+    tracker.wait().await;
 }
 
 fn query_settings(settings: &ServeSettings) -> QuerySettings {

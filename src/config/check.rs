@@ -59,10 +59,10 @@ impl ServeSettings {
         if is_exposed && self.tls_client_ca.is_none() && !self.insecure {
             return Err(SettingsError::Exposed(self.listen));
         }
-        for (flag, value, min, max) in self.sizes() {
+        for (flag, value, min, max) in self.sizes().into_iter().chain(self.connections.sizes()) {
             in_range(flag, value, min, max, |bytes| ByteSize(bytes).to_string())?;
         }
-        for (flag, value, min, max) in self.counts() {
+        for (flag, value, min, max) in self.counts().into_iter().chain(self.connections.counts()) {
             in_range(flag, value, min, max, |count| count.to_string())?;
         }
         let durations = [
@@ -76,7 +76,7 @@ impl ServeSettings {
             ("drain-timeout", self.drain_timeout, Duration::ZERO),
         ];
         let day = Duration::from_hours(24);
-        for (flag, value, min) in durations {
+        for (flag, value, min) in durations.into_iter().chain(self.connections.durations()) {
             in_range(flag, value, min, day, |time| {
                 humantime::format_duration(time).to_string()
             })?;

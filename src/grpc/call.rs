@@ -18,9 +18,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Sleep, sleep_until, timeout_at};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
-use super::status::{deadline_exceeded, internal, malformed, of_tonic};
+use super::status::{deadline_exceeded, ended_at, internal, malformed, of_tonic};
+use crate::knowledge::KnowledgeBase;
 
 const TIMEOUT: &str = "grpc-timeout";
 /// The longest time that `grpc-timeout` can say is 99,999,999 hours; what is past this many seconds is no deadline.
@@ -33,6 +35,44 @@ pub struct Deadline(pub Instant);
 /// Where the call comes from: an extension of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// When the call must end although it could go on: an extension of requests.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// For a stream without an end of its own: the server drains, or the connection is old.
+    pub stream: CancellationToken,
+    /// For every call.
+    pub call: CancellationToken,
+}
+
+/// What a call is told at its [`Ending`], and what it needs for that.
+#[derive(Clone)]
+pub struct End {
+    token: CancellationToken,
+    knowledge: Option<KnowledgeBase>,
+    /// Whether the answer is a stream that does not know of its end itself.
+    is_stream: bool,
+}
+
+impl End {
+    /// Of a call that reads or writes `knowledge`.
+    pub fn new(ending: &Ending, knowledge: Option<KnowledgeBase>, is_stream: bool) -> Self {
+        Self {
+            token: ending.call.clone(),
+            knowledge,
+            is_stream,
+        }
+    }
+
+    /// A caller who begins anew reads no less than what it has read if it asks for this revision.
+    fn status(&self) -> Status {
+        let revision = self.knowledge.as_ref().map(|knowledge| knowledge.read().revision);
+        ended_at(
+            "the server, or this connection, has no more time for the call",
+            revision,
+        )
+    }
+}
 
 /// Whether the caller broke off its side of a stream: an extension of requests whose body is a [`Watched`].
 ///
@@ -47,28 +87,42 @@ impl BrokenOff {
     }
 }
 
-/// Runs a call under the deadline of its headers, and puts right what comes out.
+/// Runs a call under the deadline of its headers and until its end, and puts right what comes out.
 pub async fn answer(
     call: impl Future<Output = Result<Response<Body>, Infallible>>,
     deadline: Option<Instant>,
+    end: Option<End>,
 ) -> Response<Body> {
-    let call = without_panics(call);
-    let Some(deadline) = deadline else {
-        return with_our_errors(call.await);
+    let call = async {
+        let mut call = pin!(without_panics(call));
+        let Some(end) = &end else {
+            return call.await;
+        };
+        tokio::select! {
+            biased;
+            response = &mut call => response,
+            () = end.token.cancelled() => end.status().into_http(),
+        }
     };
-    match timeout_at(deadline.into(), call).await {
-        Ok(response) => with_our_errors(response).map(|body| {
-            if body.is_end_stream() {
-                return body;
-            }
-            Body::new(Bounded {
-                body,
-                end: Box::pin(sleep_until(deadline.into())),
-                is_ended: false,
-            })
-        }),
-        Err(_) => deadline_exceeded().into_http(),
-    }
+    let response = match deadline {
+        None => call.await,
+        Some(deadline) => match timeout_at(deadline.into(), call).await {
+            Ok(response) => response,
+            Err(_) => return deadline_exceeded().into_http(),
+        },
+    };
+    let end = end.filter(|end| end.is_stream);
+    with_our_errors(response).map(|body| {
+        if body.is_end_stream() || (deadline.is_none() && end.is_none()) {
+            return body;
+        }
+        Body::new(Bounded {
+            body,
+            deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline.into()))),
+            end: end.map(|end| (Box::pin(end.token.clone().cancelled_owned()), end)),
+            is_ended: false,
+        })
+    })
 }
 
 /// Returns the deadline that headers set (`grpc-timeout`), `None` without one.
@@ -123,11 +177,25 @@ fn with_our_errors(mut response: Response<Body>) -> Response<Body> {
     }
 }
 
-/// A response that ends with `DEADLINE_EXCEEDED` at the deadline, whatever has come by then.
+/// A response that ends with `DEADLINE_EXCEEDED` at the deadline, or with `UNAVAILABLE` at its end, whatever has come by then.
 struct Bounded {
     body: Body,
-    end: Pin<Box<Sleep>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    end: Option<(Pin<Box<WaitForCancellationFutureOwned>>, End)>,
     is_ended: bool,
+}
+
+impl Bounded {
+    /// Returns how the call ends, if it must.
+    fn status(&mut self, context: &mut Context<'_>) -> Option<Status> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(context).is_ready()
+        {
+            return Some(deadline_exceeded());
+        }
+        let (token, end) = self.end.as_mut()?;
+        token.as_mut().poll(context).is_ready().then(|| end.status())
+    }
 }
 
 impl http_body::Body for Bounded {
@@ -141,15 +209,12 @@ impl http_body::Body for Bounded {
         if self.is_ended {
             return Poll::Ready(None);
         }
-        if self.end.as_mut().poll(context).is_ready() {
+        if let Some(status) = self.status(context) {
             self.is_ended = true;
             self.body = Body::empty();
             let mut trailers = HeaderMap::new();
-            return Poll::Ready(Some(
-                deadline_exceeded()
-                    .add_header(&mut trailers)
-                    .map(|()| Frame::trailers(trailers)),
-            ));
+            let ended = status.add_header(&mut trailers);
+            return Poll::Ready(Some(ended.map(|()| Frame::trailers(trailers))));
         }
         Pin::new(&mut self.body).poll_frame(context)
     }
@@ -212,7 +277,7 @@ mod tests {
         call: impl Future<Output = Result<Response<Body>, Infallible>>,
         deadline: Option<Instant>,
     ) -> tonic::Code {
-        let response = answer(call, deadline).await;
+        let response = answer(call, deadline, None).await;
         let status = Status::from_header_map(response.headers()).unwrap();
         assert!(!status.details().is_empty());
         status.code()

@@ -19,6 +19,7 @@ use self::{
     stream::Frames,
 };
 use super::{
+    call::Ending,
     convert::to_int64,
     page_token,
     read::deadline,
@@ -106,7 +107,8 @@ impl ChangeService for ChangeApi {
             .map_err(|full| too_many_watchers(full.count_max))?;
         let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
         let (tell, told) = oneshot::channel();
-        let drain = self.drain.clone();
+        let ending = extensions.get::<Ending>().map(|ending| ending.stream.clone());
+        let drain = ending.unwrap_or_else(|| self.drain.clone());
         tokio::spawn(async move {
             let end = follow(watcher, sender, drain, watch_response).await;
             // The reader may have gone.

@@ -11,6 +11,7 @@ mod mask;
 mod page_token;
 mod query_stream;
 pub mod read;
+pub mod request_body;
 mod rows;
 mod schema;
 pub mod sparql;

@@ -172,6 +172,26 @@ pub fn deadline_exceeded() -> Status {
     )
 }
 
+/// Returns `DEADLINE_EXCEEDED` for a caller who begins a request and does not go on with it.
+pub fn request_stalled(stall_max: Duration) -> Status {
+    status(
+        Code::DeadlineExceeded,
+        ErrorReason::DeadlineExceeded,
+        format!("nothing of the request came for {} ms", stall_max.as_millis()),
+        [],
+    )
+}
+
+/// Returns `UNAVAILABLE` for a call that the server has no more time for, with the newest revision.
+pub fn ended_at(message: &str, revision: Option<u64>) -> Status {
+    let mut details = unavailable(message).get_error_details();
+    if let (Some(revision), Some(mut info)) = (revision, details.error_info().cloned()) {
+        info.metadata.insert("revision".to_owned(), revision.to_string());
+        details.set_error_info(info.reason, info.domain, info.metadata);
+    }
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
 /// Returns `CANCELLED`.
 pub fn cancelled() -> Status {
     status(

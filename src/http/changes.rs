@@ -13,7 +13,7 @@ use oxigraph::model::NamedNode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Body, Inner,
+    Body, Ending, Inner,
     problem::{Problem, invalid, method_not_allowed, of_feed, too_many_watchers},
 };
 use crate::{
@@ -59,7 +59,8 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
         .map_err(|full| too_many_watchers(full.count_max))?;
     let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
     let (tell, told) = oneshot::channel();
-    let drain = api.drain.clone();
+    let ending = parts.extensions.get::<Ending>();
+    let drain = ending.map_or_else(|| api.drain.clone(), |ending| ending.0.clone());
     tokio::spawn(async move {
         let end = follow(watcher, sender, drain, events::of).await;
         // The reader may have gone.

@@ -96,6 +96,10 @@ impl Inner {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// When a stream without an end of its own is to end: an extension of requests.
+#[derive(Clone, Debug)]
+pub struct Ending(pub CancellationToken);
+
 impl HttpApi {
     /// Answers for a knowledge base. Documents take of `memory`; a body with a query or update has at most `body_bytes_max`;
     /// pages of `origins` may write. The feed's streams end once `drain` is cancelled.
@@ -178,9 +182,13 @@ async fn dispatch(
         return Err(no_such_path(path));
     }
     if is_health(path) {
-        let is_fine = path == LIVE_PATH || (api.is_some() && !is_draining);
         let writes = api.map_or(Writes::Open, |HttpApi(api)| *api.knowledge.writes().borrow());
-        return health(&parts.method, is_fine, writes);
+        let why_not = match (path, api, is_draining) {
+            (LIVE_PATH, ..) | (_, Some(_), false) => None,
+            (_, _, true) => Some("the server is shutting down"),
+            (_, None, false) => Some("the server is starting: the log is being replayed"),
+        };
+        return health(&parts.method, why_not, writes);
     }
     let Some(HttpApi(api)) = api else {
         return Err(unavailable("the server is starting: the log is being replayed"));
@@ -199,12 +207,12 @@ async fn dispatch(
     }
 }
 
-fn health(method: &Method, is_fine: bool, writes: Writes) -> Result<Response<Body>, Problem> {
+fn health(method: &Method, why_not: Option<&'static str>, writes: Writes) -> Result<Response<Body>, Problem> {
     if method != Method::GET && method != Method::HEAD {
         return Err(method_not_allowed(method, "GET, HEAD"));
     }
-    if !is_fine {
-        return Err(unavailable("the server is starting or shutting down"));
+    if let Some(why_not) = why_not {
+        return Err(unavailable(why_not));
     }
     let text = match writes {
         Writes::Open => "ok\n",

@@ -1,6 +1,20 @@
 //! The accept loop and the life of a connection.
 
-use std::{convert::Infallible, io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
+mod descriptors;
+mod frames;
+mod places;
+mod streams;
+mod wire;
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use http::{Request, Response};
 use hyper::{
@@ -8,23 +22,29 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, join},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
+use self::{
+    descriptors::{Spare, affordable},
+    places::Places,
+    streams::{Lying, Pieces, Streams},
+    wire::{Cut, Wire},
+};
 use super::{metrics::Metrics, tls::Tls};
-use crate::{config::ServeSettings, grpc::call::Peer};
+use crate::{
+    config::{ConnectionSettings, ServeSettings},
+    grpc::call::{Ending, Peer},
+};
 
 /// What every HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Also how long an HTTP/1 connection may stay open between requests.
 const HTTP1_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const HTTP1_HEADER_COUNT_MAX: usize = 64;
@@ -38,6 +58,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 const SEND_BUFFER_BYTES: usize = 1 << 20;
 const HTTP1_BUFFER_BYTES: usize = 64 << 10;
+/// How long a stream that was told to end may take to say so.
+const LAST_WORD_MAX: Duration = Duration::from_secs(1);
+/// What is logged of connections that are turned away: so often, whoever makes how many.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Answers requests.
 pub(super) trait Answers: Send + Sync + 'static {
@@ -48,56 +72,65 @@ pub(super) trait Answers: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send;
 }
 
+/// The steps in which a server ends.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shutdown {
+    /// Nothing new is accepted: connections are asked to end, and streams without an end of their own do.
+    pub(super) drain: CancellationToken,
+    /// Calls that still run end with `UNAVAILABLE`.
+    pub(super) closing: CancellationToken,
+    /// Connections are cut.
+    pub(super) stop: CancellationToken,
+}
+
 /// Accepts connections and serves them.
 pub(super) struct Connections<A> {
-    answers: Arc<A>,
-    metrics: Metrics,
-    http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    shared: Arc<Shared<A>>,
     tls: Option<Arc<Tls>>,
-    places: Arc<Semaphore>,
+    places: Places,
     tracker: TaskTracker,
-    drain: CancellationToken,
     stop: CancellationToken,
 }
 
+/// What all connections share.
+struct Shared<A> {
+    answers: Arc<A>,
+    settings: ConnectionSettings,
+    stream_count_max: u32,
+    lying: Arc<Lying>,
+    metrics: Metrics,
+    log: Sparing,
+    drain: CancellationToken,
+    closing: CancellationToken,
+}
+
 impl<A: Answers> Connections<A> {
-    /// `drain` ends accepting and asks connections to end; `stop` cuts them.
+    /// Connections are known to `tracker`, and end as `end` says.
     pub(super) fn new(
         settings: &ServeSettings,
         answers: Arc<A>,
         metrics: Metrics,
         tracker: TaskTracker,
-        drain: CancellationToken,
-        stop: CancellationToken,
+        end: Shutdown,
     ) -> Self {
-        let mut http1 = http1::Builder::new();
-        http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(HTTP1_HEADER_TIMEOUT)
-            .max_headers(HTTP1_HEADER_COUNT_MAX)
-            .max_header_size(HEADER_BYTES_MAX as usize)
-            .max_buf_size(HTTP1_BUFFER_BYTES);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(settings.stream_count_max)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_header_list_size(HEADER_BYTES_MAX)
-            .max_send_buf_size(SEND_BUFFER_BYTES)
-            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
-        let places = Arc::new(Semaphore::new(settings.connection_count_max));
+        let Shutdown { drain, closing, stop } = end;
         Self {
-            answers,
-            metrics,
-            http1,
-            http2,
+            places: Places::new(
+                affordable(settings.connection_count_max),
+                settings.connections.per_address_count_max,
+            ),
+            shared: Arc::new(Shared {
+                answers,
+                settings: settings.connections.clone(),
+                stream_count_max: settings.stream_count_max,
+                lying: Arc::new(Lying::new(settings.connections.answer_memory_bytes_max)),
+                metrics,
+                log: Sparing::default(),
+                drain,
+                closing,
+            }),
             tls: None,
-            places,
             tracker,
-            drain,
             stop,
         }
     }
@@ -110,19 +143,26 @@ impl<A: Answers> Connections<A> {
 
     /// Accepts until the drain begins. One connection too many is closed at once.
     pub(super) async fn accept(self, listener: TcpListener) {
+        let Shared {
+            metrics, log, drain, ..
+        } = &*self.shared;
+        let mut spare = Spare::new();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = self.drain.cancelled() => return,
+                () = drain.cancelled() => return,
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                        self.metrics.refused_connection();
-                        tracing::warn!(%peer, "refused a connection: there are as many as may be");
-                        continue;
+                    let place = match self.places.take(peer.ip()) {
+                        Ok(place) => place,
+                        Err(full) => {
+                            metrics.refused_connection();
+                            log.warn(|others| tracing::warn!(%peer, others, "refused a connection: {full}"));
+                            continue;
+                        }
                     };
-                    let open = self.metrics.connection();
+                    let open = metrics.connection();
                     let served = self.serve(stream, peer);
                     self.tracker.spawn(async move {
                         served.await;
@@ -130,22 +170,17 @@ impl<A: Answers> Connections<A> {
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    log.warn(|others| tracing::warn!(%error, others, "cannot accept a connection"));
+                    spare.turn_away(&listener, &error).await;
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<A> {
-        let conversation = Conversation {
-            peer,
-            answers: Arc::clone(&self.answers),
-            http1: self.http1.clone(),
-            http2: self.http2.clone(),
-            drain: self.drain.clone(),
-        };
-        let (stop, drain) = (self.stop.clone(), self.drain.clone());
+        let shared = Arc::clone(&self.shared);
+        let stop = self.stop.clone();
         let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
         let converse = async move {
             if let Err(error) = stream.set_nodelay(true) {
@@ -153,16 +188,16 @@ impl<A: Answers> Connections<A> {
             }
             let Some(acceptor) = acceptor else {
                 let (reader, writer) = stream.into_split();
-                return conversation.run(reader, writer).await;
+                return shared.converse(peer, reader, writer).await;
             };
             let shaken = tokio::select! {
-                shaken = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
-                () = drain.cancelled() => return,
+                shaken = timeout(shared.settings.handshake_timeout, acceptor.accept(stream)) => shaken,
+                () = shared.drain.cancelled() => return,
             };
             match shaken {
                 Ok(Ok(stream)) => {
                     let (reader, writer) = tokio::io::split(stream);
-                    conversation.run(reader, writer).await;
+                    shared.converse(peer, reader, writer).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
@@ -177,17 +212,9 @@ impl<A: Answers> Connections<A> {
     }
 }
 
-/// One connection.
-struct Conversation<A> {
-    peer: SocketAddr,
-    answers: Arc<A>,
-    http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
-    drain: CancellationToken,
-}
-
-impl<A: Answers> Conversation<A> {
-    async fn run<R, W>(self, mut reader: R, writer: W)
+impl<A: Answers> Shared<A> {
+    /// Serves one connection to its end.
+    async fn converse<R, W>(self: Arc<Self>, peer: SocketAddr, mut reader: R, writer: W)
     where
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
@@ -195,40 +222,178 @@ impl<A: Answers> Conversation<A> {
         // Hyper waits for the first bytes for ever, and a drain would wait with it.
         let mut first = Vec::with_capacity(PREFACE.len());
         let begun = tokio::select! {
-            begun = timeout(PREFACE_TIMEOUT, begin(&mut reader, &mut first)) => begun,
+            begun = timeout(self.settings.handshake_timeout, begin(&mut reader, &mut first)) => begun,
             () = self.drain.cancelled() => return,
         };
         let Ok(Some(is_http2)) = begun else {
-            tracing::debug!("closed a connection that did not begin");
+            tracing::debug!(%peer, "closed a connection that did not begin");
             return;
         };
-        let io = TokioIo::new(join(Cursor::new(first).chain(reader), writer));
-        let (answers, peer) = (self.answers, self.peer);
+        let wire = Wire::new(reader, writer, first, is_http2, self.settings.answer_stall_max);
+        let io = TokioIo::new(wire);
+        let ending = Ending {
+            stream: self.drain.child_token(),
+            call: self.closing.child_token(),
+        };
+        let shared = Arc::clone(&self);
+        let to_end = ending.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let answers = Arc::clone(&answers);
+            let answers = Arc::clone(&shared.answers);
+            let lying = Arc::clone(&shared.lying);
             request.extensions_mut().insert(Peer(peer));
-            async move { answers.answer(request).await }
+            request.extensions_mut().insert(to_end.clone());
+            async move { Ok::<_, Infallible>(Pieces::of(answers.answer(request).await?, lying)) }
         });
         // The two kinds of connection have the same methods and no trait in common.
-        macro_rules! until_drained {
-            ($connection:expr) => {{
+        macro_rules! until_over {
+            ($connection:expr, $idle:expr) => {{
                 let mut connection = std::pin::pin!($connection);
-                tokio::select! {
-                    ended = &mut connection => ended,
-                    () = self.drain.cancelled() => {
+                let over = tokio::select! {
+                    ended = &mut connection => Err(ended),
+                    () = self.drain.cancelled() => Ok(Over::Drain),
+                    () = sleep(with_jitter(self.settings.age_max)) => Ok(Over::Age),
+                    () = $idle => Ok(Over::Idle),
+                };
+                match over {
+                    Err(ended) => ended,
+                    Ok(over) => {
                         connection.as_mut().graceful_shutdown();
-                        connection.await
+                        tokio::select! {
+                            ended = &mut connection => ended,
+                            () = self.grace(over, &ending) => {
+                                tracing::debug!(%peer, ?over, "cut a connection that was to end");
+                                return;
+                            }
+                        }
                     }
                 }
             }};
         }
         let ended = if is_http2 {
-            until_drained!(self.http2.serve_connection(io, service))
+            let streams = Streams::new(
+                self.settings.answer_stall_max,
+                Arc::clone(&self.lying),
+                self.metrics.clone(),
+            );
+            let connection = self.http2(streams.clone()).serve_connection(io, service);
+            until_over!(connection, streams.idle(self.settings.idle_max))
         } else {
-            until_drained!(self.http1.serve_connection(io, service))
+            // Between requests it has its own time-out.
+            until_over!(
+                Self::http1().serve_connection(io, service),
+                std::future::pending()
+            )
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "a connection ended with an error");
+            match Cut::of(&error) {
+                None => tracing::debug!(%peer, %error, "a connection ended with an error"),
+                Some(cut) => {
+                    self.metrics.cut_connection(cut.name());
+                    self.log
+                        .warn(|others| tracing::warn!(%peer, others, "cut a connection: {cut}"));
+                }
+            }
+        }
+    }
+
+    /// Is ready once a connection that was told to end has had its time.
+    ///
+    /// Streams without an end of their own hear of it at once, all others at the end.
+    async fn grace(&self, over: Over, ending: &Ending) {
+        match over {
+            // Whoever drains tells streams, and cuts.
+            Over::Drain => std::future::pending().await,
+            Over::Age => {
+                ending.stream.cancel();
+                sleep(self.settings.age_grace).await;
+                ending.call.cancel();
+                sleep(LAST_WORD_MAX).await;
+            }
+            Over::Idle => sleep(self.settings.answer_stall_max).await,
+        }
+    }
+
+    fn http1() -> http1::Builder {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(HTTP1_HEADER_TIMEOUT)
+            .max_headers(HTTP1_HEADER_COUNT_MAX)
+            .max_header_size(HEADER_BYTES_MAX as usize)
+            .max_buf_size(HTTP1_BUFFER_BYTES);
+        http1
+    }
+
+    fn http2(&self, streams: Streams) -> http2::Builder<Streams> {
+        let mut http2 = http2::Builder::new(streams);
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.stream_count_max)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_header_list_size(HEADER_BYTES_MAX)
+            .max_send_buf_size(SEND_BUFFER_BYTES)
+            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+        http2
+    }
+}
+
+/// Why a connection is to end.
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    /// The server shuts down.
+    Drain,
+    /// It is old.
+    Age,
+    /// Nobody calls.
+    Idle,
+}
+
+/// Returns a time give or take a tenth, so that what began together does not end together.
+fn with_jitter(time: Duration) -> Duration {
+    // Without a random number it is longest.
+    let share = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    time.mul_f64(0.9 + 0.2 * share)
+}
+
+/// Says what strangers can cause at any rate once a second, and how many others there were.
+struct Sparing {
+    began: Instant,
+    /// Milliseconds after it began when it may say something again.
+    next_ms: AtomicU64,
+    unsaid: AtomicU64,
+}
+
+impl Default for Sparing {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            next_ms: AtomicU64::new(0),
+            unsaid: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Sparing {
+    /// Calls `say` with how many were not said since the last time, or counts one more.
+    fn warn(&self, say: impl FnOnce(u64)) {
+        let since = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (now, next) = (since(self.began.elapsed()), self.next_ms.load(Ordering::Relaxed));
+        let mine = now >= next
+            && self
+                .next_ms
+                .compare_exchange(
+                    next,
+                    now + since(LOG_INTERVAL),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )
+                .is_ok();
+        if mine {
+            say(self.unsaid.swap(0, Ordering::Relaxed));
+        } else {
+            self.unsaid.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

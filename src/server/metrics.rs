@@ -52,6 +52,8 @@ struct Inner {
     requests: Family<Labels<3>, Histogram>,
     connections: Gauge,
     refused_connections: Counter,
+    cut_connections: Family<Labels<1>, Counter>,
+    cut_streams: Counter,
 }
 
 /// One method of gRPC.
@@ -60,6 +62,7 @@ struct Method {
     started: Counter,
     seconds: Histogram,
     ok: Counter,
+    is_stream: bool,
 }
 
 impl Metrics {
@@ -105,8 +108,20 @@ impl Metrics {
             "Connections closed at once, because there were as many as may be",
             refused_connections.clone(),
         );
+        let cut_connections = Family::<Labels<1>, Counter>::default();
+        registry.register(
+            "dossier_cut_connections",
+            "Connections cut for what their peer did, by reason",
+            cut_connections.clone(),
+        );
+        let cut_streams = Counter::default();
+        registry.register(
+            "dossier_cut_streams",
+            "Streams cut because their reader took nothing",
+            cut_streams.clone(),
+        );
         registry.register_collector(Box::new(state));
-        let method = |service: &str, method: &str| {
+        let method = |service: &str, method: &str, is_stream: bool| {
             let labels = [
                 ("grpc_service", service.to_owned()),
                 ("grpc_method", method.to_owned()),
@@ -116,12 +131,15 @@ impl Metrics {
                 seconds: seconds.get_or_create_owned(&labels),
                 ok: handled.get_or_create_owned(&with_code(&labels, Code::Ok)),
                 labels,
+                is_stream,
             })
         };
         let methods = methods()
-            .map(|(service, name)| (format!("/{service}/{name}"), method(&service, &name)))
+            .map(|(service, name, is_stream)| {
+                (format!("/{service}/{name}"), method(&service, &name, is_stream))
+            })
             .collect();
-        let unknown = method("unknown", "unknown");
+        let unknown = method("unknown", "unknown", false);
         Self(Arc::new(Inner {
             registry,
             methods,
@@ -131,6 +149,8 @@ impl Metrics {
             requests,
             connections,
             refused_connections,
+            cut_connections,
+            cut_streams,
         }))
     }
 
@@ -150,6 +170,17 @@ impl Metrics {
     /// Counts a connection that was refused.
     pub(super) fn refused_connection(&self) {
         self.0.refused_connections.inc();
+    }
+
+    /// Counts a connection that was cut; `reason` is one of few.
+    pub(super) fn cut_connection(&self, reason: &'static str) {
+        let labels = [("reason", reason.to_owned())];
+        self.0.cut_connections.get_or_create(&labels).inc();
+    }
+
+    /// Counts a stream that was cut.
+    pub(super) fn cut_stream(&self) {
+        self.0.cut_streams.inc();
     }
 
     /// Begins to count a call of gRPC.
@@ -197,8 +228,8 @@ fn with_code(labels: &Labels<2>, code: Code) -> Labels<3> {
     [service, method, ("grpc_code", code)]
 }
 
-/// The methods that the server has: service and name.
-fn methods() -> impl Iterator<Item = (String, String)> {
+/// The methods that the server has: service, name, and whether it answers with a stream.
+fn methods() -> impl Iterator<Item = (String, String, bool)> {
     [FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET]
         .into_iter()
         .filter_map(|bytes| prost_types::FileDescriptorSet::decode(bytes).ok())
@@ -208,7 +239,10 @@ fn methods() -> impl Iterator<Item = (String, String)> {
             file.service.into_iter().flat_map(move |service| {
                 let service_name = format!("{package}.{}", service.name());
                 let methods = service.method.into_iter();
-                methods.map(move |method| (service_name.clone(), method.name().to_owned()))
+                methods.map(move |method| {
+                    let name = method.name().to_owned();
+                    (service_name.clone(), name, method.server_streaming())
+                })
             })
         })
 }
@@ -239,6 +273,11 @@ enum Kind {
 }
 
 impl Call {
+    /// Tells whether the answer is a stream.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(&self.kind, Kind::Grpc(method) if method.is_stream)
+    }
+
     /// Counts the call when its answer ends, or when nobody waits for its end any more.
     pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
         if let Kind::Http { status, .. } = &mut self.kind {

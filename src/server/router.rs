@@ -6,7 +6,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use tower_http::cors::CorsLayer;
 use tower_layer::Layer as _;
 
 use super::{
+    admission::Admission,
     connection::Answers,
     metrics::{self, Metrics},
 };
@@ -35,12 +36,13 @@ use crate::{
     feed::{Feed, FeedSettings},
     grpc::{
         admin::AdminApi,
-        call::{self, BrokenOff, Deadline, Peer, Watched},
+        call::{self, BrokenOff, Deadline, End, Ending, Peer, Watched},
         change::ChangeApi,
         convert::to_int64,
         entity::EntityApi,
         fact::FactApi,
         read::Reads,
+        request_body::RequestBodies,
         sparql::{PARAMETER_COUNT_MAX, SparqlApi},
         status::{status, unavailable},
         write::WriteApi,
@@ -82,6 +84,7 @@ pub(super) struct Services {
     sparql: SparqlServiceServer<SparqlApi>,
     write: WriteServiceServer<WriteApi>,
     http: HttpApi,
+    knowledge: KnowledgeBase,
 }
 
 macro_rules! configured {
@@ -136,6 +139,7 @@ impl Services {
             sparql: configured!(SparqlServiceServer::new(sparql), settings),
             write: configured!(WriteServiceServer::new(write), settings),
             http,
+            knowledge: knowledge.clone(),
         };
         (services, feed)
     }
@@ -145,10 +149,14 @@ fn prefixes(allowed: &[UrlPrefix]) -> Vec<String> {
     allowed.iter().map(ToString::to_string).collect()
 }
 
+fn to_ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn limits(settings: &ServeSettings) -> v1::Limits {
     v1::Limits {
         query_bytes_max: to_int64(settings.query_bytes_max as u64),
-        query_timeout_ms_max: i64::try_from(settings.query_timeout_max.as_millis()).unwrap_or(i64::MAX),
+        query_timeout_ms_max: to_ms(settings.query_timeout_max),
         concurrent_query_count_max: to_int64(settings.query_concurrency_max as u64),
         message_bytes_max: to_int64(settings.message_bytes_max as u64),
         graph_memory_bytes_max: to_int64(settings.graph_memory_bytes_max),
@@ -168,7 +176,7 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         queries_memory_bytes_max: to_int64(settings.queries_memory_bytes_max),
         query_parameter_count_max: to_int64(PARAMETER_COUNT_MAX as u64),
         slow_query_ms: to_int64(settings.slow_query_ms),
-        remote_timeout_ms: i64::try_from(settings.remote_timeout.as_millis()).unwrap_or(i64::MAX),
+        remote_timeout_ms: to_ms(settings.remote_timeout),
         remote_bytes_max: to_int64(settings.remote_bytes_max as u64),
         query_row_count_max: to_int64(settings.query_row_count_max),
         query_result_bytes_max: to_int64(settings.query_result_bytes_max),
@@ -178,7 +186,7 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         regex_bytes_max: to_int64(settings.regex_bytes_max as u64),
         long_text_regex_bytes_max: to_int64(settings.long_text_regex_bytes_max as u64),
         watcher_count_max: to_int64(settings.watcher_count_max as u64),
-        watch_stall_ms_max: i64::try_from(settings.watch_stall_max.as_millis()).unwrap_or(i64::MAX),
+        watch_stall_ms_max: to_ms(settings.watch_stall_max),
         diff_bytes_max: to_int64(settings.diff_memory_bytes_max),
         past_change_count_max: to_int64(settings.past_change_count_max),
         log_retention_age_ms: settings
@@ -186,10 +194,16 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
             .map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
         log_retention_bytes: to_int64(settings.log_retention_bytes.unwrap_or(0)),
         log_retention_revision_count_min: to_int64(settings.log_retention_commit_count_min),
+        connection_per_address_count_max: to_int64(settings.connections.per_address_count_max as u64),
+        call_count_max: to_int64(settings.connections.call_count_max as u64),
+        request_stall_ms_max: to_ms(settings.connections.request_stall_max),
+        answer_stall_ms_max: to_ms(settings.connections.answer_stall_max),
     }
 }
 
 const METRICS_PATH: &str = "/metrics";
+const IMPORT_PATH: &str = "/dossier.v1.WriteService/Import";
+const WATCHES: [&str; 2] = ["/dossier.v1.ChangeService/Watch", "/grpc.health.v1.Health/Watch"];
 const HEALTH_PATH: &str = "/grpc.health.v1.Health/";
 
 /// Answers every call.
@@ -200,6 +214,8 @@ pub(super) struct Router {
     reflect_alpha: Box<Reflect>,
     cors: Option<CorsLayer>,
     authenticator: Authenticator,
+    admission: Admission,
+    bodies: RequestBodies,
     metrics: Metrics,
     /// Whether the counts are to be had here, and not on a listener of their own.
     has_metrics: bool,
@@ -253,6 +269,11 @@ impl Router {
             reflect_alpha: Box::new(move |request| reflection_alpha.clone().call(request)),
             cors: api::cors::layer(&settings.cors_origins),
             authenticator: Authenticator::open(),
+            admission: Admission::new(settings.connections.call_count_max),
+            bodies: RequestBodies::new(
+                settings.connections.request_stall_max,
+                settings.connections.request_memory_bytes_max,
+            ),
             metrics,
             has_metrics,
             drain,
@@ -320,6 +341,10 @@ impl Router {
         if let Some(&Peer(peer)) = request.extensions().get::<Peer>() {
             request.extensions_mut().insert(api::Peer(peer));
         }
+        if let Some(Ending { stream, .. }) = request.extensions().get::<Ending>() {
+            let ending = api::Ending(stream.clone());
+            request.extensions_mut().insert(ending);
+        }
         let call = self.metrics.request(request.method(), request.uri().path());
         let http = self.services.get().map(|services| &services.http);
         let response = api::answer(http, self.drain.is_cancelled(), request).await;
@@ -332,9 +357,15 @@ impl Router {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<StdError> + Send + 'static,
     {
-        let log = tracing::enabled!(tracing::Level::DEBUG)
-            .then(|| (Instant::now(), request.uri().path().to_owned()));
-        let counted = self.metrics.call(request.uri().path());
+        let path = request.uri().path();
+        let log = tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), path.to_owned()));
+        let counted = self.metrics.call(path);
+        let _entered = match self.admission.enter(path, counted.is_stream()) {
+            Ok(entered) => entered,
+            Err(status) => return Ok(counted.answered(status.into_http())),
+        };
+        // A watch knows itself of its end, and where to go on.
+        let is_told = counted.is_stream() && !WATCHES.contains(&path);
         self.identify(&mut request);
         let deadline = match call::deadline_of(request.headers()) {
             Ok(deadline) => deadline,
@@ -343,7 +374,12 @@ impl Router {
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(Deadline(deadline));
         }
-        let response = call::answer(self.dispatch(request), deadline).await;
+        let knowledge = self.services.get().map(|services| services.knowledge.clone());
+        let end = request
+            .extensions()
+            .get::<Ending>()
+            .map(|ending| End::new(ending, knowledge, is_told));
+        let response = call::answer(self.dispatch(request), deadline, end).await;
         if let Some((started_at, path)) = log {
             let code = response
                 .headers()
@@ -365,32 +401,36 @@ impl Router {
             .strip_prefix('/')
             .and_then(|path| path.split_once('/'))
             .map_or("", |(service, _)| service);
+        let is_import = path == IMPORT_PATH;
         match service {
             "grpc.health.v1.Health" => return self.health.clone().call(request),
             "grpc.reflection.v1.ServerReflection" => return (self.reflect)(request.map(Body::new)),
             "grpc.reflection.v1alpha.ServerReflection" => {
                 return (self.reflect_alpha)(request.map(Body::new));
             }
-            _ if !SERVICE_NAMES.contains(&service) => return answer(unimplemented(path)),
             _ => {}
         }
+        let Some(service) = SERVICE_NAMES.iter().copied().find(|&name| name == service) else {
+            return answer(unimplemented(path));
+        };
         let Some(services) = self.services.get() else {
             return answer(unavailable("the server is starting: the log is being replayed"));
         };
+        if is_import {
+            // It waits for its caller as long as it finds right, and keeps no more than some chunks.
+            let broken_off = BrokenOff::default();
+            request.extensions_mut().insert(broken_off.clone());
+            let request = request.map(|body| Watched::new(body, broken_off));
+            return services.write.clone().call(request);
+        }
+        let request = request.map(|body| self.bodies.receive(body));
         match service {
             "dossier.v1.EntityService" => services.entity.clone().call(request),
             "dossier.v1.FactService" => services.fact.clone().call(request),
             "dossier.v1.SparqlService" => services.sparql.clone().call(request),
             "dossier.v1.ChangeService" => services.change.clone().call(request),
             "dossier.v1.AdminService" => services.admin.clone().call(request),
-            _ => {
-                let broken_off = BrokenOff::default();
-                request.extensions_mut().insert(broken_off.clone());
-                services
-                    .write
-                    .clone()
-                    .call(request.map(|body| Watched::new(body, broken_off)))
-            }
+            _ => services.write.clone().call(request),
         }
     }
 }

@@ -3,14 +3,22 @@
 //! Every case goes over gRPC and over HTTP, but for two of three of those that are stopped at the deadline: only over gRPC.
 //!
 //! `DOSSIER_HOSTILE=name,name` runs only the cases whose names contain one of these. With `--nocapture` it prints what came of each.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
+mod attacks;
 mod case;
 mod cases;
+mod frames;
 mod graph;
 mod health;
+mod honest;
 mod http;
 mod server;
+mod siege;
 mod transport;
 
 use std::{

@@ -3,8 +3,9 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -19,7 +20,8 @@ pub(crate) struct Server {
     child: Child,
     url: String,
     _limit: Option<MemoryGroup>,
-    _folder: TempDir,
+    /// Held so that it stays.
+    folder: Option<TempDir>,
 }
 
 /// Bytes of memory that a process takes.
@@ -33,20 +35,34 @@ pub(crate) struct Memory {
 impl Server {
     /// Starts an empty server on a free port and waits until it says that it serves.
     pub(crate) fn start(flags: &[&str]) -> Self {
+        Self::start_with(flags, None)
+    }
+
+    /// As [`Self::start`], with at most so many file descriptors.
+    pub(crate) fn start_with(flags: &[&str], descriptor_count_max: Option<u32>) -> Self {
         let folder = TempDir::new().unwrap();
+        let mut server = Self::start_in(folder.path(), flags, descriptor_count_max);
+        server.folder = Some(folder);
+        server
+    }
+
+    /// As [`Self::start_with`], on the data of a folder.
+    pub(crate) fn start_in(folder: &Path, flags: &[&str], descriptor_count_max: Option<u32>) -> Self {
         let limit = MemoryGroup::make();
-        let mut command = match &limit {
-            None => Command::new(env!("CARGO_BIN_EXE_dossier")),
-            // Joins the group, then becomes the server: all of its memory counts.
-            Some(group) => {
-                let mut shell = Command::new("sh");
-                shell
-                    .args(["-c", r#"echo $$ >"$0" && exec "$@""#])
-                    .arg(group.0.join("cgroup.procs"))
-                    .arg(env!("CARGO_BIN_EXE_dossier"));
-                shell
-            }
-        };
+        // Joins the group, then becomes the server: all of its memory counts.
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                r#"echo $$ >"$0"; [ "$1" = 0 ] || ulimit -n "$1"; shift; exec "$@""#,
+            ])
+            .arg(
+                limit
+                    .as_ref()
+                    .map_or(PathBuf::from("/dev/null"), |group| group.0.join("cgroup.procs")),
+            )
+            .arg(descriptor_count_max.unwrap_or(0).to_string())
+            .arg(env!("CARGO_BIN_EXE_dossier"));
         // The settings of whoever runs this are not its.
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("DOSSIER_") || name == "RUST_LOG" {
@@ -61,7 +77,7 @@ impl Server {
                 "127.0.0.1:0",
                 "--data-dir",
             ])
-            .arg(folder.path().join("data"))
+            .arg(folder.join("data"))
             .args(flags)
             .stderr(Stdio::piped())
             .spawn()
@@ -90,12 +106,41 @@ impl Server {
             child,
             url,
             _limit: limit,
-            _folder: folder,
+            folder: None,
         }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.url.trim_start_matches("http://").parse().unwrap()
+    }
+
+    /// Returns one of its counts, by name and labels; `None` as long as there is none.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let line = answer.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    }
+
+    /// Sends a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Returns how it ended, if it has.

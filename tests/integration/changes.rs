@@ -317,6 +317,8 @@ async fn a_stalled_watch_is_ended_and_writers_never_wait_for_it() {
         settings.load_shipped_data = false;
         settings.watch_stall_max = std::time::Duration::from_millis(300);
         settings.watcher_count_max = 1;
+        // It is to read its last word, however long the writes take.
+        settings.connections.answer_stall_max = std::time::Duration::from_hours(1);
     })
     .await;
     // On a connection of its own: what it does not read is in no other call's way.

@@ -1,0 +1,208 @@
+//! The bodies of requests on their way in: a silent caller is not waited for, and all together take so much memory.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Buf as _;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+use tonic::{Status, codegen::StdError};
+
+use super::status::{cancelled, overloaded, request_stalled};
+
+/// What a request may have without taking of the memory of all: most are smaller.
+const FREE_BYTES: u64 = 64 << 10;
+
+/// What bodies may take, and how long each may keep the server waiting. Clones share the memory.
+#[derive(Clone, Debug)]
+pub struct RequestBodies(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    stall_max: Duration,
+    bytes_max: u64,
+    bytes: AtomicU64,
+}
+
+impl RequestBodies {
+    /// A caller may be silent for `stall_max`; messages that are not whole yet may take `bytes_max`.
+    pub fn new(stall_max: Duration, bytes_max: u64) -> Self {
+        Self(Arc::new(Shared {
+            stall_max,
+            bytes_max,
+            bytes: AtomicU64::new(0),
+        }))
+    }
+
+    /// Receives a body under these rules.
+    pub fn receive<B>(&self, body: B) -> Received<B> {
+        Received {
+            body,
+            stall: None,
+            is_waiting: false,
+            held: Held {
+                shared: Arc::clone(&self.0),
+                received_bytes: 0,
+                counted_bytes: 0,
+            },
+        }
+    }
+
+    /// Returns the memory that bodies take.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// What one body takes, until it is dropped.
+struct Held {
+    shared: Arc<Shared>,
+    received_bytes: u64,
+    counted_bytes: u64,
+}
+
+impl Held {
+    /// Takes room for what has come; false if there is none.
+    fn take(&mut self, byte_count: u64) -> bool {
+        self.received_bytes = self.received_bytes.saturating_add(byte_count);
+        let more = self
+            .received_bytes
+            .saturating_sub(FREE_BYTES)
+            .saturating_sub(self.counted_bytes);
+        if more == 0 {
+            return true;
+        }
+        let taken = self.shared.bytes.fetch_add(more, Ordering::Relaxed);
+        self.counted_bytes += more;
+        taken.saturating_add(more) <= self.shared.bytes_max
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.counted_bytes > 0 {
+            self.shared.bytes.fetch_sub(self.counted_bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A body that is received. Its errors are statuses.
+pub struct Received<B> {
+    body: B,
+    /// Runs while the caller is silent.
+    stall: Option<Pin<Box<Sleep>>>,
+    is_waiting: bool,
+    held: Held,
+}
+
+impl<B> Received<B> {
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Status> {
+        let stall_max = self.held.shared.stall_max;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_max)));
+        if !self.is_waiting {
+            self.is_waiting = true;
+            stall.as_mut().reset(Instant::now() + stall_max);
+        }
+        stall.as_mut().poll(context).map(|()| request_stalled(stall_max))
+    }
+}
+
+impl<B> http_body::Body for Received<B>
+where
+    B: http_body::Body + Unpin,
+    B::Error: Into<StdError>,
+{
+    type Data = B::Data;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, StdError>>> {
+        let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(context) else {
+            let status = ready!(self.wait(context));
+            return Poll::Ready(Some(Err(status.into())));
+        };
+        self.is_waiting = false;
+        Poll::Ready(polled.map(|frame| {
+            // Whoever breaks off makes no fault of ours.
+            let frame = frame.map_err(|_| StdError::from(cancelled()))?;
+            let byte_count = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+            if self.held.take(byte_count) {
+                Ok(frame)
+            } else {
+                Err(overloaded("requests that are being received take as much memory as they may").into())
+            }
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+    use tonic::{Code, body::Body};
+
+    use super::*;
+
+    const STALL_MAX: Duration = Duration::from_millis(100);
+
+    fn full(len: u64) -> Full<bytes::Bytes> {
+        Full::from(vec![0; usize::try_from(len).unwrap()])
+    }
+
+    async fn code<B>(body: &mut Received<B>) -> Option<Code>
+    where
+        B: http_body::Body + Unpin,
+        B::Error: Into<StdError>,
+    {
+        let error = body.frame().await.unwrap().err()?;
+        Some(error.downcast::<Status>().unwrap().code())
+    }
+
+    #[tokio::test]
+    async fn bodies_take_memory_together_until_they_are_dropped() {
+        let bodies = RequestBodies::new(STALL_MAX, 10);
+        let mut small = bodies.receive(full(FREE_BYTES));
+        assert_eq!((code(&mut small).await, bodies.bytes()), (None, 0));
+        let mut first = bodies.receive(full(FREE_BYTES + 6));
+        assert_eq!((code(&mut first).await, bodies.bytes()), (None, 6));
+        let mut second = bodies.receive(full(FREE_BYTES + 5));
+        assert_eq!(code(&mut second).await, Some(Code::ResourceExhausted));
+        drop(second);
+        let mut third = bodies.receive(full(FREE_BYTES + 4));
+        assert_eq!((code(&mut third).await, bodies.bytes()), (None, 10));
+        drop((first, third));
+        assert_eq!(bodies.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn silence_and_breaking_off_are_statuses() {
+        let bodies = RequestBodies::new(STALL_MAX, 10);
+        let (sender, body) = tokio::sync::mpsc::channel::<Result<Frame<bytes::Bytes>, Status>>(1);
+        let stream = tokio_stream::wrappers::ReceiverStream::new(body);
+        let mut body = bodies.receive(Body::new(http_body_util::StreamBody::new(stream)));
+        sender
+            .send(Ok(Frame::data(bytes::Bytes::from_static(b"x"))))
+            .await
+            .unwrap();
+        assert_eq!(code(&mut body).await, None);
+        sender.send(Err(Status::unknown("reset"))).await.unwrap();
+        assert_eq!(code(&mut body).await, Some(Code::Cancelled));
+        assert_eq!(code(&mut body).await, Some(Code::DeadlineExceeded));
+    }
+}

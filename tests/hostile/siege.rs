@@ -1,0 +1,222 @@
+//! Attacks HTTP/2 and looks how an honest caller fares meanwhile.
+
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    attacks::{ATTACKS, GET, INITIAL_WINDOW_SIZE, LOOKUP, Siege, calls},
+    frames::{DATA, END_HEADERS, GOAWAY, HEADERS, RST_STREAM, Raw, WINDOW_UPDATE, call, frame},
+    honest::Honest,
+    load,
+    server::Server,
+    transport::Transport,
+};
+
+const FLAGS: [&str; 5] = [
+    "--drain-timeout=1s",
+    "--handshake-timeout=1s",
+    "--answer-stall-max=1s",
+    "--request-stall-max=1s",
+    "--log-format=text",
+];
+const ATTACKER_COUNT: usize = 2;
+const TIME: Duration = Duration::from_millis(700);
+/// Generous: attackers, caller and server share the processors, with other tests beside them.
+const P99_MAX: Duration = Duration::from_millis(500);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn start(runtime: &tokio::runtime::Runtime, flags: &[&str], descriptor_count_max: Option<u32>) -> Server {
+    let server = Server::start_with(&[&FLAGS, flags].concat(), descriptor_count_max);
+    runtime.block_on(async { load(&Transport::grpc(server.url()).await).await });
+    server
+}
+
+#[test]
+fn attacks_on_the_protocol_do_no_harm() {
+    let runtime = runtime();
+    let mut server = start(&runtime, &[], None);
+    let address = server.address();
+    let honest = runtime.block_on(Honest::connect(server.url()));
+    let before = runtime.block_on(honest.call_for(TIME));
+    println!("{:<28} {before}", "nobody");
+    let mut faults = Vec::new();
+    for attack in &ATTACKS {
+        let had = server.processor_time();
+        let siege = Siege::begin(address, attack, ATTACKER_COUNT);
+        let fared = runtime.block_on(honest.call_for(TIME));
+        let toll = siege.end();
+        let took = had.and_then(|had| Some(server.processor_time()?.saturating_sub(had)));
+        println!("{:<28} {fared} {toll:?}, processor {took:?}", attack.name);
+        let mut fault = |what: String| faults.push(format!("{}: {what}", attack.name));
+        if let Some(end) = server.end() {
+            fault(format!("the server died: {end}"));
+            break;
+        }
+        if fared.failures > 0 || fared.count == 0 || fared.p99() > P99_MAX {
+            fault(format!("the honest caller: {fared}"));
+        }
+        if attack.is_cut && toll.cut == 0 {
+            fault(format!("nobody was cut: {toll:?}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Sends an attack from one connection until it is cut; returns how many times it was sent.
+fn cut_after(address: SocketAddr, name: &str, again: fn(&mut Raw) -> io::Result<()>) -> usize {
+    let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
+    let mut raw = attack.connect(address).unwrap();
+    (0..10_000)
+        .find(|_| again(&mut raw).is_err())
+        .expect("a flood is cut")
+}
+
+#[test]
+fn control_frames_are_cut_after_some_thousands() {
+    let runtime = runtime();
+    let server = start(&runtime, &[], None);
+    let ping = |raw: &mut Raw| raw.send(&frame(6, 0, 0, &[7; 8]).repeat(100));
+    let count = cut_after(server.address(), "PING", ping);
+    assert!(count >= 40, "{count}");
+    // What honest clients do beside their calls is none.
+    let mut raw = Raw::begin(server.address(), &[]).unwrap();
+    for _ in 0..2_000 {
+        // There is none.
+        let stream = raw.call(LOOKUP, b"\x0a\x05<d:x>").unwrap();
+        raw.send(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 4, 0])).unwrap();
+        raw.send(&frame(6, 0, 0, &[7; 8])).unwrap();
+        while !matches!(raw.receive().unwrap(), Some((HEADERS, answered, _)) if answered == stream) {}
+    }
+}
+
+/// Waits for the reset of a stream, or the end of the connection.
+fn is_ended(raw: &mut Raw, stream: u32) -> bool {
+    loop {
+        match raw.receive() {
+            Ok(Some((RST_STREAM, ended, _))) if ended == stream => return true,
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
+#[test]
+fn slow_readers_and_silent_callers_are_cut() {
+    let runtime = runtime();
+    let server = start(&runtime, &[], None);
+    let address = server.address();
+    let query = b"\x0a\x19SELECT * { ?s ?p ?o . ?a ?b ?c }";
+    let query = [b"\x0a\x20", &query[2..]].concat();
+    for (what, path, message) in [
+        ("a lookup", LOOKUP, GET),
+        ("a query", "/dossier.v1.SparqlService/Query", &query[..]),
+        ("a watch", "/dossier.v1.ChangeService/Watch", b"\x10\x01"),
+        ("an export", "/dossier.v1.WriteService/Export", b"\x0a\x02nq"),
+    ] {
+        let mut raw = Raw::begin(address, &[(INITIAL_WINDOW_SIZE, 0)]).unwrap();
+        let stream = raw.call(path, message).unwrap();
+        assert!(is_ended(&mut raw, stream), "{what} with a window of 0");
+    }
+    // It has room in HTTP/2's windows, and reads nothing.
+    let mut raw = Raw::begin(address, &[(INITIAL_WINDOW_SIZE, (1 << 31) - 1)]).unwrap();
+    raw.send(&frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0])).unwrap();
+    // 20 MB: more than sockets hold.
+    raw.give_up_after(Duration::from_secs(20)).unwrap();
+    calls(&mut raw).unwrap();
+    calls(&mut raw).unwrap();
+    let began = Instant::now();
+    let is_cut = || server.metric(r#"dossier_cut_connections_total{reason="slow_reader"}"#);
+    while is_cut().is_none_or(|count| count < 1.0) {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "who reads nothing is never cut"
+        );
+    }
+    // Its message does not come.
+    let mut raw = Raw::begin(address, &[]).unwrap();
+    let stream = raw.stream();
+    raw.send(&frame(HEADERS, END_HEADERS, stream, &call(LOOKUP)))
+        .unwrap();
+    raw.send(&frame(DATA, 0, stream, &[0, 0])).unwrap();
+    loop {
+        let (kind, of, payload) = raw.receive().unwrap().expect("a status for who is silent");
+        if kind == HEADERS && of == stream {
+            // Both are written as they are: HPACK leaves what Huffman does not shorten.
+            println!("{}", String::from_utf8_lossy(&payload));
+            break;
+        }
+        assert_ne!(kind, GOAWAY);
+    }
+    for settings in ["", "PRI * HTTP/2", "GET / HTTP/1.1\r\n"] {
+        let mut raw = Raw::connect(address).unwrap();
+        raw.send(settings.as_bytes()).unwrap();
+        if settings.starts_with("GET") {
+            continue;
+        }
+        assert!(raw.is_closed().unwrap(), "{settings:?}");
+    }
+}
+
+#[test]
+fn the_server_lives_without_descriptors() {
+    let runtime = runtime();
+    let mut server = start(&runtime, &[], Some(64));
+    let address = server.address();
+    let honest = runtime.block_on(Honest::connect(server.url()));
+    let held: Vec<_> = (0..200).map(|_| Raw::connect(address)).collect();
+    let had = server.processor_time();
+    let fared = runtime.block_on(honest.call_for(TIME));
+    println!("{fared}");
+    assert!(fared.failures == 0 && fared.count > 0, "{fared}");
+    let took = had.and_then(|had| Some(server.processor_time()?.saturating_sub(had)));
+    println!("{took:?}");
+    drop(held);
+    // Their places are free again.
+    let fared = runtime.block_on(async { Honest::connect(server.url()).await.call_for(TIME).await });
+    assert!(fared.failures == 0 && fared.count > 0, "{fared}");
+    assert_eq!(server.end(), None);
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let runtime = runtime();
+    let server = start(&runtime, &["--connections-per-address-max=3"], None);
+    let _held: Vec<_> = (0..3)
+        .map(|_| Raw::begin(server.address(), &[]).unwrap())
+        .collect();
+    let mut refused = Raw::connect(server.address()).unwrap();
+    assert!(refused.is_closed().unwrap());
+}
+
+#[test]
+fn old_and_idle_connections_get_a_goaway() {
+    let runtime = runtime();
+    for flags in [
+        ["--connection-age-max=300ms", "--connection-age-grace=10s"],
+        ["--connection-idle-max=200ms", "--connection-age-max=1h"],
+    ] {
+        let server = start(&runtime, &flags, None);
+        let mut raw = Raw::begin(server.address(), &[]).unwrap();
+        let mut goaway = None;
+        while let Some((kind, _, payload)) = raw.receive().unwrap() {
+            if kind == GOAWAY {
+                goaway = Some(payload);
+            } else if kind == 6 {
+                // The first GOAWAY is a warning: the PING behind it tells when it was heard.
+                raw.send(&frame(6, 1, 0, &payload)).unwrap();
+            }
+        }
+        // The last stream that was processed, and no error.
+        assert_eq!(goaway.unwrap()[4..8], [0; 4], "{flags:?}");
+    }
+}
