@@ -19,6 +19,7 @@ mod honest;
 mod http;
 mod server;
 mod siege;
+mod terminated;
 mod transport;
 
 use std::{
