@@ -1,5 +1,6 @@
 //! The command line. Client commands are gRPC clients like any other.
 
+mod backup;
 mod bind;
 mod caret;
 mod check;
@@ -149,6 +150,18 @@ Examples:
   dossier diff 7
   dossier diff 7 5 > undo.rdfp";
 
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  dossier backup
+  dossier backup list
+  dossier backup verify --from /var/backups/dossier";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  dossier restore --from /var/backups/dossier --data-dir dossier-data
+  dossier restore --from /var/backups/dossier --data-dir before --revision 7
+  dossier restore --from /var/backups/dossier --data-dir yesterday --time 2026-11-25T08:30:00Z";
+
 const REBUILD_EXAMPLES: &str = "\
 Examples:
   dossier rebuild --check --data-dir dossier-data
@@ -229,6 +242,12 @@ enum Command {
     /// Tell what differs between two revisions
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(watch::DiffArgs),
+    /// Back up the knowledge base of a running server, list the backups, or verify them
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Backup(backup::BackupArgs),
+    /// Restore a knowledge base from backups, as it was at any revision or time, offline
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(backup::RestoreArgs),
     /// Recompute what follows from the log, offline, and tell what differs
     #[command(after_help = REBUILD_EXAMPLES)]
     Rebuild(rebuild::RebuildArgs),
@@ -299,6 +318,8 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Log(args) => runtime.block_on(log::log(args, &server)),
         Command::Watch(args) => runtime.block_on(watch::watch(args, &server)),
         Command::Diff(args) => runtime.block_on(watch::diff(args, &server)),
+        Command::Backup(args) => runtime.block_on(backup::backup(args, &server)),
+        Command::Restore(args) => runtime.block_on(backup::restore(args)),
         Command::Info(args) => runtime.block_on(info::info(args, &server)),
         Command::Health => runtime.block_on(info::health(&server)),
         Command::Completions { shell } => {

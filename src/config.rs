@@ -75,6 +75,16 @@ pub struct ServeSettings {
         value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub data_dir: PathBuf,
 
+    /// Directory for backups; made if it is missing
+    ///
+    /// Only this setting says it, never a caller.
+    #[arg(long, env = "DOSSIER_BACKUP_TO", value_name = "PLACE", value_parser = NonEmptyStringValueParser::new())]
+    pub backup_to: Option<String>,
+
+    /// Make a backup again and again after so long, such as 1h
+    #[arg(long, env = "DOSSIER_BACKUP_EVERY", value_name = "DURATION", value_parser = duration, requires = "backup_to")]
+    pub backup_every: Option<Duration>,
+
     /// Start an empty knowledge base empty, without the data set that the server ships
     #[arg(long = "no-shipped-data", env = "DOSSIER_SHIPPED_DATA", action = clap::ArgAction::SetFalse,
         value_parser = BoolishValueParser::new())]
@@ -401,6 +411,8 @@ impl Default for ServeSettings {
             tls_client_ca: None,
             insecure: false,
             data_dir: PathBuf::from("dossier-data"),
+            backup_to: None,
+            backup_every: None,
             load_shipped_data: true,
             reference_date: ReferenceDate::Today,
             graph_memory_bytes_max: memory::default_graph_memory_bytes_max(),

@@ -1,6 +1,7 @@
 //! Dossier: a knowledge-graph service over gRPC and HTTP.
 
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod facts;

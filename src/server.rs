@@ -1,6 +1,7 @@
 //! The composition root: opens the knowledge base, serves it, and drains on shutdown.
 
 mod admission;
+mod backups;
 mod connection;
 mod metrics;
 mod operations;
@@ -20,12 +21,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
+    backup::{BackupError, Backups, Place},
     config::ServeSettings,
     knowledge::{KnowledgeBase, LOG_FILE, OpenError, Retention, Settings, Writes},
     model::prefixes::PREFIXES,
     remote::{AllowList, FetchLimits, RemoteSettings},
     sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits, ValueLimits},
 };
+use backups::back_up;
 use connection::{Connections, Shutdown};
 use metrics::Metrics;
 use operations::Operations;
@@ -54,6 +57,9 @@ pub enum ServeError {
     /// There is no TLS; the message says which file is at fault.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// There can be no backups where they are to go.
+    #[error("--backup-to: {0}")]
+    Backup(#[from] BackupError),
     /// The data that the server ships cannot be loaded.
     #[error("the shipped data cannot be loaded: {0}")]
     ShippedData(String),
@@ -90,6 +96,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let Listeners { calls, operations } = listeners.into();
     let address = calls.local_addr().map_err(ServeError::Listener)?;
+    let place = settings.backup_to.as_deref().map(Place::open).transpose()?;
     let (reporter, health) = health().await;
     let services = Arc::new(OnceCell::new());
     let end = Shutdown::default();
@@ -109,10 +116,7 @@ pub async fn serve(
     );
     let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
     let tracker = TaskTracker::new();
-    let tls = match settings.tls_files() {
-        Some(files) => Some(Arc::new(Tls::load(files)?)),
-        None => None,
-    };
+    let tls = settings.tls_files().map(Tls::load).transpose()?.map(Arc::new);
     let freshener = tls.clone().map(|tls| tokio::spawn(tls.keep_fresh()));
     let connections = Connections::new(
         &settings,
@@ -138,15 +142,13 @@ pub async fn serve(
         let knowledge = open(&settings).await?;
         let queries = Queries::start(query_settings(&settings), PREFIXES)
             .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
+        let backups = start_backups(place, &knowledge, &settings, &end.drain);
         // Set once: nobody else does.
-        let (made, feed) = Services::new(&knowledge, &queries, &settings, end.drain.clone());
+        let drain = || end.drain.clone();
+        let (made, feed) = Services::new(&knowledge, &queries, backups.as_ref(), &settings, drain());
         let _ = services.set(made);
-        let _ = parts.set(Parts { feed, queries });
-        tokio::spawn(tell_writes(
-            knowledge.writes(),
-            reporter.clone(),
-            end.drain.clone(),
-        ));
+        let _ = parts.set(Parts::new(feed, queries, backups));
+        tokio::spawn(tell_writes(knowledge.writes(), reporter.clone(), drain()));
         set_health(&reporter, ServingStatus::Serving).await;
         tracing::info!(%address, revision = knowledge.read().revision, "serving");
         Ok::<_, ServeError>(knowledge)
@@ -253,6 +255,18 @@ fn query_settings(settings: &ServeSettings) -> QuerySettings {
             },
         },
     }
+}
+
+/// Begins to back up to a place, if there is one.
+fn start_backups(
+    place: Option<Place>,
+    knowledge: &KnowledgeBase,
+    settings: &ServeSettings,
+    drain: &CancellationToken,
+) -> Option<Backups> {
+    let backups = Backups::new(knowledge.clone(), place?);
+    tokio::spawn(back_up(backups.clone(), settings.backup_every, drain.clone()));
+    Some(backups)
 }
 
 /// Opens the knowledge base on a thread that may block, and loads the shipped data into an empty one.

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("proto", &[]),
     ("remote", &[]),
@@ -26,6 +26,8 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("knowledge", &["log", "graph", "facts", "model"]),
     // A watcher reads the log at its own pace, up to what the knowledge base has published.
     ("feed", &["knowledge", "log", "graph", "facts", "model"]),
+    // A backup is of records, and its hash of the graph.
+    ("backup", &["knowledge", "log", "graph"]),
     // Batches and drafts pass through from the parser to the commit.
     (
         "grpc",
@@ -38,6 +40,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "proto",
             "graph",
             "feed",
+            "backup",
             "auth",
         ],
     ),
@@ -60,7 +63,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
 /// Crates of the transport, which nothing below `grpc` and `http` names; but for Jelly, a format of documents that is made of
 /// Protocol Buffers.
 const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
-const BELOW_GRPC: [&str; 10] = [
+const BELOW_GRPC: [&str; 11] = [
     "model",
     "graph",
     "log",
@@ -69,6 +72,7 @@ const BELOW_GRPC: [&str; 10] = [
     "sparql",
     "knowledge",
     "feed",
+    "backup",
     "auth",
     "config",
 ];

@@ -230,6 +230,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         }
         ErrorReason::TooManyWatchers => Some("start the server with a larger --watchers-max"),
         ErrorReason::DiffTooLarge => Some("take the commits themselves: `dossier watch --after`"),
+        ErrorReason::BackupOtherHistory => Some("start the server with another --backup-to"),
+        ErrorReason::BackupNotFound => Some("`dossier backup` makes one"),
+        ErrorReason::BackupDamaged => Some("`dossier backup verify` lists all that is damaged"),
         ErrorReason::RevisionTooFarBack => Some("start the server with a larger --past-changes-max"),
         ErrorReason::RevisionCompacted => Some(
             "begin anew with the whole graph: `dossier watch --snapshot`; `dossier info` tells the earliest revision",
@@ -245,7 +248,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::QueryMemoryExceeded => {
             Some("ask for less, or start the server with a larger --query-memory-max")
         }
-        ErrorReason::Internal => Some("the server's log has the cause"),
+        ErrorReason::Internal | ErrorReason::BackupUnreachable => Some("the server's log has the cause"),
         ErrorReason::Unimplemented => Some("the server is of another version: `dossier info` tells which"),
         ErrorReason::Unspecified
         | ErrorReason::EntityNotFound
@@ -269,6 +272,8 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::Cancelled
         | ErrorReason::MalformedMessage
         | ErrorReason::InvalidParameter
+        | ErrorReason::BackupNotConfigured
+        | ErrorReason::BackupNewerFormat
         | ErrorReason::QueryCancelled => None,
     }
 }

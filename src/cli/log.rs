@@ -98,7 +98,7 @@ fn row(revision: &Revision) -> Vec<Cell> {
 }
 
 /// Reads a day, or a time with or without `T` and `Z`.
-fn moment(text: &str) -> Result<SystemTime, String> {
+pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
     let text = text.trim();
     humantime::parse_rfc3339_weak(text)
         .or_else(|_| humantime::parse_rfc3339_weak(&format!("{text} 00:00:00")))

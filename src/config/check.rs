@@ -87,6 +87,12 @@ impl ServeSettings {
                 humantime::format_duration(time).to_string()
             })?;
         }
+        if let Some(every) = self.backup_every {
+            let (min, max) = (Duration::from_secs(1), Duration::from_hours(24 * 366));
+            in_range("backup-every", every, min, max, |time| {
+                humantime::format_duration(time).to_string()
+            })?;
+        }
         if self.query_bytes_max >= self.message_bytes_max {
             return Err(SettingsError::QueryLargerThanMessage {
                 query: ByteSize(self.query_bytes_max as u64),

@@ -6,9 +6,15 @@ use oxigraph::model::NamedNode;
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::to_int64, read::Reads, status::internal, validate::Violations, write::MESSAGE_BYTES_MAX,
+    backup::{self, Answers},
+    convert::to_int64,
+    read::Reads,
+    status::internal,
+    validate::Violations,
+    write::MESSAGE_BYTES_MAX,
 };
 use crate::{
+    backup::Backups,
     facts::{Budget, Reader},
     knowledge::{EraseRequest, KnowledgeBase},
     model::{fact::DataSet, prefixes::PREFIXES},
@@ -18,6 +24,7 @@ use crate::{
 /// Answers `AdminService`.
 pub struct AdminApi {
     knowledge: KnowledgeBase,
+    backups: Option<Backups>,
     reads: Reads,
     limits: v1::Limits,
     service_allowed: Vec<String>,
@@ -30,6 +37,7 @@ impl AdminApi {
     /// may fetch.
     pub fn new(
         knowledge: KnowledgeBase,
+        backups: Option<Backups>,
         limits: v1::Limits,
         service_allowed: Vec<String>,
         load_allowed: Vec<String>,
@@ -37,6 +45,7 @@ impl AdminApi {
         Self {
             reads: Reads::new(knowledge.clone()),
             knowledge,
+            backups,
             limits,
             service_allowed,
             load_allowed,
@@ -47,6 +56,32 @@ impl AdminApi {
 
 #[tonic::async_trait]
 impl AdminService for AdminApi {
+    type CreateBackupStream = Answers<v1::CreateBackupResponse>;
+    type VerifyBackupStream = Answers<v1::VerifyBackupResponse>;
+
+    async fn create_backup(
+        &self,
+        _: Request<v1::CreateBackupRequest>,
+    ) -> Result<Response<Self::CreateBackupStream>, Status> {
+        backup::create(self.backups.as_ref()).map(Response::new)
+    }
+
+    async fn verify_backup(
+        &self,
+        _: Request<v1::VerifyBackupRequest>,
+    ) -> Result<Response<Self::VerifyBackupStream>, Status> {
+        backup::verify(self.backups.as_ref()).map(Response::new)
+    }
+
+    async fn list_backups(
+        &self,
+        request: Request<v1::ListBackupsRequest>,
+    ) -> Result<Response<v1::ListBackupsResponse>, Status> {
+        backup::list(self.backups.as_ref(), request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
     async fn get_server_info(
         &self,
         _: Request<v1::GetServerInfoRequest>,

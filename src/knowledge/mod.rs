@@ -38,7 +38,7 @@ pub use self::compact::compact;
 pub use self::erase::{EraseError, EraseRequest, Erased};
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
 pub use self::past::PastError;
-pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild};
+pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild, reindex};
 pub use self::retention::Retention;
 use self::{background::Finished, clock::Clock, member::Pending, past::Past, writer::Message};
 pub use crate::log::{LOG_FILE, RequestId, Rewritten};

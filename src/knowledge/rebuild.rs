@@ -1,6 +1,6 @@
 //! Recomputes everything that follows from the log, and tells what differs.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use super::{
     OpenError, Settings, View,
@@ -128,6 +128,19 @@ pub fn rebuild(settings: &Settings, only_check: bool) -> Result<Rebuilt, OpenErr
         write_snapshot_file(&path, &view.snapshot, &note).map_err(OpenError::SnapshotFile)?;
     }
     Ok(rebuilt)
+}
+
+/// Builds the index of a log that has none, by replay, and writes the snapshot file.
+///
+/// Blocks. Fails while something else has the data directory.
+pub fn reindex(data_dir: &Path) -> Result<View, OpenError> {
+    let log = Log::open(data_dir, 0)?;
+    let mut view = View::new(0, Snapshot::default());
+    replay(&log.reader(), &mut view, log.head().revision)?;
+    let note = note(log.head().revision, &log.head().digest);
+    write_snapshot_file(&data_dir.join("snapshot"), &view.snapshot, &note)
+        .map_err(OpenError::SnapshotFile)?;
+    Ok(view)
 }
 
 /// Tells what one snapshot has and the other has not. Their dictionaries differ.

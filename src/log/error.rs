@@ -31,6 +31,9 @@ pub enum LogError {
         /// The newest one that is known.
         newest: u64,
     },
+    /// A restore into the data directory was cut off.
+    #[error("a restore into this data directory was not finished: run it again")]
+    RestoreUnfinished,
     /// The file is not as it was written.
     #[error("the log is damaged: {0}. {ADVICE}")]
     Damaged(String),

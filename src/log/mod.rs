@@ -8,6 +8,7 @@
 //! verified anyway.
 
 mod append;
+mod copy;
 mod error;
 mod format;
 mod high_water;
@@ -33,6 +34,7 @@ use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase a
 
 pub use self::{
     append::{Append, Entry},
+    copy::{Chain, CopyError, Followed, NewLog, PayloadReader},
     error::{LogError, RecordFault},
     format::FORMAT_VERSION,
     payload::{Change, PayloadWriter},
@@ -51,6 +53,8 @@ use self::{
 
 /// The name of the log's file in its directory.
 pub const LOG_FILE: &str = "log.redb";
+/// The name of the folder in its directory in which a restore works until all is whole.
+pub const RESTORING: &str = "restoring";
 /// Bytes of the file that are kept in memory, half of them for pages not yet written.
 const CACHE_BYTES: usize = 64 << 20;
 
@@ -110,6 +114,9 @@ impl Log {
     ) -> Result<Self, LogError> {
         fs::create_dir_all(dir).map_err(LogError::from_io)?;
         let lock = lock(dir)?;
+        if dir.join(RESTORING).is_dir() && !dir.join(LOG_FILE).exists() {
+            return Err(LogError::RestoreUnfinished);
+        }
         let (mut high_water, found) = HighWater::open(&dir.join("high-water")).map_err(LogError::from_io)?;
         let database = open_and_prepare(dir, &open_database)?;
         rewrite::remove_leftover(dir).map_err(LogError::from_io)?;
@@ -301,7 +308,8 @@ fn open_and_prepare_at(dir: &Path, path: &Path, open_database: &OpenDatabase) ->
     Ok(database)
 }
 
-fn lock(dir: &Path) -> Result<File, LogError> {
+/// Takes a data directory for this process, for as long as the file is open.
+pub fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join("lock");
     let file = OpenOptions::new()
         .write(true)

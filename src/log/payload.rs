@@ -22,7 +22,7 @@ const COMPRESSION_LEVEL: i32 = 1;
 /// Text up to this size is compressed at once, with tables of its size; more of it is streamed.
 const WHOLE_TEXT_BYTES_MAX: usize = 128 << 10;
 /// With its key and page header this fits into pages of 64 KiB, which the database allocates in powers of two.
-const CHUNK_BYTES: usize = (64 << 10) - 256;
+pub(super) const CHUNK_BYTES: usize = (64 << 10) - 256;
 const SALT_BYTES: usize = 16;
 
 /// One change of a record.

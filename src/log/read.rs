@@ -176,6 +176,12 @@ impl Records {
         })
     }
 
+    /// Returns the hash of the header of a record, or of the base record.
+    pub fn digest(&self, revision: u64) -> Result<Digest, LogError> {
+        self.check(revision, self.earliest())?;
+        tables::header(&self.headers, revision).map(|(_, digest)| digest)
+    }
+
     /// Tells whether something was erased from the record's payload, or all of it stands for more than it.
     pub(super) fn payload(&self, revision: u64) -> Result<(Header, Payload), LogError> {
         let (header, _) = tables::header(&self.headers, revision)?;

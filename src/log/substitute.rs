@@ -58,7 +58,7 @@ impl Substitute {
     }
 
     /// Reads what [`Self::encode`] wrote; nothing if it is anything else.
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
         let kind = match bytes[..2] {
             [VERSION, 1] => SubstituteKind::Base,

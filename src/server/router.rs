@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     auth::Authenticator,
+    backup::Backups,
     config::ServeSettings,
     feed::{Feed, FeedSettings},
     grpc::{
@@ -101,12 +102,14 @@ impl Services {
     pub(super) fn new(
         knowledge: &KnowledgeBase,
         queries: &Queries,
+        backups: Option<&Backups>,
         settings: &ServeSettings,
         drain: CancellationToken,
     ) -> (Self, Feed) {
         let reads = Reads::new(knowledge.clone());
         let admin = AdminApi::new(
             knowledge.clone(),
+            backups.cloned(),
             limits(settings),
             prefixes(&settings.service_allow),
             prefixes(&settings.load_allow),

@@ -1,6 +1,11 @@
 //! What a scrape looks up: the state of the knowledge base, its queries and its watchers, and of the process.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use prometheus_client::{
     collector::Collector,
@@ -9,13 +14,24 @@ use prometheus_client::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{feed::Feed, knowledge::Writes, sparql::Queries};
+use crate::{backup::Backups, feed::Feed, knowledge::Writes, sparql::Queries};
 
 /// What the state is read from; there once the knowledge base is open.
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) feed: Feed,
     pub(super) queries: Queries,
+    pub(super) backups: Option<Backups>,
+}
+
+impl Parts {
+    pub(super) fn new(feed: Feed, queries: Queries, backups: Option<Backups>) -> Self {
+        Self {
+            feed,
+            queries,
+            backups,
+        }
+    }
 }
 
 /// The state of a server.
@@ -51,7 +67,15 @@ impl Collector for State {
             "1 once the knowledge base is open",
             u64::from(parts.is_some()),
         )?;
-        if let Some(Parts { feed, queries }) = parts {
+        if let Some(Parts {
+            feed,
+            queries,
+            backups,
+        }) = parts
+        {
+            if let Some(backups) = backups {
+                out.backups(backups)?;
+            }
             let view = feed.knowledge().read();
             let snapshot = &view.snapshot;
             let is_writable = *feed.knowledge().writes().borrow() == Writes::Open;
@@ -178,6 +202,28 @@ fn process(_: &mut Out<'_, '_>) -> fmt::Result {
 struct Out<'o, 'e>(&'o mut DescriptorEncoder<'e>);
 
 impl Out<'_, '_> {
+    fn backups(&mut self, backups: &Backups) -> fmt::Result {
+        let told = backups.told();
+        let since = told
+            .succeeded_at
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        self.gauge(
+            "dossier_backup_succeeded_timestamp_seconds",
+            "When the last backup was whole; 0 if there is none",
+            since.map_or(0, |since| since.as_secs()),
+        )?;
+        self.gauge(
+            "dossier_backup_revision",
+            "The newest revision in the backups",
+            told.revision,
+        )?;
+        self.counter(
+            "dossier_backup_failures",
+            "Backups that failed",
+            told.failure_count,
+        )
+    }
+
     fn gauge<N>(&mut self, name: &str, help: &str, value: N) -> fmt::Result
     where
         ConstGauge<N>: EncodeMetric,

@@ -1,6 +1,7 @@
 //! Drives the real `dossier` against a real server.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is a test")]
 
+mod backups;
 mod disk;
 mod harness;
 mod reads;

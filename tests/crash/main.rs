@@ -7,6 +7,7 @@
     reason = "all of this is a test"
 )]
 
+mod backup;
 mod bits;
 mod power;
 

@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod backups;
 mod calls;
 mod changes;
 mod elsewhere;

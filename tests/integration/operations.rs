@@ -35,7 +35,7 @@ fn sample(text: &str, name: &str) -> i64 {
     value.parse().unwrap()
 }
 
-async fn scrape(address: SocketAddr) -> String {
+pub(crate) async fn scrape(address: SocketAddr) -> String {
     let (status, text) = get(address, "/metrics").await;
     assert_eq!(status, StatusCode::OK);
     assert!(text.ends_with("# EOF\n"), "{text}");
