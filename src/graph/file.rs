@@ -156,6 +156,7 @@ impl<R: Read> Hashing<R> {
             Snapshot {
                 layers: [Arc::new(layer)].into(),
                 epoch,
+                sight: None,
             },
             note,
         ))

@@ -6,6 +6,7 @@
 
 mod batch;
 mod changes;
+mod chosen;
 mod dictionary;
 mod draft;
 mod edit;
@@ -13,6 +14,7 @@ mod file;
 mod layer;
 mod order;
 mod quads;
+mod sight;
 mod snapshot;
 mod term;
 #[cfg(test)]

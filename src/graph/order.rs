@@ -52,6 +52,12 @@ pub(super) fn pack<const N: usize>(key: &SortKey<N>) -> u128 {
         .fold(0, |packed, &number| packed << 32 | u128::from(number))
 }
 
+/// Returns the key of a number that [`pack`] made of four places.
+#[expect(clippy::cast_possible_truncation, reason = "the quarters of a number")]
+pub(super) fn unpack(packed: u128) -> SortKey<4> {
+    [96, 64, 32, 0].map(|shift| (packed >> shift) as u32)
+}
+
 /// The keys from `low` to `high`, both included, in one of the orders.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds<const N: usize> {
@@ -97,6 +103,27 @@ impl<const N: usize> Bounds<N> {
         }
         let (known, limit) = (step / 2, step.min(rest.len()));
         start..start + known + rest[known..limit].partition_point(|key| pack(key) <= self.high)
+    }
+}
+
+impl Bounds<4> {
+    /// Returns the graph, if the order has it first: then all keys have the same.
+    pub(super) fn graph(&self) -> Option<u32> {
+        (self.order < GRAPH_FIRST_COUNT).then(|| unpack(self.high)[0])
+    }
+
+    /// Returns the same keys with one graph alone, in the order that has it first and all else alike.
+    pub(super) fn in_graph(self, graph: u32) -> Self {
+        if self.order < GRAPH_FIRST_COUNT {
+            return self;
+        }
+        let [low_graph, high_graph] = [self.low, self.high].map(|key| unpack(key)[3]);
+        let first = u128::from(graph) << 96;
+        Self {
+            order: self.order - GRAPH_FIRST_COUNT,
+            low: first + (self.low >> 32) + u128::from(graph < low_graph),
+            high: (first + (self.high >> 32)).saturating_sub(u128::from(graph > high_graph)),
+        }
     }
 }
 

@@ -3,13 +3,11 @@
 use std::{slice, sync::Arc};
 
 use super::{
+    chosen::{Chosen, cut},
     layer::{Layer, Run},
     order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, Order, Place, SortKey, pack, quad_of},
     term::QuadIds,
 };
-
-/// Quads that are left out of a sample at most, where they lie in several layers.
-const SKIP_COUNT_MAX: u64 = 64;
 
 /// Matching quads of a snapshot, borrowed from it.
 #[derive(Clone, Debug)]
@@ -20,6 +18,8 @@ enum Scans<'a> {
     Default(Scan<'a, 3>),
     Named(Scan<'a, 4>),
     Both(Scan<'a, 3>, Scan<'a, 4>),
+    /// Those of some graphs alone.
+    Chosen(Option<Scan<'a, 3>>, Option<Box<Chosen<'a>>>),
 }
 
 impl<'a> Quads<'a> {
@@ -33,23 +33,49 @@ impl<'a> Quads<'a> {
         })
     }
 
-    /// Returns how many quads are left, exactly, without walking over them.
+    /// Iterates over the default graph, if there are bounds for it, and over those named graphs alone that come with bounds.
+    pub(super) fn chosen(
+        layers: &'a [Arc<Layer>],
+        default: Option<Bounds<3>>,
+        named: Option<(Bounds<4>, &'a [u32])>,
+    ) -> Self {
+        let default = default.map(|bounds| scan_default(layers, bounds));
+        Self(match (default, named) {
+            (Some(default), None) => Scans::Default(default),
+            (None, Some((bounds, &[graph]))) => Scans::Named(scan_named(layers, bounds.in_graph(graph))),
+            (default, named) => {
+                let chosen = |(bounds, graphs)| Box::new(Chosen::new(layers, bounds, graphs));
+                Scans::Chosen(default, named.map(chosen))
+            }
+        })
+    }
+
+    /// Returns how many quads are left, exactly, without walking over many of them.
     pub fn remaining(&self) -> u64 {
         match &self.0 {
             Scans::Default(scan) => scan.remaining(),
             Scans::Named(scan) => scan.remaining(),
             Scans::Both(default, named) => default.remaining() + named.remaining(),
+            Scans::Chosen(default, named) => {
+                default.as_ref().map_or(0, Scan::remaining)
+                    + named.as_ref().map_or(0, |named| named.remaining())
+            }
         }
     }
 }
 
 impl Quads<'_> {
-    /// Leaves out some quads, for a sample: `count`, or fewer where that would take long. False if none is left.
+    /// Leaves out some quads, for a sample: `count`, or fewer where that would take long or another part of them begins.
+    /// False if none is left.
     pub fn skip_some(&mut self, count: u64) -> bool {
         match &mut self.0 {
             Scans::Default(scan) => scan.skip_some(count),
             Scans::Named(scan) => scan.skip_some(count),
             Scans::Both(default, named) => default.skip_some(count) || named.skip_some(count),
+            Scans::Chosen(default, named) => {
+                default.as_mut().is_some_and(|default| default.skip_some(count))
+                    || named.as_mut().is_some_and(|named| named.skip_some(count))
+            }
         }
     }
 }
@@ -62,6 +88,10 @@ impl Iterator for Quads<'_> {
             Scans::Default(scan) => scan.next(),
             Scans::Named(scan) => scan.next(),
             Scans::Both(default, named) => default.next().or_else(|| named.next()),
+            Scans::Chosen(default, named) => {
+                let default = default.as_mut().and_then(Scan::next);
+                default.or_else(|| named.as_mut()?.next())
+            }
         }
     }
 }
@@ -72,14 +102,15 @@ fn scan_default(layers: &[Arc<Layer>], bounds: Bounds<3>) -> Scan<'_, 3> {
     })
 }
 
-fn scan_named(layers: &[Arc<Layer>], bounds: Bounds<4>) -> Scan<'_, 4> {
+pub(super) fn scan_named(layers: &[Arc<Layer>], bounds: Bounds<4>) -> Scan<'_, 4> {
     Scan::new(layers, bounds, &NAMED_ORDERS[bounds.order], |layer| {
         &layer.named[bounds.order]
     })
 }
 
+/// The keys of one range.
 #[derive(Clone, Debug)]
-struct Scan<'a, const N: usize> {
+pub(super) struct Scan<'a, const N: usize> {
     order: &'static Order<N>,
     keys: Keys<'a, N>,
 }
@@ -125,7 +156,7 @@ impl<'a, const N: usize> Scan<'a, N> {
         Self { order, keys }
     }
 
-    fn remaining(&self) -> u64 {
+    pub(super) fn remaining(&self) -> u64 {
         match &self.keys {
             Keys::One(keys) => keys.len() as u64,
             Keys::Merged(layers) => {
@@ -142,11 +173,50 @@ impl<'a, const N: usize> Scan<'a, N> {
                 *keys = keys.as_slice().get(count..).unwrap_or_default().iter();
                 !keys.as_slice().is_empty()
             }
-            Keys::Merged(layers) => (0..count.min(SKIP_COUNT_MAX)).all(|_| next_merged(layers).is_some()),
+            Keys::Merged(_) => match cut(&self.slices().collect::<Vec<_>>(), count, pack) {
+                Some(bound) => {
+                    self.skip_to(bound, pack);
+                    true
+                }
+                None => {
+                    self.keys = Keys::One([].iter());
+                    false
+                }
+            },
         }
     }
 
-    fn next(&mut self) -> Option<QuadIds> {
+    /// Iterates over what the layers have, each with whether it was added.
+    pub(super) fn slices(&self) -> impl Iterator<Item = (&'a [SortKey<N>], bool)> + '_ {
+        let (one, merged) = match &self.keys {
+            Keys::One(keys) => (Some((keys.as_slice(), true)), &[][..]),
+            Keys::Merged(layers) => (None, layers.as_slice()),
+        };
+        let merged = merged
+            .iter()
+            .flat_map(|&(added, removed)| [(added, true), (removed, false)]);
+        one.into_iter().chain(merged)
+    }
+
+    /// Leaves out the keys before a bound, in an order that is that of the range.
+    pub(super) fn skip_to(&mut self, bound: u128, key: impl Fn(&SortKey<N>) -> u128) {
+        let rest = |keys: &mut &'a [SortKey<N>]| *keys = &keys[keys.partition_point(|of| key(of) < bound)..];
+        match &mut self.keys {
+            Keys::One(keys) => {
+                let mut left = keys.as_slice();
+                rest(&mut left);
+                *keys = left.iter();
+            }
+            Keys::Merged(layers) => {
+                for (added, removed) in layers {
+                    rest(added);
+                    rest(removed);
+                }
+            }
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Option<QuadIds> {
         let key = match &mut self.keys {
             Keys::One(keys) => keys.next(),
             Keys::Merged(layers) => next_merged(layers),

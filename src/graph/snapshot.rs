@@ -12,6 +12,7 @@ use super::{
     layer::Layer,
     order::{DEFAULT_ORDERS, NAMED_ORDERS, Place, sort_key},
     quads::Quads,
+    sight::Sight,
     term::{QuadIds, TermId, TermView},
 };
 
@@ -26,6 +27,8 @@ pub struct Snapshot {
     /// The oldest first; the newest word on a quad holds.
     pub(super) layers: Arc<[Arc<Layer>]>,
     pub(super) epoch: u64,
+    /// The graphs that are to be seen; `None`: all.
+    pub(super) sight: Option<Arc<Sight>>,
 }
 
 /// Which quads: every part that is `None` is open.
@@ -72,6 +75,7 @@ impl Default for Snapshot {
         Self {
             layers: Arc::default(),
             epoch: RandomState::new().build_hasher().finish(),
+            sight: None,
         }
     }
 }
@@ -79,16 +83,21 @@ impl Default for Snapshot {
 impl Snapshot {
     /// Returns the number of quads in the default graph and all named graphs.
     pub fn quad_count(&self) -> u64 {
+        if self.sight.is_some() {
+            return self.count(Pattern::all(GraphPattern::Any));
+        }
         let sum = |count: fn(&Layer) -> usize| self.layers.iter().map(|layer| count(layer)).sum::<usize>();
         (sum(Layer::inserted_count) - sum(Layer::removed_count)) as u64
     }
 
-    /// Returns the number of terms in the dictionary, datatypes and language tags included.
+    /// Returns the number of terms in the dictionary, datatypes and language tags included; those of all graphs, whichever
+    /// are to be seen.
     pub fn term_count(&self) -> u64 {
         u64::from(self.next_term() - 1)
     }
 
     /// Returns the bytes that the index takes in memory, by the capacity of its parts; `u64::MAX` if the dictionary is full.
+    /// Those of all graphs, whichever are to be seen.
     pub fn memory_bytes(&self) -> u64 {
         if self.next_term() > TERM_COUNT_MAX {
             return u64::MAX;
@@ -110,7 +119,8 @@ impl Snapshot {
         }
     }
 
-    /// Returns the identifier of a term, if any quad ever had it. Terms are compared exactly, language tags without case.
+    /// Returns the identifier of a term, if any quad ever had it, in whichever graph: that there is one must tell a caller
+    /// nothing. Terms are compared exactly, language tags without case.
     pub fn id(&self, term: TermRef<'_>) -> Option<TermId> {
         self.number(term).map(TermId)
     }
@@ -200,6 +210,9 @@ impl Snapshot {
 
     /// Tells whether a quad is there.
     pub fn contains(&self, quad: QuadIds) -> bool {
+        if self.sight.as_ref().is_some_and(|sight| !sight.has(quad.graph)) {
+            return false;
+        }
         let quad = quad.to_array();
         let said = self.layers.iter().rev().find_map(|layer| {
             if quad[3] == TermId::DEFAULT_GRAPH.0 {
@@ -213,7 +226,7 @@ impl Snapshot {
 
     /// Iterates over matching quads, in an order that depends on nothing but which parts of the pattern are open.
     pub fn quads(&self, pattern: Pattern) -> Quads<'_> {
-        Quads::new(&self.layers, Place::of(pattern))
+        self.scan(Place::of(pattern))
     }
 
     /// As [`Self::quads`], but only those after `after` in that order; `after` need not be there and may hold [`TermId::MAX`]
@@ -221,13 +234,20 @@ impl Snapshot {
     ///
     /// With [`GraphPattern::Any`], `after` goes for the default graph and for named graphs alike.
     pub fn quads_after(&self, pattern: Pattern, after: QuadIds) -> Quads<'_> {
-        Quads::new(&self.layers, Place::of(pattern).after(after))
+        self.scan(Place::of(pattern).after(after))
     }
 
     /// Returns the first quad of the default graph whose predicate comes after one, or the first of all. The order of
     /// predicates is that of their identifiers.
     pub fn next_predicate(&self, after: Option<TermId>) -> Option<QuadIds> {
-        Quads::new(&self.layers, Place::by_predicate(after)).next()
+        self.scan(Place::by_predicate(after)).next()
+    }
+
+    fn scan(&self, place: Place) -> Quads<'_> {
+        match &self.sight {
+            None => Quads::new(&self.layers, place),
+            Some(sight) => sight.quads(&self.layers, place),
+        }
     }
 
     /// Counts matching quads exactly, in time that does not depend on how many they are.
@@ -238,29 +258,35 @@ impl Snapshot {
     /// Iterates over the named graphs, empty ones included, in no particular order.
     pub fn named_graphs(&self) -> impl Iterator<Item = TermId> + '_ {
         let newer = |index: usize| &self.layers[index + 1..];
-        self.layers.iter().enumerate().flat_map(move |(index, layer)| {
-            let still = move |graph: &&[u32; 1]| {
-                newer(index)
-                    .iter()
-                    .all(|newer| newer.graphs.says(graph).is_none())
-            };
-            layer
-                .graphs
-                .added
-                .iter()
-                .filter(still)
-                .map(|&[graph]| TermId(graph))
-        })
+        let whole = self.sight.is_none().then(|| {
+            self.layers.iter().enumerate().flat_map(move |(index, layer)| {
+                let still = move |graph: &&[u32; 1]| {
+                    newer(index)
+                        .iter()
+                        .all(|newer| newer.graphs.says(graph).is_none())
+                };
+                let added = layer.graphs.added.iter();
+                added.filter(still).map(|&[graph]| graph)
+            })
+        });
+        let seen = self.sight.iter().flat_map(|sight| sight.graphs().iter().copied());
+        whole.into_iter().flatten().chain(seen).map(TermId)
     }
 
     /// Returns the number of named graphs, empty ones included.
     pub fn named_graph_count(&self) -> u64 {
+        if let Some(sight) = &self.sight {
+            return sight.graphs().len() as u64;
+        }
         let sum = |count: fn(&Layer) -> usize| self.layers.iter().map(|layer| count(layer)).sum::<usize>();
         (sum(|layer| layer.graphs.added.len()) - sum(|layer| layer.graphs.removed.len())) as u64
     }
 
     /// Tells whether a named graph exists. A graph exists from its first quad or CREATE until it is dropped.
     pub fn contains_named_graph(&self, graph: TermId) -> bool {
+        if let Some(sight) = &self.sight {
+            return graph != TermId::DEFAULT_GRAPH && sight.has(graph);
+        }
         self.layers
             .iter()
             .rev()
@@ -279,6 +305,7 @@ impl Snapshot {
         Self {
             layers,
             epoch: self.epoch,
+            sight: self.sight.clone(),
         }
     }
 
@@ -345,6 +372,7 @@ impl Snapshot {
         Self {
             layers: layers.into(),
             epoch: self.epoch,
+            sight: self.sight.clone(),
         }
     }
 }

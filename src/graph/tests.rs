@@ -1,5 +1,7 @@
 //! The index against a set of quads, under random histories.
 
+mod sight;
+
 use std::collections::BTreeSet;
 
 use oxigraph::model::{

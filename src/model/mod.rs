@@ -1,5 +1,6 @@
 //! The domain's vocabulary: names, facts and what is known about them. Pure: no input or output, nothing of ours imported.
 
+pub mod access;
 pub mod day;
 pub mod edtf;
 pub mod fact;

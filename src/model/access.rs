@@ -1,0 +1,223 @@
+//! What a caller may do: which graphs it reads and writes, and whether it administers.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
+
+use oxigraph::model::GraphNameRef;
+
+use super::vocabulary::{DERIVED, META, SOURCES, STATEMENTS};
+
+/// The named graphs that are one with the default graph: whoever sees or changes one of the five, does all.
+pub const DEFAULT_UNIT: [&str; 4] = [STATEMENTS, SOURCES, DERIVED, META];
+
+/// Some graphs of all that there are or may come to be.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct GraphSet {
+    is_everything: bool,
+    has_default: bool,
+    names: BTreeSet<String>,
+    prefixes: BTreeSet<String>,
+}
+
+impl GraphSet {
+    /// Returns all graphs.
+    pub fn everything() -> Self {
+        Self {
+            is_everything: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds the default graph, and with it the graphs of [`DEFAULT_UNIT`].
+    pub fn add_default(&mut self) {
+        self.has_default = true;
+    }
+
+    /// Adds a named graph; one of [`DEFAULT_UNIT`] stands for all of that.
+    pub fn add(&mut self, graph: &str) {
+        if DEFAULT_UNIT.contains(&graph) {
+            self.has_default = true;
+        } else {
+            self.names.insert(graph.to_owned());
+        }
+    }
+
+    /// Adds the graphs whose names begin so, but none of [`DEFAULT_UNIT`].
+    pub fn add_prefix(&mut self, prefix: &str) {
+        self.prefixes.insert(prefix.to_owned());
+    }
+
+    /// Adds the graphs of another set.
+    pub fn add_all(&mut self, other: &Self) {
+        self.is_everything |= other.is_everything;
+        self.has_default |= other.has_default;
+        self.names.extend(other.names.iter().cloned());
+        self.prefixes.extend(other.prefixes.iter().cloned());
+    }
+
+    /// Tells whether it is all graphs, those named by blank nodes too.
+    pub fn is_everything(&self) -> bool {
+        self.is_everything
+    }
+
+    /// Tells whether it has no graph.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Tells whether it has the default graph.
+    pub fn has_default(&self) -> bool {
+        self.is_everything || self.has_default
+    }
+
+    /// Tells whether it has a graph that an IRI names.
+    pub fn has_named(&self, graph: &str) -> bool {
+        if self.is_everything {
+            return true;
+        }
+        if DEFAULT_UNIT.contains(&graph) {
+            return self.has_default;
+        }
+        self.names.contains(graph) || self.prefixes.iter().any(|prefix| graph.starts_with(prefix))
+    }
+
+    /// Tells whether it has a graph. One that a blank node names is in no set but that of everything.
+    pub fn has(&self, graph: GraphNameRef<'_>) -> bool {
+        match graph {
+            GraphNameRef::DefaultGraph => self.has_default(),
+            GraphNameRef::NamedNode(name) => self.has_named(name.as_str()),
+            GraphNameRef::BlankNode(_) => self.is_everything,
+        }
+    }
+
+    /// Returns the names of its named graphs, if it is known by names alone.
+    pub fn names(&self) -> Option<impl Iterator<Item = &str>> {
+        let unit = DEFAULT_UNIT.into_iter().filter(|_| self.has_default);
+        let is_known = !self.is_everything && self.prefixes.is_empty();
+        is_known.then(|| unit.chain(self.names.iter().map(String::as_str)))
+    }
+}
+
+/// What one caller may do. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Access(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    subject: String,
+    reads: Arc<GraphSet>,
+    writes: GraphSet,
+    is_admin: bool,
+}
+
+impl Access {
+    /// Returns the access of a subject. Whoever writes a graph reads it, and an administrator does everything.
+    pub fn new(subject: impl Into<String>, mut reads: GraphSet, writes: GraphSet, is_admin: bool) -> Self {
+        reads.add_all(&writes);
+        let all_if_admin = |set| if is_admin { GraphSet::everything() } else { set };
+        Self(Arc::new(Inner {
+            subject: subject.into(),
+            reads: Arc::new(all_if_admin(reads)),
+            writes: all_if_admin(writes),
+            is_admin,
+        }))
+    }
+
+    /// Returns the access of the server itself, and of everybody where nobody is asked who they are.
+    pub fn everything() -> Self {
+        static EVERYTHING: LazyLock<Access> =
+            LazyLock::new(|| Access::new("", GraphSet::default(), GraphSet::default(), true));
+        EVERYTHING.clone()
+    }
+
+    /// Returns who it is; empty where nobody is asked.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// Returns the graphs that are there for it.
+    pub fn reads(&self) -> &Arc<GraphSet> {
+        &self.0.reads
+    }
+
+    /// Returns the graphs that it may change.
+    pub fn writes(&self) -> &GraphSet {
+        &self.0.writes
+    }
+
+    /// Tells whether it may do what is nobody's graph: look at others' queries, fetch from elsewhere, administer.
+    pub fn is_admin(&self) -> bool {
+        self.0.is_admin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oxigraph::model::{BlankNodeRef, NamedNodeRef};
+
+    use super::*;
+
+    fn set(default: bool, names: &[&str], prefixes: &[&str]) -> GraphSet {
+        let mut set = GraphSet::default();
+        if default {
+            set.add_default();
+        }
+        names.iter().for_each(|name| set.add(name));
+        prefixes.iter().for_each(|prefix| set.add_prefix(prefix));
+        set
+    }
+
+    #[test]
+    fn the_default_graph_and_its_four_are_one() {
+        let by_member = set(false, &[STATEMENTS], &[]);
+        assert!(by_member.has_default());
+        for graph in DEFAULT_UNIT {
+            assert!(by_member.has_named(graph));
+            assert!(!set(false, &["http://example.com/g"], &["https://w3id.org/"]).has_named(graph));
+        }
+        assert!(by_member.names().unwrap().eq(DEFAULT_UNIT));
+    }
+
+    #[test]
+    fn graphs_are_known_by_name_and_beginning() {
+        let some = set(false, &["http://example.com/a"], &["http://example.com/team/"]);
+        for (graph, expected) in [
+            ("http://example.com/a", true),
+            ("http://example.com/ab", false),
+            ("http://example.com/team/", true),
+            ("http://example.com/team/x", true),
+            ("http://example.com/team", false),
+            ("HTTP://example.com/a", false),
+        ] {
+            assert_eq!(some.has_named(graph), expected, "{graph}");
+            assert_eq!(
+                some.has(NamedNodeRef::new_unchecked(graph).into()),
+                expected,
+                "{graph}"
+            );
+        }
+        assert!(!some.has(GraphNameRef::DefaultGraph));
+        let blank = BlankNodeRef::new_unchecked("b").into();
+        assert!(!some.has(blank));
+        assert!(GraphSet::everything().has(blank));
+        assert!(some.names().is_none());
+        assert!(!some.is_empty());
+        assert!(GraphSet::default().is_empty());
+    }
+
+    #[test]
+    fn writers_read_and_administrators_do_everything() {
+        let writer = Access::new(
+            "w",
+            set(true, &[], &[]),
+            set(false, &["http://example.com/a"], &[]),
+            false,
+        );
+        assert!(writer.reads().has_named("http://example.com/a"));
+        assert!(writer.reads().has_default() && !writer.writes().has_default());
+        let admin = Access::new("a", GraphSet::default(), GraphSet::default(), true);
+        assert!(admin.reads().is_everything() && admin.writes().is_everything());
+    }
+}
