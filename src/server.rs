@@ -150,7 +150,7 @@ pub async fn serve(
         let _ = parts.set(Parts::new(feed, queries, backups));
         tokio::spawn(tell_writes(knowledge.writes(), reporter.clone(), drain()));
         set_health(&reporter, ServingStatus::Serving).await;
-        tracing::info!(%address, revision = knowledge.read().revision, "serving");
+        tracing::info!(%address, revision = knowledge.revision(), "serving");
         Ok::<_, ServeError>(knowledge)
     };
     let mut shutdown = std::pin::pin!(shutdown);
@@ -285,7 +285,7 @@ async fn open(settings: &ServeSettings) -> Result<KnowledgeBase, ServeError> {
     let knowledge = tokio::task::spawn_blocking(move || KnowledgeBase::open(knowledge_settings))
         .await
         .map_err(|error| ServeError::Fault(error.to_string()))??;
-    if settings.load_shipped_data && knowledge.read().revision == 0 {
+    if settings.load_shipped_data && knowledge.revision() == 0 {
         shipped::load(&knowledge, settings.graph_memory_bytes_max).await?;
     }
     Ok(knowledge)

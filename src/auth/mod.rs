@@ -3,7 +3,11 @@
 //! Every request is made by a [`Caller`], whom the server learns in one place (`server/router.rs`) and hands on as an
 //! extension of the request, an `Arc<Caller>`. Nothing here knows of gRPC, of HTTP, or of the graph.
 
+mod authorizer;
+
 use std::sync::Arc;
+
+pub use authorizer::Authorizer;
 
 /// Who makes a request.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     knowledge::{KnowledgeBase, View},
     log::{Chain, Head, Records},
+    model::access::Access,
 };
 
 /// Records after which it is told how far it is.
@@ -114,7 +115,7 @@ pub fn create(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -
 fn consistent(knowledge: &KnowledgeBase) -> Result<(View, Records), BackupError> {
     loop {
         let erasure_count = knowledge.log().erasure_count();
-        let read = (knowledge.read(), knowledge.log().records()?);
+        let read = (knowledge.read(&Access::everything()), knowledge.log().records()?);
         if knowledge.log().erasure_count() == erasure_count {
             return Ok(read);
         }

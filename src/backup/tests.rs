@@ -11,6 +11,7 @@ use super::{graph_hash::GraphHash, *};
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     knowledge::{CommitRequest, Settings, View},
+    model::access::Access,
 };
 
 fn open(dir: &Path) -> KnowledgeBase {
@@ -30,7 +31,7 @@ fn runtime() -> Runtime {
 }
 
 fn commit(base: &KnowledgeBase, plan: impl FnOnce(&mut Draft) + Send + 'static) {
-    let request = CommitRequest::<String>::new(move |draft| {
+    let request = CommitRequest::<String>::new(Access::everything(), move |draft| {
         plan(draft);
         Ok(())
     });
@@ -148,27 +149,27 @@ proptest! {
                     base.close();
                     base = open(&folder.path().join("data"));
                 }
-                Step::Backup if base.read().revision > 0 => {
+                Step::Backup if base.revision() > 0 => {
                     create(&base, &place, &mut always).unwrap();
                 }
                 step => change(&base, step),
             }
-            let View { revision, snapshot, .. } = base.read();
+            let View { revision, snapshot, .. } = base.read(&Access::everything());
             if revision > 0 {
                 expected.entry(revision).or_insert_with(|| contents(&snapshot));
             }
         }
         let verified = verify(&place, &mut always).unwrap();
         prop_assert_eq!(verified.faults, []);
-        prop_assert_eq!(verified.record_count, base.read().revision);
+        prop_assert_eq!(verified.record_count, base.revision());
         base.close();
         for (revision, expected) in expected {
             let dir = folder.path().join(format!("restored {revision}"));
             let restored = restore(&place, &dir, Until::Revision(revision), &mut always).unwrap();
             prop_assert_eq!(restored.revision, revision);
             let base = open(&dir);
-            prop_assert_eq!(base.read().revision, revision);
-            prop_assert_eq!(contents(&base.read().snapshot), expected);
+            prop_assert_eq!(base.revision(), revision);
+            prop_assert_eq!(contents(&base.read(&Access::everything()).snapshot), expected);
             base.close();
         }
     }
@@ -191,7 +192,7 @@ fn a_restored_log_goes_on_and_is_backed_up_again() {
     let once = |base: &KnowledgeBase| {
         let mut batch = Batch::default();
         batch.insert(quad(50, 0).as_ref());
-        let mut commit = CommitRequest::<String>::new(move |draft| {
+        let mut commit = CommitRequest::<String>::new(Access::everything(), move |draft| {
             draft.apply(&batch);
             Ok(())
         });
@@ -486,12 +487,12 @@ fn records_of_many_files_come_back() {
     let made = create(&base, &place, &mut always).unwrap().backup.unwrap();
     assert!(made.files.len() > 1, "{}", made.bytes());
     assert_eq!(made.files[0].bytes, records::FILE_BYTES as u64);
-    let expected = contents(&base.read().snapshot);
+    let expected = contents(&base.read(&Access::everything()).snapshot);
     base.close();
     let dir = folder.path().join("restored");
     restore(&place, &dir, Until::End, &mut always).unwrap();
     let base = open(&dir);
-    assert_eq!(contents(&base.read().snapshot), expected);
+    assert_eq!(contents(&base.read(&Access::everything()).snapshot), expected);
     base.close();
 }
 

@@ -248,6 +248,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::QueryMemoryExceeded => {
             Some("ask for less, or start the server with a larger --query-memory-max")
         }
+        ErrorReason::NoRole | ErrorReason::GraphNotGranted | ErrorReason::AdminOnly => Some(
+            "whoever runs the server gives roles: `dossier policy check --explain` shows them what you may do",
+        ),
         ErrorReason::Internal | ErrorReason::BackupUnreachable => Some("the server's log has the cause"),
         ErrorReason::Unimplemented => Some("the server is of another version: `dossier info` tells which"),
         ErrorReason::Unspecified

@@ -4,6 +4,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use oxigraph::model::{GraphNameRef, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, Term};
 
+use super::filter::Sight;
 use crate::log::{Change, LogError, LogReader};
 
 /// What a quad takes in the map beside its text, about.
@@ -42,6 +43,7 @@ impl Diff {
         log: &LogReader,
         from: u64,
         to: u64,
+        sight: &Sight,
         bytes_max: u64,
         is_over: impl Fn() -> bool,
     ) -> Result<Self, DiffError> {
@@ -56,7 +58,10 @@ impl Diff {
         let mut change_count = 0;
         for revision in older + 1..=newer {
             for change in log.record(revision)?.1 {
-                diff.fold(change?);
+                let change = change?;
+                if sight.has(&change) {
+                    diff.fold(change);
+                }
                 if diff.bytes > bytes_max {
                     return Err(DiffError::TooLarge { bytes_max });
                 }

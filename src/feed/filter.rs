@@ -1,11 +1,14 @@
 //! Which changes a watcher wants.
 
+use std::sync::Arc;
+
 use oxigraph::model::{GraphNameRef, NamedNode, NamedOrBlankNodeRef, QuadRef};
 use rustc_hash::FxHashSet;
 
 use crate::{
     facts::{FactChange, Origin},
-    log::Change,
+    log::{Change, Counts, Header},
+    model::access::{Access, GraphSet},
 };
 
 /// What a watcher gets of a commit.
@@ -100,5 +103,49 @@ impl Filter {
                 GraphNameRef::NamedNode(node) => self.graphs.contains(&node.into_owned()),
                 GraphNameRef::BlankNode(_) => false,
             }
+    }
+}
+
+/// What a reader may read of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Sight(pub(super) Arc<GraphSet>);
+
+impl Sight {
+    /// Returns what a caller may read of what it wants. Facts, sources and types are all in the default graph: who may not
+    /// read that wants what is not there.
+    pub(super) fn of(access: &Access, filter: Filter, output: Output) -> (Self, Filter, Output) {
+        let wants_default = output == Output::Facts || filter.has_origins();
+        if wants_default && !access.reads().has_default() {
+            return (Self(Arc::default()), Filter::default(), Output::Quads);
+        }
+        (Self(Arc::clone(access.reads())), filter, output)
+    }
+
+    /// Tells whether a change may be read.
+    pub(super) fn has(&self, change: &Change) -> bool {
+        self.0.is_everything()
+            || match change {
+                Change::Remove(quad) | Change::Insert(quad) => self.0.has(quad.graph_name.as_ref()),
+                Change::DropGraph(graph) | Change::CreateGraph(graph) => self.0.has(graph.as_ref().into()),
+            }
+    }
+
+    /// Returns what is told of a commit: counts and sizes only to whoever may read all of it, and its request id too.
+    pub(super) fn header(&self, header: &Header) -> Header {
+        if self.0.is_everything() {
+            return header.clone();
+        }
+        Header {
+            revision: header.revision,
+            time_us: header.time_us,
+            author: header.author.clone(),
+            message: header.message.clone(),
+            request_id: None,
+            counts: Counts::default(),
+            payload_bytes: 0,
+            text_bytes: 0,
+            payload_digest: [0; 32],
+            previous: [0; 32],
+        }
     }
 }

@@ -23,6 +23,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::filter::Sight;
 use self::{
     details::{Details, Kept},
     past::Past,
@@ -40,7 +41,7 @@ pub use crate::{
     facts::{FactChange, FactChangeKind},
     log::{Change, Header, LogError},
 };
-use crate::{knowledge::KnowledgeBase, log::LogReader};
+use crate::{knowledge::KnowledgeBase, log::LogReader, model::access::Access};
 
 /// Differences that are computed at once.
 const DIFF_COUNT_MAX: usize = 2;
@@ -50,6 +51,8 @@ const PAST_COUNT_MAX: usize = 4;
 /// take by default.
 const FRAGMENT_CHANGE_COUNT_MAX: usize = 1_000;
 const FRAGMENT_BYTES_MAX: usize = 256 << 10;
+/// Changes that are looked at for one page of headers, where not all may be read.
+const LISTED_CHANGE_COUNT_MAX: usize = 100_000;
 
 /// The limits of the feed.
 #[derive(Clone, Copy, Debug)]
@@ -123,10 +126,19 @@ pub struct Listing {
     pub count_max: usize,
 }
 
+/// Headers, in the order of their listing.
+#[derive(Debug, Default)]
+pub struct HeaderPage {
+    /// The headers.
+    pub headers: Vec<Header>,
+    /// The revision that the next page goes on after; `None`: this is the last page.
+    pub next_after: Option<u64>,
+}
+
 impl Feed {
     /// Returns the feed of a knowledge base.
     pub fn new(knowledge: KnowledgeBase, settings: FeedSettings) -> Self {
-        let next = knowledge.read().revision + 1;
+        let next = knowledge.revision() + 1;
         Self(Arc::new(Inner {
             knowledge,
             settings,
@@ -147,7 +159,7 @@ impl Feed {
 
     /// Returns the newest revision that may be told of.
     pub fn revision(&self) -> u64 {
-        self.0.knowledge.read().revision
+        self.0.knowledge.revision()
     }
 
     /// Fails if the log does not reach back to a revision: neither its graph nor what changed after it is known.
@@ -169,9 +181,10 @@ impl Feed {
         self.0.settings.watcher_count_max - self.0.watchers.available_permits()
     }
 
-    /// Begins to watch. `checkpoint_interval`: the longest silence.
+    /// Begins to watch what a caller may read. `checkpoint_interval`: the longest silence.
     pub fn watch(
         &self,
+        access: &Access,
         start: Start,
         (filter, output): (Filter, Output),
         checkpoint_interval: Duration,
@@ -179,6 +192,7 @@ impl Feed {
         let place = place(&self.0.watchers, self.0.settings.watcher_count_max)?;
         Ok(Watcher::new(
             self.clone(),
+            access,
             start,
             (filter, output),
             checkpoint_interval,
@@ -191,20 +205,56 @@ impl Feed {
         place(&self.0.diffs, DIFF_COUNT_MAX)
     }
 
-    /// Computes what differs between two revisions. Blocks; `is_over` is asked again and again whether to give up.
-    pub fn diff(&self, from: u64, to: u64, is_over: impl Fn() -> bool) -> Result<Diff, DiffError> {
-        Diff::between(self.log(), from, to, self.0.settings.diff_bytes_max, is_over)
+    /// Computes what differs between two revisions, of what a caller may read. Blocks; `is_over` is asked again and again
+    /// whether to give up.
+    pub fn diff(
+        &self,
+        access: &Access,
+        from: u64,
+        to: u64,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Diff, DiffError> {
+        let sight = Sight(Arc::clone(access.reads()));
+        Diff::between(
+            self.log(),
+            from,
+            to,
+            &sight,
+            self.0.settings.diff_bytes_max,
+            is_over,
+        )
     }
 
-    /// Returns the header of a revision. Blocks.
-    pub fn header(&self, revision: u64) -> Result<Header, FeedError> {
-        Ok(self.log().header(revision)?.0)
+    /// Returns the header of a revision; nothing if its caller may read none of its changes. Blocks.
+    pub fn header(&self, access: &Access, revision: u64) -> Result<Option<Header>, FeedError> {
+        let sight = Sight(Arc::clone(access.reads()));
+        if access.reads().is_everything() {
+            return Ok(Some(self.log().header(revision)?.0));
+        }
+        self.seen_header(&sight, revision, &mut 0)
     }
 
-    /// Lists headers up to the newest revision, and tells whether there are more. Blocks.
+    /// Returns the header of a revision if a change of it is to be seen; counts the changes that it looks at.
+    fn seen_header(
+        &self,
+        sight: &Sight,
+        revision: u64,
+        looked_at: &mut usize,
+    ) -> Result<Option<Header>, FeedError> {
+        let (header, changes) = self.log().record(revision)?;
+        for change in changes {
+            *looked_at += 1;
+            if sight.has(&change?) {
+                return Ok(Some(sight.header(&header)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lists headers up to the newest revision. Blocks.
     ///
     /// Those that were compacted away are left out; it fails if some of them would be next in the listing's order.
-    pub fn headers(&self, listing: Listing) -> Result<(Vec<Header>, bool), FeedError> {
+    pub fn headers(&self, access: &Access, listing: Listing) -> Result<HeaderPage, FeedError> {
         let newest = self.revision();
         if let Some(after) = listing.after.filter(|_| !listing.newest_first) {
             self.check_retained(after + 1)?;
@@ -217,19 +267,52 @@ impl Feed {
             (Some(after), true) => (first, (end - 1).min(after.saturating_sub(1))),
             (Some(after), false) => (first.max(after.saturating_add(1)), end - 1),
         };
-        let mut headers = Vec::new();
-        let mut has_more = false;
-        if low <= high {
-            self.log()
-                .headers(low..=high, listing.newest_first, &mut |header| {
-                    has_more = headers.len() == listing.count_max;
-                    if !has_more {
-                        headers.push(header);
-                    }
-                    !has_more
-                })?;
+        let mut page = HeaderPage::default();
+        if low > high {
+            return Ok(page);
         }
-        Ok((headers, has_more))
+        if !access.reads().is_everything() {
+            return self.seen_headers(&Sight(Arc::clone(access.reads())), listing, low, high);
+        }
+        let HeaderPage { headers, next_after } = &mut page;
+        self.log()
+            .headers(low..=high, listing.newest_first, &mut |header| {
+                if headers.len() == listing.count_max {
+                    *next_after = headers.last().map(|last: &Header| last.revision);
+                } else {
+                    headers.push(header);
+                }
+                next_after.is_none()
+            })?;
+        Ok(page)
+    }
+
+    /// Lists headers from `low` to `high` of which a change is to be seen; fewer than a page where that is many to look at.
+    fn seen_headers(
+        &self,
+        sight: &Sight,
+        listing: Listing,
+        low: u64,
+        high: u64,
+    ) -> Result<HeaderPage, FeedError> {
+        let mut page = HeaderPage::default();
+        let mut looked_at = 0;
+        let mut last = None;
+        for step in 0..=high - low {
+            if page.headers.len() == listing.count_max || looked_at >= LISTED_CHANGE_COUNT_MAX {
+                page.next_after = last;
+                break;
+            }
+            let revision = if listing.newest_first {
+                high - step
+            } else {
+                low + step
+            };
+            page.headers
+                .extend(self.seen_header(sight, revision, &mut looked_at)?);
+            last = Some(revision);
+        }
+        Ok(page)
     }
 
     /// Returns the first revision of a time or later; one more than the newest if there is none.

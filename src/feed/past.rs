@@ -5,6 +5,7 @@ use crate::{
     facts::Transition,
     graph::{Batch, Changes, Draft, Snapshot},
     log::{Change, LogError},
+    model::access::Access,
 };
 
 /// The graph as it was at a revision.
@@ -23,7 +24,9 @@ pub(super) struct Made {
 impl Past {
     /// Returns the graph of a published revision: the newest one, without what came since. Blocks.
     pub(super) fn at(feed: &Feed, revision: u64) -> Result<Self, FeedError> {
-        let view = feed.knowledge().read();
+        // What is told of it is shared by all who watch, each of whom is told what it may read.
+        let access = Access::everything();
+        let view = feed.knowledge().read(&access);
         if revision == 0 {
             return Ok(Self {
                 revision,
@@ -35,13 +38,13 @@ impl Past {
             snapshot: view.snapshot,
         };
         if revision != view.revision {
-            let back = feed
-                .diff(view.revision, revision, || false)
-                .map_err(|error| match error {
-                    DiffError::Log(error) => error.into(),
-                    DiffError::TooLarge { bytes_max } => FeedError::TooFarBack { bytes_max },
-                    DiffError::Over => FeedError::Closed,
-                })?;
+            let back =
+                feed.diff(&access, view.revision, revision, || false)
+                    .map_err(|error| match error {
+                        DiffError::Log(error) => error.into(),
+                        DiffError::TooLarge { bytes_max } => FeedError::TooFarBack { bytes_max },
+                        DiffError::Over => FeedError::Closed,
+                    })?;
             let mut batch = Batch::default();
             back.into_changes().for_each(|change| put(&mut batch, &change));
             past.apply(&batch);

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use oxigraph::model::{NamedOrBlankNode, Quad, Term};
 use rustc_hash::FxHashSet;
 
-use super::{FRAGMENT_BYTES_MAX, FRAGMENT_CHANGE_COUNT_MAX, Filter};
+use super::{FRAGMENT_BYTES_MAX, FRAGMENT_CHANGE_COUNT_MAX, Filter, filter::Sight};
 use crate::{
     facts::Transition,
     graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId},
@@ -88,6 +88,7 @@ pub(super) struct LargeCommit {
     changes: RecordChanges,
     filter: Arc<Filter>,
     origins: Option<Origins>,
+    sight: Sight,
     buffer: Buffer,
     pub(super) has_begun: bool,
 }
@@ -131,16 +132,18 @@ impl Origins {
 impl LargeCommit {
     /// Reads a commit; `transition` is what it made of the graph, where the filter asks for origins.
     pub(super) fn new(
-        header: Header,
+        header: &Header,
         changes: RecordChanges,
         filter: Arc<Filter>,
+        sight: Sight,
         transition: Option<Transition>,
     ) -> Self {
         Self {
-            header,
+            header: sight.header(header),
             changes,
             filter,
             origins: transition.map(Origins::new),
+            sight,
             buffer: Buffer::default(),
             has_begun: false,
         }
@@ -166,7 +169,7 @@ impl LargeCommit {
                 let origins = self.origins.as_mut();
                 origins.is_none_or(|origins| origins.pass_change(filter, &change))
             };
-            if !filter.passes(&change) || !has_origin() {
+            if !self.sight.has(&change) || !filter.passes(&change) || !has_origin() {
                 continue;
             }
             let full = self
@@ -198,6 +201,7 @@ pub(super) struct GraphScan {
 }
 
 impl GraphScan {
+    /// Reads what is to be seen of a snapshot.
     pub(super) fn new(revision: u64, snapshot: Snapshot, filter: Arc<Filter>) -> Self {
         let ids = |names: &FxHashSet<_>| -> Vec<TermId> {
             let ids = names

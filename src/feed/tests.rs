@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     graph::{Batch, GraphPattern, Pattern, Snapshot},
     knowledge::{CommitRequest, Settings, View},
+    model::access::Access,
 };
 
 const SETTINGS: FeedSettings = FeedSettings {
@@ -44,7 +45,7 @@ impl Base {
     fn commit(&self, fill: impl FnOnce(&mut Batch)) -> u64 {
         let mut batch = Batch::default();
         fill(&mut batch);
-        let request = CommitRequest::<()>::new(move |draft| {
+        let request = CommitRequest::<()>::new(Access::everything(), move |draft| {
             draft.apply(&batch);
             Ok(())
         });
@@ -58,7 +59,12 @@ impl Base {
 
     fn watch(&self, start: Start, filter: Filter) -> Watcher {
         self.feed
-            .watch(start, (filter, Output::Quads), Duration::from_hours(1))
+            .watch(
+                &Access::everything(),
+                start,
+                (filter, Output::Quads),
+                Duration::from_hours(1),
+            )
             .unwrap()
     }
 
@@ -162,7 +168,7 @@ fn commits_come_in_order_and_in_fragments_with_the_last_one_marked() {
     // Too large to be shared.
     let large: Vec<_> = (0..20_000).map(|o| quad(4, o, 0)).collect();
     base.insert(&large);
-    let header = base.feed.header(4).unwrap();
+    let header = base.feed.header(&Access::everything(), 4).unwrap().unwrap();
     assert!(header.text_bytes > record::WHOLE_TEXT_BYTES_MAX);
     let mut expected = vec![(1, 1000, true), (2, 1, true), (3, 1000, false), (3, 1, true)];
     expected.extend((1..=20).map(|part| (4, 1000, part == 20)));
@@ -257,7 +263,8 @@ fn watchers_are_limited() {
         .collect();
     let watch = || {
         let wanted = (Filter::default(), Output::Quads);
-        base.feed.watch(Start::Now, wanted, Duration::from_hours(1))
+        base.feed
+            .watch(&Access::everything(), Start::Now, wanted, Duration::from_hours(1))
     };
     assert_eq!(watch().err(), Some(Full { count_max: 3 }));
     watchers.pop();
@@ -297,13 +304,13 @@ fn a_difference_is_limited_and_can_be_given_up() {
     });
     base.insert(&[quad(1, 1, 0)]);
     base.insert(&(0..3_000).map(|o| quad(2, o, 0)).collect::<Vec<_>>());
-    assert!(base.feed.diff(0, 1, || false).is_ok());
+    assert!(base.feed.diff(&Access::everything(), 0, 1, || false).is_ok());
     assert!(matches!(
-        base.feed.diff(0, 2, || false),
+        base.feed.diff(&Access::everything(), 0, 2, || false),
         Err(DiffError::TooLarge { bytes_max: 1_000_000 })
     ));
     let looks = Cell::new(0);
-    let given_up = base.feed.diff(0, 2, || {
+    let given_up = base.feed.diff(&Access::everything(), 0, 2, || {
         looks.set(looks.get() + 1);
         looks.get() == 2
     });
@@ -325,7 +332,7 @@ proptest! {
         ),
     ) {
         let base = Base::new(SETTINGS);
-        let mut views = vec![base.feed.knowledge().read()];
+        let mut views = vec![base.feed.knowledge().read(&Access::everything())];
         let mut snapshot = base.watch(Start::Snapshot, Filter::default());
         for (changes, graph) in commits {
             let before = base.feed.revision();
@@ -343,12 +350,12 @@ proptest! {
                 }
             });
             if revision > before {
-                views.push(base.feed.knowledge().read());
+                views.push(base.feed.knowledge().read(&Access::everything()));
             }
         }
         for (from, older) in views.iter().enumerate() {
             for (to, newer) in views.iter().enumerate() {
-                let diff = base.feed.diff(from as u64, to as u64, || false).unwrap();
+                let diff = base.feed.diff(&Access::everything(), from as u64, to as u64, || false).unwrap();
                 let (mut all, mut names) = (quads(older), graphs(older));
                 let mut count = 0;
                 for change in diff.into_changes() {

@@ -14,6 +14,7 @@ use super::{
     Feed, FeedError, Filter, Output,
     details::{Details, fact_bytes},
     fact_scan::FactScan,
+    filter::Sight,
     past::Past,
     record::Record,
     scan::{GraphScan, LargeCommit, Step, fragments, text_bytes},
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     facts::FactChange,
     log::{Change, Header},
+    model::access::Access,
 };
 
 /// Where a watcher begins.
@@ -110,6 +112,7 @@ pub struct Watcher {
     feed: Feed,
     filter: Arc<Filter>,
     output: Output,
+    sight: Sight,
     revisions: watch::Receiver<u64>,
     /// All up to it was given out or does not pass the filter.
     position: u64,
@@ -128,25 +131,26 @@ pub struct Watcher {
 impl Watcher {
     pub(super) fn new(
         feed: Feed,
+        access: &Access,
         start: Start,
         (filter, output): (Filter, Output),
         checkpoint_interval: Duration,
         place: OwnedSemaphorePermit,
     ) -> Self {
         let revisions = feed.knowledge().revisions();
+        let (sight, filter, output) = Sight::of(access, filter, output);
         let filter = Arc::new(filter);
         let (position, scan) = match start {
             Start::After(revision) => (revision, None),
             Start::Earliest => (feed.knowledge().earliest_revision(), None),
             Start::Now => (feed.revision(), None),
             Start::Snapshot => {
-                let view = feed.knowledge().read();
+                let view = feed.knowledge().read(access);
                 let (revision, filter) = (view.revision, Arc::clone(&filter));
+                let snapshot = view.snapshot.seen_by(&sight.0);
                 let scan = match output {
-                    Output::Quads => Scan::Graph(Box::new(GraphScan::new(revision, view.snapshot, filter))),
-                    Output::Facts => {
-                        Scan::Facts(Box::new(FactScan::of_graph(revision, view.snapshot, filter)))
-                    }
+                    Output::Quads => Scan::Graph(Box::new(GraphScan::new(revision, snapshot, filter))),
+                    Output::Facts => Scan::Facts(Box::new(FactScan::of_graph(revision, snapshot, filter))),
                 };
                 (revision, Some(scan))
             }
@@ -155,6 +159,7 @@ impl Watcher {
             feed,
             filter,
             output,
+            sight,
             revisions,
             position,
             run: VecDeque::new(),
@@ -246,7 +251,8 @@ impl Watcher {
     async fn begin(&mut self, revision: u64) -> Result<(), FeedError> {
         let log = self.feed.log().clone();
         let (header, changes) = spawn_blocking(move || log.record(revision)).await??;
-        let commit = LargeCommit::new(header, changes, Arc::clone(&self.filter), None);
+        let (filter, sight) = (Arc::clone(&self.filter), self.sight.clone());
+        let commit = LargeCommit::new(&header, changes, filter, sight, None);
         self.scan = Some(Scan::Commit(Box::new(commit)));
         Ok(())
     }
@@ -256,11 +262,14 @@ impl Watcher {
         let revision = record.header.revision;
         self.position = revision;
         let changes = record.changes.iter().flatten();
-        let passing = changes.filter(|change| match details {
-            Some(details) => details.pass(&self.filter, change),
-            None => self.filter.passes(change),
+        let passing = changes.filter(|change| {
+            self.sight.has(change)
+                && match details {
+                    Some(details) => details.pass(&self.filter, change),
+                    None => self.filter.passes(change),
+                }
         });
-        let mut header = Some(Box::new(record.header.clone()));
+        let mut header = Some(Box::new(self.sight.header(&record.header)));
         for (changes, is_last) in fragments(passing.cloned()) {
             if changes.is_empty() {
                 break;

@@ -1,6 +1,7 @@
 //! Changes before they meet a snapshot.
 
-use oxigraph::model::{GraphNameRef, NamedOrBlankNodeRef, QuadRef, TermRef};
+use oxigraph::model::{BlankNode, GraphName, GraphNameRef, NamedNode, NamedOrBlankNodeRef, QuadRef, TermRef};
+use rustc_hash::FxHashSet;
 
 use super::{
     dictionary::{Segment, TermKey},
@@ -64,6 +65,15 @@ impl Batch {
             && self.removed.is_empty()
             && self.created.is_empty()
             && self.dropped.is_empty()
+    }
+
+    /// Returns the graphs that it is about, whether it changes something in them or not.
+    pub(super) fn graphs(&self) -> Vec<GraphName> {
+        let quads = self.inserted.iter().chain(&self.removed).map(|quad| quad[3]);
+        let graphs = quads.chain(self.created.iter().chain(&self.dropped).copied());
+        let numbers: FxHashSet<u32> = graphs.collect();
+        let name = |number| graph_name((number != 0).then(|| self.view(TermId(number))));
+        numbers.into_iter().map(name).collect()
     }
 
     /// Returns the number of quads to insert and to remove, each occurrence counted.
@@ -136,4 +146,13 @@ fn number_of_in(terms: &Segment, term: TermRef<'_>) -> Option<u32> {
     let key = TermKey::new(term, &mut |part| number_of_in(terms, part))?;
     let key = key.as_key();
     terms.get(key, key.hash())
+}
+
+/// Returns the graph of a name; the default graph without one.
+pub(super) fn graph_name(name: Option<TermView<'_>>) -> GraphName {
+    match name {
+        Some(TermView::Iri(iri)) => NamedNode::new_unchecked(iri).into(),
+        Some(TermView::BlankNode(label)) => BlankNode::new_unchecked(label).into(),
+        _ => GraphName::DefaultGraph,
+    }
 }

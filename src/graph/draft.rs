@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use oxigraph::model::GraphName;
+
 use super::{
     Batch, Changes, Edit, QuadIds, Snapshot, TermId,
     dictionary::Segment,
     layer::{Layer, Run},
 };
+use crate::model::access::GraphSet;
 
 /// A snapshot under construction: batches are applied one after the other, each sees those before it.
 #[derive(Debug)]
@@ -18,6 +21,18 @@ pub struct Draft {
     repeated: Vec<[u32; 4]>,
     /// Whether something was removed: only then can a quad of the base be inserted anew.
     has_removed: bool,
+    restriction: Option<Restriction>,
+}
+
+/// What whoever plans may see and change.
+#[derive(Debug)]
+struct Restriction {
+    reads: Arc<GraphSet>,
+    writes: GraphSet,
+    /// What is to be seen of the current snapshot.
+    seen: Snapshot,
+    /// Graphs that were to be changed and may not be: the first of them.
+    denied: Option<String>,
 }
 
 impl Draft {
@@ -30,6 +45,7 @@ impl Draft {
             watched: None,
             repeated: Vec::new(),
             has_removed: false,
+            restriction: None,
         }
     }
 
@@ -60,13 +76,43 @@ impl Draft {
         self.commit_time_us
     }
 
-    /// Returns the snapshot with all that was applied so far.
+    /// From now on shows no more than `reads` has, and notes what is changed that `writes` does not have, until
+    /// [`Self::lift`].
+    pub fn restrict(&mut self, reads: &Arc<GraphSet>, writes: &GraphSet) {
+        if reads.is_everything() && writes.is_everything() {
+            return;
+        }
+        self.restriction = Some(Restriction {
+            reads: Arc::clone(reads),
+            writes: writes.clone(),
+            seen: self.current.seen_by(reads),
+            denied: None,
+        });
+    }
+
+    /// Shows everything again. Fails with the name of a graph that was to be changed and may not be: then the draft is to
+    /// be dropped.
+    pub fn lift(&mut self) -> Result<(), String> {
+        match self.restriction.take().and_then(|restriction| restriction.denied) {
+            None => Ok(()),
+            Some(graph) => Err(graph),
+        }
+    }
+
+    /// Returns the snapshot with all that was applied so far, or what is to be seen of it.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.current
+        match &self.restriction {
+            None => &self.current,
+            Some(restriction) => &restriction.seen,
+        }
     }
 
     /// Applies a batch.
     pub fn apply(&mut self, batch: &Batch) {
+        if let Some(restriction) = &mut self.restriction {
+            // All that it names, not only what it changes: that something is there already is not to be told.
+            restriction.note(batch.graphs());
+        }
         let Effect { layer, repeated } = effective(&self.current, batch);
         let is_watched = |quad: &[u32; 4]| {
             quad[3] == TermId::DEFAULT_GRAPH.0 || self.watched.is_some_and(|graph| graph.0 == quad[3])
@@ -84,6 +130,9 @@ impl Draft {
     pub fn edit(&mut self, change: impl FnOnce(&mut Edit)) {
         let mut edit = Edit::new(self.current.clone());
         change(&mut edit);
+        if let Some(restriction) = &mut self.restriction {
+            restriction.note(edit.graphs());
+        }
         self.push(edit.into_layer());
     }
 
@@ -94,6 +143,9 @@ impl Draft {
                 .current
                 .with_layer(layer)
                 .compacted(self.base.layers.len(), usize::MAX);
+            if let Some(restriction) = &mut self.restriction {
+                restriction.seen = self.current.seen_by(&restriction.reads);
+            }
         }
     }
 
@@ -122,6 +174,19 @@ impl Draft {
             self.current.promptly_compacted()
         };
         (changes, snapshot)
+    }
+}
+
+impl Restriction {
+    fn note(&mut self, graphs: Vec<GraphName>) {
+        let is_denied = |graph: &GraphName| !self.writes.has(graph.as_ref());
+        let name = |graph: GraphName| match graph {
+            GraphName::DefaultGraph => "the default graph".to_owned(),
+            named => named.to_string(),
+        };
+        if self.denied.is_none() {
+            self.denied = graphs.into_iter().filter(is_denied).map(name).min();
+        }
     }
 }
 

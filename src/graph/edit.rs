@@ -1,9 +1,12 @@
 //! Changes in identifiers.
 
-use oxigraph::model::TermRef;
+use std::collections::BTreeSet;
+
+use oxigraph::model::{GraphName, TermRef};
 
 use super::{
     QuadIds, Snapshot, TermId,
+    batch::graph_name,
     dictionary::{Segment, TermKey},
     layer::{Layer, Run},
 };
@@ -40,6 +43,22 @@ impl Edit {
     /// Removes a quad, if it is there and not inserted beside.
     pub fn remove(&mut self, quad: QuadIds) {
         self.removed.push(quad.to_array());
+    }
+
+    /// Returns the graphs that it is about, whether it changes something in them or not.
+    pub(super) fn graphs(&self) -> Vec<GraphName> {
+        let numbers: BTreeSet<u32> = self
+            .inserted
+            .iter()
+            .chain(&self.removed)
+            .map(|quad| quad[3])
+            .collect();
+        let name = |number: u32| match number.checked_sub(self.terms.first) {
+            _ if number == TermId::DEFAULT_GRAPH.0 => GraphName::DefaultGraph,
+            Some(index) => graph_name(Some(self.terms.view(index as usize, |_| ""))),
+            None => graph_name(Some(self.snapshot.view(TermId(number)))),
+        };
+        numbers.into_iter().map(name).collect()
     }
 
     pub(super) fn into_layer(self) -> Layer {

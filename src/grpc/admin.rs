@@ -7,9 +7,10 @@ use tonic::{Request, Response, Status};
 
 use super::{
     backup::{self, Answers},
+    call::access,
     convert::to_int64,
     read::Reads,
-    status::internal,
+    status::{admin_only, internal},
     validate::Violations,
     write::MESSAGE_BYTES_MAX,
 };
@@ -84,26 +85,36 @@ impl AdminService for AdminApi {
 
     async fn get_server_info(
         &self,
-        _: Request<v1::GetServerInfoRequest>,
+        request: Request<v1::GetServerInfoRequest>,
     ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
-        let view = self.knowledge.read();
+        let access = access(request.extensions())?;
+        let view = self.knowledge.read(&access);
         let read = |reader: Reader<'_>, budget: &mut Budget| reader.data_sets(budget);
         let data_sets = self.reads.run(&view, read).await?;
         let prefix = |(name, iri): (&str, &str)| v1::Prefix {
             name: name.to_owned(),
             iri: iri.to_owned(),
         };
+        // Dictionary and memory are those of all graphs.
+        let of_all = |count| {
+            let is_whole = view.snapshot.is_whole();
+            if is_whole { to_int64(count) } else { 0 }
+        };
+        let fetched = |urls: &[String]| {
+            let urls = urls.iter().filter(|_| access.is_admin());
+            urls.cloned().collect()
+        };
         Ok(Response::new(v1::GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: to_int64(view.revision),
             quad_count: to_int64(view.snapshot.quad_count()),
-            term_count: to_int64(view.snapshot.term_count()),
+            term_count: of_all(view.snapshot.term_count()),
             named_graph_count: to_int64(view.snapshot.named_graph_count()),
-            graph_memory_bytes: to_int64(view.snapshot.memory_bytes()),
+            graph_memory_bytes: of_all(view.snapshot.memory_bytes()),
             prefixes: PREFIXES.into_iter().map(prefix).collect(),
             limits: Some(self.limits),
-            service_allowed: self.service_allowed.clone(),
-            load_allowed: self.load_allowed.clone(),
+            service_allowed: fetched(&self.service_allowed),
+            load_allowed: fetched(&self.load_allowed),
             reference_date: self.knowledge.reference_day(&view).to_string(),
             reference_date_is_today: self.knowledge.is_of_today(),
             data_sets: data_sets.into_iter().map(Into::into).collect(),
@@ -116,7 +127,12 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::EraseEntityRequest>,
     ) -> Result<Response<v1::EraseEntityResponse>, Status> {
-        let request = erase_request(request.into_inner())?;
+        let access = access(request.extensions())?;
+        if !access.is_admin() {
+            return Err(admin_only("to erase"));
+        }
+        let mut request = erase_request(request.into_inner())?;
+        access.author().clone_into(&mut request.author);
         let erased = self.knowledge.erase(request).await?;
         Ok(Response::new(v1::EraseEntityResponse {
             revision: to_int64(erased.revision),

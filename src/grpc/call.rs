@@ -15,14 +15,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{Extensions, HeaderMap, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Sleep, sleep_until, timeout_at};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
-use super::status::{deadline_exceeded, ended_at, internal, malformed, of_tonic};
-use crate::knowledge::KnowledgeBase;
+use super::status::{deadline_exceeded, ended_at, internal, malformed, no_role, of_tonic};
+use crate::{knowledge::KnowledgeBase, model::access::Access};
 
 const TIMEOUT: &str = "grpc-timeout";
 /// The longest time that `grpc-timeout` can say is 99,999,999 hours; what is past this many seconds is no deadline.
@@ -66,7 +66,7 @@ impl End {
 
     /// A caller who begins anew reads no less than what it has read if it asks for this revision.
     fn status(&self) -> Status {
-        let revision = self.knowledge.as_ref().map(|knowledge| knowledge.read().revision);
+        let revision = self.knowledge.as_ref().map(KnowledgeBase::revision);
         ended_at(
             "the server, or this connection, has no more time for the call",
             revision,
@@ -85,6 +85,11 @@ impl BrokenOff {
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// Returns what whoever calls may do. Where nobody has said so, it is nothing.
+pub fn access(extensions: &Extensions) -> Result<Access, Status> {
+    extensions.get::<Access>().cloned().ok_or_else(no_role)
 }
 
 /// Runs a call under the deadline of its headers and until its end, and puts right what comes out.

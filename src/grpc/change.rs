@@ -19,7 +19,7 @@ use self::{
     stream::Frames,
 };
 use super::{
-    call::Ending,
+    call::{Ending, access},
     convert::to_int64,
     page_token,
     read::deadline,
@@ -30,7 +30,10 @@ use super::{
     validate::Violations,
 };
 use crate::{
-    feed::{Change, DiffError, End, EndReason, Feed, FeedError, Header, Listing, Start, follow, fragments},
+    feed::{
+        Change, DiffError, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, follow, fragments,
+    },
+    model::access::Access,
     proto::v1::{self, change_service_server::ChangeService},
 };
 
@@ -88,6 +91,7 @@ impl ChangeService for ChangeApi {
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let (_, extensions, request) = request.into_parts();
+        let access = access(&extensions)?;
         let mut violations = Violations::default();
         let start = request::start(request.start, &mut violations);
         let filter = request::filter(&request.filter.unwrap_or_default(), &mut violations);
@@ -97,13 +101,13 @@ impl ChangeService for ChangeApi {
         if let Start::After(revision) = start {
             self.feed
                 .knowledge()
-                .read_at_least(revision, deadline(&extensions))
+                .wait_for(revision, deadline(&extensions))
                 .await?;
             self.feed.check_retained(revision)?;
         }
         let watcher = self
             .feed
-            .watch(start, (filter, output), interval)
+            .watch(&access, start, (filter, output), interval)
             .map_err(|full| too_many_watchers(full.count_max))?;
         let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
         let (tell, told) = oneshot::channel();
@@ -121,8 +125,10 @@ impl ChangeService for ChangeApi {
         &self,
         request: Request<v1::GetRevisionRequest>,
     ) -> Result<Response<v1::GetRevisionResponse>, Status> {
+        let access = access(request.extensions())?;
         let revision = self.known_revision("revision", request.into_inner().revision, 1)?;
-        let header = self.read(move |feed| feed.header(revision)).await?;
+        let header = self.read(move |feed| feed.header(&access, revision)).await?;
+        let header = header.ok_or_else(|| revision_not_found(revision, self.feed.revision()))?;
         Ok(Response::new(v1::GetRevisionResponse {
             revision: Some(revision_to_proto(header)),
         }))
@@ -132,6 +138,7 @@ impl ChangeService for ChangeApi {
         &self,
         request: Request<v1::ListRevisionsRequest>,
     ) -> Result<Response<v1::ListRevisionsResponse>, Status> {
+        let access = access(request.extensions())?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         let count_max = violations.page_size(request.page_size, PAGE_DEFAULT, PAGE_MAX);
@@ -155,9 +162,9 @@ impl ChangeService for ChangeApi {
             count_max,
         };
         let newest = self.feed.revision();
-        let (headers, has_more) = self.read(move |feed| feed.headers(listing)).await?;
-        let last = headers.last().filter(|_| has_more);
-        let next_page_token = last.map(|last: &Header| page_token::encode_revision(last.revision, sealed));
+        let HeaderPage { headers, next_after } =
+            self.read(move |feed| feed.headers(&access, listing)).await?;
+        let next_page_token = next_after.map(|last| page_token::encode_revision(last, sealed));
         Ok(Response::new(v1::ListRevisionsResponse {
             next_page_token: next_page_token.unwrap_or_default(),
             revisions: headers.into_iter().map(revision_to_proto).collect(),
@@ -171,6 +178,7 @@ impl ChangeService for ChangeApi {
         request: Request<v1::DiffRevisionsRequest>,
     ) -> Result<Response<Self::DiffRevisionsStream>, Status> {
         let (_, extensions, request) = request.into_parts();
+        let access = access(&extensions)?;
         let from = self.known_revision("from_revision", request.from_revision, 0)?;
         let to = self.known_revision("to_revision", request.to_revision, 0)?;
         let place = self
@@ -180,6 +188,7 @@ impl ChangeService for ChangeApi {
         let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
         let (tell, told) = oneshot::channel();
         let difference = Difference {
+            access,
             feed: self.feed.clone(),
             drain: self.drain.clone(),
             sender,
@@ -197,6 +206,7 @@ impl ChangeService for ChangeApi {
 
 /// A difference on its way to its reader.
 struct Difference {
+    access: Access,
     feed: Feed,
     drain: CancellationToken,
     sender: mpsc::Sender<Vec<v1::DiffRevisionsResponse>>,
@@ -206,6 +216,7 @@ struct Difference {
 impl Difference {
     async fn send(self, from: u64, to: u64) -> Result<(), Status> {
         let Self {
+            access,
             feed,
             drain,
             sender,
@@ -215,7 +226,7 @@ impl Difference {
         let (reader, draining) = (sender.clone(), drain.clone());
         let is_past = move || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let diff = spawn_blocking(move || {
-            feed.diff(from, to, || {
+            feed.diff(&access, from, to, || {
                 reader.is_closed() || draining.is_cancelled() || is_past()
             })
         });

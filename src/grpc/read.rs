@@ -5,7 +5,11 @@ use std::time::Instant;
 use http::Extensions;
 use tonic::Status;
 
-use super::{call::Deadline, status::internal, time::When};
+use super::{
+    call::{Deadline, access},
+    status::internal,
+    time::When,
+};
 use crate::{
     facts::{Budget, Lookup, Reader},
     knowledge::{KnowledgeBase, View},
@@ -28,18 +32,19 @@ impl Reads {
         }
     }
 
-    /// Returns a view of the revision that was asked for, or at least as fresh.
+    /// Returns what the caller sees of the revision that it asked for, or at least as fresh.
     pub(super) async fn view(&self, when: &When, extensions: &Extensions) -> Result<View, Status> {
+        let access = access(extensions)?;
         if when.at_revision != 0 {
-            return Ok(self.knowledge.read_at(when.at_revision).await?);
+            return Ok(self.knowledge.read_at(&access, when.at_revision).await?);
         }
         if when.min_revision == 0 {
-            return Ok(self.knowledge.read());
+            return Ok(self.knowledge.read(&access));
         }
-        Ok(self
+        let reading = self
             .knowledge
-            .read_at_least(when.min_revision, deadline(extensions))
-            .await?)
+            .read_at_least(&access, when.min_revision, deadline(extensions));
+        Ok(reading.await?)
     }
 
     /// Returns the day that the default graph of a view is for.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
 use super::{
-    call::Peer,
+    call::{Peer, access},
     convert::to_int64,
     query_stream::{self, FrameSink, Frames, QueryStream},
     read::deadline,
@@ -19,6 +19,7 @@ use crate::{
     facts::write::{WriteError, check_preconditions},
     graph::Draft,
     knowledge::{CommitRequest, Committed, KnowledgeBase, View},
+    model::access::Access,
     proto::v1::{self, query_response::Frame, sparql_service_server::SparqlService},
     sparql::{Caller, CallerLimits, Interrupt, ParsedUpdate, Queries, SparqlError, Ticket},
 };
@@ -43,21 +44,24 @@ impl SparqlApi {
         self.queries.settings().guard.byte_count_max
     }
 
-    async fn view(&self, checked: &CheckedQuery, interrupt: &Interrupt) -> Result<View, Status> {
+    /// Returns what the caller sees.
+    async fn view(&self, checked: &CheckedQuery, ticket: &Ticket) -> Result<View, Status> {
+        let (access, deadline) = (ticket.access(), ticket.interrupt().deadline());
         if checked.at_revision != 0 {
-            return Ok(self.knowledge.read_at(checked.at_revision).await?);
+            return Ok(self.knowledge.read_at(access, checked.at_revision).await?);
         }
         if checked.min_revision == 0 {
-            return Ok(self.knowledge.read());
+            return Ok(self.knowledge.read(access));
         }
         let reading = self
             .knowledge
-            .read_at_least(checked.min_revision, interrupt.deadline());
+            .read_at_least(access, checked.min_revision, deadline);
         Ok(reading.await?)
     }
 
     async fn commit(
         &self,
+        access: Access,
         checked: CheckedCommit,
         update: ParsedUpdate,
         interrupt: Interrupt,
@@ -65,7 +69,7 @@ impl SparqlApi {
         let memory_bytes_max = self.queries.settings().update_memory_bytes_max;
         let preconditions = checked.preconditions;
         let plan = update.plan(interrupt, memory_bytes_max);
-        let mut commit = CommitRequest::new(move |draft: &mut Draft| {
+        let mut commit = CommitRequest::new(access, move |draft: &mut Draft| {
             check_preconditions(draft.snapshot(), &preconditions).map_err(Refused::Precondition)?;
             plan(draft).map_err(Refused::Update)
         });
@@ -84,10 +88,10 @@ impl SparqlService for SparqlApi {
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<QueryStream>, Status> {
         let (_, extensions, request) = request.into_parts();
         let mut checked = check_query(request, self.parameter_bytes_max())?;
-        let caller = caller("Query", &mut checked.query_id, &extensions);
+        let caller = caller("Query", &mut checked.query_id, &extensions)?;
         let (text, deadline) = (&checked.query.text, deadline(&extensions));
         let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
-        let view = self.view(&checked, ticket.interrupt()).await?;
+        let view = self.view(&checked, &ticket).await?;
         let (frames, stream) = query_stream::open(ticket.interrupt());
         ticket.start(move |ticket| run(ticket, &checked, &view, frames))?;
         Ok(Response::new(stream))
@@ -99,7 +103,7 @@ impl SparqlService for SparqlApi {
     ) -> Result<Response<v1::UpdateResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let mut checked = check_update(request, self.parameter_bytes_max())?;
-        let caller = caller("Update", &mut checked.query_id, &extensions);
+        let caller = caller("Update", &mut checked.query_id, &extensions)?;
         let (text, deadline) = (&checked.text, deadline(&extensions));
         let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
         let interrupt = ticket.interrupt().clone();
@@ -110,7 +114,7 @@ impl SparqlService for SparqlApi {
         let parsing = on_thread(ticket, move |ticket| ticket.parse_update(&text, &parameters));
         let (ticket, update) = parsing.await?;
         let committed = self
-            .commit(checked.commit, update?, interrupt)
+            .commit(ticket.access().clone(), checked.commit, update?, interrupt)
             .await
             .inspect_err(|status| ticket.end(reason_name(status)))?;
         ticket.committed(
@@ -130,11 +134,11 @@ impl SparqlService for SparqlApi {
     ) -> Result<Response<v1::ExplainResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let (mut checked, execute) = check_explain(request, self.parameter_bytes_max())?;
-        let caller = caller("Explain", &mut checked.query_id, &extensions);
+        let caller = caller("Explain", &mut checked.query_id, &extensions)?;
         let (text, deadline) = (&checked.query.text, deadline(&extensions));
         let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
         let _cancel = CancelOnDrop(ticket.interrupt().clone());
-        let view = self.view(&checked, ticket.interrupt()).await?;
+        let view = self.view(&checked, &ticket).await?;
         let explaining = on_thread(ticket, move |ticket| {
             let (revision, snapshot) = (view.revision, &view.snapshot);
             let explained = ticket.explain_query(&checked.query, revision, snapshot, execute)?;
@@ -151,7 +155,7 @@ impl SparqlService for SparqlApi {
     ) -> Result<Response<v1::ValidateResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let (text, expected) = check_validate(request)?;
-        let caller = caller("Validate", &mut String::new(), &extensions);
+        let caller = caller("Validate", &mut String::new(), &extensions)?;
         let (limits, deadline) = (CallerLimits::default(), deadline(&extensions));
         let ticket = self.queries.admit(caller, &text, deadline, &limits)?;
         let validating = on_thread(ticket, move |ticket| ticket.validate(&text, expected));
@@ -161,17 +165,19 @@ impl SparqlService for SparqlApi {
 
     async fn list_queries(
         &self,
-        _: Request<v1::ListQueriesRequest>,
+        request: Request<v1::ListQueriesRequest>,
     ) -> Result<Response<v1::ListQueriesResponse>, Status> {
-        Ok(Response::new(list::response(self.queries.list())))
+        let access = access(request.extensions())?;
+        Ok(Response::new(list::response(self.queries.list(&access))))
     }
 
     async fn cancel_query(
         &self,
         request: Request<v1::CancelQueryRequest>,
     ) -> Result<Response<v1::CancelQueryResponse>, Status> {
+        let access = access(request.extensions())?;
         let query_id = check_cancel(request.into_inner())?;
-        if self.queries.cancel(&query_id) {
+        if self.queries.cancel(&access, &query_id) {
             Ok(Response::new(v1::CancelQueryResponse {}))
         } else {
             Err(query_not_found(&query_id))
@@ -221,12 +227,13 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn caller(method: &'static str, query_id: &mut String, extensions: &Extensions) -> Caller {
-    Caller {
+fn caller(method: &'static str, query_id: &mut String, extensions: &Extensions) -> Result<Caller, Status> {
+    Ok(Caller {
+        access: access(extensions)?,
         method,
         query_id: std::mem::take(query_id),
         peer: extensions.get::<Peer>().map(|peer| peer.0),
-    }
+    })
 }
 
 /// Runs a query on its thread.

@@ -144,6 +144,26 @@ pub fn graph_not_found(iri: &str) -> Status {
     )
 }
 
+/// Returns `PERMISSION_DENIED` for a caller to whom the policy gives nothing.
+pub fn no_role() -> Status {
+    status(
+        Code::PermissionDenied,
+        ErrorReason::NoRole,
+        "the policy gives you no role",
+        [],
+    )
+}
+
+/// Returns `PERMISSION_DENIED` for what only administrators may do.
+pub fn admin_only(what: &str) -> Status {
+    status(
+        Code::PermissionDenied,
+        ErrorReason::AdminOnly,
+        format!("{what} is for administrators alone"),
+        [],
+    )
+}
+
 /// Returns `UNAVAILABLE` for a server that starts or shuts down.
 pub fn unavailable(message: &str) -> Status {
     retry(

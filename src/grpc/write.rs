@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status, Streaming};
 use export::{Export, Exports};
 
 use super::{
-    call::BrokenOff,
+    call::{BrokenOff, access},
     convert::to_int64,
     read::deadline,
     status::{cancelled, deadline_exceeded, internal, malformed, of_tonic, overloaded},
@@ -34,6 +34,7 @@ use super::{
 use crate::{
     graph::Draft,
     knowledge::{CommitRequest, KnowledgeBase, RequestId},
+    model::access::Access,
     proto::v1::{self, import_request, import_response, write_service_server::WriteService},
     rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Memory, Parsed},
 };
@@ -81,6 +82,7 @@ impl WriteService for WriteApi {
         &self,
         request: Request<Streaming<v1::ImportRequest>>,
     ) -> Result<Response<Self::ImportStream>, Status> {
+        let access = access(request.extensions())?;
         let permit = Arc::clone(&self.imports)
             .try_acquire_owned()
             .map_err(|_| overloaded("the server runs as many imports as it takes"))?;
@@ -91,6 +93,7 @@ impl WriteService for WriteApi {
             .unwrap_or_default();
         let (answers, stream) = mpsc::channel(4);
         let import = Import {
+            access,
             knowledge: self.knowledge.clone(),
             memory: self.memory.clone(),
             chunks: request.into_inner(),
@@ -120,12 +123,13 @@ impl WriteService for WriteApi {
         request: Request<v1::ExportRequest>,
     ) -> Result<Response<Self::ExportStream>, Status> {
         let (_, extensions, request) = request.into_parts();
+        let access = access(&extensions)?;
         let export = Export::read(request)?;
         let place = self.exports.place()?;
         let deadline = deadline(&extensions);
         let view = self
             .knowledge
-            .read_at_least(export.min_revision, deadline)
+            .read_at_least(&access, export.min_revision, deadline)
             .await?;
         let stream = self.exports.start(place, export, view)?;
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -135,7 +139,8 @@ impl WriteService for WriteApi {
         &self,
         request: Request<v1::WriteFactsRequest>,
     ) -> Result<Response<v1::WriteFactsResponse>, Status> {
-        let written = facts::write(&self.knowledge, request.into_inner()).await?;
+        let access = access(request.extensions())?;
+        let written = facts::write(&self.knowledge, access, request.into_inner()).await?;
         Ok(Response::new(written))
     }
 
@@ -143,13 +148,15 @@ impl WriteService for WriteApi {
         &self,
         request: Request<v1::RetractFactsRequest>,
     ) -> Result<Response<v1::RetractFactsResponse>, Status> {
-        let retracted = facts::retract(&self.knowledge, request.into_inner()).await?;
+        let access = access(request.extensions())?;
+        let retracted = facts::retract(&self.knowledge, access, request.into_inner()).await?;
         Ok(Response::new(retracted))
     }
 }
 
 /// One import under way.
 struct Import {
+    access: Access,
     knowledge: KnowledgeBase,
     memory: Memory,
     chunks: Streaming<v1::ImportRequest>,
@@ -190,7 +197,7 @@ impl Import {
             draft.apply(&parsed.batch);
             Ok(())
         };
-        let mut request = CommitRequest::new(plan);
+        let mut request = CommitRequest::new(self.access, plan);
         request.message = header.message;
         request.request_id = (!header.request_id.is_empty()).then(|| RequestId {
             id: header.request_id,
@@ -232,7 +239,7 @@ impl Import {
     ) -> Result<oneshot::Receiver<Result<Parsed, ImportError>>, Status> {
         let (done, parsed) = oneshot::channel();
         let memory = self.memory.clone();
-        let graph_bytes = self.knowledge.read().snapshot.memory_bytes();
+        let graph_bytes = self.knowledge.graph_memory_bytes();
         let answers = self.answers.clone();
         let work = move || {
             let progress = |count| {

@@ -13,7 +13,7 @@ use oxigraph::model::NamedNode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Body, Ending, Inner,
+    Body, Ending, Inner, access,
     problem::{Problem, invalid, method_not_allowed, of_feed, too_many_watchers},
 };
 use crate::{
@@ -48,14 +48,19 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
         None => from.map_or(Start::Now, |revision| Start::After(revision.saturating_sub(1))),
     };
     if let Start::After(revision) = start {
-        api.feed.knowledge().read_at_least(revision, None).await?;
+        api.feed.knowledge().wait_for(revision, None).await?;
         api.feed
             .check_retained(revision)
             .map_err(|error| of_feed(&error))?;
     }
     let watcher = api
         .feed
-        .watch(start, (filter, Output::Quads), CHECKPOINT_INTERVAL)
+        .watch(
+            &access(parts)?,
+            start,
+            (filter, Output::Quads),
+            CHECKPOINT_INTERVAL,
+        )
         .map_err(|full| too_many_watchers(full.count_max))?;
     let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
     let (tell, told) = oneshot::channel();

@@ -36,12 +36,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use body::{Body, BrokenOff};
 use problem::{
-    Problem, internal, invalid, method_not_allowed, no_such_path, origin_not_allowed, unavailable,
+    Problem, internal, invalid, method_not_allowed, no_role, no_such_path, origin_not_allowed, unavailable,
 };
 
 use crate::{
     feed::Feed,
     knowledge::{KnowledgeBase, Writes},
+    model::access::Access,
     rdf::Memory,
     sparql::{Caller, CallerLimits, Interrupt, Queries, Ticket},
 };
@@ -75,6 +76,7 @@ impl Inner {
     /// Admits work on a thread with a large stack. `text` is that of a query or update.
     fn admit(&self, method: &'static str, parts: &Parts, text: &str) -> Result<Ticket, Problem> {
         let caller = Caller {
+            access: access(parts)?,
             method,
             query_id: String::new(),
             peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
@@ -90,6 +92,11 @@ impl Inner {
     fn memory_bytes_max(&self) -> u64 {
         self.queries.settings().update_memory_bytes_max
     }
+}
+
+/// Returns what whoever sends a request may do. Where nobody has said so, it is nothing.
+fn access(parts: &Parts) -> Result<Access, Problem> {
+    parts.extensions.get::<Access>().cloned().ok_or_else(no_role)
 }
 
 /// Where a request comes from: an extension of requests.
@@ -199,6 +206,7 @@ async fn dispatch(
     if !cors::may_send(&parts, &api.origins) {
         return Err(origin_not_allowed());
     }
+    access(&parts)?;
     match path {
         SPARQL_PATH | "/sparql/" => sparql::answer(api, &parts, body).await,
         CHANGES_PATH => changes::answer(api, &parts).await,

@@ -148,6 +148,12 @@ pub(super) fn graph_not_found(graph: &str) -> Problem {
     .with("graph", graph)
 }
 
+/// Returns 403 for a caller to whom the policy gives nothing.
+pub(super) fn no_role() -> Problem {
+    let detail = "the policy gives you no role";
+    Problem::of(StatusCode::FORBIDDEN, ErrorReason::NoRole, detail)
+}
+
 /// Returns 403 for a web page of an origin that the settings do not name.
 pub(super) fn origin_not_allowed() -> Problem {
     Problem::new(
@@ -295,6 +301,7 @@ impl From<SparqlError> for Problem {
                 format!("this is {actual}: send a query as `query`, an update as `update`"),
             ),
             SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
+            SparqlError::AdminOnly(_) => Self::of(StatusCode::FORBIDDEN, ErrorReason::AdminOnly, message),
             SparqlError::Evaluation(_) => invalid(ErrorReason::SparqlEvaluation),
             // No request has parameters.
             SparqlError::Parameters(_) => invalid(ErrorReason::InvalidParameter),
@@ -424,6 +431,9 @@ where
             CommitError::Plan(never) => match never {},
             CommitError::PlanPanicked => internal(&message),
             CommitError::Model(error) => model(*error),
+            CommitError::NotGranted { graph } => {
+                Self::of(StatusCode::FORBIDDEN, ErrorReason::GraphNotGranted, message).with("graph", graph)
+            }
             CommitError::RevisionMismatch { revision } => Self::of(
                 StatusCode::PRECONDITION_FAILED,
                 ErrorReason::RevisionMismatch,

@@ -44,7 +44,10 @@ pub(super) async fn answer(api: &Inner, parts: &Parts, body: Incoming) -> Result
             let ticket = api.admit("Query over HTTP", parts, &query.text)?;
             let ticket = ticket.with_base_iri(endpoint.as_str());
             let deadline = ticket.interrupt().deadline();
-            let view = api.knowledge.read_at_least(min_revision, deadline).await?;
+            let reading = api
+                .knowledge
+                .read_at_least(ticket.access(), min_revision, deadline);
+            let view = reading.await?;
             let (chunks, reply) = body::open(ticket.interrupt());
             let accept = Accept::of(&parts.headers);
             ticket.start(move |ticket| results::run(ticket, &query, &view, accept, chunks))?;
@@ -55,7 +58,7 @@ pub(super) async fn answer(api: &Inner, parts: &Parts, body: Incoming) -> Result
             let format = Accept::of(&parts.headers).triples()?;
             let ticket = api.admit("Describe over HTTP", parts, "")?;
             let (chunks, reply) = body::open(ticket.interrupt());
-            let revision = api.knowledge.read().revision;
+            let revision = api.knowledge.revision();
             ticket.start(move |ticket| {
                 let quads = description::of(&endpoint).into_iter();
                 results::Document::new(chunks, revision, ticket.interrupt())
@@ -120,7 +123,8 @@ async fn update(
             .inspect_err(|problem| ticket.end(problem.reason()))?;
     }
     let plan = update.plan(interrupt, api.memory_bytes_max());
-    let committed = api.knowledge.commit(CommitRequest::new(plan)).await;
+    let request = CommitRequest::new(ticket.access().clone(), plan);
+    let committed = api.knowledge.commit(request).await;
     let committed = committed
         .map_err(Problem::from)
         .inspect_err(|problem| ticket.end(problem.reason()))?;

@@ -14,7 +14,7 @@ use oxigraph::{
 };
 
 use super::{
-    Body, Inner, STORE_PATH,
+    Body, Inner, STORE_PATH, access,
     body::{self, CancelOnDrop},
     negotiate::Accept,
     no_content,
@@ -28,6 +28,7 @@ use crate::{
     facts::Reified,
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     knowledge::{CommitRequest, Committed},
+    model::access::Access,
     rdf::{Format, Parsed},
     sparql::{Interrupt, SparqlError},
 };
@@ -56,7 +57,7 @@ pub(super) async fn answer(api: &Inner, parts: &Parts, body: Incoming) -> Result
         (&Method::PUT, about) => put_or_post(api, parts, body, about, true).await,
         (&Method::POST, Resource::Store) => post_to_store(api, parts, body).await,
         (&Method::POST, about) => put_or_post(api, parts, body, about, false).await,
-        (&Method::DELETE, about) => delete(api, about).await,
+        (&Method::DELETE, about) => delete(api, access(parts)?, about).await,
         (method, _) => Err(method_not_allowed(method, ALLOWED)),
     }
 }
@@ -88,7 +89,7 @@ fn about(parts: &Parts) -> Result<Resource, Problem> {
 
 async fn get(api: &Inner, parts: &Parts, about: Resource) -> Result<Response<Body>, Problem> {
     let accept = Accept::of(&parts.headers);
-    let view = api.knowledge.read();
+    let view = api.knowledge.read(&access(parts)?);
     let (pattern, format) = match &about {
         Resource::Store => (GraphPattern::Any, accept.quads()?),
         Resource::Default => (GraphPattern::Default, accept.triples()?),
@@ -176,7 +177,8 @@ async fn put_or_post(
         takes_data_sets: false,
     };
     let documents = upload::read(api, parts, body, &target).await?;
-    let (committed, existed) = commit(api, about, Change::Write { documents, replaces }).await?;
+    let (committed, existed) =
+        commit(api, access(parts)?, about, Change::Write { documents, replaces }).await?;
     let status = if existed {
         StatusCode::NO_CONTENT
     } else {
@@ -202,7 +204,7 @@ async fn post_to_store(api: &Inner, parts: &Parts, body: Incoming) -> Result<Res
             documents,
             replaces: false,
         };
-        let (committed, _) = commit(api, Resource::Store, change).await?;
+        let (committed, _) = commit(api, access(parts)?, Resource::Store, change).await?;
         return Ok(written(StatusCode::NO_CONTENT, committed));
     }
     let number = getrandom::u64().map_err(|error| internal(&error))?;
@@ -214,8 +216,8 @@ async fn post_to_store(api: &Inner, parts: &Parts, body: Incoming) -> Result<Res
 }
 
 /// Deletes a graph (section 5.4); the default graph, which always exists, is emptied.
-async fn delete(api: &Inner, about: Resource) -> Result<Response<Body>, Problem> {
-    let (committed, existed) = commit(api, about.clone(), Change::Delete).await?;
+async fn delete(api: &Inner, access: Access, about: Resource) -> Result<Response<Body>, Problem> {
+    let (committed, existed) = commit(api, access, about.clone(), Change::Delete).await?;
     match about.graph() {
         Some(graph) if !existed => Err(graph_not_found(graph.as_str())),
         _ => Ok(written(StatusCode::NO_CONTENT, committed)),
@@ -228,13 +230,18 @@ enum Change {
 }
 
 /// Commits a change; tells whether the graph was there before it.
-async fn commit(api: &Inner, about: Resource, change: Change) -> Result<(Committed, bool), Problem> {
+async fn commit(
+    api: &Inner,
+    access: Access,
+    about: Resource,
+    change: Change,
+) -> Result<(Committed, bool), Problem> {
     let interrupt = api.interrupt();
     let _cancel = CancelOnDrop(interrupt.clone());
     let existed = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&existed);
     let memory_bytes_max = api.memory_bytes_max();
-    let request = CommitRequest::new(move |draft: &mut Draft| {
+    let request = CommitRequest::new(access, move |draft: &mut Draft| {
         let pattern = about.pattern(draft.snapshot());
         seen.store(pattern.is_some(), Ordering::Release);
         let mut batch = Batch::default();

@@ -177,7 +177,7 @@ impl Parsing {
         let (chunks, arriving) = mpsc::channel(WAITING_CHUNK_COUNT_MAX);
         let (done, parsed) = oneshot::channel();
         let memory = api.memory.clone();
-        let graph_bytes = api.knowledge.read().snapshot.memory_bytes();
+        let graph_bytes = api.knowledge.graph_memory_bytes();
         let work = move || {
             let chunks = ChunkReader::new(arriving);
             let outcome = rdf::read(&document, chunks, &memory, graph_bytes, |_| !done.is_closed());

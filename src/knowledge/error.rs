@@ -30,6 +30,12 @@ pub enum CommitError<E> {
     /// It would leave statements, or what follows from them, not as the fact model has them.
     #[error(transparent)]
     Model(Box<ModelError>),
+    /// It would change a graph that its caller may not.
+    #[error("{graph} is not yours to change")]
+    NotGranted {
+        /// The graph: an IRI in `<` and `>`, a blank node, or `the default graph`.
+        graph: String,
+    },
     /// Another revision is the newest one.
     #[error("the newest revision is {revision}")]
     RevisionMismatch {
@@ -71,6 +77,7 @@ impl<E> CommitError<E> {
             Self::Plan(error) => return Ok(error),
             Self::PlanPanicked => CommitError::PlanPanicked,
             Self::Model(error) => CommitError::Model(error),
+            Self::NotGranted { graph } => CommitError::NotGranted { graph },
             Self::RevisionMismatch { revision } => CommitError::RevisionMismatch { revision },
             Self::RequestIdReused { request_id, revision } => {
                 CommitError::RequestIdReused { request_id, revision }

@@ -113,7 +113,9 @@ impl<'log> Group<'log> {
         if member.is_abandoned() {
             return;
         }
-        let terms = member.take_terms();
+        let Some(terms) = member.take_terms() else {
+            return;
+        };
         let answer = self.plan(member.as_mut(), terms);
         let depends = self.append.is_some() || self.failure.is_some();
         self.members.push((member, Outcome { answer, depends }));
@@ -132,7 +134,14 @@ impl<'log> Group<'log> {
         }
         let time_us = self.time_us();
         let mut draft = derive::draft(self.tip.clone()).at(time_us);
-        if !member.plan(&mut draft) {
+        let access = &terms.access;
+        draft.restrict(access.reads(), access.writes());
+        let is_planned = member.plan(&mut draft);
+        // What follows from the change is the server's doing, which sees all.
+        if let Err(graph) = draft.lift() {
+            return Err(Refusal::NotGranted { graph });
+        }
+        if !is_planned {
             return Err(Refusal::Plan);
         }
         derive::derive(&mut draft, self.day).map_err(|error| Refusal::Model(Box::new(error)))?;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use super::{CommitError, CommitRequest, Committed, Plan};
@@ -9,11 +10,13 @@ use crate::{
     facts::ModelError,
     graph::Draft,
     log::{Entry, LogError, RequestId},
+    model::access::Access,
 };
 
 /// What the writer needs to know of a commit besides its plan.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Terms {
+    pub(super) access: Access,
     pub(super) request_id: Option<RequestId>,
     pub(super) expected_revision: Option<u64>,
     pub(super) validate_only: bool,
@@ -25,9 +28,12 @@ impl Terms {
     /// Returns the terms of a commit that the server makes by itself.
     pub(super) fn of_server(message: String) -> Self {
         Self {
+            access: Access::everything(),
+            request_id: None,
+            expected_revision: None,
+            validate_only: false,
             message,
             author: "dossier".to_owned(),
-            ..Self::default()
         }
     }
 
@@ -47,6 +53,9 @@ pub(super) enum Refusal {
     /// The plan itself failed: the member knows how.
     Plan,
     Model(Box<ModelError>),
+    NotGranted {
+        graph: String,
+    },
     RevisionMismatch {
         revision: u64,
     },
@@ -74,8 +83,8 @@ impl From<&LogError> for Refusal {
 
 /// A commit that waits for the writer.
 pub(super) trait Member: Send {
-    /// Takes what the writer needs to know.
-    fn take_terms(&mut self) -> Terms;
+    /// Takes what the writer needs to know, once.
+    fn take_terms(&mut self) -> Option<Terms>;
     /// Tells whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
     /// Runs the plan, once. Tells whether it succeeded.
@@ -87,7 +96,7 @@ pub(super) trait Member: Send {
 pub(super) struct Pending<E> {
     plan: Option<Plan<E>>,
     failure: Option<CommitError<E>>,
-    terms: Terms,
+    terms: Option<Terms>,
     reply: oneshot::Sender<Result<Committed, CommitError<E>>>,
 }
 
@@ -103,8 +112,11 @@ impl<E> Pending<E> {
             validate_only,
             message,
             author,
+            access,
         } = request;
+        let request_id = request_id.map(|request| of_subject(request, access.subject()));
         let terms = Terms {
+            access,
             request_id,
             expected_revision,
             validate_only,
@@ -114,15 +126,15 @@ impl<E> Pending<E> {
         Self {
             plan: Some(plan),
             failure: None,
-            terms,
+            terms: Some(terms),
             reply,
         }
     }
 }
 
 impl<E: Send> Member for Pending<E> {
-    fn take_terms(&mut self) -> Terms {
-        std::mem::take(&mut self.terms)
+    fn take_terms(&mut self) -> Option<Terms> {
+        self.terms.take()
     }
 
     fn is_abandoned(&self) -> bool {
@@ -150,6 +162,7 @@ impl<E: Send> Member for Pending<E> {
         let answer = outcome.map_err(|refusal| match refusal {
             Refusal::Plan => failure.unwrap_or(CommitError::PlanPanicked),
             Refusal::Model(error) => CommitError::Model(error),
+            Refusal::NotGranted { graph } => CommitError::NotGranted { graph },
             Refusal::RevisionMismatch { revision } => CommitError::RevisionMismatch { revision },
             Refusal::RequestIdReused { request_id, revision } => {
                 CommitError::RequestIdReused { request_id, revision }
@@ -165,5 +178,18 @@ impl<E: Send> Member for Pending<E> {
         });
         // Nobody may wait for it any more.
         let _ = reply.send(answer);
+    }
+}
+
+/// Returns the request as one of its subject: to anybody else who sends the same, it is another.
+fn of_subject(request: RequestId, subject: &str) -> RequestId {
+    if subject.is_empty() {
+        return request;
+    }
+    let mut fingerprint = Sha256::new_with_prefix(request.fingerprint);
+    fingerprint.update(subject);
+    RequestId {
+        fingerprint: fingerprint.finalize().into(),
+        ..request
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! One thread writes. Waiting commits are planned one on top of another on unpublished snapshots, appended to the log
 //! with one fsync, then published; each is acknowledged only after the fsync. Reads take the newest [`View`] and never
-//! wait for a writer.
+//! wait for a writer. Neither is to be had without an [`Access`]: a read sees the graphs that it allows, a commit changes
+//! those alone.
 
 mod background;
 mod clock;
@@ -18,6 +19,7 @@ mod retention;
 mod rewrites;
 #[cfg(test)]
 mod tests;
+mod view;
 mod writer;
 
 use std::{
@@ -40,13 +42,15 @@ pub use self::error::{CommitError, OpenError, RevisionNotReached};
 pub use self::past::PastError;
 pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild, reindex};
 pub use self::retention::Retention;
-use self::{background::Finished, clock::Clock, member::Pending, past::Past, writer::Message};
+pub use self::view::View;
+use self::{
+    background::Finished, clock::Clock, member::Pending, past::Past, view::Published, writer::Message,
+};
 pub use crate::log::{LOG_FILE, RequestId, Rewritten};
 use crate::{
-    facts,
-    graph::{Draft, Snapshot},
+    graph::Draft,
     log::{LogError, LogReader, Summary},
-    model::{day::Day, reference_date::ReferenceDate},
+    model::{access::Access, day::Day, reference_date::ReferenceDate},
 };
 
 /// Commits that may wait for the writer; one more is refused.
@@ -88,27 +92,6 @@ impl Settings {
     }
 }
 
-/// What a read sees: one revision of the graph.
-#[derive(Clone, Debug)]
-pub struct View {
-    /// The revision.
-    pub revision: u64,
-    /// The graph as it is at that revision.
-    pub snapshot: Snapshot,
-    /// The day that its default graph was derived for; without statements there is none.
-    reference_day: Option<Day>,
-}
-
-impl View {
-    fn new(revision: u64, snapshot: Snapshot) -> Self {
-        Self {
-            reference_day: facts::reference_day(&snapshot),
-            revision,
-            snapshot,
-        }
-    }
-}
-
 /// Whether there can be commits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Writes {
@@ -122,7 +105,8 @@ pub enum Writes {
     Ended,
 }
 
-/// What a caller puts on a draft; it runs on the writer's thread, which has a large stack.
+/// What a caller puts on a draft; it runs on the writer's thread, which has a large stack. It sees of the draft what the
+/// caller may read.
 pub type Plan<E> = Box<dyn FnOnce(&mut Draft) -> Result<(), E> + Send>;
 
 /// A change to commit.
@@ -139,18 +123,21 @@ pub struct CommitRequest<E> {
     pub message: String,
     /// Who, for the log. May be empty.
     pub author: String,
+    /// What its caller may read and change.
+    access: Access,
 }
 
 impl<E> CommitRequest<E> {
-    /// Returns a request with a plan and nothing else.
-    pub fn new(plan: impl FnOnce(&mut Draft) -> Result<(), E> + Send + 'static) -> Self {
+    /// Returns a request with a plan and nothing else. Whoever makes it is its author.
+    pub fn new(access: Access, plan: impl FnOnce(&mut Draft) -> Result<(), E> + Send + 'static) -> Self {
         Self {
             plan: Box::new(plan),
             request_id: None,
             expected_revision: None,
             validate_only: false,
             message: String::new(),
-            author: String::new(),
+            author: access.author().to_owned(),
+            access,
         }
     }
 }
@@ -192,7 +179,7 @@ impl Drop for Inner {
 
 /// What the writer shows to readers.
 struct Shared {
-    view: ArcSwap<View>,
+    view: ArcSwap<Published>,
     revision: watch::Sender<u64>,
     append_count: AtomicU64,
     /// In seconds: the append of a group, its fsync included.
@@ -211,7 +198,7 @@ impl Shared {
     fn publish(&self, view: View) {
         let revision = view.revision;
         // The view first: who is woken by the revision must find it.
-        self.view.store(Arc::new(view));
+        self.view.store(Arc::new(Published::new(view)));
         self.revision.send_replace(revision);
     }
 }
@@ -225,9 +212,19 @@ impl KnowledgeBase {
         open::open(settings, Box::new(crate::log::open_database), clock)
     }
 
-    /// Returns the newest view, without waiting.
-    pub fn read(&self) -> View {
-        View::clone(&self.inner.shared.view.load())
+    /// Returns what somebody sees of the newest revision, without waiting.
+    pub fn read(&self, access: &Access) -> View {
+        self.inner.shared.view.load().seen_by(access.reads())
+    }
+
+    /// Returns the newest revision that is to be read.
+    pub fn revision(&self) -> u64 {
+        self.inner.shared.view.load().revision()
+    }
+
+    /// Returns the bytes that the graph index takes in memory.
+    pub fn graph_memory_bytes(&self) -> u64 {
+        self.inner.shared.view.load().memory_bytes()
     }
 
     /// Returns the day that the default graph of a view was derived for; without statements, the one that would rule now.
@@ -240,16 +237,25 @@ impl KnowledgeBase {
         self.inner.clock.is_today()
     }
 
-    /// Returns a view of at least a revision: at once if it is there, else waits up to
-    /// [`MIN_REVISION_WAIT_MAX`] and the deadline.
+    /// Returns what somebody sees of at least a revision, waiting as [`Self::wait_for`] does.
     pub async fn read_at_least(
         &self,
+        access: &Access,
         min_revision: u64,
         deadline: Option<Instant>,
     ) -> Result<View, RevisionNotReached> {
-        let view = self.read();
-        if view.revision >= min_revision {
-            return Ok(view);
+        self.wait_for(min_revision, deadline).await?;
+        Ok(self.read(access))
+    }
+
+    /// Waits for a revision: not at all if it is there, else up to [`MIN_REVISION_WAIT_MAX`] and the deadline.
+    pub async fn wait_for(
+        &self,
+        min_revision: u64,
+        deadline: Option<Instant>,
+    ) -> Result<(), RevisionNotReached> {
+        if self.revision() >= min_revision {
+            return Ok(());
         }
         let last = Instant::now() + MIN_REVISION_WAIT_MAX;
         let last = deadline.map_or(last, |deadline| deadline.min(last));
@@ -257,13 +263,13 @@ impl KnowledgeBase {
         let reached = revisions.wait_for(|revision| *revision >= min_revision);
         // Whether it came in time or not is seen in the view.
         let _ = tokio::time::timeout_at(last.into(), reached).await;
-        let view = self.read();
-        if view.revision >= min_revision {
-            Ok(view)
+        let revision = self.revision();
+        if revision >= min_revision {
+            Ok(())
         } else {
             Err(RevisionNotReached {
                 min_revision,
-                revision: view.revision,
+                revision,
             })
         }
     }

@@ -16,6 +16,7 @@ use super::{
     clock::Clock,
     past::Past,
     rewrites::Rewrites,
+    view::Published,
     writer::Writer,
 };
 use crate::{
@@ -53,7 +54,7 @@ pub(super) fn open(
     let changed_quad_count = replay(&reader, &mut view, log.head().revision)?;
     let shared = Arc::new(Shared {
         revision: watch::Sender::new(view.revision),
-        view: ArcSwap::from_pointee(view.clone()),
+        view: ArcSwap::from_pointee(Published::new(view.clone())),
         append_count: AtomicU64::new(0),
         append_times: Histogram::new(APPEND_SECONDS),
         writes: watch::Sender::new(Writes::Open),

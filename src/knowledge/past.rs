@@ -9,6 +9,7 @@ use super::{KnowledgeBase, View};
 use crate::{
     graph::{Draft, Undo},
     log::{Change, LogError, LogReader},
+    model::access::Access,
 };
 
 /// Views that are kept for the next read.
@@ -70,13 +71,18 @@ struct PastView {
 }
 
 impl KnowledgeBase {
-    /// Returns the graph as it was at a revision, 1 or later.
+    /// Returns what somebody sees of the graph as it was at a revision, 1 or later.
     ///
     /// At once if it is the newest one or was read lately; else as long as it takes to read what was changed since, on a
     /// thread that may block.
-    pub async fn read_at(&self, revision: u64) -> Result<View, PastError> {
+    pub async fn read_at(&self, access: &Access, revision: u64) -> Result<View, PastError> {
+        let whole = self.read_whole_at(revision).await?;
+        Ok(whole.seen_by(access.reads()))
+    }
+
+    async fn read_whole_at(&self, revision: u64) -> Result<View, PastError> {
         let past = &self.inner.past;
-        let newest = self.read();
+        let newest = self.inner.shared.view.load().whole();
         if revision == newest.revision {
             return Ok(newest);
         }

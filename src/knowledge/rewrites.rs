@@ -240,11 +240,11 @@ fn compacted(
     log: &LogReader,
     is_over: &AtomicBool,
 ) -> Result<bool, LogError> {
-    let view = View::clone(&shared.view.load());
+    let view = shared.view.load().whole();
     let Some(last) = retention.last_to_go(log, view.revision, now_us)? else {
         return Ok(false);
     };
-    let newest = || shared.view.load().revision;
+    let newest = || shared.view.load().revision();
     compact::write(rewrite, log, &view, last, newest, is_over)?;
     Ok(true)
 }

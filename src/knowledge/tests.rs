@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::{
-    graph::{Batch, GraphPattern, Pattern},
+    graph::{Batch, GraphPattern, Pattern, Snapshot},
     log::tests::{Faults, faulty},
 };
 
@@ -69,7 +69,7 @@ fn inserting(numbers: impl IntoIterator<Item = u64>) -> CommitRequest<String> {
 }
 
 fn planning(plan: impl FnOnce(&mut Draft) + Send + 'static) -> CommitRequest<String> {
-    CommitRequest::new(move |draft| {
+    CommitRequest::new(Access::everything(), move |draft| {
         plan(draft);
         Ok(())
     })
@@ -105,14 +105,14 @@ fn a_commit_is_read_and_is_there_after_a_restart() {
             quads_removed: 0
         }
     );
-    let before = contents(&base.read().snapshot);
+    let before = contents(&base.read(&Access::everything()).snapshot);
     assert_eq!(before.len(), 3);
     base.close();
     base.close();
     assert!(matches!(commit(&base, inserting([9])), Err(CommitError::Closed)));
     let base = open(&dir);
-    assert_eq!(base.read().revision, 1);
-    assert_eq!(contents(&base.read().snapshot), before);
+    assert_eq!(base.revision(), 1);
+    assert_eq!(contents(&base.read(&Access::everything()).snapshot), before);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_validated_change_is_counted_and_dropped() {
             quads_removed: 0
         }
     );
-    assert_eq!(base.read().snapshot.quad_count(), 0);
+    assert_eq!(base.read(&Access::everything()).snapshot.quad_count(), 0);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_plan_that_fails_or_panics_leaves_nothing_and_the_writer_goes_on() {
     let base = open(&dir);
     let mut batch = Batch::default();
     batch.insert(quad(1).as_ref());
-    let failing = CommitRequest::new(move |draft: &mut Draft| {
+    let failing = CommitRequest::new(Access::everything(), move |draft: &mut Draft| {
         draft.apply(&batch);
         Err(NOBODY.to_owned())
     });
@@ -167,7 +167,7 @@ fn a_plan_that_fails_or_panics_leaves_nothing_and_the_writer_goes_on() {
         commit(&base, planning(|_| panic!("in a plan"))),
         Err(CommitError::PlanPanicked)
     ));
-    assert_eq!(base.read().snapshot.quad_count(), 0);
+    assert_eq!(base.read(&Access::everything()).snapshot.quad_count(), 0);
     assert_eq!(commit(&base, inserting([2])).unwrap().revision, 1);
 }
 
@@ -211,7 +211,7 @@ fn a_request_id_answers_the_first_answer_again_also_after_a_restart() {
     assert!(
         matches!(reused, Err(CommitError::RequestIdReused { request_id, revision: 1 }) if request_id == "r")
     );
-    assert_eq!(base.read().revision, 2);
+    assert_eq!(base.revision(), 2);
 }
 
 /// Holds the writer inside a plan until it is told to go on.
@@ -256,7 +256,7 @@ fn waiting_commits_share_one_fsync_and_have_dense_revisions() {
     assert_eq!(revisions, (1..=100).collect::<Vec<_>>());
     assert_eq!(base.append_count(), 1);
     assert_eq!(faults.sync_count.load(Ordering::SeqCst) - before, 1);
-    assert_eq!(base.read().snapshot.quad_count(), 100);
+    assert_eq!(base.read(&Access::everything()).snapshot.quad_count(), 100);
     assert_eq!(base.verify().unwrap().head.revision, 100);
 }
 
@@ -296,23 +296,17 @@ fn a_read_waits_for_its_revision_but_not_past_its_deadline() {
     let dir = tempfile::tempdir().unwrap();
     let base = open(&dir);
     let runtime = runtime();
-    let (view, committed) = runtime.block_on(async {
-        let reading = base.read_at_least(1, None);
+    let (reached, committed) = runtime.block_on(async {
+        let reading = base.wait_for(1, None);
         futures::join!(reading, base.commit(inserting([1])))
     });
-    assert_eq!((view.unwrap().revision, committed.unwrap().revision), (1, 1));
-    assert_eq!(
-        runtime
-            .block_on(base.read_at_least(1, Some(Instant::now())))
-            .unwrap()
-            .revision,
-        1
-    );
+    assert_eq!((reached.is_ok(), committed.unwrap().revision), (true, 1));
+    let access = Access::everything();
+    let at_once = base.read_at_least(&access, 1, Some(Instant::now()));
+    assert_eq!(runtime.block_on(at_once).unwrap().revision, 1);
     let begun = Instant::now();
     let deadline = begun + Duration::from_millis(20);
-    let missed = runtime
-        .block_on(base.read_at_least(2, Some(deadline)))
-        .unwrap_err();
+    let missed = runtime.block_on(base.wait_for(2, Some(deadline))).unwrap_err();
     assert_eq!(
         missed,
         RevisionNotReached {
@@ -321,7 +315,7 @@ fn a_read_waits_for_its_revision_but_not_past_its_deadline() {
         }
     );
     assert!(begun.elapsed() < MIN_REVISION_WAIT_MAX);
-    runtime.block_on(base.read_at_least(2, None)).unwrap_err();
+    runtime.block_on(base.wait_for(2, None)).unwrap_err();
     assert!(begun.elapsed() >= MIN_REVISION_WAIT_MAX);
 }
 
@@ -335,7 +329,7 @@ fn a_full_graph_takes_no_more_quads_but_gives_some_up() {
         ..inserting([101])
     };
     commit(&base, request).unwrap();
-    let graph_memory_bytes_max = base.read().snapshot.memory_bytes();
+    let graph_memory_bytes_max = base.read(&Access::everything()).snapshot.memory_bytes();
     base.close();
     let base = KnowledgeBase::open(Settings {
         graph_memory_bytes_max: 1,
@@ -382,7 +376,13 @@ fn a_full_disk_refuses_commits_reads_go_on_and_it_heals() {
             commit(&base, inserting([2])),
             Err(CommitError::DiskFull)
         ));
-        assert_eq!((base.read().revision, base.read().snapshot.quad_count()), (1, 1));
+        assert_eq!(
+            (
+                base.revision(),
+                base.read(&Access::everything()).snapshot.quad_count()
+            ),
+            (1, 1)
+        );
         assert_eq!(*base.writes().borrow(), Writes::DiskFull);
     }
     faults.disk_full.store(false, Ordering::SeqCst);
@@ -412,7 +412,7 @@ fn an_io_error_ends_commits_until_the_next_start_and_reads_go_on() {
         commit(&base, inserting([2])),
         Err(CommitError::LogUnavailable)
     ));
-    assert_eq!(base.read().snapshot.quad_count(), 1);
+    assert_eq!(base.read(&Access::everything()).snapshot.quad_count(), 1);
     assert_eq!(*base.writes().borrow(), Writes::LogUnavailable);
     base.close();
     assert_eq!(*base.writes().borrow(), Writes::Ended);
@@ -447,11 +447,11 @@ fn many_small_commits_are_merged_and_written_to_the_file() {
             committed.unwrap();
         }
     }
-    let before = contents(&base.read().snapshot);
-    assert_eq!((base.read().revision, before.len()), (1000, 10_000));
+    let before = contents(&base.read(&Access::everything()).snapshot);
+    assert_eq!((base.revision(), before.len()), (1000, 10_000));
     base.close();
     assert!(dir.path().join("snapshot").exists());
-    assert_eq!(contents(&open(&dir).read().snapshot), before);
+    assert_eq!(contents(&open(&dir).read(&Access::everything()).snapshot), before);
 }
 
 #[test]
@@ -461,7 +461,7 @@ fn a_plan_knows_the_time_of_its_commit() {
     let mut last = 0;
     for number in 0..3 {
         let (sender, seen) = mpsc::channel();
-        let mut request = CommitRequest::<&str>::new(move |draft| {
+        let mut request = CommitRequest::<&str>::new(Access::everything(), move |draft| {
             let mut batch = Batch::default();
             batch.insert(quad(number).as_ref());
             draft.apply(&batch);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     sync::{Arc, LazyLock},
 };
 
@@ -100,6 +101,23 @@ impl GraphSet {
     }
 }
 
+impl fmt::Display for GraphSet {
+    /// Writes names in `<` and `>`, and beginnings of names with `*` behind.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_everything {
+            return f.write_str("all graphs");
+        }
+        let default = self.has_default.then(|| "the default graph".to_owned());
+        let names = self.names.iter().map(|name| format!("<{name}>"));
+        let prefixes = self.prefixes.iter().map(|prefix| format!("<{prefix}>*"));
+        let parts: Vec<_> = default.into_iter().chain(names).chain(prefixes).collect();
+        if parts.is_empty() {
+            return f.write_str("nothing");
+        }
+        f.write_str(&parts.join(", "))
+    }
+}
+
 /// What one caller may do. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Access(Arc<Inner>);
@@ -107,6 +125,7 @@ pub struct Access(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     subject: String,
+    author: String,
     reads: Arc<GraphSet>,
     writes: GraphSet,
     is_admin: bool,
@@ -117,11 +136,32 @@ impl Access {
     pub fn new(subject: impl Into<String>, mut reads: GraphSet, writes: GraphSet, is_admin: bool) -> Self {
         reads.add_all(&writes);
         let all_if_admin = |set| if is_admin { GraphSet::everything() } else { set };
+        let subject = subject.into();
         Self(Arc::new(Inner {
-            subject: subject.into(),
+            author: subject.clone(),
+            subject,
             reads: Arc::new(all_if_admin(reads)),
             writes: all_if_admin(writes),
             is_admin,
+        }))
+    }
+
+    /// Returns the same access, with another name for the log.
+    #[must_use]
+    pub fn by(self, author: &str) -> Self {
+        let Inner {
+            subject,
+            reads,
+            writes,
+            is_admin,
+            ..
+        } = &*self.0;
+        Self(Arc::new(Inner {
+            subject: subject.clone(),
+            author: author.to_owned(),
+            reads: Arc::clone(reads),
+            writes: writes.clone(),
+            is_admin: *is_admin,
         }))
     }
 
@@ -135,6 +175,11 @@ impl Access {
     /// Returns who it is; empty where nobody is asked.
     pub fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// Returns whom the log names as the author of what it commits.
+    pub fn author(&self) -> &str {
+        &self.0.author
     }
 
     /// Returns the graphs that are there for it.

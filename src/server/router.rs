@@ -31,7 +31,7 @@ use super::{
     metrics::{self, Metrics},
 };
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Authorizer},
     backup::Backups,
     config::ServeSettings,
     feed::{Feed, FeedSettings},
@@ -45,7 +45,7 @@ use crate::{
         read::Reads,
         request_body::RequestBodies,
         sparql::{PARAMETER_COUNT_MAX, SparqlApi},
-        status::{status, unavailable},
+        status::{admin_only, status, unavailable},
         write::WriteApi,
     },
     http::{self as api, HttpApi},
@@ -208,6 +208,8 @@ const METRICS_PATH: &str = "/metrics";
 const IMPORT_PATH: &str = "/dossier.v1.WriteService/Import";
 const WATCHES: [&str; 2] = ["/dossier.v1.ChangeService/Watch", "/grpc.health.v1.Health/Watch"];
 const HEALTH_PATH: &str = "/grpc.health.v1.Health/";
+const ADMIN_PATH: &str = "/dossier.v1.AdminService/";
+const SERVER_INFO_PATH: &str = "/dossier.v1.AdminService/GetServerInfo";
 
 /// Answers every call.
 pub(super) struct Router {
@@ -219,6 +221,7 @@ pub(super) struct Router {
     authenticator: Authenticator,
     admission: Admission,
     bodies: RequestBodies,
+    authorizer: Authorizer,
     metrics: Metrics,
     /// Whether the counts are to be had here, and not on a listener of their own.
     has_metrics: bool,
@@ -277,6 +280,7 @@ impl Router {
                 settings.connections.request_stall_max,
                 settings.connections.request_memory_bytes_max,
             ),
+            authorizer: Authorizer::default(),
             metrics,
             has_metrics,
             drain,
@@ -336,7 +340,11 @@ impl Router {
 
     /// Learns who makes a request, and hands it on with that: every request of every protocol passes here.
     fn identify<B>(&self, request: &mut Request<B>) {
-        request.extensions_mut().insert(self.authenticator.caller());
+        let caller = self.authenticator.caller();
+        if let Some(access) = self.authorizer.access(&caller) {
+            request.extensions_mut().insert(access);
+        }
+        request.extensions_mut().insert(caller);
     }
 
     async fn http(&self, mut request: Request<Incoming>) -> Response<Body> {
@@ -416,6 +424,9 @@ impl Router {
         let Some(service) = SERVICE_NAMES.iter().copied().find(|&name| name == service) else {
             return answer(unimplemented(path));
         };
+        if let Err(denied) = may_call(&request) {
+            return answer(denied);
+        }
         let Some(services) = self.services.get() else {
             return answer(unavailable("the server is starting: the log is being replayed"));
         };
@@ -436,6 +447,17 @@ impl Router {
             _ => services.write.clone().call(request),
         }
     }
+}
+
+/// Fails for a caller who may do nothing, and for one who is no administrator if the method is for them: all of
+/// `AdminService` but what it tells of the server.
+fn may_call<B>(request: &Request<B>) -> Result<(), tonic::Status> {
+    let access = call::access(request.extensions())?;
+    let path = request.uri().path();
+    if path.starts_with(ADMIN_PATH) && path != SERVER_INFO_PATH && !access.is_admin() {
+        return Err(admin_only(path));
+    }
+    Ok(())
 }
 
 /// The router, for layers around it.

@@ -4,6 +4,7 @@ use super::ServeError;
 use crate::{
     graph::Batch,
     knowledge::{CommitRequest, KnowledgeBase},
+    model::access::Access,
     rdf::{self, Compression, Document, Format, Memory},
 };
 
@@ -30,7 +31,7 @@ pub(super) async fn load(knowledge: &KnowledgeBase, graph_memory_bytes_max: u64)
         .await
         .map_err(|error| fault(&error))?;
     let batches = batches?;
-    let mut request = CommitRequest::new(move |draft| {
+    let mut request = CommitRequest::new(Access::everything(), move |draft| {
         for batch in &batches {
             draft.apply(batch);
         }

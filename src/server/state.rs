@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{backup::Backups, feed::Feed, knowledge::Writes, sparql::Queries};
+use crate::{backup::Backups, feed::Feed, knowledge::Writes, model::access::Access, sparql::Queries};
 
 /// What the state is read from; there once the knowledge base is open.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl Collector for State {
             if let Some(backups) = backups {
                 out.backups(backups)?;
             }
-            let view = feed.knowledge().read();
+            let view = feed.knowledge().read(&Access::everything());
             let snapshot = &view.snapshot;
             let is_writable = *feed.knowledge().writes().borrow() == Writes::Open;
             out.gauge(

@@ -51,6 +51,9 @@ pub enum SparqlError {
     /// The text asks for what this server does not do.
     #[error("{0} is not supported by this server")]
     Unsupported(String),
+    /// The text asks for what only administrators may.
+    #[error("{0} is for administrators alone")]
+    AdminOnly(&'static str),
     /// Parameters cannot be bound: all that is wrong with them.
     #[error("{}", listed(.0))]
     Parameters(Vec<ParameterFault>),
@@ -113,6 +116,7 @@ impl SparqlError {
             Self::Syntax { .. } => "SPARQL_SYNTAX",
             Self::WrongForm { .. } => "SPARQL_WRONG_FORM",
             Self::Unsupported(_) => "SPARQL_UNSUPPORTED",
+            Self::AdminOnly(_) => "ADMIN_ONLY",
             Self::Parameters(_) => "INVALID_PARAMETER",
             Self::Evaluation(_) => "SPARQL_EVALUATION",
             Self::Remote { .. } => "REMOTE_FAILED",

@@ -17,6 +17,8 @@ pub struct Parser {
     prefixes: Vec<(String, String)>,
     base_iri: Option<String>,
     remote: Arc<RemoteSettings>,
+    /// Whoever sent the text may have nothing fetched.
+    is_barred: bool,
 }
 
 impl Parser {
@@ -32,6 +34,7 @@ impl Parser {
             prefixes,
             base_iri: None,
             remote: Arc::default(),
+            is_barred: false,
         }
     }
 
@@ -51,6 +54,15 @@ impl Parser {
         Self {
             remote: Arc::new(remote),
             ..self.clone()
+        }
+    }
+
+    /// Returns the parser for somebody for whom nothing is fetched: SERVICE and LOAD are theirs who administer.
+    #[must_use]
+    pub(super) fn barred(&self) -> Self {
+        Self {
+            is_barred: true,
+            ..self.with_remote(RemoteSettings::default())
         }
     }
 
@@ -81,6 +93,7 @@ impl Parser {
     fn unbound_query(&self, text: &str) -> Result<spargebra::Query, SparqlError> {
         let findings = guard::scan(text, self.limits)?;
         match self.parser()?.parse_query(text) {
+            Ok(_) if findings.has_service && self.is_barred => Err(SparqlError::AdminOnly("SERVICE")),
             Ok(_) if findings.has_service && self.remote.service.is_empty() => {
                 Err(SparqlError::Unsupported("SERVICE".to_owned()))
             }
@@ -106,12 +119,16 @@ impl Parser {
     fn unbound_update(&self, text: &str) -> Result<Update, SparqlError> {
         let findings = guard::scan(text, self.limits)?;
         match self.parser()?.parse_update(text) {
+            Ok(_) if findings.has_service && self.is_barred => Err(SparqlError::AdminOnly("SERVICE")),
             Ok(_) if findings.has_service && self.remote.service.is_empty() => {
                 Err(SparqlError::Unsupported("SERVICE".to_owned()))
             }
             Ok(update) => {
                 for operation in &update.operations {
                     if let GraphUpdateOperation::Load { source, .. } = operation {
+                        if self.is_barred {
+                            return Err(SparqlError::AdminOnly("LOAD"));
+                        }
                         load::target(&self.remote, source)?;
                     }
                 }

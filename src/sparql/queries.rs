@@ -18,7 +18,7 @@ use super::{
     slow::{self, UpdateWatch, Watch},
     validate,
 };
-use crate::{graph::Snapshot, rdf::Memory, remote::RemoteSettings};
+use crate::{graph::Snapshot, model::access::Access, rdf::Memory, remote::RemoteSettings};
 
 /// How queries and updates run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -113,6 +113,7 @@ impl Queries {
             .map_or(settings.timeout_max, |timeout| timeout.min(settings.timeout_max));
         let end = Instant::now() + timeout;
         let end = deadline.map_or(end, |deadline| deadline.min(end));
+        let parser = (!caller.access.is_admin()).then(|| self.0.parser.barred());
         let place = self.0.registry.admit(
             caller,
             text,
@@ -123,13 +124,13 @@ impl Queries {
         Ok(Ticket {
             queries: self.clone(),
             place,
-            parser: None,
+            parser,
         })
     }
 
-    /// Returns what waits and runs, the oldest first.
-    pub fn list(&self) -> Vec<RunningQuery> {
-        self.0.registry.list()
+    /// Returns what waits and runs, the oldest first: one's own, or all for an administrator.
+    pub fn list(&self, access: &Access) -> Vec<RunningQuery> {
+        self.0.registry.list(access)
     }
 
     /// Returns how many run, and how many wait.
@@ -142,11 +143,11 @@ impl Queries {
         self.0.memory.used_bytes()
     }
 
-    /// Cancels a query or update; false if none of this id waits or runs.
+    /// Cancels a query or update of one's own, or of anybody for an administrator; false if none of this id waits or runs.
     ///
     /// An update whose commit is being written by then is not undone: its own answer tells.
-    pub fn cancel(&self, query_id: &str) -> bool {
-        self.0.registry.cancel(query_id)
+    pub fn cancel(&self, access: &Access, query_id: &str) -> bool {
+        self.0.registry.cancel(access, query_id)
     }
 }
 
@@ -155,7 +156,7 @@ impl Queries {
 pub struct Ticket {
     queries: Queries,
     place: Place,
-    /// Its own, if it has a base IRI.
+    /// Its own, if it has a base IRI or a caller for whom nothing is fetched.
     parser: Option<Parser>,
 }
 
@@ -163,6 +164,11 @@ impl Ticket {
     /// Returns the id: the caller's, or ours.
     pub fn query_id(&self) -> &str {
         &self.entry().query_id
+    }
+
+    /// Returns what its caller may do.
+    pub fn access(&self) -> &Access {
+        &self.entry().access
     }
 
     /// Returns when to stop.

@@ -1,4 +1,5 @@
-//! The queries and updates that wait or run: each under an id by which anybody may look at it and cancel it.
+//! The queries and updates that wait or run: each under an id by which whoever sent it may look at it and cancel it, and
+//! whoever administers.
 
 use std::{
     borrow::Cow,
@@ -15,13 +16,16 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{Interrupt, QueryForm, slow::SlowPlan};
+use crate::model::access::Access;
 
 /// Longer texts are hashed on the thread of their query, not where they are admitted.
 const INLINE_HASH_BYTES_MAX: usize = 64 << 10;
 
 /// Who asks.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
+    /// What it may do.
+    pub access: Access,
     /// The method of the protocol, such as `Query` or `POST /sparql`.
     pub method: &'static str,
     /// The caller's name for the run; empty: the registry chooses one that cannot be guessed.
@@ -83,14 +87,18 @@ impl fmt::Display for TextHash {
 /// All that wait or run. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Registry {
-    entries: Arc<Mutex<HashMap<String, Arc<Entry>>>>,
+    entries: Arc<Mutex<Entries>>,
     /// For ids where the system has no random numbers.
     number: Arc<AtomicU64>,
 }
 
+/// By whose they are, and their ids: nobody learns which ids others have.
+type Entries = HashMap<(String, String), Arc<Entry>>;
+
 /// What is known of one.
 #[derive(Debug)]
 pub(super) struct Entry {
+    pub(super) access: Access,
     pub(super) query_id: String,
     pub(super) method: &'static str,
     pub(super) peer: Option<SocketAddr>,
@@ -136,6 +144,7 @@ impl Registry {
         }
         let is_ours = caller.query_id.is_empty();
         let mut entry = Entry {
+            access: caller.access,
             query_id: caller.query_id,
             method: caller.method,
             peer: caller.peer,
@@ -158,7 +167,7 @@ impl Registry {
             if is_ours {
                 entry.query_id = self.fresh_id();
             }
-            match entries.entry(entry.query_id.clone()) {
+            match entries.entry(entry.key()) {
                 hash_map::Entry::Vacant(place) => {
                     let entry = Arc::clone(place.insert(Arc::new(entry)));
                     return Ok(Place {
@@ -169,17 +178,22 @@ impl Registry {
                 hash_map::Entry::Occupied(_) if is_ours => {}
                 hash_map::Entry::Occupied(taken) => {
                     return Err(QueryIdInUse {
-                        query_id: taken.key().clone(),
+                        query_id: taken.key().1.clone(),
                     });
                 }
             }
         }
     }
 
-    /// Returns all, the oldest first.
-    pub(super) fn list(&self) -> Vec<RunningQuery> {
+    /// Returns those that somebody may look at, the oldest first.
+    pub(super) fn list(&self, access: &Access) -> Vec<RunningQuery> {
         let entries: Vec<_> = self.entries().values().map(Arc::clone).collect();
-        let mut listed: Vec<_> = entries.iter().map(|entry| entry.show()).collect();
+        let is_shown = |entry: &&Arc<Entry>| access.is_admin() || entry.access.subject() == access.subject();
+        let mut listed: Vec<_> = entries
+            .iter()
+            .filter(is_shown)
+            .map(|entry| entry.show())
+            .collect();
         listed.sort_by(|one, other| {
             let order = other.elapsed.cmp(&one.elapsed);
             order.then_with(|| one.query_id.cmp(&other.query_id))
@@ -187,13 +201,23 @@ impl Registry {
         listed
     }
 
-    /// Cancels one; false if there is none of this id.
-    pub(super) fn cancel(&self, query_id: &str) -> bool {
-        let entry = self.entries().get(query_id).map(Arc::clone);
-        entry.is_some_and(|entry| {
+    /// Cancels one's own, or else, for an administrator, all of this id; false if there is none.
+    pub(super) fn cancel(&self, access: &Access, query_id: &str) -> bool {
+        let own = (access.subject().to_owned(), query_id.to_owned());
+        let entries = self.entries();
+        let cancelled: Vec<_> = match entries.get(&own) {
+            Some(entry) => vec![Arc::clone(entry)],
+            None if access.is_admin() => {
+                let all = entries.values().filter(|entry| entry.query_id == query_id);
+                all.map(Arc::clone).collect()
+            }
+            None => Vec::new(),
+        };
+        drop(entries);
+        for entry in &cancelled {
             entry.interrupt.cancel_by_request();
-            true
-        })
+        }
+        !cancelled.is_empty()
     }
 
     fn fresh_id(&self) -> String {
@@ -201,12 +225,16 @@ impl Registry {
         format!("{number:016x}")
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Entry {
+    fn key(&self) -> (String, String) {
+        (self.access.subject().to_owned(), self.query_id.clone())
+    }
+
     pub(super) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
@@ -250,17 +278,18 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.registry.entries().remove(&self.entry.query_id);
+        self.registry.entries().remove(&self.entry.key());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sparql::SparqlError;
+    use crate::{model::access::GraphSet, sparql::SparqlError};
 
     fn caller(query_id: &str) -> Caller {
         Caller {
+            access: Access::everything(),
             method: "Query",
             query_id: query_id.to_owned(),
             peer: None,
@@ -274,9 +303,9 @@ mod tests {
         let place = admit("mine").unwrap();
         assert_eq!(admit("mine").unwrap_err().query_id, "mine");
         let ours: Vec<_> = (0..100).map(|_| admit("").unwrap()).collect();
-        assert_eq!(registry.list().len(), 101);
+        assert_eq!(registry.list(&Access::everything()).len(), 101);
         drop((place, ours));
-        assert!(registry.list().is_empty());
+        assert!(registry.list(&Access::everything()).is_empty());
         admit("mine").unwrap();
     }
 
@@ -290,7 +319,7 @@ mod tests {
         let second = registry.admit(caller("b"), &long, Interrupt::new(None)).unwrap();
         place.entry.begin();
         place.entry.row_count.store(7, Ordering::Relaxed);
-        let [first, other] = &registry.list()[..] else {
+        let [first, other] = &registry.list(&Access::everything())[..] else {
             panic!("{registry:?}");
         };
         assert_eq!(
@@ -303,7 +332,10 @@ mod tests {
         );
         assert_eq!((other.is_running, other.text_sha256), (false, None));
         second.entry.hash(&long);
-        assert_eq!(registry.list()[1].text_sha256, Some(TextHash::of(&long)));
+        assert_eq!(
+            registry.list(&Access::everything())[1].text_sha256,
+            Some(TextHash::of(&long))
+        );
     }
 
     #[test]
@@ -311,11 +343,52 @@ mod tests {
         let registry = Registry::default();
         let interrupt = Interrupt::new(None);
         let place = registry.admit(caller("a"), "", interrupt.clone()).unwrap();
-        assert!(!registry.cancel("b"));
+        assert!(!registry.cancel(&Access::everything(), "b"));
         assert_eq!(interrupt.check(), Ok(()));
-        assert!(registry.cancel("a") && registry.cancel("a"));
+        assert!(registry.cancel(&Access::everything(), "a") && registry.cancel(&Access::everything(), "a"));
         assert_eq!(interrupt.check(), Err(SparqlError::QueryCancelled));
         drop(place);
-        assert!(!registry.cancel("a"));
+        assert!(!registry.cancel(&Access::everything(), "a"));
+    }
+
+    #[test]
+    fn nobody_learns_of_the_queries_of_others() {
+        let registry = Registry::default();
+        let access = |subject: &str, is_admin| {
+            Access::new(subject, GraphSet::default(), GraphSet::default(), is_admin)
+        };
+        let (one, other, admin) = (
+            access("one", false),
+            access("other", false),
+            access("admin", true),
+        );
+        let admit = |access: &Access, query_id: &str, interrupt: &Interrupt| {
+            let access = access.clone();
+            registry.admit(
+                Caller {
+                    access,
+                    ..caller(query_id)
+                },
+                "ASK {}",
+                interrupt.clone(),
+            )
+        };
+        let interrupts = [(); 2].map(|()| Interrupt::new(None));
+        let places = [
+            admit(&one, "a", &interrupts[0]),
+            admit(&other, "a", &interrupts[1]),
+        ]
+        .map(Result::unwrap);
+        assert!(admit(&one, "a", &interrupts[0]).is_err());
+        assert_eq!(
+            [&one, &other, &admin].map(|access| registry.list(access).len()),
+            [1, 1, 2]
+        );
+        assert!(!registry.cancel(&access("third", false), "a"));
+        assert!(registry.cancel(&one, "a"));
+        assert!(interrupts[0].check().is_err() && interrupts[1].check().is_ok());
+        assert!(registry.cancel(&admin, "a") && interrupts[1].check().is_err());
+        drop(places);
+        assert!(registry.list(&admin).is_empty());
     }
 }

@@ -132,7 +132,7 @@ fn back_up_for_ever(folder: &Path) {
     let writer = base.clone();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        for number in writer.read().revision.. {
+        for number in writer.revision().. {
             runtime.block_on(writer.commit(inserting(number))).unwrap();
         }
     });
@@ -207,7 +207,7 @@ fn a_killed_restore_is_not_taken_for_whole() {
 fn revision(dir: &OsStr) -> Result<u64, String> {
     let base = KnowledgeBase::open(settings(dir)).map_err(|error: OpenError| error.to_string())?;
     base.verify().map_err(|error| error.to_string())?;
-    let revision = base.read().revision;
+    let revision = base.revision();
     base.close();
     Ok(revision)
 }

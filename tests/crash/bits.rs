@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use dossier::{
     graph::{GraphPattern, Pattern},
     knowledge::{KnowledgeBase, View, compact},
+    model::access::Access,
 };
 use oxigraph::model::Quad;
 use tempfile::TempDir;
@@ -92,7 +93,7 @@ fn read(folder: &Path, context: &str) -> Result<(u64, Vec<Quad>), String> {
         let verified = base.verify().map_err(|error| error.to_string());
         let View {
             revision, snapshot, ..
-        } = base.read();
+        } = base.read(&Access::everything());
         let quads = snapshot.quads(Pattern::all(GraphPattern::Any));
         let mut quads: Vec<_> = quads.map(|quad| snapshot.quad(quad)).collect();
         quads.sort_by_cached_key(ToString::to_string);

@@ -22,6 +22,7 @@ use std::{
 use dossier::{
     graph::{Batch, Pattern},
     knowledge::{CommitRequest, EraseRequest, KnowledgeBase, Settings, View},
+    model::access::Access,
 };
 use oxigraph::model::{GraphName, Literal, NamedNode, Quad};
 
@@ -76,13 +77,13 @@ fn every_acknowledged_commit_survives_a_kill_while_something_is_erased() {
     println!("{redacted_count} records were redacted");
     assert!(redacted_count > 20, "{redacted_count} records were redacted only");
     let records = base.log().records().unwrap();
-    for revision in 1..=base.read().revision {
+    for revision in 1..=base.revision() {
         for change in records.get(revision).unwrap().1 {
             let change = format!("{:?}", change.unwrap());
             assert!(!change.contains(SECRET), "revision {revision}: {change}");
         }
     }
-    assert!(base.read().snapshot.iri_id(SECRET).is_none());
+    assert!(base.read(&Access::everything()).snapshot.iri_id(SECRET).is_none());
     drop(records);
     base.close();
     let snapshot = std::fs::read(dir.path().join("snapshot")).unwrap();
@@ -180,7 +181,7 @@ fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) -> Duration {
     let opening = begun_at.elapsed();
     let View {
         revision, snapshot, ..
-    } = base.read();
+    } = base.read(&Access::everything());
     for &(acknowledged, number) in acknowledged {
         assert!(
             acknowledged <= revision,
@@ -216,7 +217,7 @@ fn commit_for_ever(dir: &OsStr) {
         settings.retention.revision_count_min = 8;
     }
     let base = KnowledgeBase::open(settings).unwrap();
-    let first = base.read().revision * WRITER_COUNT * 1000;
+    let first = base.revision() * WRITER_COUNT * 1000;
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let writers = (0..WRITER_COUNT).map(|writer| {
@@ -255,7 +256,7 @@ fn inserting(number: u64) -> CommitRequest<String> {
         let object = Literal::from(object.to_string());
         batch.insert(Quad::new(subject(number), predicate, object, GraphName::DefaultGraph).as_ref());
     }
-    CommitRequest::new(move |draft| {
+    CommitRequest::new(Access::everything(), move |draft| {
         draft.apply(&batch);
         Ok(())
     })
@@ -267,7 +268,7 @@ fn inserting_secret(number: u64) -> CommitRequest<String> {
     let object = Literal::from(number.to_string());
     let subject = NamedNode::new_unchecked(SECRET);
     batch.insert(Quad::new(subject, predicate, object, GraphName::DefaultGraph).as_ref());
-    CommitRequest::new(move |draft| {
+    CommitRequest::new(Access::everything(), move |draft| {
         draft.apply(&batch);
         Ok(())
     })

@@ -102,7 +102,7 @@ fn lose_power(disk: &Disk, random: &mut Random, is_synced: bool, acknowledged: &
 fn is_all_there(data: &Path, acknowledged: &[(u64, u64)]) -> bool {
     let last = acknowledged.iter().map(|(revision, _)| *revision).max();
     KnowledgeBase::open(settings(data.as_os_str())).is_ok_and(|base| {
-        let is_all_there = Some(base.read().revision) >= last;
+        let is_all_there = Some(base.revision()) >= last;
         base.close();
         is_all_there
     })

@@ -74,18 +74,23 @@ impl Watcher {
             return Ok(());
         };
         let (log, revision) = (self.feed.log().clone(), record.header.revision);
-        let (filter, output) = (Arc::clone(&self.filter), self.output);
+        let (filter, sight, output) = (Arc::clone(&self.filter), self.sight.clone(), self.output);
         let (past, scan) = spawn_blocking(move || {
             let (header, changes) = log.record(revision)?;
             let made = past.advance(changes)?;
             let scan = match output {
                 Output::Facts => {
                     let facts = made.transition.into_facts(&made.changes);
-                    Scan::Facts(Box::new(FactScan::of_commit(header, facts, filter)))
+                    Scan::Facts(Box::new(FactScan::of_commit(
+                        sight.header(&header),
+                        facts,
+                        filter,
+                    )))
                 }
                 Output::Quads => {
                     let (header, changes) = log.record(revision)?;
-                    let commit = LargeCommit::new(header, changes, filter, Some(made.transition));
+                    let transition = Some(made.transition);
+                    let commit = LargeCommit::new(&header, changes, filter, sight, transition);
                     Scan::Commit(Box::new(commit))
                 }
             };
@@ -117,7 +122,7 @@ impl Watcher {
             .facts
             .iter()
             .filter(|change| self.filter.passes_fact(change));
-        let mut header = Some(Box::new(record.header.clone()));
+        let mut header = Some(Box::new(self.sight.header(&record.header)));
         for (facts, is_last) in fact_fragments(passing.cloned().collect()) {
             self.ready.push_back(Event::Commit(Fragment {
                 revision,

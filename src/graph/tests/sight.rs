@@ -89,7 +89,7 @@ fn check_pattern(seen: &Snapshot, filtered: &Snapshot, pattern: Pattern) {
     let expected: Vec<_> = filtered.quads(pattern).collect();
     assert_eq!(seen.quads(pattern).collect::<Vec<_>>(), expected, "{pattern:?}");
     assert_eq!(seen.count(pattern), expected.len() as u64, "{pattern:?}");
-    for (at, quad) in expected.iter().enumerate() {
+    for (at, quad) in expected.iter().enumerate().step_by(1 + expected.len() / 20) {
         let rest: Vec<_> = filtered.quads_after(pattern, *quad).collect();
         assert!(
             seen.quads_after(pattern, *quad).eq(rest),

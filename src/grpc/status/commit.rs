@@ -80,6 +80,12 @@ fn of_commit(error: CommitError<Infallible>) -> Status {
         CommitError::Plan(never) => match never {},
         CommitError::PlanPanicked => internal(&message),
         CommitError::Model(error) => model(*error),
+        CommitError::NotGranted { graph } => status(
+            Code::PermissionDenied,
+            ErrorReason::GraphNotGranted,
+            message,
+            [("graph", graph)],
+        ),
         CommitError::RevisionMismatch { revision } => status(
             Code::Aborted,
             ErrorReason::RevisionMismatch,
@@ -240,12 +246,20 @@ mod tests {
 
     #[test]
     fn every_commit_error_has_its_status() {
-        let cases: [Case; 8] = [
+        let cases: [Case; 9] = [
             (
                 CommitError::Plan(PlanFault),
                 Code::InvalidArgument,
                 "SPARQL_SYNTAX",
                 &[],
+            ),
+            (
+                CommitError::NotGranted {
+                    graph: "<http://example.com/g>".to_owned(),
+                },
+                Code::PermissionDenied,
+                "GRAPH_NOT_GRANTED",
+                &[("graph", "<http://example.com/g>")],
             ),
             (
                 CommitError::RevisionMismatch { revision: 7 },

@@ -4,7 +4,8 @@ use tonic::{Code, Status};
 use tonic_types::FieldViolation;
 
 use super::{
-    cancelled, deadline_exceeded, graph_full, internal, invalid_fields, overloaded, status, unavailable,
+    admin_only, cancelled, deadline_exceeded, graph_full, internal, invalid_fields, overloaded, status,
+    unavailable,
 };
 use crate::{
     proto::v1::ErrorReason,
@@ -50,6 +51,7 @@ impl From<SparqlError> for Status {
             ),
             SparqlError::WrongForm { .. } => invalid(ErrorReason::SparqlWrongForm),
             SparqlError::Unsupported(_) => invalid(ErrorReason::SparqlUnsupported),
+            SparqlError::AdminOnly(what) => admin_only(what),
             SparqlError::Parameters(faults) => invalid_fields(
                 ErrorReason::InvalidParameter,
                 faults

@@ -12,6 +12,7 @@ use crate::{
     graph::Draft,
     grpc::{convert::to_int64, status::internal},
     knowledge::{CommitError, CommitRequest, Committed, KnowledgeBase},
+    model::access::Access,
     proto::v1,
 };
 
@@ -20,6 +21,7 @@ const INLINE_COUNT_MAX: usize = 10;
 
 pub(super) async fn write(
     knowledge: &KnowledgeBase,
+    access: Access,
     request: v1::WriteFactsRequest,
 ) -> Result<v1::WriteFactsResponse, Status> {
     let checked = apart(request.facts.len() + request.preconditions.len(), move || {
@@ -30,7 +32,7 @@ pub(super) async fn write(
     let ids: Vec<_> = checked.content.iter().map(|fact| id(&fact.id)).collect();
     let revised = checked.content.iter().map(|fact| fact.revises.as_ref().map(id));
     let places = Places::Facts(ids.iter().cloned().zip(revised).collect());
-    let committed = commit(knowledge, checked, |draft, facts, preconditions| {
+    let committed = commit(knowledge, access, checked, |draft, facts, preconditions| {
         write_facts(draft, &facts, &preconditions)
     });
     let committed = committed.await.map_err(|error| places.status(error))?;
@@ -44,6 +46,7 @@ pub(super) async fn write(
 
 pub(super) async fn retract(
     knowledge: &KnowledgeBase,
+    access: Access,
     request: v1::RetractFactsRequest,
 ) -> Result<v1::RetractFactsResponse, Status> {
     let checked = apart(request.ids.len() + request.preconditions.len(), move || {
@@ -57,9 +60,12 @@ pub(super) async fn retract(
             .map(|id: &NamedNode| id.as_str().to_owned())
             .collect(),
     );
-    let committed = commit(knowledge, checked, |draft, ids: Vec<NamedNode>, preconditions| {
-        retract_facts(draft, &ids, &preconditions)
-    });
+    let committed = commit(
+        knowledge,
+        access,
+        checked,
+        |draft, ids: Vec<NamedNode>, preconditions| retract_facts(draft, &ids, &preconditions),
+    );
     let committed = committed.await.map_err(|error| places.status(error))?;
     Ok(v1::RetractFactsResponse {
         revision: to_int64(committed.revision),
@@ -83,6 +89,7 @@ async fn apart<T: Send + 'static>(
 
 async fn commit<T: Send + 'static>(
     knowledge: &KnowledgeBase,
+    access: Access,
     checked: Checked<T>,
     plan: impl FnOnce(&mut Draft, T, Vec<crate::facts::write::Precondition>) -> Result<(), WriteError>
     + Send
@@ -96,7 +103,8 @@ async fn commit<T: Send + 'static>(
         validate_only,
         message,
     } = checked;
-    let mut request = CommitRequest::new(move |draft: &mut Draft| plan(draft, content, preconditions));
+    let plan = move |draft: &mut Draft| plan(draft, content, preconditions);
+    let mut request = CommitRequest::new(access, plan);
     request.request_id = request_id;
     request.expected_revision = expected_revision;
     request.validate_only = validate_only;

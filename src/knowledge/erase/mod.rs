@@ -19,6 +19,7 @@ use super::{CommitError, CommitRequest, KnowledgeBase, Shared, View, compact, wr
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     log::{LogError, LogReader, Rewrite, Rewritten},
+    model::access::Access,
 };
 
 /// Quads that are put into a new index at once.
@@ -146,7 +147,7 @@ impl KnowledgeBase {
         let mut quads_removed = 0;
         let mut revision;
         loop {
-            let looked_at = self.read().revision;
+            let looked_at = self.revision();
             nodes = self.grown(nodes, 1, looked_at).await?.0;
             let removed = self.remove(nodes, &request).await?;
             nodes = removed
@@ -211,7 +212,7 @@ impl KnowledgeBase {
             author: request.author.clone(),
             message: request.message.clone(),
             validate_only: request.validate_only,
-            ..CommitRequest::new(move |draft: &mut Draft| {
+            ..CommitRequest::new(Access::everything(), move |draft: &mut Draft| {
                 let nodes = remove_from(draft, nodes);
                 *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(nodes);
                 Ok(())
@@ -311,11 +312,11 @@ pub(super) fn write(
 ) -> Result<View, LogError> {
     rewrite.copy_if(erasure.up_to, &mut |change| !erasure.nodes.are_mentioned(change))?;
     compact::check(is_over)?;
-    let view = View::clone(&shared.view.load());
+    let view = shared.view.load().whole();
     let view = View::new(view.revision, indexed_anew(&view.snapshot, is_over)?);
     for _ in 0..COPY_COUNT {
         compact::check(is_over)?;
-        rewrite.copy(shared.view.load().revision)?;
+        rewrite.copy(shared.view.load().revision())?;
     }
     Ok(view)
 }

@@ -38,7 +38,7 @@ fn the_log_is_compacted_while_commits_go_on_and_keeps_its_newest() {
         let earliest = wait_for_earliest(&base, least);
         assert!(earliest + 10 <= number, "{earliest} of {number}");
     }
-    let expected = contents(&base.read().snapshot);
+    let expected = contents(&base.read(&Access::everything()).snapshot);
     assert_eq!(expected.len() as u64, number);
     let summary = base.verify().unwrap();
     assert_eq!((summary.head.revision, summary.quads_inserted), (number, number));
@@ -46,7 +46,7 @@ fn the_log_is_compacted_while_commits_go_on_and_keeps_its_newest() {
     for file in ["snapshot", "none"] {
         let _ = fs::remove_file(dir.path().join(file));
         let base = KnowledgeBase::open(settings(&dir)).unwrap();
-        assert_eq!(contents(&base.read().snapshot), expected);
+        assert_eq!(contents(&base.read(&Access::everything()).snapshot), expected);
         assert!(base.earliest_revision() >= 20);
         base.close();
     }
@@ -78,7 +78,7 @@ fn records_go_by_their_age() {
     // Everything is older than nothing, but the newest two stay.
     let base = KnowledgeBase::open(aged(Duration::ZERO)).unwrap();
     assert_eq!(wait_for_earliest(&base, 4), 4);
-    assert_eq!(contents(&base.read().snapshot).len(), 6);
+    assert_eq!(contents(&base.read(&Access::everything()).snapshot).len(), 6);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn an_outdated_snapshot_file_gives_way_to_the_base_record() {
     assert_eq!(crate::knowledge::compact(&settings(&dir), 1).unwrap(), None);
     fs::write(dir.path().join("snapshot"), outdated).unwrap();
     let base = open(&dir);
-    assert_eq!(contents(&base.read().snapshot).len(), 3);
+    assert_eq!(contents(&base.read(&Access::everything()).snapshot).len(), 3);
     assert_eq!(commit(&base, inserting([4])).unwrap().revision, 4);
 }
 
@@ -158,7 +158,7 @@ proptest! {
                 // The log alone.
                 fs::remove_file(dir.path().join("snapshot")).ok();
                 let base = open(dir);
-                let View { revision, snapshot, .. } = base.read();
+                let View { revision, snapshot, .. } = base.read(&Access::everything());
                 found.push((revision, contents(&snapshot)));
                 prop_assert_eq!(base.verify().unwrap().head.revision, revision);
                 base.close();

@@ -43,7 +43,7 @@ fn adding(quads: &[Quad]) -> CommitRequest<String> {
 
 /// The objects that hold, by their last letters.
 fn holding(base: &KnowledgeBase) -> Vec<String> {
-    contents(&base.read().snapshot)
+    contents(&base.read(&Access::everything()).snapshot)
         .into_iter()
         .filter(|quad| quad.starts_with("<https://w3id.org/dossier/e/a>") && quad.ends_with("g/derived>"))
         .map(|quad| {
@@ -95,7 +95,7 @@ fn a_turn_of_the_day_is_a_commit_of_its_own() {
     seconds.store(2 * DAY_SECONDS, Ordering::SeqCst);
     let base = open_at(&dir, &seconds);
     assert_eq!(
-        (base.read().revision, holding(&base)),
+        (base.revision(), holding(&base)),
         (4, vec!["2".to_owned(), "3".to_owned()])
     );
     base.close();
@@ -116,7 +116,8 @@ fn an_idle_writer_wakes_when_the_day_turns() {
     commit(&base, adding(&statement(1, "Accepted", "1970-01-02/.."))).unwrap();
     assert_eq!(holding(&base), Vec::<String>::new());
     turned.store(true, Ordering::SeqCst);
-    let view = runtime().block_on(base.read_at_least(2, None)).unwrap();
+    runtime().block_on(base.wait_for(2, None)).unwrap();
+    let view = base.read(&Access::everything());
     assert_eq!((view.revision, holding(&base)), (2, vec!["1".to_owned()]));
 }
 
@@ -156,7 +157,7 @@ fn members_of_a_group_derive_on_each_other_and_a_refused_one_leaves_nothing() {
     assert_eq!(base.append_count(), 1);
     assert_eq!(holding(&base), ["3"]);
     assert!(
-        !contents(&base.read().snapshot)
+        !contents(&base.read(&Access::everything()).snapshot)
             .iter()
             .any(|quad| quad.contains("/s/2>"))
     );
@@ -181,7 +182,7 @@ fn a_rebuild_finds_what_was_planted_and_corrects_it() {
     let dir = tempfile::tempdir().unwrap();
     let base = open(&dir);
     commit(&base, adding(&statement(1, "Accepted", "../.."))).unwrap();
-    let before = contents(&base.read().snapshot);
+    let before = contents(&base.read(&Access::everything()).snapshot);
     // Not while it is open.
     let refused = rebuild(&settings(&dir), true).unwrap_err();
     assert!(refused.to_string().contains("use"), "{refused}");
@@ -206,7 +207,7 @@ fn a_rebuild_finds_what_was_planted_and_corrects_it() {
     let rebuilt = rebuild(&settings(&dir), false).unwrap();
     assert_eq!((rebuilt.difference_count, rebuilt.corrected_at), (2, Some(3)));
     assert_eq!(rebuild(&settings(&dir), true).unwrap().difference_count, 0);
-    assert_eq!(contents(&open(&dir).read().snapshot), before);
+    assert_eq!(contents(&open(&dir).read(&Access::everything()).snapshot), before);
 }
 
 #[test]
@@ -229,5 +230,5 @@ fn a_base_from_before_is_derived_at_its_start() {
     let dir = tempfile::tempdir().unwrap();
     plant(&dir, &statement(1, "Accepted", "../.."), &[]);
     let base = open(&dir);
-    assert_eq!((base.read().revision, holding(&base)), (2, vec!["1".to_owned()]));
+    assert_eq!((base.revision(), holding(&base)), (2, vec!["1".to_owned()]));
 }

@@ -87,7 +87,7 @@ fn filled(dir: &TempDir) -> (KnowledgeBase, u64) {
     ] {
         commit(&base, changing(remove, insert)).unwrap();
     }
-    let view = base.read();
+    let view = base.read(&Access::everything());
     let marks = [SECRET, "/s/1>", "/s/2>", "/s/3>"];
     let quads = contents(&view.snapshot);
     let about = quads
@@ -131,7 +131,7 @@ fn files_with(dir: &TempDir, text: &str) -> Vec<String> {
 fn what_is_erased_is_in_no_file_and_all_else_is_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let (base, count) = filled(&dir);
-    let before = contents(&base.read().snapshot);
+    let before = contents(&base.read(&Access::everything()).snapshot);
     base.close();
     // Else nothing would be proved.
     for text in [SECRET, QUALIFIER] {
@@ -147,7 +147,7 @@ fn what_is_erased_is_in_no_file_and_all_else_is_as_it_was() {
     assert!(erased.log_bytes > 0 && erased.log_bytes_before > 0);
     for is_first in [true, false] {
         let base = if is_first { base.clone() } else { open(&dir) };
-        let after = contents(&base.read().snapshot);
+        let after = contents(&base.read(&Access::everything()).snapshot);
         assert!(after.iter().all(|quad| before.contains(quad)), "{after:#?}");
         assert!(
             !after
@@ -160,14 +160,14 @@ fn what_is_erased_is_in_no_file_and_all_else_is_as_it_was() {
                 .all(|left| after.iter().any(|quad| quad.starts_with(left)))
         );
         assert!(
-            base.read().snapshot.iri_id(SECRET).is_none(),
+            base.read(&Access::everything()).snapshot.iri_id(SECRET).is_none(),
             "it is in the dictionary"
         );
         let summary = base.verify().unwrap();
         assert_eq!(summary.redacted_count, 6);
         assert_eq!(
             summary.quads_inserted - summary.quads_removed,
-            base.read().snapshot.quad_count()
+            base.read(&Access::everything()).snapshot.quad_count()
         );
         assert_eq!(base.log().header(6).unwrap().1, digest);
         base.close();
@@ -194,14 +194,14 @@ fn what_is_erased_is_in_no_file_and_all_else_is_as_it_was() {
 fn what_would_be_erased_is_counted_and_stays() {
     let dir = tempfile::tempdir().unwrap();
     let (base, count) = filled(&dir);
-    let before = contents(&base.read().snapshot);
+    let before = contents(&base.read(&Access::everything()).snapshot);
     let would = erase(&base, true).unwrap();
     assert_eq!(
         (would.revision, would.quads_removed, would.statement_count),
         (6, count, 3)
     );
     assert_eq!((would.record_count, would.log_bytes), (5, 0));
-    assert_eq!(contents(&base.read().snapshot), before);
+    assert_eq!(contents(&base.read(&Access::everything()).snapshot), before);
     assert_eq!(base.verify().unwrap().redacted_count, 0);
 }
 
@@ -214,18 +214,22 @@ fn it_goes_from_a_compacted_log_too_and_from_what_is_kept_in_memory() {
     let records = |base: &KnowledgeBase| {
         let records = base.log().records().unwrap();
         let graph = records.base().unwrap().unwrap().graph;
-        let later = (records.earliest() + 1..=base.read().revision)
-            .flat_map(|revision| records.get(revision).unwrap().1);
+        let later =
+            (records.earliest() + 1..=base.revision()).flat_map(|revision| records.get(revision).unwrap().1);
         let all: Vec<Change> = graph.chain(later).map(Result::unwrap).collect();
         format!("{all:?}")
     };
     assert!(records(&base).contains(SECRET) && records(&base).contains(QUALIFIER));
-    let past = runtime().block_on(base.read_at(5)).unwrap();
+    let past = runtime()
+        .block_on(base.read_at(&Access::everything(), 5))
+        .unwrap();
     assert!(contents(&past.snapshot).iter().any(|quad| quad.contains(SECRET)));
     let erased = erase(&base, false).unwrap();
     assert!(erased.record_count > 1);
     assert!(!records(&base).contains(SECRET) && !records(&base).contains(QUALIFIER));
-    let past = runtime().block_on(base.read_at(5)).unwrap();
+    let past = runtime()
+        .block_on(base.read_at(&Access::everything(), 5))
+        .unwrap();
     assert!(!contents(&past.snapshot).iter().any(|quad| quad.contains(SECRET)));
     assert_eq!(base.log().erasure_count(), 1);
     base.close();
@@ -253,7 +257,7 @@ fn commits_go_on_while_something_is_erased() {
         }
         is_done.store(true, Ordering::SeqCst);
         let written = writer.join().unwrap();
-        let view = base.read();
+        let view = base.read(&Access::everything());
         for number in 1..=written {
             assert!(
                 view.snapshot.iri_id(node(number).as_str()).is_some(),
@@ -261,11 +265,11 @@ fn commits_go_on_while_something_is_erased() {
             );
         }
     });
-    let expected = contents(&base.read().snapshot);
+    let expected = contents(&base.read(&Access::everything()).snapshot);
     base.close();
     fs::remove_file(dir.path().join("snapshot")).unwrap();
     let base = open(&dir);
-    assert_eq!(contents(&base.read().snapshot), expected);
+    assert_eq!(contents(&base.read(&Access::everything()).snapshot), expected);
 }
 
 #[test]
@@ -279,14 +283,14 @@ fn a_source_goes_only_if_no_statement_needs_it() {
         matches!(error, EraseError::Commit(CommitError::Model(_))),
         "{error}"
     );
-    assert_eq!(base.read().revision, 1);
+    assert_eq!(base.revision(), 1);
     commit(
         &base,
         changing("", "g:statements { s:1 prov:wasDerivedFrom src:b }"),
     )
     .unwrap();
     erase(&base, false).unwrap();
-    let left = contents(&base.read().snapshot);
+    let left = contents(&base.read(&Access::everything()).snapshot);
     assert!(!left.iter().any(|quad| quad.contains(SECRET)));
     assert!(left.iter().any(|quad| quad.contains("/s/1>")));
 }

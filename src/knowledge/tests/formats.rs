@@ -127,7 +127,7 @@ fn make_fixture() {
     let base = KnowledgeBase::open(settings_in(dir.path())).unwrap();
     fs::write(
         fixture.join("graph.txt"),
-        contents(&base.read().snapshot).join("\n"),
+        contents(&base.read(&Access::everything()).snapshot).join("\n"),
     )
     .unwrap();
 }
@@ -150,7 +150,7 @@ fn check(fixture: &Path) {
         let added = u64::from(!is_first);
         let View {
             revision, snapshot, ..
-        } = base.read();
+        } = base.read(&Access::everything());
         let mut found = contents(&snapshot);
         found.retain(|quad| is_first || *quad != self::quad(1).to_string());
         assert_eq!(found.join("\n"), expected, "{}", fixture.display());

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     graph::Batch,
     knowledge::{KnowledgeBase, PastError, Settings, View},
+    model::access::Access,
 };
 
 fn limited(dir: &tempfile::TempDir, past_change_count_max: u64) -> KnowledgeBase {
@@ -40,19 +41,19 @@ proptest! {
                 base = open(&dir);
             }
             commit(&base, planning(move |draft| run(draft, &steps))).unwrap();
-            let View { revision, snapshot, .. } = base.read();
+            let View { revision, snapshot, .. } = base.read(&Access::everything());
             if revision > 0 {
                 expected.entry(revision).or_insert_with(|| contents(&snapshot));
             }
         }
-        let newest = base.read();
+        let newest = base.read(&Access::everything());
         for index in order {
             if newest.revision == 0 {
                 break;
             }
             // Views that are kept are begun with, and were begun with by others.
             let revision = index.index(expected.len()) as u64 + 1;
-            let view = runtime.block_on(base.read_at(revision)).unwrap();
+            let view = runtime.block_on(base.read_at(&Access::everything(), revision)).unwrap();
             prop_assert_eq!(view.revision, revision);
             prop_assert_eq!(view.snapshot.epoch(), newest.snapshot.epoch());
             prop_assert_eq!(&contents(&view.snapshot), &expected[&revision]);
@@ -69,13 +70,13 @@ fn as_much_is_taken_back_as_may_be() {
     // Two commits, one with three quads and one with one: six.
     for (change_count_max, is_refused) in [(6, false), (5, true)] {
         let base = limited(&dir, change_count_max);
-        if base.read().revision == 0 {
+        if base.revision() == 0 {
             commit(&base, inserting([1])).unwrap();
             commit(&base, inserting(2..=4)).unwrap();
             commit(&base, inserting([5])).unwrap();
         }
         let runtime = runtime();
-        let past = runtime.block_on(base.read_at(1));
+        let past = runtime.block_on(base.read_at(&Access::everything(), 1));
         match past {
             Ok(view) => {
                 assert!(!is_refused);
@@ -84,8 +85,8 @@ fn as_much_is_taken_back_as_may_be() {
             Err(PastError::TooFarBack { revision: 1, .. }) => {
                 assert!(is_refused);
                 // A step on the way does not bring it nearer.
-                runtime.block_on(base.read_at(2)).unwrap();
-                let past = runtime.block_on(base.read_at(1));
+                runtime.block_on(base.read_at(&Access::everything(), 2)).unwrap();
+                let past = runtime.block_on(base.read_at(&Access::everything(), 1));
                 assert!(matches!(past, Err(PastError::TooFarBack { .. })), "{past:?}");
             }
             Err(error) => panic!("{error}"),
@@ -100,8 +101,14 @@ fn what_is_to_come_is_not_there() {
     let base = open(&dir);
     commit(&base, inserting([1])).unwrap();
     let runtime = runtime();
-    assert_eq!(runtime.block_on(base.read_at(1)).unwrap().revision, 1);
-    let past = runtime.block_on(base.read_at(2));
+    assert_eq!(
+        runtime
+            .block_on(base.read_at(&Access::everything(), 1))
+            .unwrap()
+            .revision,
+        1
+    );
+    let past = runtime.block_on(base.read_at(&Access::everything(), 2));
     assert!(
         matches!(
             past,
@@ -128,7 +135,7 @@ fn many_readers_of_the_past_and_a_writer() {
             runtime.spawn(async move {
                 for step in 0..40 {
                     let revision = (reader * 7 + step * 11) % 40 + 1;
-                    let view = base.read_at(revision).await.unwrap();
+                    let view = base.read_at(&Access::everything(), revision).await.unwrap();
                     assert_eq!(view.snapshot.quad_count(), revision);
                 }
             })
@@ -142,5 +149,5 @@ fn many_readers_of_the_past_and_a_writer() {
     for reader in readers {
         runtime.block_on(reader).unwrap();
     }
-    assert_eq!(base.read().snapshot.quad_count(), 0);
+    assert_eq!(base.read(&Access::everything()).snapshot.quad_count(), 0);
 }

@@ -6,7 +6,10 @@ use oxigraph::model::{GraphName, NamedOrBlankNode, Quad};
 use proptest::prelude::*;
 
 use super::{commit, contents, node, open, planning, quad};
-use crate::graph::{Batch, Draft};
+use crate::{
+    graph::{Batch, Draft},
+    model::access::Access,
+};
 
 /// What happens between two starts.
 #[derive(Clone, Copy, Debug)]
@@ -79,12 +82,12 @@ proptest! {
         for (commits, file) in rounds {
             let old_file = fs::read(&path).ok();
             let base = open(&dir);
-            let mut draft = Draft::new(base.read().snapshot);
+            let mut draft = Draft::new(base.read(&Access::everything()).snapshot);
             for steps in commits {
                 run(&mut draft, &steps);
                 commit(&base, planning(move |draft| run(draft, &steps))).unwrap();
             }
-            let (revision, expected) = (base.read().revision, contents(&base.read().snapshot));
+            let (revision, expected) = (base.revision(), contents(&base.read(&Access::everything()).snapshot));
             prop_assert_eq!(&contents(draft.snapshot()), &expected);
             base.close();
             match (file, old_file) {
@@ -99,8 +102,8 @@ proptest! {
                 _ => {}
             }
             let base = open(&dir);
-            prop_assert_eq!(base.read().revision, revision);
-            prop_assert_eq!(contents(&base.read().snapshot), expected);
+            prop_assert_eq!(base.revision(), revision);
+            prop_assert_eq!(contents(&base.read(&Access::everything()).snapshot), expected);
             base.close();
         }
     }

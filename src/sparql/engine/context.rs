@@ -54,6 +54,7 @@ impl Graphs {
             let mut ids: Vec<_> = names
                 .iter()
                 .filter_map(|name| snapshot.iri_id(name.as_str()))
+                .filter(|&graph| snapshot.contains_named_graph(graph))
                 .collect();
             ids.sort_unstable();
             ids.dedup();

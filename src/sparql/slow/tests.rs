@@ -88,6 +88,7 @@ fn logged(level: tracing::Level, slow_after: Option<Duration>, work: impl FnOnce
     };
     let queries = Queries::start(settings, [("ex", "http://ex/")]).unwrap();
     let caller = Caller {
+        access: crate::model::access::Access::everything(),
         method: "Query",
         query_id: "mine".to_owned(),
         peer: None,
