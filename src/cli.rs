@@ -31,6 +31,7 @@ mod serve;
 mod term;
 mod text;
 mod timeline;
+mod token;
 mod update;
 mod validate;
 mod watch;
@@ -176,6 +177,12 @@ Examples:
   dossier compact --data-dir dossier-data
   dossier compact --data-dir dossier-data --keep-commits 100000";
 
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  dossier token create --tokens tokens.json --name loader --role write --expires 90d > loader.token
+  dossier token list --tokens tokens.json
+  dossier token revoke loader --tokens tokens.json";
+
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve a knowledge base
@@ -257,6 +264,9 @@ enum Command {
     /// Put the graph in the place of older commits in the log, offline
     #[command(after_help = COMPACT_EXAMPLES)]
     Compact(compact::CompactArgs),
+    /// Make, list and revoke the tokens that a server accepts, offline
+    #[command(subcommand, after_help = TOKEN_EXAMPLES)]
+    Token(token::TokenCommand),
     /// Tell about the server: version, size, limits, prefixes
     Info(info::InfoArgs),
     /// Exit with 0 if the server is ready, else with 1
@@ -286,6 +296,9 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
     if let Command::Compact(args) = command {
         return compact::run(&args);
     }
+    if let Command::Token(command) = command {
+        return token::run(command);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // The main thread prints while this one receives.
         .worker_threads(1)
@@ -293,7 +306,7 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     let result = match command {
-        Command::Serve(_) | Command::Rebuild(_) | Command::Compact(_) => Ok(()),
+        Command::Serve(_) | Command::Rebuild(_) | Command::Compact(_) | Command::Token(_) => Ok(()),
         Command::Get(args) => runtime.block_on(get::get(args, &server)),
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Check(args) => runtime.block_on(check::check(args, &server)),

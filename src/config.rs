@@ -2,6 +2,7 @@
 //!
 //! All of it is read and checked before a port opens.
 
+mod auth;
 mod check;
 mod connections;
 mod memory;
@@ -19,6 +20,7 @@ use clap::{
     builder::{BoolishValueParser, NonEmptyStringValueParser, TypedValueParser as _},
 };
 
+pub use auth::{AuditPlace, AuthSettings, JwksPlace, JwtIncomplete, JwtParts};
 pub use check::SettingsError;
 pub use connections::ConnectionSettings;
 
@@ -66,7 +68,14 @@ pub struct ServeSettings {
     )]
     pub tls_client_ca: Option<PathBuf>,
 
-    /// Listen on other addresses than loopback although nothing authenticates callers
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment would become the help of the whole command"
+    )]
+    pub auth: AuthSettings,
+
+    /// Listen on other addresses than loopback although nothing authenticates callers, or their tokens travel in plain text
     #[arg(long, env = "DOSSIER_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
 
@@ -409,6 +418,7 @@ impl Default for ServeSettings {
             tls_cert: None,
             tls_key: None,
             tls_client_ca: None,
+            auth: AuthSettings::default(),
             insecure: false,
             data_dir: PathBuf::from("dossier-data"),
             backup_to: None,

@@ -1,8 +1,12 @@
 //! The composition root: opens the knowledge base, serves it, and drains on shutdown.
 
 mod admission;
+mod admitted;
+mod audit;
 mod backups;
+mod callers;
 mod connection;
+mod fresh;
 mod metrics;
 mod operations;
 mod router;
@@ -12,6 +16,7 @@ mod tls;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::task::JoinSet;
 use tokio::{
     net::TcpListener,
     sync::{OnceCell, watch},
@@ -28,7 +33,10 @@ use crate::{
     remote::{AllowList, FetchLimits, RemoteSettings},
     sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits, ValueLimits},
 };
+use audit::Audit;
 use backups::back_up;
+use callers::Callers;
+pub use callers::CallersError;
 use connection::{Connections, Shutdown};
 use metrics::Metrics;
 use operations::Operations;
@@ -60,6 +68,12 @@ pub enum ServeError {
     /// There can be no backups where they are to go.
     #[error("--backup-to: {0}")]
     Backup(#[from] BackupError),
+    /// There is no audit log.
+    #[error("the audit log cannot be opened: {0}")]
+    Audit(#[source] std::io::Error),
+    /// Nobody could be known; the message says which file is at fault.
+    #[error(transparent)]
+    Callers(#[from] CallersError),
     /// The data that the server ships cannot be loaded.
     #[error("the shipped data cannot be loaded: {0}")]
     ShippedData(String),
@@ -106,6 +120,8 @@ pub async fn serve(
         settings.data_dir.join(LOG_FILE),
         settings.graph_memory_bytes_max,
     ));
+    let callers = Callers::load(&settings)?;
+    let audit = Audit::open(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)?;
     let router = Router::new(
         Arc::clone(&services),
         health,
@@ -113,11 +129,17 @@ pub async fn serve(
         operations.is_none(),
         metrics.clone(),
         end.drain.clone(),
+        callers.authenticator(),
+        callers::accounts(&settings),
+        audit,
     );
     let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
     let tracker = TaskTracker::new();
     let tls = settings.tls_files().map(Tls::load).transpose()?.map(Arc::new);
-    let freshener = tls.clone().map(|tls| tokio::spawn(tls.keep_fresh()));
+    let freshener = tls.as_ref().map(|tls| tokio::spawn(tls.keep_fresh()));
+    // They end with this.
+    let mut keepers = JoinSet::new();
+    callers.keep_fresh(&mut keepers);
     let connections = Connections::new(
         &settings,
         Arc::clone(&router),
@@ -337,7 +359,7 @@ async fn end_watches(mut reporter: HealthReporter) {
     }
 }
 
-/// Returns a future that is ready on SIGTERM or SIGINT. SIGHUP ends nothing: files are read anew without it.
+/// Returns a future that is ready on SIGTERM or SIGINT. SIGHUP ends nothing: it has files read anew.
 pub async fn signals() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
@@ -347,7 +369,7 @@ pub async fn signals() -> std::io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => tracing::info!("SIGHUP: files are read anew as soon as they change"),
+            _ = hang_up.recv() => tracing::info!("SIGHUP: files are read anew"),
         }
     }
 }

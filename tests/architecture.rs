@@ -21,8 +21,8 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("log", &["graph", "model"]),
     ("rdf", &["graph", "model"]),
     ("facts", &["graph", "model"]),
-    // What LOAD fetches is parsed before the writer has the update.
-    ("sparql", &["graph", "model", "rdf", "remote"]),
+    // What LOAD fetches is parsed before the writer has the update. Callers pay for the time of their queries.
+    ("sparql", &["graph", "model", "rdf", "remote", "auth"]),
     ("knowledge", &["log", "graph", "facts", "model"]),
     // A watcher reads the log at its own pace, up to what the knowledge base has published.
     ("feed", &["knowledge", "log", "graph", "facts", "model"]),

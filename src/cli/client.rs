@@ -1,6 +1,7 @@
 //! The connection to the server.
 
 use std::{
+    env,
     error::Error as _,
     fs,
     path::{Path, PathBuf},
@@ -8,7 +9,12 @@ use std::{
 };
 
 use clap::Args;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
 
 use super::{failure::Failure, term::Prefixes};
 use crate::proto::v1::{
@@ -59,17 +65,95 @@ pub(super) struct ServerArgs {
         requires = "client_cert"
     )]
     client_key: Option<PathBuf>,
+
+    /// File with the token that shows who calls; without it, the variable `DOSSIER_TOKEN` has it
+    #[arg(long, global = true, env = "DOSSIER_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Send the token to another machine without TLS: for networks where nobody else reads
+    #[arg(long, global = true, env = "DOSSIER_PLAIN_TOKEN", value_parser = clap::builder::BoolishValueParser::new())]
+    plain_token: bool,
+}
+
+/// The variable with a token. There is no flag for it: others on a machine see the arguments of a process.
+const TOKEN_VARIABLE: &str = "DOSSIER_TOKEN";
+
+/// A connection on which each call shows who makes it.
+pub(super) type Connection = InterceptedService<Channel, Bearer>;
+
+/// Shows a token with each call, if there is one.
+#[derive(Clone)]
+pub(super) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl std::fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Bearer").finish_non_exhaustive()
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl Bearer {
+    /// Finds the token of a command.
+    fn of(args: &ServerArgs) -> Result<Self, Failure> {
+        let (place, token) = match &args.token_file {
+            Some(path) => {
+                let text = fs::read_to_string(path)
+                    .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+                (path.display().to_string(), text)
+            }
+            None => match env::var(TOKEN_VARIABLE) {
+                Ok(token) => (TOKEN_VARIABLE.to_owned(), token),
+                Err(_) => return Ok(Self(None)),
+            },
+        };
+        let mut value = format!("Bearer {}", token.trim())
+            .parse::<MetadataValue<Ascii>>()
+            .ok()
+            .filter(|_| !token.trim().is_empty())
+            .ok_or_else(|| Failure::usage(format!("{place} has no token")))?;
+        value.set_sensitive(true);
+        if !args.plain_token && !is_private(&args.server) {
+            return Err(Failure::usage(format!(
+                "a token is not sent to {} in plain text: whoever reads it on its way has it",
+                args.server
+            ))
+            .hint("use https://, and --ca for an authority of your own; or --plain-token where nobody else reads"));
+        }
+        Ok(Self(Some(value)))
+    }
+}
+
+/// Tells whether nobody reads what is sent to a server: over TLS, or on this machine.
+fn is_private(server: &str) -> bool {
+    let uri: http::Uri = match server.parse() {
+        Ok(uri) => uri,
+        Err(_) => return false,
+    };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    uri.scheme_str() == Some("https")
+        || host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Clients of all services on one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    pub(super) admin: AdminServiceClient<Channel>,
-    pub(super) changes: ChangeServiceClient<Channel>,
-    pub(super) entities: EntityServiceClient<Channel>,
-    pub(super) facts: FactServiceClient<Channel>,
-    pub(super) sparql: SparqlServiceClient<Channel>,
-    pub(super) writes: WriteServiceClient<Channel>,
+    pub(super) admin: AdminServiceClient<Connection>,
+    pub(super) changes: ChangeServiceClient<Connection>,
+    pub(super) entities: EntityServiceClient<Connection>,
+    pub(super) facts: FactServiceClient<Connection>,
+    pub(super) sparql: SparqlServiceClient<Connection>,
+    pub(super) writes: WriteServiceClient<Connection>,
 }
 
 impl Client {
@@ -99,7 +183,8 @@ impl Client {
 }
 
 /// Connects, or says why not.
-pub(super) async fn channel(args: &ServerArgs) -> Result<Channel, Failure> {
+pub(super) async fn channel(args: &ServerArgs) -> Result<Connection, Failure> {
+    let bearer = Bearer::of(args)?;
     let mut endpoint = Endpoint::from_shared(args.server.clone())
         .map_err(|error| Failure::usage(format!("--server {}: {error}", args.server)))?
         .connect_timeout(CONNECT_TIMEOUT)
@@ -114,11 +199,12 @@ pub(super) async fn channel(args: &ServerArgs) -> Result<Channel, Failure> {
             Failure::usage(format!("the certificates cannot be used: {}", innermost(&error)))
         })?;
     }
-    endpoint.connect().await.map_err(|error| {
+    let channel = endpoint.connect().await.map_err(|error| {
         let cause = innermost(&error);
         Failure::unreachable(format!("cannot reach the server at {}: {cause}", args.server))
             .hint("start it with `dossier serve`, or say where it is with --server (DOSSIER_SERVER)")
-    })
+    })?;
+    Ok(InterceptedService::new(channel, bearer))
 }
 
 fn tls(args: &ServerArgs) -> Result<ClientTlsConfig, Failure> {
@@ -167,6 +253,25 @@ fn server_url(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_sent_only_where_nobody_reads_them() {
+        for server in [
+            "https://kg.example:443/",
+            "http://127.0.0.1:1/",
+            "http://[::1]:1/",
+            "http://localhost:1/",
+        ] {
+            assert!(is_private(server), "{server}");
+        }
+        for server in [
+            "http://kg.example:80/",
+            "http://10.0.0.1:1/",
+            "http://localhost.evil.example:1/",
+        ] {
+            assert!(!is_private(server), "{server}");
+        }
+    }
 
     #[test]
     fn the_scheme_may_be_left_out_and_the_port_not() {

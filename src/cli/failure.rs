@@ -239,6 +239,16 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ),
         ErrorReason::RevisionNotFound => Some("`dossier log` lists the newest revisions"),
         ErrorReason::Overloaded | ErrorReason::Unavailable => Some("try again in a moment"),
+        ErrorReason::CredentialsMissing => Some(
+            "give a token with --token-file or DOSSIER_TOKEN, or a certificate with --client-cert and --client-key",
+        ),
+        ErrorReason::CredentialsInvalid | ErrorReason::CredentialsExpired => {
+            Some("ask the operator of the server for a new token: its log says what is wrong with this one")
+        }
+        ErrorReason::CallerLimitReached => {
+            Some("ask for less, or wait: the server counts what each caller asks for in a minute")
+        }
+        ErrorReason::CredentialsUnverifiable => Some("try again in a moment"),
         ErrorReason::LogUnavailable => {
             Some("the server's log has the cause; reads go on, writes after a restart")
         }
@@ -277,6 +287,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         | ErrorReason::InvalidParameter
         | ErrorReason::BackupNotConfigured
         | ErrorReason::BackupNewerFormat
+        | ErrorReason::CredentialsNotYetValid
         | ErrorReason::QueryCancelled => None,
     }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytesize::ByteSize;
 
-use super::{KIB, MIB, ServeSettings, memory};
+use super::{JwtIncomplete, KIB, MIB, ServeSettings, memory};
 
 /// Why settings cannot be used.
 #[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,15 @@ pub enum SettingsError {
          callers, so anybody there could read and change everything"
     )]
     Exposed(SocketAddr),
+    /// Tokens would travel where others can read them.
+    #[error(
+        "refusing to listen on {0} without TLS: it can be reached from other machines, and whoever reads the tokens of callers \
+         on their way has them"
+    )]
+    PlainTokens(SocketAddr),
+    /// What JWTs are known by is not whole.
+    #[error(transparent)]
+    Jwt(#[from] JwtIncomplete),
     /// A limit is outside of what can work.
     #[error("--{flag} must be from {min} to {max}, not {value}")]
     OutOfRange {
@@ -44,10 +53,14 @@ impl SettingsError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Exposed(_) => Some(
-                "listen on 127.0.0.1, ask for certificates of clients with --tls-client-ca, or pass --insecure (DOSSIER_INSECURE=true) if something else keeps strangers away \
-                 from this port, such as a container's network or a proxy",
+                "listen on 127.0.0.1, ask for tokens with --auth-tokens or --auth-jwks or for certificates with --tls-client-ca, \
+                 or pass --insecure (DOSSIER_INSECURE=true) if something else keeps strangers away from this port, such as a \
+                 container's network or a proxy",
             ),
-            Self::OutOfRange { .. } | Self::QueryLargerThanMessage { .. } => None,
+            Self::PlainTokens(_) => Some(
+                "set --tls-cert and --tls-key, or pass --insecure (DOSSIER_INSECURE=true) if a proxy in front speaks TLS",
+            ),
+            Self::Jwt(_) | Self::OutOfRange { .. } | Self::QueryLargerThanMessage { .. } => None,
         }
     }
 }
@@ -56,9 +69,14 @@ impl ServeSettings {
     /// Checks what the types alone cannot say.
     pub fn validate(&self) -> Result<(), SettingsError> {
         let is_exposed = !self.listen.ip().to_canonical().is_loopback();
-        if is_exposed && self.tls_client_ca.is_none() && !self.insecure {
+        let is_asked = self.auth.has_bearers() || self.tls_client_ca.is_some();
+        if is_exposed && !is_asked && !self.insecure {
             return Err(SettingsError::Exposed(self.listen));
         }
+        if is_exposed && self.auth.has_bearers() && self.tls_cert.is_none() && !self.insecure {
+            return Err(SettingsError::PlainTokens(self.listen));
+        }
+        self.auth.jwt()?;
         for (flag, value, min, max) in self.sizes().into_iter().chain(self.connections.sizes()) {
             in_range(flag, value, min, max, |bytes| ByteSize(bytes).to_string())?;
         }
@@ -73,6 +91,16 @@ impl ServeSettings {
             ),
             ("remote-timeout", self.remote_timeout, Duration::from_millis(1)),
             ("watch-stall-max", self.watch_stall_max, Duration::from_millis(1)),
+            (
+                "auth-jwks-refresh",
+                self.auth.jwks_refresh,
+                Duration::from_millis(100),
+            ),
+            (
+                "auth-jwks-age-max",
+                self.auth.jwks_age_max,
+                Duration::from_millis(100),
+            ),
             ("drain-timeout", self.drain_timeout, Duration::ZERO),
         ];
         let day = Duration::from_hours(24);

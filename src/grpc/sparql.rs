@@ -4,6 +4,8 @@ mod check;
 mod explain;
 mod list;
 
+use std::sync::Arc;
+
 use http::Extensions;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
@@ -16,6 +18,7 @@ use super::{
     status::{internal, query_not_found, reason_name},
 };
 use crate::{
+    auth::Account,
     facts::write::{WriteError, check_preconditions},
     graph::Draft,
     knowledge::{CommitRequest, Committed, KnowledgeBase, View},
@@ -91,6 +94,7 @@ impl SparqlService for SparqlApi {
         let caller = caller("Query", &mut checked.query_id, &extensions)?;
         let (text, deadline) = (&checked.query.text, deadline(&extensions));
         let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
+        let ticket = paid(ticket, &extensions)?;
         let view = self.view(&checked, &ticket).await?;
         let (frames, stream) = query_stream::open(ticket.interrupt());
         ticket.start(move |ticket| run(ticket, &checked, &view, frames))?;
@@ -106,6 +110,7 @@ impl SparqlService for SparqlApi {
         let caller = caller("Update", &mut checked.query_id, &extensions)?;
         let (text, deadline) = (&checked.text, deadline(&extensions));
         let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
+        let ticket = paid(ticket, &extensions)?;
         let interrupt = ticket.interrupt().clone();
         // The caller's end ends the work, as far as it has not been done.
         let _cancel = CancelOnDrop(interrupt.clone());
@@ -137,6 +142,7 @@ impl SparqlService for SparqlApi {
         let caller = caller("Explain", &mut checked.query_id, &extensions)?;
         let (text, deadline) = (&checked.query.text, deadline(&extensions));
         let ticket = self.queries.admit(caller, text, deadline, &checked.limits)?;
+        let ticket = paid(ticket, &extensions)?;
         let _cancel = CancelOnDrop(ticket.interrupt().clone());
         let view = self.view(&checked, &ticket).await?;
         let explaining = on_thread(ticket, move |ticket| {
@@ -158,6 +164,7 @@ impl SparqlService for SparqlApi {
         let caller = caller("Validate", &mut String::new(), &extensions)?;
         let (limits, deadline) = (CallerLimits::default(), deadline(&extensions));
         let ticket = self.queries.admit(caller, &text, deadline, &limits)?;
+        let ticket = paid(ticket, &extensions)?;
         let validating = on_thread(ticket, move |ticket| ticket.validate(&text, expected));
         let (_ticket, validation) = validating.await?;
         Ok(Response::new(explain::validation(validation)))
@@ -182,6 +189,14 @@ impl SparqlService for SparqlApi {
         } else {
             Err(query_not_found(&query_id))
         }
+    }
+}
+
+/// Has the caller's account pay for the time of a query, if it has one.
+fn paid(ticket: Ticket, extensions: &Extensions) -> Result<Ticket, Status> {
+    match extensions.get::<Arc<Account>>() {
+        Some(account) => Ok(ticket.paid_by(account.begin_query()?)),
+        None => Ok(ticket),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Errors of the parts below become statuses in one file for each part. Each carries `google.rpc.ErrorInfo` with a reason of [`ErrorReason`] under the domain `dossier`.
 
 mod backup;
+mod caller;
 mod commit;
 mod document;
 mod feed;
@@ -17,6 +18,7 @@ use crate::proto::v1::ErrorReason;
 
 pub use self::{
     backup::backup_not_configured,
+    caller::{caller_limit_reached, credentials_reason, unauthenticated},
     commit::of_model,
     feed::{reader_too_slow, revision_compacted, too_many_watchers, unavailable_after},
     sparql::{query_cancelled, query_not_found},

@@ -8,10 +8,12 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 const ANY: &str = "*";
 const PREFLIGHT_AGE_MAX: Duration = Duration::from_hours(1);
 /// What scripts may read beyond the headers that CORS lets through anyway.
-const EXPOSED: [HeaderName; 6] = [
+const EXPOSED: [HeaderName; 8] = [
     header::LOCATION,
     header::RETRY_AFTER,
     super::REVISION,
+    HeaderName::from_static("dossier-requests-left"),
+    HeaderName::from_static("dossier-query-seconds-left"),
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
     HeaderName::from_static("grpc-status-details-bin"),

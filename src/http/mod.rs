@@ -40,6 +40,7 @@ use problem::{
 };
 
 use crate::{
+    auth::{Account, AuthError, CallerLimitReached},
     feed::Feed,
     knowledge::{KnowledgeBase, Writes},
     model::access::Access,
@@ -81,7 +82,11 @@ impl Inner {
             query_id: String::new(),
             peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
         };
-        Ok(self.queries.admit(caller, text, None, &CallerLimits::default())?)
+        let ticket = self.queries.admit(caller, text, None, &CallerLimits::default())?;
+        match parts.extensions.get::<Arc<Account>>() {
+            Some(account) => Ok(ticket.paid_by(account.begin_query()?)),
+            None => Ok(ticket),
+        }
     }
 
     /// Returns when work ends that needs no thread.
@@ -162,6 +167,16 @@ pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<I
         *response.body_mut() = Body::default();
     }
     response
+}
+
+/// Answers a request of nobody that is known.
+pub fn unauthenticated(error: AuthError) -> Response<Body> {
+    problem::unauthenticated(error).into_response()
+}
+
+/// Answers a request of a caller that has had what one may have.
+pub fn caller_limit_reached(reached: CallerLimitReached) -> Response<Body> {
+    Problem::from(reached).into_response()
 }
 
 /// Tells whether a path is one of HTTP's.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::body::Body;
 use crate::{
+    auth::{AuthError, CallerLimitReached},
     facts::ModelError,
     feed::{FeedError, LogError},
     knowledge::{CommitError, RevisionNotReached},
@@ -23,7 +24,9 @@ const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
 const ORIGIN_NOT_ALLOWED: &str = "ORIGIN_NOT_ALLOWED";
 const INVALID_REQUEST: &str = "INVALID_REQUEST";
 
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// Challenges: without an error where nothing was shown.
+const NO_CREDENTIALS: &str = r#"Bearer realm="dossier""#;
+const WRONG_CREDENTIALS: &str = r#"Bearer realm="dossier", error="invalid_token""#;
 
 /// An error response.
 #[derive(Debug)]
@@ -35,8 +38,9 @@ struct Parts {
     reason: &'static str,
     detail: String,
     metadata: Vec<(&'static str, Value)>,
-    is_to_retry: bool,
+    retry_after_seconds: Option<u64>,
     allowed: Option<&'static str>,
+    challenge: Option<&'static str>,
 }
 
 impl Problem {
@@ -46,8 +50,9 @@ impl Problem {
             reason,
             detail: detail.into(),
             metadata: Vec::new(),
-            is_to_retry: false,
+            retry_after_seconds: None,
             allowed: None,
+            challenge: None,
         }))
     }
 
@@ -62,7 +67,7 @@ impl Problem {
     }
 
     fn retry(mut self) -> Self {
-        self.0.is_to_retry = true;
+        self.0.retry_after_seconds = Some(1);
         self
     }
 
@@ -103,11 +108,14 @@ impl Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if parts.is_to_retry {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        if let Some(seconds) = parts.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(allowed) = parts.allowed {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+        }
+        if let Some(challenge) = parts.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }
@@ -161,6 +169,35 @@ pub(super) fn origin_not_allowed() -> Problem {
         ORIGIN_NOT_ALLOWED,
         "web pages of this origin may not send to this server: see --cors-origin",
     )
+}
+
+/// Returns 401 with a challenge (RFC 6750, section 3). What is wrong with credentials is not told.
+pub(super) fn unauthenticated(error: AuthError) -> Problem {
+    let (reason, challenge) = match error {
+        AuthError::Missing => (ErrorReason::CredentialsMissing, NO_CREDENTIALS),
+        AuthError::Invalid(_) => (ErrorReason::CredentialsInvalid, WRONG_CREDENTIALS),
+        AuthError::Expired => (ErrorReason::CredentialsExpired, WRONG_CREDENTIALS),
+        AuthError::NotYetValid => (ErrorReason::CredentialsNotYetValid, WRONG_CREDENTIALS),
+        AuthError::Unverifiable => (ErrorReason::CredentialsUnverifiable, WRONG_CREDENTIALS),
+    };
+    let mut problem = Problem::of(StatusCode::UNAUTHORIZED, reason, error.to_string());
+    problem.0.challenge = Some(challenge);
+    problem
+}
+
+impl From<CallerLimitReached> for Problem {
+    /// 429 (RFC 6585, section 4).
+    fn from(reached: CallerLimitReached) -> Self {
+        let mut problem = Self::of(
+            StatusCode::TOO_MANY_REQUESTS,
+            ErrorReason::CallerLimitReached,
+            reached.to_string(),
+        )
+        .with("limit", reached.limit.name())
+        .with("limit_value", reached.limit_value);
+        problem.0.retry_after_seconds = Some(reached.retry_after.as_secs() + 1);
+        problem
+    }
 }
 
 /// Returns 405 with the methods that there are.

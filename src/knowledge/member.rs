@@ -1,6 +1,9 @@
 //! One waiting commit, whatever its error type.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
@@ -10,7 +13,7 @@ use crate::{
     facts::ModelError,
     graph::Draft,
     log::{Entry, LogError, RequestId},
-    model::access::Access,
+    model::access::{Access, Witness},
 };
 
 /// What the writer needs to know of a commit besides its plan.
@@ -96,6 +99,7 @@ pub(super) trait Member: Send {
 pub(super) struct Pending<E> {
     plan: Option<Plan<E>>,
     failure: Option<CommitError<E>>,
+    witness: Option<Arc<dyn Witness>>,
     terms: Option<Terms>,
     reply: oneshot::Sender<Result<Committed, CommitError<E>>>,
 }
@@ -114,6 +118,8 @@ impl<E> Pending<E> {
             author,
             access,
         } = request;
+        // What is only validated makes no commit.
+        let witness = access.witness().filter(|_| !validate_only).cloned();
         let request_id = request_id.map(|request| of_subject(request, access.subject()));
         let terms = Terms {
             access,
@@ -126,6 +132,7 @@ impl<E> Pending<E> {
         Self {
             plan: Some(plan),
             failure: None,
+            witness,
             terms: Some(terms),
             reply,
         }
@@ -158,7 +165,22 @@ impl<E: Send> Member for Pending<E> {
     }
 
     fn answer(self: Box<Self>, outcome: Result<Committed, Refusal>) {
-        let Self { failure, reply, .. } = *self;
+        let Self {
+            failure,
+            reply,
+            witness,
+            ..
+        } = *self;
+        // Before its answer: whoever has one is in the audit log.
+        if let (Ok(committed), Some(witness)) = (&outcome, witness)
+            && committed.quads_inserted + committed.quads_removed > 0
+        {
+            witness.committed(
+                committed.revision,
+                committed.quads_inserted,
+                committed.quads_removed,
+            );
+        }
         let answer = outcome.map_err(|refusal| match refusal {
             Refusal::Plan => failure.unwrap_or(CommitError::PlanPanicked),
             Refusal::Model(error) => CommitError::Model(error),

@@ -118,9 +118,15 @@ impl fmt::Display for GraphSet {
     }
 }
 
+/// Is told of what is committed with an access.
+pub trait Witness: fmt::Debug + Send + Sync {
+    /// A commit was made: it is durable, and nobody has been answered yet.
+    fn committed(&self, revision: u64, quads_inserted: u64, quads_removed: u64);
+}
+
 /// What one caller may do. Clones are the same one.
 #[derive(Clone, Debug)]
-pub struct Access(Arc<Inner>);
+pub struct Access(Arc<Inner>, Option<Arc<dyn Witness>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -137,13 +143,14 @@ impl Access {
         reads.add_all(&writes);
         let all_if_admin = |set| if is_admin { GraphSet::everything() } else { set };
         let subject = subject.into();
-        Self(Arc::new(Inner {
+        let inner = Inner {
             author: subject.clone(),
             subject,
             reads: Arc::new(all_if_admin(reads)),
             writes: all_if_admin(writes),
             is_admin,
-        }))
+        };
+        Self(Arc::new(inner), None)
     }
 
     /// Returns the same access, with another name for the log.
@@ -156,13 +163,26 @@ impl Access {
             is_admin,
             ..
         } = &*self.0;
-        Self(Arc::new(Inner {
+        let inner = Inner {
             subject: subject.clone(),
             author: author.to_owned(),
             reads: Arc::clone(reads),
             writes: writes.clone(),
             is_admin: *is_admin,
-        }))
+        };
+        Self(Arc::new(inner), self.1)
+    }
+
+    /// Returns the same access, with a witness of what is committed.
+    #[must_use]
+    pub fn before(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.1 = Some(witness);
+        self
+    }
+
+    /// Returns the witness.
+    pub fn witness(&self) -> Option<&Arc<dyn Witness>> {
+        self.1.as_ref()
     }
 
     /// Returns the access of the server itself, and of everybody where nobody is asked who they are.

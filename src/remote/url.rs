@@ -51,7 +51,10 @@ pub struct AllowList(Vec<UrlPrefix>);
 
 /// A URL that may be fetched.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Target(Url);
+pub struct Target {
+    url: Url,
+    reach: Reach,
+}
 
 impl AllowList {
     /// Returns a list of prefixes.
@@ -67,33 +70,62 @@ impl AllowList {
     /// Returns what to fetch for a URL, if a prefix matches it.
     pub fn target(&self, text: &str) -> Option<Target> {
         let url = Url::from_str(text).ok()?;
-        self.0
-            .iter()
-            .any(|prefix| prefix.matches(&url))
-            .then_some(Target(url))
+        self.0.iter().any(|prefix| prefix.matches(&url)).then(|| Target {
+            reach: reach_of(&url.host),
+            url,
+        })
     }
 }
 
 impl Target {
     /// Returns the addresses that its host may have.
     pub fn reach(&self) -> Reach {
-        // A prefix names the same host.
-        match &self.0.host {
-            Host::V4(_) | Host::V6(_) => Reach::Listed,
-            Host::Name(name) if name == "localhost" => Reach::Loopback,
-            Host::Name(_) => Reach::Public,
-        }
+        self.reach
     }
 
     /// Returns the path, for the extension at its end.
     pub fn path(&self) -> &str {
-        &self.0.path
+        &self.url.path
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.url.fmt(f)
+    }
+}
+
+/// A prefix names the same host.
+fn reach_of(host: &Host) -> Reach {
+    match host {
+        Host::V4(_) | Host::V6(_) => Reach::Listed,
+        Host::Name(name) if name == "localhost" => Reach::Loopback,
+        Host::Name(_) => Reach::Public,
+    }
+}
+
+impl FromStr for Target {
+    type Err = UrlFault;
+
+    /// Reads a URL that the settings name whole, and whose answer is to be believed: over TLS, or from this machine. The host may
+    /// have any address, because no stranger chose it.
+    fn from_str(text: &str) -> Result<Self, UrlFault> {
+        let url = Url::from_str(text.trim())?;
+        let is_here = match &url.host {
+            Host::V4(address) => address.is_loopback(),
+            Host::V6(address) => address.is_loopback(),
+            Host::Name(name) => name == "localhost",
+        };
+        if url.scheme == Scheme::Http && !is_here {
+            return Err(UrlFault("expected https, or http of this machine"));
+        }
+        // What is to be at this machine must be.
+        let reach = if is_here {
+            reach_of(&url.host)
+        } else {
+            Reach::Listed
+        };
+        Ok(Self { url, reach })
     }
 }
 
@@ -391,6 +423,26 @@ mod tests {
             "http://a.localhost/",
         ] {
             assert_eq!(reach(name), Reach::Public, "{name}");
+        }
+    }
+
+    #[test]
+    fn urls_of_settings_are_over_tls_or_of_this_machine() {
+        for (text, reach) in [
+            ("https://issuer.example/keys?a=b", Reach::Listed),
+            ("http://127.0.0.1:8080/keys", Reach::Listed),
+            ("http://[::1]/keys", Reach::Listed),
+            ("http://localhost/keys", Reach::Loopback),
+        ] {
+            assert_eq!(text.parse::<Target>().unwrap().reach(), reach, "{text}");
+        }
+        for text in [
+            "http://issuer.example/keys",
+            "http://10.0.0.1/",
+            "http://localhost.evil.example/",
+            "keys.json",
+        ] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
         }
     }
 

@@ -28,6 +28,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
+use tokio_rustls::rustls::ServerConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
@@ -39,6 +40,7 @@ use self::{
 };
 use super::{metrics::Metrics, tls::Tls};
 use crate::{
+    auth::ClientName,
     config::{ConnectionSettings, ServeSettings},
     grpc::call::{Ending, Peer},
 };
@@ -188,7 +190,7 @@ impl<A: Answers> Connections<A> {
             }
             let Some(acceptor) = acceptor else {
                 let (reader, writer) = stream.into_split();
-                return shared.converse(peer, reader, writer).await;
+                return shared.converse(peer, None, reader, writer).await;
             };
             let shaken = tokio::select! {
                 shaken = timeout(shared.settings.handshake_timeout, acceptor.accept(stream)) => shaken,
@@ -196,8 +198,9 @@ impl<A: Answers> Connections<A> {
             };
             match shaken {
                 Ok(Ok(stream)) => {
+                    let name = client_name(stream.get_ref().1);
                     let (reader, writer) = tokio::io::split(stream);
-                    shared.converse(peer, reader, writer).await;
+                    shared.converse(peer, name, reader, writer).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
@@ -213,9 +216,14 @@ impl<A: Answers> Connections<A> {
 }
 
 impl<A: Answers> Shared<A> {
-    /// Serves one connection to its end.
-    async fn converse<R, W>(self: Arc<Self>, peer: SocketAddr, mut reader: R, writer: W)
-    where
+    /// Serves one connection to its end; `name` is that of the client's certificate.
+    async fn converse<R, W>(
+        self: Arc<Self>,
+        peer: SocketAddr,
+        name: Option<Arc<ClientName>>,
+        mut reader: R,
+        writer: W,
+    ) where
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
@@ -242,6 +250,9 @@ impl<A: Answers> Shared<A> {
             let lying = Arc::clone(&shared.lying);
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(to_end.clone());
+            if let Some(name) = &name {
+                request.extensions_mut().insert(Arc::clone(name));
+            }
             async move { Ok::<_, Infallible>(Pieces::of(answers.answer(request).await?, lying)) }
         });
         // The two kinds of connection have the same methods and no trait in common.
@@ -396,6 +407,12 @@ impl Sparing {
             self.unsaid.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Returns the name in the certificate that the handshake has verified.
+fn client_name(connection: &ServerConnection) -> Option<Arc<ClientName>> {
+    let certificate = connection.peer_certificates()?.first()?;
+    ClientName::of_certificate(certificate).map(Arc::new)
 }
 
 /// Reads as far as it takes to tell HTTP/2 from HTTP/1; `None` if the connection ends before.

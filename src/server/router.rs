@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -27,11 +27,13 @@ use tower_layer::Layer as _;
 
 use super::{
     admission::Admission,
+    admitted::{Admitted, Refusal},
+    audit::{Audit, AuditedRequest, Denial},
     connection::Answers,
     metrics::{self, Metrics},
 };
 use crate::{
-    auth::{Authenticator, Authorizer},
+    auth::{Accounts, AuthError, Authenticator, Authorizer, Caller, ClientName, Presented},
     backup::Backups,
     config::ServeSettings,
     feed::{Feed, FeedSettings},
@@ -222,6 +224,8 @@ pub(super) struct Router {
     admission: Admission,
     bodies: RequestBodies,
     authorizer: Authorizer,
+    accounts: Accounts,
+    audit: Audit,
     metrics: Metrics,
     /// Whether the counts are to be had here, and not on a listener of their own.
     has_metrics: bool,
@@ -260,6 +264,9 @@ impl Router {
         has_metrics: bool,
         metrics: Metrics,
         drain: CancellationToken,
+        authenticator: Authenticator,
+        accounts: Accounts,
+        audit: Audit,
     ) -> Result<Self, Error> {
         let builder = || {
             Builder::configure()
@@ -274,13 +281,15 @@ impl Router {
             reflect: Box::new(move |request| reflection.clone().call(request)),
             reflect_alpha: Box::new(move |request| reflection_alpha.clone().call(request)),
             cors: api::cors::layer(&settings.cors_origins),
-            authenticator: Authenticator::open(),
+            authenticator,
             admission: Admission::new(settings.connections.call_count_max),
             bodies: RequestBodies::new(
                 settings.connections.request_stall_max,
                 settings.connections.request_memory_bytes_max,
             ),
             authorizer: Authorizer::default(),
+            accounts,
+            audit,
             metrics,
             has_metrics,
             drain,
@@ -313,7 +322,11 @@ impl Router {
                 GrpcWebLayer::new().layer(inner).call(request).await
             }
             Protocol::Http if self.has_metrics && request.uri().path() == METRICS_PATH => {
-                Ok(self.scrape(&request))
+                let mut request = request;
+                Ok(match self.admit(&mut request).await {
+                    Ok(admitted) => admitted.answered(self.scrape(&request)),
+                    Err(refusal) => refusal.over_http(),
+                })
             }
             Protocol::Http => Ok(self.http(request).await),
         }
@@ -338,17 +351,55 @@ impl Router {
         }
     }
 
-    /// Learns who makes a request, and hands it on with that: every request of every protocol passes here.
-    fn identify<B>(&self, request: &mut Request<B>) {
-        let caller = self.authenticator.caller();
-        if let Some(access) = self.authorizer.access(&caller) {
-            request.extensions_mut().insert(access);
+    /// Learns who makes a request and what that caller may do, and hands both on with it: every request of every protocol passes
+    /// here. Only health is told to strangers, and to whoever has had enough.
+    async fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Refusal> {
+        let path = request.uri().path();
+        if path.starts_with(HEALTH_PATH) || api::is_health(path) {
+            return Ok(Admitted::default());
         }
-        request.extensions_mut().insert(caller);
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let denied = |caller: Option<&Caller>, refusal: Refusal| {
+            tracing::info!(cause = refusal.cause(), ?peer, path, "refused a request");
+            self.audit.denied(Denial {
+                caller,
+                peer,
+                path,
+                reason: refusal.reason(),
+                cause: refusal.cause(),
+            });
+            refusal
+        };
+        let caller = self.caller(request.headers(), request.extensions()).await;
+        let caller = caller.map_err(|error| denied(None, error.into()))?;
+        let account = self.accounts.of(&caller, peer.map(|peer| peer.ip()));
+        let admitted = account.clone().map(Admitted::of).transpose();
+        let admitted = admitted.map_err(|reached| denied(Some(&caller), reached.into()))?;
+        let audited = self.audit.request(&caller, peer, path);
+        let access = self.authorizer.access(&caller).map(|access| match &audited {
+            Some(request) => access.before(Arc::<AuditedRequest>::clone(request)),
+            None => access,
+        });
+        let extensions = request.extensions_mut();
+        if let Some(access) = access {
+            extensions.insert(access);
+        }
+        if let Some(account) = account {
+            extensions.insert(account);
+        }
+        extensions.insert(caller);
+        Ok(admitted.unwrap_or_default().audited(audited))
+    }
+
+    async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Arc<Caller>, AuthError> {
+        let presented = Presented {
+            authorization: authorization(headers)?,
+            certificate: extensions.get::<Arc<ClientName>>(),
+        };
+        self.authenticator.caller(presented).await
     }
 
     async fn http(&self, mut request: Request<Incoming>) -> Response<Body> {
-        self.identify(&mut request);
         if let Some(&Peer(peer)) = request.extensions().get::<Peer>() {
             request.extensions_mut().insert(api::Peer(peer));
         }
@@ -357,9 +408,13 @@ impl Router {
             request.extensions_mut().insert(ending);
         }
         let call = self.metrics.request(request.method(), request.uri().path());
+        let admitted = match self.admit(&mut request).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return call.answered(refusal.over_http()),
+        };
         let http = self.services.get().map(|services| &services.http);
         let response = api::answer(http, self.drain.is_cancelled(), request).await;
-        call.answered(response.map(Body::new))
+        admitted.answered(call.answered(response.map(Body::new)))
     }
 
     /// Answers one call. Everything that is not a response is one with a status.
@@ -377,7 +432,10 @@ impl Router {
         };
         // A watch knows itself of its end, and where to go on.
         let is_told = counted.is_stream() && !WATCHES.contains(&path);
-        self.identify(&mut request);
+        let admitted = match self.admit(&mut request).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Ok(counted.answered(refusal.over_grpc())),
+        };
         let deadline = match call::deadline_of(request.headers()) {
             Ok(deadline) => deadline,
             Err(status) => return Ok(counted.answered(status.into_http())),
@@ -399,7 +457,7 @@ impl Router {
             let elapsed_us = started_at.elapsed().as_micros();
             tracing::debug!(path, status = code.unwrap_or("0"), %elapsed_us, "call");
         }
-        Ok(counted.answered(response))
+        Ok(admitted.answered(counted.answered(response)))
     }
 
     fn dispatch<B>(&self, mut request: Request<B>) -> Answer
@@ -509,6 +567,15 @@ fn protocol(request: &Request<Incoming>) -> Protocol {
         Protocol::Grpc
     } else {
         Protocol::Http
+    }
+}
+
+/// Returns the header that shows who calls. With two of them it is not known which one was checked elsewhere.
+fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, AuthError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => Err(AuthError::Invalid("several headers authorization")),
+        (value, _) => Ok(value.map(HeaderValue::as_bytes)),
     }
 }
 

@@ -3,10 +3,8 @@
 //! TLS 1.2 and 1.3 with the ciphers that rustls has, which are all of today's; HTTP/2 and HTTP/1.1 by ALPN (RFC 7301).
 
 use std::{
-    fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    sync::Arc,
 };
 
 use arc_swap::ArcSwap;
@@ -20,10 +18,8 @@ use tokio_rustls::{
     },
 };
 
+use super::fresh::Fresh;
 use crate::config::TlsFiles;
-
-/// How often the files are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -54,25 +50,24 @@ pub enum TlsError {
 
 /// What TLS is done with. Connections that are open keep what they began with.
 pub(super) struct Tls {
-    files: TlsFiles,
-    config: ArcSwap<ServerConfig>,
-    seen: Mutex<Vec<Option<Seen>>>,
-}
-
-/// What tells a file from the one before it.
-#[derive(Debug, Eq, PartialEq)]
-struct Seen {
-    length: u64,
-    modified: Option<SystemTime>,
-    path: PathBuf,
+    files: Arc<Fresh<ServerConfig, TlsError>>,
+    config: Arc<ArcSwap<ServerConfig>>,
 }
 
 impl Tls {
     /// Reads the files.
     pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
-        let seen = Mutex::new(look(&files));
-        let config = ArcSwap::from_pointee(config(&files)?);
-        Ok(Self { files, config, seen })
+        let paths = [
+            Some(&files.certificate),
+            Some(&files.key),
+            files.client_authorities.as_ref(),
+        ];
+        let paths = paths.into_iter().flatten().cloned().collect();
+        let files = Fresh::load("the TLS certificates", paths, move || config(&files))?;
+        Ok(Self {
+            config: files.value(),
+            files: Arc::new(files),
+        })
     }
 
     /// Returns what does the next connection's handshake.
@@ -80,53 +75,10 @@ impl Tls {
         TlsAcceptor::from(self.config.load_full())
     }
 
-    /// Reads the files anew whenever they have changed. What cannot be used is told, and what was before it stays.
-    pub(super) async fn keep_fresh(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let this = Arc::clone(&self);
-            // Files may be on a network.
-            let _ = tokio::task::spawn_blocking(move || this.refresh()).await;
-        }
+    /// Reads the files anew whenever they have changed.
+    pub(super) fn keep_fresh(&self) -> impl Future<Output = ()> + use<> {
+        Arc::clone(&self.files).keep()
     }
-
-    fn refresh(&self) {
-        let now = look(&self.files);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
-            return;
-        }
-        *seen = now;
-        match config(&self.files) {
-            Ok(config) => {
-                self.config.store(Arc::new(config));
-                tracing::info!("the TLS certificates were read anew");
-            }
-            Err(error) => {
-                tracing::error!(%error, "the new TLS certificates cannot be used: the old ones stay");
-            }
-        }
-    }
-}
-
-/// Looks at the files. A mounted secret of Kubernetes is a link that is put elsewhere, so the path behind it counts.
-fn look(files: &TlsFiles) -> Vec<Option<Seen>> {
-    let paths = [
-        Some(&files.certificate),
-        Some(&files.key),
-        files.client_authorities.as_ref(),
-    ];
-    let seen = |path: &PathBuf| {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Seen {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            path: fs::canonicalize(path).ok()?,
-        })
-    };
-    paths.into_iter().flatten().map(seen).collect()
 }
 
 fn config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
@@ -175,6 +127,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rcgen::{CertifiedKey, generate_simple_self_signed};
 
     use super::*;
@@ -196,18 +150,18 @@ mod tests {
         write_new();
         let tls = Tls::load(files.clone()).unwrap();
         let first = tls.config.load_full();
-        tls.refresh();
+        tls.files.refresh(false);
         assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
         for faulty in ["", "no certificate"] {
             fs::write(&files.certificate, faulty).unwrap();
-            tls.refresh();
+            tls.files.refresh(false);
             assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
         }
         fs::remove_file(&files.key).unwrap();
-        tls.refresh();
+        tls.files.refresh(false);
         assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
         write_new();
-        tls.refresh();
+        tls.files.refresh(false);
         assert!(!Arc::ptr_eq(&first, &tls.config.load_full()));
     }
 }

@@ -18,7 +18,7 @@ use super::{
     slow::{self, UpdateWatch, Watch},
     validate,
 };
-use crate::{graph::Snapshot, model::access::Access, rdf::Memory, remote::RemoteSettings};
+use crate::{auth::OpenQuery, graph::Snapshot, model::access::Access, rdf::Memory, remote::RemoteSettings};
 
 /// How queries and updates run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -125,6 +125,7 @@ impl Queries {
             queries: self.clone(),
             place,
             parser,
+            payment: None,
         })
     }
 
@@ -158,6 +159,7 @@ pub struct Ticket {
     place: Place,
     /// Its own, if it has a base IRI or a caller for whom nothing is fetched.
     parser: Option<Parser>,
+    payment: Option<OpenQuery>,
 }
 
 impl Ticket {
@@ -183,11 +185,21 @@ impl Ticket {
         self
     }
 
+    /// Has its caller pay for the time from the start of its work until this is dropped.
+    #[must_use]
+    pub fn paid_by(mut self, payment: OpenQuery) -> Self {
+        self.payment = Some(payment);
+        self
+    }
+
     /// Runs `work` on a thread with a large stack, once one is free.
-    pub fn start(self, work: impl FnOnce(Self) + Send + 'static) -> Result<(), PoolError> {
+    pub fn start(mut self, work: impl FnOnce(Self) + Send + 'static) -> Result<(), PoolError> {
         let queries = self.queries.clone();
         queries.0.pool.submit(move || {
             self.entry().begin();
+            if let Some(payment) = &mut self.payment {
+                payment.run();
+            }
             work(self);
         })
     }

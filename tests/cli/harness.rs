@@ -88,6 +88,10 @@ impl Server {
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -142,7 +146,13 @@ impl Ran {
 
 /// Runs a command with this standard input.
 pub(crate) fn dossier(arguments: &[&str], input: &str) -> Ran {
+    dossier_with(&[], arguments, input)
+}
+
+/// Runs a command with these variables too.
+pub(crate) fn dossier_with(variables: &[(&str, &str)], arguments: &[&str], input: &str) -> Ran {
     let mut child = command()
+        .envs(variables.iter().copied())
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

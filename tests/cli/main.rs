@@ -5,6 +5,7 @@ mod backups;
 mod disk;
 mod harness;
 mod reads;
+mod tokens;
 mod writes;
 
 use std::{fs, io::Write as _};

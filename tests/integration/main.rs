@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod auth;
 mod backups;
 mod calls;
 mod changes;

@@ -1,0 +1,133 @@
+//! Keys of a URL: fetched when they are old, and when a JWT names one that is not there.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Mutex;
+
+use super::{
+    AuthError, Claims, KeySet,
+    jwt::{Jwt, Unverified},
+};
+
+/// The least time between two fetches.
+const FETCH_INTERVAL_MIN: Duration = Duration::from_secs(10);
+
+/// Fetches the key set, on a thread that may block; an error says why it cannot be had.
+type Fetch = dyn Fn() -> Result<Vec<u8>, String> + Send + Sync;
+
+/// How old keys may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyTimes {
+    /// The age at which they are fetched anew.
+    pub refresh_after: Duration,
+    /// The age from which they verify nothing: an issuer that takes a key back is heard by then.
+    pub expire_after: Duration,
+}
+
+/// Keys of a URL.
+pub struct KeyCache {
+    times: KeyTimes,
+    fetch: Arc<Fetch>,
+    cached: RwLock<Option<Cached>>,
+    /// When the last fetch began. Held while one goes on: there is one at a time, and others wait for it.
+    fetched_at: Mutex<Option<Instant>>,
+}
+
+#[derive(Clone)]
+struct Cached {
+    keys: Arc<KeySet>,
+    at: Instant,
+}
+
+impl fmt::Debug for KeyCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyCache")
+            .field("times", &self.times)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeyCache {
+    /// Returns an empty one.
+    pub fn new(times: KeyTimes, fetch: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static) -> Self {
+        Self {
+            times,
+            fetch: Arc::new(fetch),
+            cached: RwLock::new(None),
+            fetched_at: Mutex::new(None),
+        }
+    }
+
+    /// Fetches the keys whenever they are old, so that callers need not wait.
+    pub async fn keep(self: Arc<Self>) {
+        let step = self.fetch_interval();
+        let mut ticks = tokio::time::interval(step);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let is_due = self
+                .cached()
+                .is_none_or(|cached| cached.at.elapsed() + step > self.times.refresh_after);
+            if is_due {
+                self.fetch().await;
+            }
+        }
+    }
+
+    /// Returns what a JWT claims. Whatever ids strangers make up, a fetch is no more frequent than [`FETCH_INTERVAL_MIN`].
+    pub(super) async fn verify(self: &Arc<Self>, jwt: &Jwt<'_>) -> Result<Claims, AuthError> {
+        match self.verify_now(jwt) {
+            Some(Err(Unverified::UnknownKey)) | None => {}
+            Some(verified) => return Ok(verified?),
+        }
+        self.fetch().await;
+        Ok(self.verify_now(jwt).ok_or(AuthError::Unverifiable)??)
+    }
+
+    /// `None`: there are no keys that are not too old.
+    fn verify_now(&self, jwt: &Jwt<'_>) -> Option<Result<Claims, Unverified>> {
+        let cached = self.cached()?;
+        (cached.at.elapsed() < self.times.expire_after).then(|| jwt.verify(&cached.keys))
+    }
+
+    fn cached(&self) -> Option<Cached> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fetch_interval(&self) -> Duration {
+        FETCH_INTERVAL_MIN.min(self.times.refresh_after)
+    }
+
+    /// Fetches the keys, unless that was done a moment ago. Whoever goes away meanwhile stops nothing: else strangers could keep
+    /// the keys old.
+    async fn fetch(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        // A panic of it has been told.
+        let _ = tokio::spawn(async move { this.fetch_once().await }).await;
+    }
+
+    /// What cannot be had is told, and what was before stays until it is too old.
+    async fn fetch_once(&self) {
+        let mut fetched_at = self.fetched_at.lock().await;
+        let now = Instant::now();
+        if fetched_at.is_some_and(|at| now.duration_since(at) < self.fetch_interval()) {
+            return;
+        }
+        *fetched_at = Some(now);
+        let fetch = Arc::clone(&self.fetch);
+        let fetched =
+            tokio::task::spawn_blocking(move || KeySet::parse(&fetch()?).map_err(|fault| fault.to_string()));
+        match fetched.await.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(keys) => {
+                let keys = Arc::new(keys);
+                // Their age counts from before they were asked for.
+                *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(Cached { keys, at: now });
+            }
+            Err(error) => tracing::warn!(error, "the keys of JWTs cannot be fetched"),
+        }
+    }
+}

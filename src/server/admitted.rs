@@ -1,0 +1,168 @@
+//! What a request is let in with: who makes it, and what it takes of that caller's account.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderName, Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use tonic::{Code, Status, body::Body};
+
+use super::audit::AuditedRequest;
+use crate::{
+    auth::{Account, AuthError, CallerLimitReached, OpenRequest},
+    grpc::status::{caller_limit_reached, credentials_reason as reason_of, reason_name, unauthenticated},
+    http as api,
+    proto::v1::ErrorReason,
+};
+
+/// What is left to the caller, in the headers of answers.
+const REQUESTS_LEFT: HeaderName = HeaderName::from_static("dossier-requests-left");
+const QUERY_SECONDS_LEFT: HeaderName = HeaderName::from_static("dossier-query-seconds-left");
+
+/// Why a request is not let in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    /// Who makes it is not known.
+    Stranger(AuthError),
+    /// Its caller has had what one may have.
+    TooMuch(CallerLimitReached),
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        Self::Stranger(error)
+    }
+}
+
+impl From<CallerLimitReached> for Refusal {
+    fn from(reached: CallerLimitReached) -> Self {
+        Self::TooMuch(reached)
+    }
+}
+
+impl Refusal {
+    /// Returns what the caller hears.
+    pub(super) fn reason(self) -> &'static str {
+        let reason = match self {
+            Self::Stranger(error) => reason_of(error),
+            Self::TooMuch(_) => ErrorReason::CallerLimitReached,
+        };
+        reason.as_str_name().trim_start_matches("ERROR_REASON_")
+    }
+
+    /// Returns what the operator hears.
+    pub(super) fn cause(self) -> &'static str {
+        match self {
+            Self::Stranger(error) => error.cause(),
+            Self::TooMuch(reached) => reached.limit.name(),
+        }
+    }
+
+    /// Returns the answer over gRPC.
+    pub(super) fn over_grpc(self) -> Response<Body> {
+        match self {
+            Self::Stranger(error) => unauthenticated(error).into_http(),
+            Self::TooMuch(reached) => caller_limit_reached(reached).into_http(),
+        }
+    }
+
+    /// Returns the answer over HTTP.
+    pub(super) fn over_http(self) -> Response<Body> {
+        let response = match self {
+            Self::Stranger(error) => api::unauthenticated(error),
+            Self::TooMuch(reached) => api::caller_limit_reached(reached),
+        };
+        response.map(Body::new)
+    }
+}
+
+/// A request that was let in.
+#[derive(Debug, Default)]
+pub(super) struct Admitted {
+    /// None where callers have no limits, and for health.
+    open: Option<(Arc<Account>, OpenRequest)>,
+    /// None without an audit log.
+    audited: Option<Arc<AuditedRequest>>,
+}
+
+impl Admitted {
+    /// Takes a request of an account.
+    pub(super) fn of(account: Arc<Account>) -> Result<Self, CallerLimitReached> {
+        let open = account.begin_request()?;
+        Ok(Self {
+            open: Some((account, open)),
+            audited: None,
+        })
+    }
+
+    /// Has the audit log hear of it, if there is one.
+    pub(super) fn audited(mut self, audited: Option<Arc<AuditedRequest>>) -> Self {
+        self.audited = audited;
+        self
+    }
+
+    /// Says in an answer what is left, and ends the request with the answer's end.
+    pub(super) fn answered(self, mut response: Response<Body>) -> Response<Body> {
+        if let Some(request) = &self.audited
+            && let Some(reason) = denial(&response)
+        {
+            request.denied(&reason);
+        }
+        let Some((account, open)) = self.open else {
+            return response;
+        };
+        let left = account.left();
+        let headers = response.headers_mut();
+        for (name, left) in [
+            (REQUESTS_LEFT, left.requests),
+            (QUERY_SECONDS_LEFT, left.query_seconds),
+        ] {
+            if let Some(left) = left {
+                headers.insert(name, left.into());
+            }
+        }
+        if response.body().is_end_stream() {
+            return response;
+        }
+        response.map(|body| Body::new(Held { body, _open: open }))
+    }
+}
+
+/// Returns why an answer denies what was asked for, if it does.
+fn denial(response: &Response<Body>) -> Option<String> {
+    if response.status() == StatusCode::FORBIDDEN {
+        return Some("HTTP 403".to_owned());
+    }
+    let status = Status::from_header_map(response.headers())?;
+    (status.code() == Code::PermissionDenied).then(|| reason_name(&status))
+}
+
+/// An answer that holds its request open.
+struct Held {
+    body: Body,
+    _open: OpenRequest,
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,211 @@
+//! Where what shows who calls is read from: the file of tokens, the keys of JWTs.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+
+use super::fresh::Fresh;
+use crate::{
+    auth::{
+        Accounts, Authenticator, CallerLimits, JwtSettings, KeyCache, KeySet, KeySetFault, KeyTimes, Keys,
+        Tokens, TokensFault,
+    },
+    config::{JwksPlace, JwtIncomplete, ServeSettings},
+    remote::{FetchLimits, Request, Target, Watch},
+};
+
+const TOKENS_BYTES_MAX: u64 = 64 << 20;
+const KEYS_BYTES_MAX: u64 = 1 << 20;
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+const KEYS_MEDIA_TYPES: &str = "application/jwk-set+json, application/json";
+
+/// Returns the accounts of callers.
+pub(super) fn accounts(settings: &ServeSettings) -> Accounts {
+    let auth = &settings.auth;
+    Accounts::new(CallerLimits {
+        requests_per_minute: auth.caller_requests_per_minute,
+        query_seconds_per_minute: auth.caller_query_seconds_per_minute,
+        stream_count_max: auth.caller_stream_count_max,
+        query_count_max: auth.caller_query_count_max,
+    })
+}
+
+/// Why nobody could be known.
+#[derive(Debug, thiserror::Error)]
+pub enum CallersError {
+    /// A file cannot be read.
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A file is larger than what is read of one.
+    #[error("{path}: it is larger than {bytes_max} bytes", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What is read.
+        bytes_max: u64,
+    },
+    /// The file of tokens is none.
+    #[error("{path}: {fault}", path = path.display())]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        fault: TokensFault,
+    },
+    /// The file of keys is none.
+    #[error("{path}: {fault}", path = path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        fault: KeySetFault,
+    },
+    /// What JWTs are known by is not whole.
+    #[error(transparent)]
+    Jwt(#[from] JwtIncomplete),
+}
+
+/// What callers are known by.
+pub(super) struct Callers {
+    tokens: Option<Arc<Fresh<Tokens, CallersError>>>,
+    keys: Option<(JwtSettings, Place)>,
+    has_certificates: bool,
+}
+
+enum Place {
+    File(Arc<Fresh<KeySet, CallersError>>),
+    Url(Arc<KeyCache>),
+}
+
+impl Callers {
+    /// Reads the files. Keys of a URL are fetched later: what is there need not be up before this server.
+    pub(super) fn load(settings: &ServeSettings) -> Result<Self, CallersError> {
+        let auth = &settings.auth;
+        let tokens = match auth.tokens.clone() {
+            None => None,
+            Some(path) => {
+                let paths = vec![path.clone()];
+                Some(Arc::new(Fresh::load("the tokens", paths, move || tokens(&path))?))
+            }
+        };
+        let keys = match auth.jwt()? {
+            None => None,
+            Some(jwt) => {
+                let claims = JwtSettings {
+                    issuer: jwt.issuer.to_owned(),
+                    audience: jwt.audience.to_owned(),
+                    roles_claim: auth.jwt_roles_claim.clone(),
+                };
+                let place = match jwt.jwks.clone() {
+                    JwksPlace::File(path) => {
+                        let paths = vec![path.clone()];
+                        let keys = Fresh::load("the keys of JWTs", paths, move || keys(&path))?;
+                        Place::File(Arc::new(keys))
+                    }
+                    JwksPlace::Url(target) => {
+                        let times = KeyTimes {
+                            refresh_after: auth.jwks_refresh,
+                            expire_after: auth.jwks_age_max,
+                        };
+                        Place::Url(Arc::new(KeyCache::new(times, move || fetch(&target))))
+                    }
+                };
+                Some((claims, place))
+            }
+        };
+        Ok(Self {
+            tokens,
+            keys,
+            has_certificates: settings.tls_client_ca.is_some(),
+        })
+    }
+
+    /// Returns what tells who calls.
+    pub(super) fn authenticator(&self) -> Authenticator {
+        let mut authenticator = Authenticator::open();
+        if let Some(tokens) = &self.tokens {
+            authenticator = authenticator.with_tokens(tokens.value());
+        }
+        if let Some((claims, place)) = &self.keys {
+            let keys = match place {
+                Place::File(keys) => Keys::Local(keys.value()),
+                Place::Url(cache) => Keys::Remote(Arc::clone(cache)),
+            };
+            authenticator = authenticator.with_jwt(claims.clone(), keys);
+        }
+        if self.has_certificates {
+            authenticator = authenticator.with_certificates();
+        }
+        authenticator
+    }
+
+    /// Keeps what callers are known by as new as it is elsewhere.
+    pub(super) fn keep_fresh(&self, keepers: &mut JoinSet<()>) {
+        if let Some(tokens) = &self.tokens {
+            keepers.spawn(Arc::clone(tokens).keep());
+        }
+        match &self.keys {
+            Some((_, Place::File(keys))) => drop(keepers.spawn(Arc::clone(keys).keep())),
+            Some((_, Place::Url(cache))) => drop(keepers.spawn(Arc::clone(cache).keep())),
+            None => {}
+        }
+    }
+}
+
+fn tokens(path: &Path) -> Result<Tokens, CallersError> {
+    let text = read(path, TOKENS_BYTES_MAX)?;
+    let text = String::from_utf8_lossy(&text);
+    Tokens::parse(&text).map_err(|fault| CallersError::Tokens {
+        path: path.to_owned(),
+        fault,
+    })
+}
+
+fn keys(path: &Path) -> Result<KeySet, CallersError> {
+    KeySet::parse(&read(path, KEYS_BYTES_MAX)?).map_err(|fault| CallersError::Keys {
+        path: path.to_owned(),
+        fault,
+    })
+}
+
+fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CallersError> {
+    let in_file = |error| CallersError::File {
+        path: path.to_owned(),
+        error,
+    };
+    if fs::metadata(path).map_err(in_file)?.len() > bytes_max {
+        return Err(CallersError::TooLarge {
+            path: path.to_owned(),
+            bytes_max,
+        });
+    }
+    fs::read(path).map_err(in_file)
+}
+
+fn fetch(target: &Target) -> Result<Vec<u8>, String> {
+    let request = Request::Get {
+        accept: KEYS_MEDIA_TYPES,
+    };
+    let limits = FetchLimits {
+        timeout: FETCH_TIMEOUT,
+        body_bytes_max: usize::try_from(KEYS_BYTES_MAX).unwrap_or(usize::MAX),
+    };
+    let watch = Watch {
+        deadline: None,
+        is_stopped: Arc::new(|| false),
+    };
+    let answer = target.fetch(request, limits, &watch, &mut |_| true);
+    answer
+        .map(|answer| answer.body)
+        .map_err(|error| format!("{target}: {error}"))
+}

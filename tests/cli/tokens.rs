@@ -1,0 +1,109 @@
+//! Tokens: made, shown once, taken back.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use tempfile::TempDir;
+
+use crate::harness::{Server, dossier, dossier_with};
+
+#[test]
+fn tokens_let_in_until_they_are_taken_back() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("tokens.json");
+    let tokens = file.to_str().unwrap();
+    let create = |name: &str, more: &[&str]| {
+        let arguments = ["token", "create", "--tokens", tokens, "--name", name];
+        let made = dossier(&[&arguments, more].concat(), "");
+        let token = made.succeeded();
+        assert_eq!((token.lines().count(), token.trim().len()), (1, 51), "{token}");
+        token
+    };
+    let loader = create(
+        "loader",
+        &["--role", "write", "--role", "read", "--expires", "90d"],
+    );
+    let reader = create("reader", &["--role", "read"]);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let listed = dossier(&["token", "list", "--tokens", tokens], "").succeeded();
+    assert!(
+        listed.contains("write, read") && listed.contains("never"),
+        "{listed}"
+    );
+    let kept = fs::read_to_string(&file).unwrap();
+    for secret in [&loader, &reader] {
+        let secret = secret.trim().trim_start_matches("dossier_");
+        assert!(!listed.contains(secret) && !kept.contains(secret));
+    }
+
+    let server = Server::start(&["--auth-tokens", tokens, "--no-shipped-data"]);
+    server.run(&["info"], "").failed(1, "error[CREDENTIALS_MISSING]");
+    server.run(&["health"], "").succeeded();
+    let token_file = folder.path().join("loader.token");
+    fs::write(&token_file, &loader).unwrap();
+    let with_file = ["info", "--token-file", token_file.to_str().unwrap()];
+    server.run(&with_file, "").succeeded();
+    let info = |token: &str| {
+        dossier_with(
+            &[("DOSSIER_TOKEN", token)],
+            &["info", "--server", server.url()],
+            "",
+        )
+    };
+    info(&reader).succeeded();
+    info("dossier_nonsense").failed(1, "error[CREDENTIALS_INVALID]");
+    info(" ").failed(2, "DOSSIER_TOKEN has no token");
+    fs::write(&token_file, "two\nlines").unwrap();
+    server.run(&with_file, "").failed(2, "has no token");
+    let elsewhere = ["info", "--server", "http://kg.example:50051"];
+    let refused = dossier_with(&[("DOSSIER_TOKEN", &reader)], &elsewhere, "");
+    let said = refused.failed(2, "is not sent to http://kg.example:50051/ in plain text");
+    assert!(!said.contains(reader.trim()));
+
+    let revoked = dossier(&["token", "revoke", "reader", "--tokens", tokens], "");
+    assert!(revoked.succeeded().starts_with("revoked "));
+    server.logged("the tokens were read anew");
+    info(&reader).failed(1, "error[CREDENTIALS_INVALID]");
+    fs::write(&token_file, &loader).unwrap();
+    server.run(&with_file, "").succeeded();
+    dossier(&["token", "revoke", "reader", "--tokens", tokens], "").failed(1, "there is no token reader");
+}
+
+#[test]
+fn a_server_that_cannot_know_callers_does_not_start() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("tokens.json");
+    fs::write(&file, r#"{"tokens": [{"id": "1"}]}"#).unwrap();
+    let file = file.to_str().unwrap();
+    let check = |flags: &[&str], code: i32, said: &str| {
+        let arguments = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            data.to_str().unwrap(),
+        ];
+        dossier(&[&arguments, flags].concat(), "").failed(code, said);
+    };
+    check(&["--auth-tokens", "/nowhere"], 1, "/nowhere: ");
+    check(&["--auth-tokens", file], 1, "tokens[0].");
+    check(&["--auth-jwks", file], 2, "--auth-jwt-issuer");
+    let jwt = [
+        "--auth-jwt-issuer",
+        "i",
+        "--auth-jwt-audience",
+        "a",
+        "--auth-jwks",
+    ];
+    check(&[&jwt[..], &[file]].concat(), 1, "no array `keys`");
+    check(
+        &[&jwt[..], &["http://issuer.example/keys"]].concat(),
+        2,
+        "expected https",
+    );
+    check(
+        &["--auth-tokens", file, "--listen", "0.0.0.0:0"],
+        2,
+        "without TLS",
+    );
+}

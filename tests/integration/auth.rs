@@ -1,0 +1,130 @@
+//! Who calls: every method and every path, with every fault that a credential can have.
+
+mod audit;
+mod certificates;
+mod issuer;
+mod limits;
+mod matrix;
+
+use std::path::Path;
+
+use dossier::{
+    auth::Tokens,
+    config::ServeSettings,
+    proto::v1::{ErrorReason, GetServerInfoRequest, admin_service_client::AdminServiceClient},
+};
+use http::StatusCode;
+use tempfile::TempDir;
+use tonic::{Code, Request, Status, transport::Channel};
+
+use crate::harness::{Server, check_error};
+use issuer::{Issuer, now_seconds};
+
+const AUDIENCE: &str = "dossier";
+
+/// Makes the settings those of a server that accepts tokens of a file, and JWTs of an issuer.
+fn ask(settings: &mut ServeSettings, tokens: &Path, issuer: &Issuer) {
+    settings.load_shipped_data = false;
+    settings.auth.tokens = Some(tokens.to_owned());
+    settings.auth.jwks = Some(dossier::config::JwksPlace::Url(Box::new(
+        issuer.url().parse().unwrap(),
+    )));
+    settings.auth.jwt_issuer = Some(issuer.url());
+    settings.auth.jwt_audience = Some(AUDIENCE.to_owned());
+    settings.validate().unwrap();
+}
+
+/// Puts tokens into a file at once, as `dossier token` does.
+fn write_tokens(path: &Path, tokens: &Tokens) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, tokens.to_text()).unwrap();
+    std::fs::rename(&beside, path).unwrap();
+}
+
+/// Asks for what every caller may have.
+async fn info(channel: &Channel, bearer: Option<&str>) -> Result<(), Status> {
+    let mut request = Request::new(GetServerInfoRequest {});
+    if let Some(bearer) = bearer {
+        let value = format!("Bearer {bearer}").parse().unwrap();
+        request.metadata_mut().insert("authorization", value);
+    }
+    let mut admin = AdminServiceClient::new(channel.clone());
+    match admin.get_server_info(request).await {
+        // Who calls is known: what they may do is another matter.
+        Err(status) if status.code() == Code::PermissionDenied => Ok(()),
+        answer => answer.map(|_| ()),
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_read_anew_when_their_file_changes() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("tokens.json");
+    let issuer = Issuer::start().await;
+    let mut tokens = Tokens::default();
+    let first = tokens
+        .create("loader", &["write".to_owned()], now_seconds(), None)
+        .unwrap();
+    write_tokens(&path, &tokens);
+    let server = Server::start_with(|settings| ask(settings, &path, &issuer)).await;
+    info(&server.channel, Some(first.secret())).await.unwrap();
+    let second = tokens.create("reader", &[], now_seconds(), None).unwrap();
+    assert_eq!(tokens.revoke(&first.record.id).len(), 1);
+    write_tokens(&path, &tokens);
+    while info(&server.channel, Some(second.secret())).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let revoked = info(&server.channel, Some(first.secret())).await;
+    check_error(revoked, Code::Unauthenticated, ErrorReason::CredentialsInvalid);
+    // What is no file of tokens revokes none and lets nobody in.
+    std::fs::write(&path, "{}").unwrap();
+    info(&server.channel, Some(second.secret())).await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_of_the_issuer_change() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("tokens.json");
+    write_tokens(&path, &Tokens::default());
+    let issuer = Issuer::start().await;
+    let server = Server::start_with(|settings| {
+        ask(settings, &path, &issuer);
+        settings.auth.jwks_refresh = std::time::Duration::from_millis(100);
+        settings.auth.jwks_age_max = std::time::Duration::from_millis(400);
+    })
+    .await;
+    let old = issuer.sign(&issuer.claims());
+    info(&server.channel, Some(&old)).await.unwrap();
+    issuer.rotate();
+    let new = issuer.sign(&issuer.claims());
+    while info(&server.channel, Some(&new)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    // The key that was taken back.
+    let outcome = info(&server.channel, Some(&old)).await;
+    check_error(outcome, Code::Unauthenticated, ErrorReason::CredentialsInvalid);
+    // Where no keys are to be had, those that were stay for a while, and then nothing is good.
+    issuer.go_down();
+    info(&server.channel, Some(&new)).await.unwrap();
+    while info(&server.channel, Some(&new)).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let outcome = info(&server.channel, Some(&new)).await;
+    check_error(
+        outcome,
+        Code::Unauthenticated,
+        ErrorReason::CredentialsUnverifiable,
+    );
+    let denied = matrix::deny_all(
+        &server,
+        &new,
+        ErrorReason::CredentialsUnverifiable,
+        StatusCode::UNAUTHORIZED,
+    )
+    .await;
+    println!("{denied} methods and paths denied while the keys were out of reach");
+    issuer.come_up();
+    while info(&server.channel, Some(&new)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}

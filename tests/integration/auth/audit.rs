@@ -1,0 +1,91 @@
+//! The audit log.
+
+use std::fs;
+
+use dossier::{
+    auth::Tokens,
+    proto::v1::{UpdateRequest, sparql_service_client::SparqlServiceClient},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tonic::{Code, Request, Status};
+
+use super::{info, now_seconds, write_tokens};
+use crate::harness::Server;
+
+#[tokio::test]
+async fn writes_and_denials_are_told_and_no_secrets() {
+    let folder = TempDir::new().unwrap();
+    let (path, audit) = (
+        folder.path().join("tokens.json"),
+        folder.path().join("audit.jsonl"),
+    );
+    let mut tokens = Tokens::default();
+    let [writer, reader] = ["write", "read"].map(|role| {
+        tokens
+            .create(&format!("the {role}r"), &[role.to_owned()], now_seconds(), None)
+            .unwrap()
+    });
+    write_tokens(&path, &tokens);
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.auth.tokens = Some(path);
+        settings.auth.audit_log = Some(dossier::config::AuditPlace::File(audit.clone()));
+    })
+    .await;
+    let update = |bearer: &str, validate_only: bool| {
+        let mut request = Request::new(UpdateRequest {
+            update: "INSERT DATA { <http://example.com/canary> <http://example.com/p> 1, 2 }".to_owned(),
+            validate_only,
+            ..Default::default()
+        });
+        let value = format!("Bearer {bearer}").parse().unwrap();
+        request.metadata_mut().insert("authorization", value);
+        let mut sparql = SparqlServiceClient::new(server.channel.clone());
+        async move {
+            sparql
+                .update(request)
+                .await
+                .map(|answer| answer.into_inner().revision)
+        }
+    };
+    let code = |outcome: Result<i64, Status>| outcome.unwrap_err().code();
+    update(writer.secret(), true).await.unwrap();
+    let revision = update(writer.secret(), false).await.unwrap();
+    assert_eq!(code(update(reader.secret(), false).await), Code::PermissionDenied);
+    assert_eq!(code(update("dossier_canary", false).await), Code::Unauthenticated);
+    info(&server.channel, Some(reader.secret())).await.unwrap();
+
+    let text = fs::read_to_string(&audit).unwrap();
+    for secret in [writer.secret(), reader.secret(), "canary"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            (
+                line["event"].as_str().unwrap(),
+                line["subject"].as_str(),
+                line["reason"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(told.len(), 3, "{text}");
+    assert_eq!(told[0], ("write", Some("the writer"), None));
+    assert_eq!((&told[1].0, told[1].1), (&"denial", Some("the reader")));
+    assert_eq!(told[2], ("denial", None, Some("CREDENTIALS_INVALID")));
+    assert_eq!(lines[0]["revision"], revision);
+    assert_eq!(
+        (&lines[0]["quads_inserted"], &lines[0]["quads_removed"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(lines[2]["cause"], "not the form of a token");
+    for line in &lines {
+        assert_eq!(line["method"], "/dossier.v1.SparqlService/Update");
+        assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+    }
+}
