@@ -447,6 +447,7 @@ fn model(error: ModelError) -> Problem {
             triple,
             statement,
             claim,
+            ..
         } => conflict(ErrorReason::ClaimContent)
             .with("triple", triple)
             .with("statement", statement)

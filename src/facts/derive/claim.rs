@@ -6,7 +6,7 @@ use super::{
     property::part,
 };
 use crate::{
-    graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId},
+    graph::{GraphPattern, Pattern, Snapshot, TermId},
     model::fact::Standing,
 };
 
@@ -21,94 +21,126 @@ pub(super) fn check_statement(
         return Ok(());
     }
     if let Some([claim, _, content]) = node.triple().filter(|triple| triple[1] == nodes.content) {
-        check_content(snapshot, nodes, claim, content)?;
+        check_content(snapshot, nodes, content, Link { claim, by: Some(id) })?;
     }
     match (claim_of(snapshot, nodes, id), node.triple()) {
-        (Some(claim), Some(triple)) => Err(refusal(snapshot, triple, id, claim)),
+        (Some(claim), Some(triple)) => Err(refusal(snapshot, triple, id, Link { claim, by: None })),
         _ => Ok(()),
     }
 }
 
-/// Refuses that a claim gets an accepted statement as its content.
-fn check_content(
-    snapshot: &Snapshot,
-    nodes: &Nodes,
+/// What makes a statement the content of a claim.
+#[derive(Clone, Copy)]
+struct Link {
     claim: TermId,
-    content: TermId,
-) -> Result<(), ModelError> {
+    /// The statement that says so, if it is not plain.
+    by: Option<TermId>,
+}
+
+/// Refuses that a claim gets an accepted statement as its content.
+fn check_content(snapshot: &Snapshot, nodes: &Nodes, content: TermId, link: Link) -> Result<(), ModelError> {
     let node = nodes.read(snapshot, content, |_, _| {});
     match node.triple() {
         Some(triple) if node.is_live() && is_accepted(nodes, &node) => {
-            Err(refusal(snapshot, triple, content, claim))
+            Err(refusal(snapshot, triple, content, link))
         }
         _ => Ok(()),
     }
 }
 
-/// Refuses claims of what is accepted, and plain triples of which nothing is stated but that somebody claims them.
+/// Refuses claims of what is accepted, and plain triples of which nothing accepted is stated, and that somebody claims.
 pub(super) fn check(change: &Change, nodes: &Nodes) -> Result<(), ModelError> {
     let snapshot = &change.now;
-    let is_unknown = |id: TermId| id == TermId::MAX;
     let claims = Pattern {
         predicate: Some(nodes.content),
         ..Pattern::all(GraphPattern::Any)
     };
-    if is_unknown(nodes.content) || snapshot.count(claims) == 0 {
+    let claim_count = match nodes.content {
+        TermId::MAX => 0,
+        _ => snapshot.count(claims),
+    };
+    if claim_count == 0 {
         return Ok(());
     }
     for quad in change.changes.inserted() {
         if quad.predicate == nodes.content {
-            check_content(snapshot, nodes, quad.subject, quad.object)?;
+            let link = Link {
+                claim: quad.subject,
+                by: None,
+            };
+            check_content(snapshot, nodes, quad.object, link)?;
         }
     }
-    let mut known = None;
-    for triple in change.changes.inserted_in(TermId::DEFAULT_GRAPH) {
-        // Sorted by subject: most have no statements at all.
-        let has_statements = match known {
-            Some((subject, has)) if subject == triple.subject => has,
-            _ => snapshot.count(nodes.with(part::SUBJECT, Some(triple.subject))) > 0,
-        };
-        known = Some((triple.subject, has_statements));
-        if has_statements {
-            check_triple(snapshot, nodes, triple)?;
+    let inserted = change.changes.inserted_in(TermId::DEFAULT_GRAPH);
+    let mut triples: Vec<_> = inserted
+        .map(|quad| [quad.subject, quad.predicate, quad.object])
+        .collect();
+    triples.sort_unstable();
+    // What is claimed is found by the claims, or by the statements about the subjects, whichever are fewer.
+    let about = |subject| nodes.with(part::SUBJECT, Some(subject));
+    let subjects: Vec<_> = triples
+        .chunk_by(|a, b| a[0] == b[0])
+        .map(|triples| triples[0][0])
+        .collect();
+    let about_count: u64 = subjects
+        .iter()
+        .map(|subject| snapshot.count(about(*subject)))
+        .sum();
+    if claim_count <= about_count {
+        for quad in snapshot.quads(claims) {
+            check_claimed(snapshot, nodes, quad.object, &triples)?;
+        }
+    } else {
+        for quad in subjects
+            .into_iter()
+            .flat_map(|subject| snapshot.quads(about(subject)))
+        {
+            check_claimed(snapshot, nodes, quad.subject, &triples)?;
         }
     }
     Ok(())
 }
 
-fn check_triple(snapshot: &Snapshot, nodes: &Nodes, triple: QuadIds) -> Result<(), ModelError> {
-    let by_subject = nodes.with(part::SUBJECT, Some(triple.subject));
-    let by_object = nodes.with(part::OBJECT, Some(triple.object));
+/// Refuses inserted triples of which a statement is the content of a claim.
+fn check_claimed(
+    snapshot: &Snapshot,
+    nodes: &Nodes,
+    statement: TermId,
+    inserted: &[[TermId; 3]],
+) -> Result<(), ModelError> {
+    let Some(claim) = claim_of(snapshot, nodes, statement) else {
+        return Ok(());
+    };
+    let node = nodes.read(snapshot, statement, |_, _| {});
+    match node.triple() {
+        Some(triple)
+            if node.is_live()
+                && !is_accepted(nodes, &node)
+                && inserted.binary_search(&triple).is_ok()
+                && !has_accepted(snapshot, nodes, triple) =>
+        {
+            Err(refusal(snapshot, triple, statement, Link { claim, by: None }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells whether a live statement asserts a triple and is accepted.
+fn has_accepted(snapshot: &Snapshot, nodes: &Nodes, triple: [TermId; 3]) -> bool {
+    let [by_subject, by_object] = [(part::SUBJECT, triple[0]), (part::OBJECT, triple[2])]
+        .map(|(part, value)| nodes.with(part, Some(value)));
     let pattern = if snapshot.count(by_subject) <= snapshot.count(by_object) {
         by_subject
     } else {
         by_object
     };
-    let mut claimed = None;
-    for quad in snapshot.quads(pattern) {
-        let id = quad.subject;
-        let is_about = nodes.says(snapshot, id, part::SUBJECT, triple.subject)
-            && nodes.says(snapshot, id, part::PREDICATE, triple.predicate)
-            && nodes.says(snapshot, id, part::OBJECT, triple.object);
-        if !is_about {
-            continue;
-        }
-        let node = nodes.read(snapshot, id, |_, _| {});
-        if !node.is_live() {
-            continue;
-        }
-        match claim_of(snapshot, nodes, id).filter(|_| !is_accepted(nodes, &node)) {
-            Some(claim) => claimed = Some((id, claim)),
-            None => return Ok(()),
-        }
-    }
-    match claimed {
-        Some((statement, claim)) => {
-            let triple = [triple.subject, triple.predicate, triple.object];
-            Err(refusal(snapshot, triple, statement, claim))
-        }
-        None => Ok(()),
-    }
+    snapshot.quads(pattern).any(|quad| {
+        let node = nodes.read(snapshot, quad.subject, |_, _| {});
+        node.triple() == Some(triple)
+            && node.is_live()
+            && is_accepted(nodes, &node)
+            && !node.is_negated(snapshot)
+    })
 }
 
 fn is_accepted(nodes: &Nodes, node: &Node) -> bool {
@@ -128,11 +160,13 @@ fn claim_of(snapshot: &Snapshot, nodes: &Nodes, statement: TermId) -> Option<Ter
     snapshot.quads(claims).next().map(|quad| quad.subject)
 }
 
-fn refusal(snapshot: &Snapshot, triple: [TermId; 3], statement: TermId, claim: TermId) -> ModelError {
+fn refusal(snapshot: &Snapshot, triple: [TermId; 3], statement: TermId, link: Link) -> ModelError {
     let [subject, predicate, object] = triple.map(|id| snapshot.term(id));
+    let text = |id| super::check::node_text(snapshot, id);
     ModelError::ClaimContent {
         triple: format!("{subject} {predicate} {object}"),
-        statement: super::check::node_text(snapshot, statement),
-        claim: super::check::node_text(snapshot, claim),
+        statement: text(statement),
+        claim: text(link.claim),
+        link: link.by.map(text),
     }
 }

@@ -3,7 +3,7 @@
 /// Why a change cannot be committed: what it would leave is not as the fact model has it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ModelError {
-    /// Statement nodes that the change touches are not what a statement is.
+    /// Statement nodes, or events, claims and observations with a standing, that the change touches are not what such a node is.
     #[error("{}", describe(faults, *node_count))]
     StatementInvalid {
         /// The faults of the first of them.
@@ -30,14 +30,16 @@ pub enum ModelError {
     ClaimContent {
         /// The triple.
         triple: String,
-        /// The statement that is the claim's content, as N-Triples.
+        /// The statement that is the claim's content: an IRI, or a blank node with `_:` before its label.
         statement: String,
-        /// The claim, as N-Triples.
+        /// The claim, likewise.
         claim: String,
+        /// The statement that makes it the claim's content, if one does.
+        link: Option<String>,
     },
 }
 
-/// What is wrong with a statement node.
+/// What is wrong with a node.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StatementFault {
     /// The node: an IRI, or a blank node with `_:` before its label.
@@ -55,8 +57,8 @@ fn describe(faults: &[StatementFault], node_count: u64) -> String {
         .collect::<Vec<_>>()
         .join("; ");
     if node_count > 1 {
-        format!("{node_count} statements are invalid: {faults}")
+        format!("{node_count} statements or nodes are invalid: {faults}")
     } else {
-        format!("a statement is invalid: {faults}")
+        format!("a statement or node is invalid: {faults}")
     }
 }

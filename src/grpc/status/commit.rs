@@ -201,6 +201,7 @@ fn model(error: ModelError) -> Status {
             triple,
             statement,
             claim,
+            ..
         } => status(
             Code::FailedPrecondition,
             ErrorReason::ClaimContent,

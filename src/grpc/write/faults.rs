@@ -40,10 +40,9 @@ impl Places {
                 };
                 faults.iter().filter_map(placed).collect()
             }
-            ModelError::ClaimContent { statement, .. } => {
-                let node = statement.trim_start_matches('<').trim_end_matches('>');
-                let field = self.field(node, "standing");
-                field
+            ModelError::ClaimContent { statement, link, .. } => {
+                let link = link.as_deref().and_then(|link| self.field(link, "object"));
+                link.or_else(|| self.field(statement, "standing"))
                     .map(|field| FieldViolation::new(field, error.to_string()))
                     .into_iter()
                     .collect()
