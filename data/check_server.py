@@ -2,8 +2,7 @@
 
     check_server.py --server http://127.0.0.1:50051
 
-The server must have the shipped data. Each fault of self_test.py about a statement is made with an update;
-one that is taken is taken back.
+The server must have the shipped data. Each fault of self_test.py in a statement or an entity is made with an update; one that is taken is taken back.
 """
 
 import argparse
@@ -12,19 +11,19 @@ import sys
 import urllib.error
 from urllib.request import Request, urlopen
 
-from dataset import S
+from dataset import E, S
 from self_test import CHANGES, Change
 
-GRAPH = "https://w3id.org/dossier/g/statements"
+STATEMENTS = "https://w3id.org/dossier/g/statements"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", default="http://127.0.0.1:50051")
     server = parser.parse_args().server
-    changes = [change for change in CHANGES if change.node.startswith(S)]
+    changes = [change for change in CHANGES if change.node.startswith((S, E))]
     wrong = [message for change in changes if (message := check(server, change))]
-    print("\n".join(wrong) if wrong else f"{len(changes)} faults of statements, as the shapes have it")
+    print("\n".join(wrong) if wrong else f"{len(changes)} faults, as the shapes have it")
     return 1 if wrong else 0
 
 
@@ -43,10 +42,15 @@ def check(server: str, change: Change) -> str:
     return "" if named else f"refused as something else: {change.fault}: {problem}"
 
 
+def within(change: Change, pattern: str) -> str:
+    """Returns a pattern in the graph that the node is in: events, claims and figures that hold are in the default graph."""
+    return f"GRAPH <{STATEMENTS}> {{ {pattern} }}" if change.node.startswith(S) else pattern
+
+
 def values(server: str, change: Change) -> list[str]:
     """Returns the values of the property that the fault is in, as N-Triples has them."""
     node, path = f"<{change.node}>", f"<{change.path}>"
-    query = f"CONSTRUCT {{ {node} {path} ?o }} WHERE {{ GRAPH <{GRAPH}> {{ {node} {path} ?o }} }}"
+    query = f"CONSTRUCT {{ {node} {path} ?o }} WHERE {{ {within(change, f'{node} {path} ?o')} }}"
     headers = {"Content-Type": "application/sparql-query", "Accept": "application/n-triples"}
     with urlopen(Request(f"{server}/sparql", query.encode(), headers)) as answer:
         lines = answer.read().decode().splitlines()
@@ -57,10 +61,8 @@ def update(server: str, change: Change, objects: list[str]) -> dict | None:
     """Replaces the values of a property; returns the problem if the server refuses."""
     node, path = f"<{change.node}>", f"<{change.path}>"
     inserted = " ".join(f"{node} {path} {value} ." for value in objects)
-    text = (
-        f"DELETE {{ GRAPH <{GRAPH}> {{ {node} {path} ?o }} }} INSERT {{ GRAPH <{GRAPH}> {{ {inserted} }} }}"
-        f" WHERE {{ OPTIONAL {{ GRAPH <{GRAPH}> {{ {node} {path} ?o }} }} }}"
-    )
+    old, new = within(change, f"{node} {path} ?o"), within(change, inserted)
+    text = f"DELETE {{ {old} }} INSERT {{ {new} }} WHERE {{ OPTIONAL {{ {old} }} }}"
     headers = {"Content-Type": "application/sparql-update"}
     try:
         with urlopen(Request(f"{server}/sparql", text.encode(), headers)):

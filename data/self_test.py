@@ -121,18 +121,42 @@ CHANGES = (
         D + "content",
         [URIRef(E + "KR")],
         "has one content",
+        is_refused=True,
     ),
-    Change("nobody speaks", E + "claim-kono-security", D + "speaker", NOTHING, "has one speaker"),
     Change(
-        "bound as value too", E + "poll-2019-ending-after", SCHEMA + "value", [Literal(55)], "has a number"
+        "nobody speaks",
+        E + "claim-kono-security",
+        D + "speaker",
+        NOTHING,
+        "has one speaker",
+        is_refused=True,
     ),
-    Change("word as figure", E + "poll-2016-opposing", SCHEMA + "value", [text("most")], "has a number"),
+    Change(
+        "bound as value too",
+        E + "poll-2019-ending-after",
+        SCHEMA + "value",
+        [Literal(55)],
+        "has a number",
+        is_refused=True,
+    ),
+    Change(
+        "word as figure",
+        E + "poll-2016-opposing",
+        SCHEMA + "value",
+        [text("most")],
+        "has a number",
+        is_refused=True,
+    ),
     Change(
         "figure without variable",
         E + "poll-2016-opposing",
         SCHEMA + "variableMeasured",
         NOTHING,
         "one variable",
+        is_refused=True,
+    ),
+    Change(
+        "event without a stance", E + "gsomia-decision", D + "stance", NOTHING, "has one stance", is_refused=True
     ),
     Change("event without standing", E + "gsomia-decision", D + "standing", NOTHING, "has one standing"),
     Change(

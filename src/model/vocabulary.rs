@@ -56,6 +56,32 @@ pub const DISPUTES: &str = "https://w3id.org/dossier/ns#disputes";
 /// `d:locator`: the place in the source.
 pub const LOCATOR: &str = "https://w3id.org/dossier/ns#locator";
 
+/// `schema:Event`.
+pub const EVENT: &str = "http://schema.org/Event";
+/// `schema:Claim`.
+pub const CLAIM: &str = "http://schema.org/Claim";
+/// `schema:Observation`: a figure.
+pub const OBSERVATION: &str = "http://schema.org/Observation";
+/// `d:actor` of an event.
+pub const ACTOR: &str = "https://w3id.org/dossier/ns#actor";
+/// `d:follows`: what was before an event.
+pub const FOLLOWS: &str = "https://w3id.org/dossier/ns#follows";
+/// `d:speaker` of a claim.
+pub const SPEAKER: &str = "https://w3id.org/dossier/ns#speaker";
+/// `schema:observationAbout`: what a figure is about.
+pub const OBSERVATION_ABOUT: &str = "http://schema.org/observationAbout";
+/// `schema:variableMeasured`: what a figure measures.
+pub const VARIABLE_MEASURED: &str = "http://schema.org/variableMeasured";
+/// `schema:unitText`: the unit of a figure.
+pub const UNIT_TEXT: &str = "http://schema.org/unitText";
+/// `schema:observationDate`: the day of a figure.
+pub const OBSERVATION_DATE: &str = "http://schema.org/observationDate";
+/// `schema:value` of a figure.
+pub const VALUE: &str = "http://schema.org/value";
+/// `schema:minValue`: the lower bound of a figure.
+pub const MIN_VALUE: &str = "http://schema.org/minValue";
+/// `schema:maxValue`: the upper bound of a figure.
+pub const MAX_VALUE: &str = "http://schema.org/maxValue";
 /// `d:content`: the statement that a claim puts forward.
 pub const CONTENT: &str = "https://w3id.org/dossier/ns#content";
 

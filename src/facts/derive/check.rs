@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{
     error::StatementFault,
     node::{Node, Nodes},
-    property::{self, Count, PROPERTIES, part},
+    property::{self, PROPERTIES, part},
 };
 use crate::{
     graph::{Snapshot, TermId},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Faults of one node that are told.
-const FAULT_COUNT_MAX: usize = 20;
+pub(super) const FAULT_COUNT_MAX: usize = 20;
 
 /// What must be added to a valid node.
 #[derive(Clone, Copy, Default)]
@@ -54,12 +54,8 @@ pub(super) fn check(
         return Ok((node, missing));
     }
     for (part, property) in PROPERTIES.iter().enumerate() {
-        match (property.count, node.counts[part]) {
-            (Count::Any, _) | (Count::One | Count::AtMostOne, 1) | (Count::AtMostOne, 0) => {}
-            (Count::One, 0) => tell(part, "is missing".to_owned()),
-            (Count::One | Count::AtMostOne, count) => {
-                tell(part, format!("there is one value at most, not {count}"));
-            }
+        if let Err(message) = property.count.check(node.counts[part]) {
+            tell(part, message);
         }
     }
     check_source(nodes, &node, &mut tell);
@@ -80,7 +76,7 @@ pub(super) fn check(
 }
 
 /// What is inferred may have no source; all else has one.
-fn check_source(nodes: &Nodes, node: &Node, tell: &mut impl FnMut(usize, String)) {
+pub(super) fn check_source(nodes: &Nodes, node: &Node, tell: &mut impl FnMut(usize, String)) {
     let is_inferred = node.only(part::BASIS) == Some(nodes.inferred);
     if node.counts[part::SOURCE] == 0 && !is_inferred {
         tell(
@@ -91,7 +87,7 @@ fn check_source(nodes: &Nodes, node: &Node, tell: &mut impl FnMut(usize, String)
 }
 
 /// Only what a source asserts is accepted.
-fn check_acceptance(nodes: &Nodes, node: &Node, tell: &mut impl FnMut(usize, String)) {
+pub(super) fn check_acceptance(nodes: &Nodes, node: &Node, tell: &mut impl FnMut(usize, String)) {
     let is_accepted = matches!(
         nodes.standing(node),
         Some(Standing::Accepted | Standing::Preferred)

@@ -65,6 +65,11 @@ pub(super) struct Settled {
 }
 
 impl Settled {
+    /// Returns the triples that come to hold and those that end.
+    pub(super) fn changed(&self) -> impl Iterator<Item = QuadIds> + '_ {
+        self.hold.iter().chain(&self.end).copied()
+    }
+
     pub(super) fn write(&self, edit: &mut Edit, derived: TermId) {
         let derived = if derived == TermId::MAX && !self.derived.is_empty() {
             edit.id(super::graph_name(super::iris::DERIVED))

@@ -8,6 +8,7 @@ mod check;
 mod claim;
 mod error;
 mod group;
+mod judged;
 mod node;
 mod property;
 #[cfg(test)]
@@ -29,12 +30,12 @@ pub use self::{
 };
 use super::time::date_time;
 use crate::{
-    graph::{Changes, Draft, GraphPattern, Pattern, QuadIds, Snapshot, TermId},
+    graph::{Changes, Draft, QuadIds, Snapshot, TermId},
     model::{day::Day, fact::UnixTime, vocabulary as iris},
 };
 
 /// Invalid nodes whose faults are told.
-const FAULTY_NODE_COUNT_MAX: usize = 20;
+const FAULTY_NODE_COUNT_MAX: u64 = 20;
 
 /// Begins a draft that [`derive()`] can end.
 pub fn draft(base: Snapshot) -> Draft {
@@ -45,14 +46,9 @@ pub fn draft(base: Snapshot) -> Draft {
 /// Checks what a draft did to statements, and brings the default graph and `g:derived` into line with them, on the reference
 /// date. A graph that was derived for another is brought to it first, by [`rederive`].
 pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
-    let Some(mut nodes) = Nodes::on(draft.snapshot()) else {
-        return Ok(());
-    };
-    let is_empty = |snapshot: &Snapshot, graph| {
-        graph == TermId::MAX || snapshot.count(Pattern::all(GraphPattern::Named(graph))) == 0
-    };
-    let has_none = |snapshot| is_empty(snapshot, nodes.statements) && is_empty(snapshot, nodes.derived);
-    if has_none(draft.base()) && has_none(draft.snapshot()) {
+    let mut nodes = Nodes::on(draft.snapshot());
+    let is_plain = nodes.has_none(draft.base()) && nodes.has_none(draft.snapshot());
+    if is_plain && draft.snapshot().count(nodes.judged(TermId::DEFAULT_GRAPH, None)) == 0 {
         return Ok(());
     }
     let changes = draft.changes();
@@ -72,6 +68,7 @@ pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
     change.settle(&mut nodes, &groups, day, &mut settled)?;
     claim::check(&change, &nodes)?;
     let date = turn::reference_quads(&change, &nodes, day)?;
+    let judged = change.touched_judged(&nodes, &touched, &settled);
     let time = date_time(UnixTime::from_micros(draft.commit_time_us()));
     draft.edit(|edit| {
         settled.write(edit, nodes.derived);
@@ -80,7 +77,7 @@ pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
         }
         date.write(edit);
     });
-    Ok(())
+    judged::check(&nodes, draft.snapshot(), &judged)
 }
 
 fn graph_name(iri: &str) -> TermRef<'_> {
@@ -111,6 +108,32 @@ fn complete(edit: &mut crate::graph::Edit, nodes: &Nodes, node: TermId, missing:
     }
 }
 
+/// Faults of nodes, those of the first of them.
+#[derive(Default)]
+struct Faults {
+    faults: Vec<StatementFault>,
+    node_count: u64,
+}
+
+impl Faults {
+    /// Adds those of one node.
+    fn add(&mut self, faults: Vec<StatementFault>) {
+        if self.node_count < FAULTY_NODE_COUNT_MAX {
+            self.faults.extend(faults);
+        }
+        self.node_count += 1;
+    }
+
+    fn into_result(self) -> Result<(), ModelError> {
+        let Self { faults, node_count } = self;
+        if node_count == 0 {
+            Ok(())
+        } else {
+            Err(ModelError::StatementInvalid { faults, node_count })
+        }
+    }
+}
+
 /// A change to judge: what was, what is, and the difference.
 struct Change {
     base: Snapshot,
@@ -135,29 +158,37 @@ impl Change {
     /// Checks touched nodes; returns what they lack.
     fn check(&self, nodes: &mut Nodes, touched: &[TermId]) -> Result<Vec<(TermId, Missing)>, ModelError> {
         let mut lacking = Vec::new();
-        let mut faults = Vec::new();
-        let mut node_count: u64 = 0;
+        let mut found = Faults::default();
+        let mut claimed = Ok(());
         for &id in touched {
             match check::check(nodes, &self.now, id) {
                 Ok((node, missing)) => {
                     if missing.is_any() {
                         lacking.push((id, missing));
                     }
-                    claim::check_statement(&self.now, nodes, id, &node)?;
+                    claimed = claimed.and_then(|()| claim::check_statement(&self.now, nodes, id, &node));
                 }
-                Err(found) => {
-                    if node_count < FAULTY_NODE_COUNT_MAX as u64 {
-                        faults.extend(found);
-                    }
-                    node_count += 1;
-                }
+                Err(faults) => found.add(faults),
             }
         }
-        if node_count == 0 {
-            Ok(lacking)
-        } else {
-            Err(ModelError::StatementInvalid { faults, node_count })
-        }
+        // Faults of statements first: all of them are told.
+        found.into_result().and(claimed).map(|()| lacking)
+    }
+
+    /// Nodes with a standing of which a quad came or went, statements aside; sorted.
+    fn touched_judged(&self, nodes: &Nodes, touched: &[TermId], settled: &Settled) -> Vec<TermId> {
+        let default = TermId::DEFAULT_GRAPH;
+        let quads = self.changes.inserted_in(default);
+        let quads = quads
+            .chain(self.changes.removed_in(default))
+            .chain(settled.changed());
+        let mut subjects: Vec<_> = quads.map(|quad| quad.subject).collect();
+        subjects.dedup();
+        subjects.extend(touched);
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects.retain(|&node| !nodes.is_statement(&self.now, node));
+        subjects
     }
 
     /// Groups whose triples may be others than before, sorted.

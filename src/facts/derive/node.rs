@@ -66,22 +66,35 @@ impl Node {
         ])
     }
 
+    /// Tells whether it denies its triple.
+    pub(super) fn is_negated(&self, snapshot: &Snapshot) -> bool {
+        self.values[part::NEGATED].is_some_and(|id| property::boolean(snapshot.view(id)) == Some(true))
+    }
+
     pub(super) fn is_live(&self) -> bool {
         self.counts[part::INVALIDATED_AT] == 0
     }
 }
 
+/// Matches what a graph says about a node.
+pub(super) fn about(graph: TermId, node: TermId) -> Pattern {
+    let graph = match graph {
+        TermId::DEFAULT_GRAPH => GraphPattern::Default,
+        graph => GraphPattern::Named(graph),
+    };
+    Pattern {
+        subject: Some(node),
+        ..Pattern::all(graph)
+    }
+}
+
 impl Nodes {
-    /// Returns a reader; `None` if the snapshot has never had statements nor derived triples.
-    pub(super) fn on(snapshot: &Snapshot) -> Option<Self> {
+    /// Returns a reader.
+    pub(super) fn on(snapshot: &Snapshot) -> Self {
         let id = |iri: &str| snapshot.iri_id(iri).unwrap_or(TermId::MAX);
-        let (statements, derived) = (id(iris::STATEMENTS), id(iris::DERIVED));
-        if statements == TermId::MAX && derived == TermId::MAX {
-            return None;
-        }
-        Some(Self {
-            statements,
-            derived,
+        Self {
+            statements: id(iris::STATEMENTS),
+            derived: id(iris::DERIVED),
             meta: id(iris::META),
             reference_date: id(iris::REFERENCE_DATE),
             content: id(iris::CONTENT),
@@ -104,7 +117,23 @@ impl Nodes {
             inferred: id(iris::INFERRED),
             some_value: id(iris::SOME_VALUE),
             times: HashMap::new(),
+        }
+    }
+
+    /// Tells whether a snapshot has neither statements nor derived triples.
+    pub(super) fn has_none(&self, snapshot: &Snapshot) -> bool {
+        [self.statements, self.derived].into_iter().all(|graph| {
+            graph == TermId::MAX || snapshot.count(Pattern::all(GraphPattern::Named(graph))) == 0
         })
+    }
+
+    /// Matches the nodes of a graph with a standing, or one of them.
+    pub(super) fn judged(&self, graph: TermId, node: Option<TermId>) -> Pattern {
+        Pattern {
+            subject: node,
+            predicate: Some(self.properties[part::STANDING]),
+            ..about(graph, TermId::MAX)
+        }
     }
 
     /// Matches quads of `g:statements` by the property of [`PROPERTIES`].
@@ -127,10 +156,25 @@ impl Nodes {
         })
     }
 
-    /// Reads a node; `each` gets the values of the properties.
-    pub(super) fn read(
+    /// Tells whether a node has a subject, and so is a statement.
+    pub(super) fn is_statement(&self, snapshot: &Snapshot, node: TermId) -> bool {
+        let subject = Pattern {
+            subject: Some(node),
+            ..self.with(part::SUBJECT, None)
+        };
+        snapshot.count(subject) > 0
+    }
+
+    /// Reads a node of `g:statements`; `each` gets the values of the properties.
+    pub(super) fn read(&self, snapshot: &Snapshot, node: TermId, each: impl FnMut(usize, TermId)) -> Node {
+        self.read_in(snapshot, self.statements, node, each)
+    }
+
+    /// As [`Self::read`], in any graph.
+    pub(super) fn read_in(
         &self,
         snapshot: &Snapshot,
+        graph: TermId,
         node: TermId,
         mut each: impl FnMut(usize, TermId),
     ) -> Node {
@@ -139,11 +183,7 @@ impl Nodes {
             counts: [0; PROPERTY_COUNT],
             observed: None,
         };
-        let about = Pattern {
-            subject: Some(node),
-            ..Pattern::all(GraphPattern::Named(self.statements))
-        };
-        for quad in snapshot.quads(about) {
+        for quad in snapshot.quads(about(graph, node)) {
             let Some(part) = self.properties.iter().position(|id| *id == quad.predicate) else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! What a statement node may say: the one table of its checks. `data/shapes.ttl` says the same in SHACL.
+//! What a statement node may say: the one table of its checks. `data/shapes.ttl` says it in SHACL.
 
 use std::str::FromStr as _;
 
@@ -25,6 +25,17 @@ pub(super) enum Count {
     Any,
 }
 
+impl Count {
+    /// Checks how many values there are; says what is wrong.
+    pub(super) fn check(self, count: u32) -> Result<(), String> {
+        match (self, count) {
+            (Self::Any, _) | (Self::One | Self::AtMostOne, 1) | (Self::AtMostOne, 0) => Ok(()),
+            (Self::One, 0) => Err("is missing".to_owned()),
+            (Self::One | Self::AtMostOne, count) => Err(format!("there is one value at most, not {count}")),
+        }
+    }
+}
+
 /// Which values a property has.
 #[derive(Clone, Copy)]
 pub(super) enum Value {
@@ -43,6 +54,10 @@ pub(super) enum Value {
     Edtf,
     Date,
     DateTime,
+    /// An `xsd:string`.
+    Text,
+    /// An `xsd:integer` or an `xsd:decimal`.
+    Number,
 }
 
 const STANCES: [&str; 6] = [
@@ -104,7 +119,7 @@ pub(super) mod part {
     pub(in super::super) const INVALIDATED_AT: usize = 14;
 }
 
-const fn property(iri: &'static str, count: Count, value: Value) -> Property {
+pub(super) const fn property(iri: &'static str, count: Count, value: Value) -> Property {
     Property { iri, count, value }
 }
 
@@ -114,7 +129,9 @@ impl Value {
         let view = snapshot.view(id);
         let is_known = !matches!(view, TermView::Iri(iris::SOME_VALUE));
         let expected = match (self, view) {
-            (Self::Term, _) | (Self::Iri, TermView::Iri(_)) => return Ok(()),
+            (Self::Term, _) | (Self::Iri, TermView::Iri(_)) | (Self::Text, TermView::String(_)) => {
+                return Ok(());
+            }
             (Self::Known | Self::KnownIri, TermView::Iri(_)) | (Self::Known, TermView::BlankNode(_))
                 if is_known =>
             {
@@ -127,6 +144,15 @@ impl Value {
             (Self::Word(words), _) => format!("one of {}", listed(words)),
             (Self::Fraction, _) if fraction(view).is_some() => return Ok(()),
             (Self::Fraction, _) => "a number from 0 to 1".to_owned(),
+            (Self::Text, _) => "an xsd:string".to_owned(),
+            (Self::Number, TermView::Typed { datatype, .. })
+                if [xsd::INTEGER, xsd::DECIMAL]
+                    .iter()
+                    .any(|number| number.as_str() == datatype) =>
+            {
+                return Ok(());
+            }
+            (Self::Number, _) => "an xsd:integer or an xsd:decimal".to_owned(),
             (Self::Boolean, _) if boolean(view).is_some() => return Ok(()),
             (Self::Boolean, _) => "an xsd:boolean".to_owned(),
             (Self::Edtf, TermView::String(text)) => match text.parse::<Bounds>() {

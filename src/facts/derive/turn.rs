@@ -55,9 +55,10 @@ pub fn due(snapshot: &Snapshot, day: Day) -> Option<Scope> {
 
 /// Derives a graph for a day, and records the day. Nothing is checked: what is there stays.
 pub fn rederive(draft: &mut Draft, day: Day, scope: Scope) {
-    let Some(mut nodes) = Nodes::on(draft.snapshot()) else {
+    let mut nodes = Nodes::on(draft.snapshot());
+    if nodes.statements == TermId::MAX && nodes.derived == TermId::MAX {
         return;
-    };
+    }
     let now = draft.snapshot().clone();
     let change = Change {
         base: now.clone(),
