@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dossier::facts::{Budget, EntityQuery, Lookup};
+use dossier::facts::{Budget, EntityQuery, Lookup, TimeView};
 use dossier::graph::{
     Batch, Draft, GraphPattern, Pattern, Snapshot, TermView, read_snapshot_file, write_snapshot_file,
 };
@@ -119,8 +119,14 @@ fn read_entities(name: &str, snapshot: &Snapshot, quad_count: u64) -> Result<(),
     read?;
     let lookup = Lookup::default();
     let query = EntityQuery {
+        languages: Vec::new(),
+        view: TimeView {
+            day: "2019-08-27".parse()?,
+            known_at: None,
+        },
+        is_present: true,
         size: Some(1_000),
-        ..EntityQuery::default()
+        label_languages: Vec::new(),
     };
     let (fact_time, looked_up) = timed(|| {
         iris.iter().try_for_each(|iri| {

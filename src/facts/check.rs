@@ -80,8 +80,8 @@ impl Reader<'_> {
         let mut groups = Groups::new(*self, *view, None);
         let is_closed = self.is_closed([subject, predicate], &mut groups, budget);
         let is_plain = self.is_plain(triple);
-        let inherited = self.inherited_evidence([subject, predicate], view, budget);
         let group = groups.of(subject, predicate, budget);
+        let inherited = self.inherited_evidence([subject, predicate], &group.evidence, view, budget);
         let stated_count = group.evidence.len();
         let statements = [&group.evidence[..], &inherited].concat();
         let judgement = judge(&Question {
@@ -132,8 +132,8 @@ impl Reader<'_> {
         };
         let mut groups = Groups::new(*self, *view, None);
         let is_closed = self.is_closed([subject, predicate], &mut groups, budget);
-        let inherited = self.inherited_evidence([subject, predicate], view, budget);
         let group = groups.of(subject, predicate, budget);
+        let inherited = self.inherited_evidence([subject, predicate], &group.evidence, view, budget);
         let statements = [&group.evidence[..], &inherited].concat();
         comparison.is_conflict = self.is_conflict(group, budget);
         let plain = self
@@ -243,7 +243,7 @@ impl Reader<'_> {
     }
 
     /// Returns the fact of a triple without a statement, with what it inherits.
-    fn plain_fact(&self, triple: QuadIds, budget: &mut Budget) -> Option<Fact> {
+    pub(super) fn plain_fact(&self, triple: QuadIds, budget: &mut Budget) -> Option<Fact> {
         let inherited = self.inherited_by(triple, budget);
         let mut fact = *self.fact(triple, inherited, budget)?;
         fact.holds = self.snapshot.contains(triple);

@@ -3,7 +3,7 @@
 use oxigraph::model::{NamedNode, NamedOrBlankNode, Term};
 
 use super::{
-    Budget, Cursor, Reader,
+    Budget, Cursor, Part, Reader,
     check::triple,
     group::{Group, Groups},
     record::{Record, TimeView},
@@ -111,7 +111,7 @@ impl Reader<'_> {
                     page.conflicts.push(conflict);
                 }
                 page.end = Some(Cursor {
-                    is_stated: true,
+                    part: Part::Statements,
                     ..Cursor::within(quad, TermId::DEFAULT_GRAPH, false)
                 });
             }
@@ -194,7 +194,7 @@ impl Cursor {
     /// Tells whether a cursor within statements is among the quads of a pattern.
     fn is_in(&self, pattern: Pattern) -> bool {
         let quad = self.quad();
-        self.is_stated
+        self.part == Part::Statements
             && pattern.predicate == Some(quad.predicate)
             && pattern.object.is_none_or(|object| object == quad.object)
     }

@@ -1,13 +1,11 @@
 //! One entity.
 
 use super::{
-    Budget, Cursor, Reader, Scope, TimeView, default_graph,
-    group::Groups,
-    stated::Listing,
-    walk::{Step, Walk, Wanted},
+    Budget, Cursor, FactPage, Part, Reader, Scope, TimeView, default_graph, group::Groups, stated::Listing,
+    walk::Wanted,
 };
 use crate::{
-    graph::{QuadIds, TermId, TermView},
+    graph::{Pattern, QuadIds, TermId, TermView},
     model::{
         fact::{Entity, Text},
         language,
@@ -18,21 +16,41 @@ use crate::{
 const ONE_PASS_QUAD_COUNT_MAX: u64 = 48;
 
 /// What is asked of an entity.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EntityQuery {
     /// Language ranges of labels and aliases; empty: all.
     pub languages: Vec<String>,
-    /// The time to read at. `None`: what holds by the default graph.
-    pub view: Option<TimeView>,
+    /// The time to read at.
+    pub view: TimeView,
+    /// Whether the default graph says what holds then.
+    pub is_present: bool,
     /// How many facts at most. `None`: no facts, and no work for them.
     pub size: Option<usize>,
     /// Languages of the labels in facts, by preference; empty: no labels.
     pub label_languages: Vec<String>,
 }
 
+impl EntityQuery {
+    /// Returns the list of the facts about the entity, which a pattern matches.
+    fn listing(&self, pattern: Pattern) -> Listing {
+        Listing {
+            pattern,
+            wanted: Wanted {
+                without_names: true,
+                ..Wanted::default()
+            },
+            view: self.view,
+            scope: Scope::Holding,
+            with_stated_nodes: true,
+            is_sole_source: false,
+        }
+    }
+}
+
 impl Reader<'_> {
     /// Returns an entity with a page of facts and where the page ends, if there are more. `None` if no triple of the default
-    /// graph has the IRI as subject; in a time view, if no statement does either.
+    /// graph has the IRI as subject, nor is it an event, a claim or an observation among the statements; in a time view, if no
+    /// statement has it as subject either.
     ///
     /// Labels and aliases are those in one of the languages and those without a language.
     pub fn entity(
@@ -43,9 +61,10 @@ impl Reader<'_> {
         budget: &mut Budget,
     ) -> Option<(Entity, Option<Cursor>)> {
         let id = self.snapshot.iri_id(iri)?;
-        let (mut entity, end) = match query.view {
-            Some(view) => self.entity_at(id, iri, query, view, after, budget)?,
-            None => self.present_entity(id, iri, query, after, budget)?,
+        let (mut entity, end) = if query.is_present {
+            self.present_entity(id, iri, query, after, budget)?
+        } else {
+            self.entity_at(id, iri, query, after, budget)?
         };
         self.add_labels(&mut entity.facts, &query.label_languages, budget);
         Some((entity, end))
@@ -60,30 +79,29 @@ impl Reader<'_> {
         budget: &mut Budget,
     ) -> Option<(Entity, Option<Cursor>)> {
         let pattern = default_graph(Some(id), None, None);
-        if self.snapshot.count(pattern) == 0 {
+        let is_stated = self.is_stated_node(id);
+        if self.snapshot.count(pattern) == 0 && !is_stated {
             return None;
         }
         let mut entity = self.names(id, iri, &query.languages, budget);
+        if is_stated {
+            self.stated_names(&mut entity, id, &query.languages, budget);
+        }
         let Some(size) = query.size else {
             return Some((entity, None));
         };
-        let wanted = Wanted {
-            without_names: true,
-            ..Wanted::default()
+        let listing = query.listing(pattern);
+        let mut page = FactPage {
+            facts: Vec::new(),
+            end: after,
         };
-        let mut walk = Walk::new(*self, pattern, wanted, after);
-        let mut last = after;
-        loop {
-            match walk.next(budget) {
-                Step::End => return Some((entity, None)),
-                Step::Spent(cursor) => return Some((entity, Some(cursor))),
-                Step::Fact(..) if entity.facts.len() == size => return Some((entity, last)),
-                Step::Fact(fact, cursor) => {
-                    entity.facts.push(*fact);
-                    last = Some(cursor);
-                }
-            }
+        let is_done = after.is_some_and(|cursor| cursor.part != Part::Triples)
+            || self.walk_facts(pattern, listing.wanted.clone(), size, &mut page, budget);
+        if is_done && (!is_stated || self.node_facts(&listing, Part::StatedNodes, size, &mut page, budget)) {
+            page.end = None;
         }
+        entity.facts = page.facts;
+        Some((entity, page.end))
     }
 
     fn entity_at(
@@ -91,20 +109,20 @@ impl Reader<'_> {
         id: TermId,
         iri: &str,
         query: &EntityQuery,
-        view: TimeView,
         after: Option<Cursor>,
         budget: &mut Budget,
     ) -> Option<(Entity, Option<Cursor>)> {
         let pattern = default_graph(Some(id), None, None);
         let statements = self.in_statements(None, Some(self.words.subject), Some(id));
-        if self.snapshot.count(pattern) == 0 && self.snapshot.count(statements) == 0 {
+        let is_stated = self.is_stated_node(id);
+        if self.snapshot.count(pattern) == 0 && self.snapshot.count(statements) == 0 && !is_stated {
             return None;
         }
         let mut entity = Entity {
             iri: iri.to_owned(),
             ..Entity::default()
         };
-        let mut groups = Groups::new(*self, view, None);
+        let mut groups = Groups::new(*self, query.view, None);
         for object in self.objects_at(&mut groups, [id, self.words.label], budget) {
             entity.labels.extend(self.text(object, &query.languages, budget));
         }
@@ -114,19 +132,13 @@ impl Reader<'_> {
         for object in self.objects_at(&mut groups, [id, self.words.r#type], budget) {
             entity.types.extend(self.node_text(object));
         }
+        if is_stated {
+            self.stated_names(&mut entity, id, &query.languages, budget);
+        }
         let Some(size) = query.size else {
             return Some((entity, None));
         };
-        let listing = Listing {
-            pattern,
-            wanted: Wanted {
-                without_names: true,
-                ..Wanted::default()
-            },
-            view,
-            scope: Scope::Holding,
-            is_sole_source: false,
-        };
+        let listing = query.listing(pattern);
         let page = self.facts_at(&listing, size, after, budget);
         entity.facts = page.facts;
         Some((entity, page.end))
@@ -139,16 +151,7 @@ impl Reader<'_> {
             iri: iri.to_owned(),
             ..Entity::default()
         };
-        let mut take = |quad: QuadIds| {
-            budget.step(1);
-            if quad.predicate == self.words.label {
-                entity.labels.extend(self.text(quad.object, languages, budget));
-            } else if quad.predicate == self.words.alt_label {
-                entity.aliases.extend(self.text(quad.object, languages, budget));
-            } else if quad.predicate == self.words.r#type {
-                entity.types.extend(self.node_text(quad.object));
-            }
-        };
+        let mut take = |quad: QuadIds| self.take_name(&mut entity, quad, languages, budget);
         let quads = self.snapshot.quads(default_graph(Some(id), None, None));
         if quads.remaining() <= ONE_PASS_QUAD_COUNT_MAX {
             quads.for_each(take);
@@ -159,6 +162,24 @@ impl Reader<'_> {
             }
         }
         entity
+    }
+
+    /// Adds the names that a node has among the statements.
+    fn stated_names(&self, entity: &mut Entity, node: TermId, languages: &[String], budget: &mut Budget) {
+        for quad in self.snapshot.quads(self.in_statements(Some(node), None, None)) {
+            self.take_name(entity, quad, languages, budget);
+        }
+    }
+
+    fn take_name(&self, entity: &mut Entity, quad: QuadIds, languages: &[String], budget: &mut Budget) {
+        budget.step(1);
+        if quad.predicate == self.words.label {
+            entity.labels.extend(self.text(quad.object, languages, budget));
+        } else if quad.predicate == self.words.alt_label {
+            entity.aliases.extend(self.text(quad.object, languages, budget));
+        } else if quad.predicate == self.words.r#type {
+            entity.types.extend(self.node_text(quad.object));
+        }
     }
 
     /// Returns the labels of a term.

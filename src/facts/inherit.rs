@@ -4,25 +4,66 @@
 //! among the statements. They are those of every fact about it that no statement states. Its time is its own: that an event
 //! of 2019 has an actor is so on any day.
 
+use std::collections::HashSet;
+
 use super::{Budget, Reader, default_graph, record::TimeView};
 use crate::{
-    graph::{QuadIds, TermId},
+    graph::{Pattern, QuadIds, TermId},
     model::{
-        fact::{Stance, Statement},
+        fact::{Stance, Statement, UnixTime},
         truthy::Evidence,
         validity::Validity,
     },
 };
 
+/// What the facts about the last node that was asked for inherit: facts about one node follow each other.
+#[derive(Debug, Default)]
+pub(super) struct Inherited(Option<(TermId, Option<Statement>)>);
+
+impl Inherited {
+    /// Returns what a triple that no statement states inherits from its subject.
+    pub(super) fn by(
+        &mut self,
+        reader: &Reader<'_>,
+        quad: QuadIds,
+        budget: &mut Budget,
+    ) -> Option<&Statement> {
+        if reader.is_of_node(quad.predicate) {
+            return None;
+        }
+        if self.0.as_ref().is_none_or(|(node, _)| *node != quad.subject) {
+            self.0 = Some((quad.subject, reader.inherited(quad.subject, budget)));
+        }
+        self.0.as_ref().and_then(|(_, statement)| statement.as_ref())
+    }
+}
+
+impl Statement {
+    /// Tells whether it was recorded and not yet retracted by then; `None` is now.
+    pub(super) fn is_known_at(&self, known_at: Option<UnixTime>) -> bool {
+        let is_recorded = known_at
+            .is_none_or(|known_at| self.recorded_at.is_none_or(|recorded_at| recorded_at <= known_at));
+        let is_retracted = match (known_at, self.retracted_at) {
+            (Some(known_at), Some(retracted_at)) => retracted_at <= known_at,
+            _ => self.is_retracted,
+        };
+        is_recorded && !is_retracted
+    }
+}
+
 impl Reader<'_> {
-    /// Returns what a node says of the facts about it, as a statement without an id; `None` if it has no standing.
-    pub(super) fn inherited(&self, node: TermId, budget: &mut Budget) -> Option<Statement> {
+    /// Returns what a node says of the facts about it, as a statement without an id; `None` if it is no event, claim or
+    /// observation with one standing. A statement says what it says of its own triple.
+    fn inherited(&self, node: TermId, budget: &mut Budget) -> Option<Statement> {
         let words = &self.words;
         budget.step(1);
-        let has_standing = |pattern| self.snapshot.count(pattern) > 0;
-        if !has_standing(default_graph(Some(node), Some(words.standing), None))
-            && !has_standing(self.in_statements(Some(node), Some(words.standing), None))
-        {
+        let mut standings = self.objects(node, words.standing);
+        if standings.next().is_none() || standings.next().is_some() {
+            return None;
+        }
+        budget.step(2);
+        let is_kind = |class| [words.event, words.claim, words.observation].contains(&class);
+        if self.is_statement(node) || !self.objects(node, words.r#type).any(is_kind) {
             return None;
         }
         let mut statement = Statement::default();
@@ -70,10 +111,35 @@ impl Reader<'_> {
 
     /// Returns what a triple that no statement states inherits from its subject.
     pub(super) fn inherited_by(&self, quad: QuadIds, budget: &mut Budget) -> Option<Statement> {
-        if self.is_of_node(quad.predicate) {
-            return None;
-        }
-        self.inherited(quad.subject, budget)
+        Inherited::default().by(self, quad, budget).cloned()
+    }
+
+    /// Tells whether a node is a statement.
+    pub(super) fn is_statement(&self, node: TermId) -> bool {
+        self.has_any(self.in_statements(Some(node), Some(self.words.subject), None))
+    }
+
+    /// Tells whether a node with a standing is among the statements, as what is only planned or expected is.
+    pub(super) fn is_stated_node(&self, node: TermId) -> bool {
+        self.has_any(self.in_statements(Some(node), Some(self.words.standing), None))
+            && !self.is_statement(node)
+    }
+
+    fn has_any(&self, pattern: Pattern) -> bool {
+        self.snapshot.count(pattern) > 0
+    }
+
+    /// Tells whether a node was recorded and not yet retracted, as far as it says so.
+    pub(super) fn is_node_known(&self, node: TermId, view: &TimeView) -> bool {
+        let time = |property| self.objects(node, property).next();
+        let retracted = time(self.words.invalidated_at);
+        let times = Statement {
+            recorded_at: time(self.words.generated_at).and_then(|id| self.time(id)),
+            retracted_at: retracted.and_then(|id| self.time(id)),
+            is_retracted: retracted.is_some(),
+            ..Statement::default()
+        };
+        times.is_known_at(view.known_at)
     }
 
     /// Tells whether a node was taken from a source.
@@ -82,28 +148,20 @@ impl Reader<'_> {
             .any(|found| found == source)
     }
 
-    /// Returns the facts that a node with a standing has by a property without a statement, as evidence for its objects.
+    /// Returns the facts that a node with a standing has by a property, as evidence for the objects of which nothing is
+    /// `stated`.
     pub(super) fn inherited_evidence(
         &self,
         [subject, predicate]: [TermId; 2],
+        stated: &[Evidence<TermId>],
         view: &TimeView,
         budget: &mut Budget,
     ) -> Vec<Evidence<TermId>> {
-        // A statement says what it says of its own triple.
-        if self.is_of_node(predicate) || self.triple_of(subject, None).is_some() {
+        if self.is_of_node(predicate) {
             return Vec::new();
         }
         let Some(statement) = self.inherited(subject, budget) else {
             return Vec::new();
-        };
-        let is_recorded = view.known_at.is_none_or(|known_at| {
-            statement
-                .recorded_at
-                .is_none_or(|recorded_at| recorded_at <= known_at)
-        });
-        let is_retracted = match (view.known_at, statement.retracted_at) {
-            (Some(known_at), Some(retracted_at)) => retracted_at <= known_at,
-            _ => statement.is_retracted,
         };
         let Some(standing) = statement.standing else {
             return Vec::new();
@@ -115,22 +173,25 @@ impl Reader<'_> {
             negated: false,
             is_some_value: object == self.words.some_value,
             validity: Validity::new(None, []),
-            live: is_recorded && !is_retracted,
+            live: statement.is_known_at(view.known_at),
         };
         let plain = self
             .snapshot
             .quads(default_graph(Some(subject), Some(predicate), None));
         let plain = plain.filter(|quad| !self.is_derived(*quad));
-        let stated = self
+        let planned = self
             .snapshot
             .quads(self.in_statements(Some(subject), Some(predicate), None));
+        let stated: HashSet<_> = stated.iter().map(|evidence| evidence.object).collect();
         let mut found = Vec::new();
-        for quad in plain.chain(stated) {
+        for quad in plain.chain(planned) {
             if budget.is_overdue() {
                 break;
             }
             budget.step(1);
-            found.push(evidence(quad.object));
+            if !stated.contains(&quad.object) {
+                found.push(evidence(quad.object));
+            }
         }
         found
     }

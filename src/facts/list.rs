@@ -2,14 +2,9 @@
 
 use oxigraph::model::Term;
 
-use super::{
-    Budget, Cursor, Reader, default_graph, past,
-    record::TimeView,
-    stated::Listing,
-    walk::{Step, Walk, Wanted},
-};
+use super::{Budget, Cursor, Reader, default_graph, past, record::TimeView, stated::Listing, walk::Wanted};
 use crate::{
-    graph::{Pattern, QuadIds, TermId, TermView},
+    graph::{Pattern, QuadIds, TermView},
     model::fact::{Basis, Entity, Fact, Stance, Standing},
 };
 
@@ -50,7 +45,7 @@ pub struct FactFilter {
     pub bases: Vec<Option<Basis>>,
     /// The IRI of whom the content is attributed to.
     pub attributed_to: Option<String>,
-    /// The time to read at. `None`: what holds by the default graph; scope and sole source are not looked at then.
+    /// The time to read at. `None`: what holds by the default graph; source, scope and sole source are not looked at then.
     pub view: Option<TimeView>,
     /// Which facts, in a time view.
     pub scope: Scope,
@@ -122,114 +117,19 @@ impl Reader<'_> {
                 wanted,
                 view,
                 scope: filter.scope,
+                with_stated_nodes: filter.scope != Scope::Holding,
                 is_sole_source: filter.is_sole_source,
             };
             return self.facts_at(&listing, size, after, budget);
         }
-        let by_source = match (after, wanted.source) {
-            (Some(cursor), Some(_)) => cursor.by_source,
-            (None, Some(source)) => {
-                let statements = self.in_statements(None, Some(self.words.derived_from), Some(source));
-                self.snapshot.count(statements) < self.snapshot.count(pattern)
-            }
-            (_, None) => false,
-        };
-        if let (true, Some(source)) = (by_source, wanted.source) {
-            return self.facts_by_source(source, pattern, &wanted, size, after, budget);
-        }
-        let mut walk = Walk::new(*self, pattern, wanted, after);
         let mut page = FactPage {
             facts: Vec::new(),
             end: after,
         };
-        loop {
-            match walk.next(budget) {
-                Step::End => return FactPage { end: None, ..page },
-                Step::Spent(cursor) => {
-                    return FactPage {
-                        end: Some(cursor),
-                        ..page
-                    };
-                }
-                Step::Fact(..) if page.facts.len() == size => return page,
-                Step::Fact(fact, cursor) => {
-                    page.facts.push(*fact);
-                    page.end = Some(cursor);
-                }
-            }
+        if self.walk_facts(pattern, wanted, size, &mut page, budget) {
+            page.end = None;
         }
-    }
-
-    /// Goes through the statements of a source instead of through triples.
-    fn facts_by_source(
-        &self,
-        source: TermId,
-        pattern: Pattern,
-        wanted: &Wanted,
-        size: usize,
-        after: Option<Cursor>,
-        budget: &mut Budget,
-    ) -> FactPage {
-        let statements = self.in_statements(None, Some(self.words.derived_from), Some(source));
-        let mut page = FactPage {
-            facts: Vec::new(),
-            end: after,
-        };
-        let mut looked_at = after;
-        let start = after.map(|cursor| past(statements, TermId::new(cursor.statement)));
-        let quads = match start {
-            Some(start) => self.snapshot.quads_after(statements, start),
-            None => self.snapshot.quads(statements),
-        };
-        for found in quads {
-            if budget.is_spent() && looked_at.is_some() {
-                return FactPage {
-                    end: looked_at,
-                    ..page
-                };
-            }
-            budget.step(4);
-            let id = found.subject;
-            let cursor = Cursor {
-                triple: [0; 3],
-                statement: id.get(),
-                is_supported: true,
-                by_source: true,
-                is_stated: false,
-            };
-            looked_at = Some(cursor);
-            let Some(fact) = self.fact_of(id, pattern, wanted, budget) else {
-                continue;
-            };
-            if page.facts.len() == size {
-                return page;
-            }
-            page.facts.push(fact);
-            page.end = Some(cursor);
-        }
-        FactPage { end: None, ..page }
-    }
-
-    /// Returns the fact that a statement supports, if it holds and is wanted.
-    fn fact_of(&self, id: TermId, pattern: Pattern, wanted: &Wanted, budget: &mut Budget) -> Option<Fact> {
-        let [subject, predicate, object] = self.triple_of(id, pattern.subject)?;
-        let quad = QuadIds {
-            subject,
-            predicate,
-            object,
-            graph: TermId::DEFAULT_GRAPH,
-        };
-        let is_match = pattern.predicate.is_none_or(|wanted| wanted == predicate)
-            && pattern.object.is_none_or(|wanted| wanted == object)
-            && self.snapshot.contains(quad);
-        if !is_match {
-            return None;
-        }
-        let statement = self.statement(id, budget)?;
-        if !wanted.is_statement(&statement) {
-            return None;
-        }
-        self.fact(quad, Some(statement), budget).map(|fact| *fact)
+        page
     }
 
     /// Returns a filter as identifiers. `None` if the graph lacks one of its terms: nothing matches then.

@@ -17,6 +17,7 @@ mod inherit;
 mod label;
 mod list;
 mod moment;
+mod node;
 mod record;
 mod reified;
 mod schema;
@@ -59,10 +60,22 @@ pub struct Cursor {
     pub statement: u32,
     /// Whether a statement that supports the triple was seen.
     pub is_supported: bool,
-    /// Whether the pages go through the statements of a source instead of triples.
-    pub by_source: bool,
-    /// Whether the pages have come to statements, in a time view. `triple` is a quad of the graph of statements then.
-    pub is_stated: bool,
+    /// Which part of the list the pages have come to.
+    pub part: Part,
+}
+
+/// The parts of a list, in their order.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Part {
+    /// Triples of the default graph.
+    #[default]
+    Triples,
+    /// Triples of the default graph about nodes with a standing, where plain ones are not wanted.
+    Nodes,
+    /// What is said among the statements about nodes with a standing.
+    StatedNodes,
+    /// Statements. The cursor's triple is a quad of their graph.
+    Statements,
 }
 
 impl Cursor {
@@ -75,8 +88,7 @@ impl Cursor {
             triple: [quad.subject.get(), quad.predicate.get(), quad.object.get()],
             statement: statement.get(),
             is_supported,
-            by_source: false,
-            is_stated: false,
+            part: Part::Triples,
         }
     }
 

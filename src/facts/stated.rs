@@ -1,8 +1,9 @@
-//! Lists in a time view: first the plain triples that no statement says, then statements.
+//! Lists in a time view: the plain triples that no statement says, then facts about nodes, then statements.
 
 use super::{
-    Budget, Cursor, FactPage, Reader, Scope,
+    Budget, Cursor, FactPage, Part, Reader, Scope,
     group::Groups,
+    inherit::Inherited,
     record::TimeView,
     support::{Next, Support},
     walk::Wanted,
@@ -20,6 +21,8 @@ pub(super) struct Listing {
     pub(super) wanted: Wanted,
     pub(super) view: TimeView,
     pub(super) scope: Scope,
+    /// Whether facts about nodes among the statements are wanted, of which none holds.
+    pub(super) with_stated_nodes: bool,
     /// Only what no longer holds once the source is withdrawn.
     pub(super) is_sole_source: bool,
 }
@@ -36,15 +39,29 @@ impl Reader<'_> {
             facts: Vec::new(),
             end: after,
         };
-        if !after.is_some_and(|cursor| cursor.is_stated)
-            && listing.wanted.takes_plain()
-            && !self.plain_facts(listing, size, &mut page, budget)
-        {
-            return page;
+        let takes_plain = listing.wanted.takes_plain();
+        let first = after.map_or(Part::Triples, |cursor| cursor.part);
+        let parts = [
+            (Part::Triples, takes_plain),
+            (Part::Nodes, !takes_plain),
+            (Part::StatedNodes, listing.with_stated_nodes),
+            (Part::Statements, true),
+        ];
+        for (part, is_wanted) in parts {
+            let is_done = !is_wanted
+                || part < first
+                || match part {
+                    Part::Triples => self.plain_facts(listing, size, &mut page, budget),
+                    Part::Nodes | Part::StatedNodes => {
+                        self.node_facts(listing, part, size, &mut page, budget)
+                    }
+                    Part::Statements => self.stated_facts(listing, size, &mut page, budget),
+                };
+            if !is_done {
+                return page;
+            }
         }
-        if self.stated_facts(listing, size, &mut page, budget) {
-            page.end = None;
-        }
+        page.end = None;
         page
     }
 
@@ -56,6 +73,7 @@ impl Reader<'_> {
             Some(cursor) => self.snapshot.quads_after(pattern, cursor.quad()),
         };
         let mut support = Support::default();
+        let mut inherited = Inherited::default();
         for quad in quads {
             if budget.is_spent() && page.end.is_some() {
                 return false;
@@ -64,13 +82,14 @@ impl Reader<'_> {
             let is_left_out = self.is_derived(quad)
                 || (listing.wanted.without_names && self.is_name(quad.predicate))
                 || self.is_known_stated(&mut support, quad, &listing.view, budget);
-            if !is_left_out {
+            let inherited = inherited.by(self, quad, budget);
+            let is_known = inherited.is_none_or(|node| node.is_known_at(listing.view.known_at));
+            if !is_left_out && is_known && listing.wanted.is_plain(inherited) {
                 if page.facts.len() == size {
                     return false;
                 }
-                let inherited = self.inherited_by(quad, budget);
-                page.facts
-                    .extend(self.fact(quad, inherited, budget).map(|fact| *fact));
+                let fact = self.fact(quad, inherited.cloned(), budget);
+                page.facts.extend(fact.map(|fact| *fact));
             }
             page.end = Some(Cursor::after_triple(quad));
         }
@@ -103,7 +122,7 @@ impl Reader<'_> {
 
     /// Adds statements to a page. Tells whether there are no more.
     fn stated_facts(&self, listing: &Listing, size: usize, page: &mut FactPage, budget: &mut Budget) -> bool {
-        let after = page.end.filter(|cursor| cursor.is_stated);
+        let after = page.end.filter(|cursor| cursor.part == Part::Statements);
         let pattern = self.scan(listing, after);
         let quads = match after {
             None => self.snapshot.quads(pattern),
@@ -131,7 +150,7 @@ impl Reader<'_> {
                 page.facts.push(fact);
             }
             page.end = Some(Cursor {
-                is_stated: true,
+                part: Part::Statements,
                 ..Cursor::within(quad, TermId::DEFAULT_GRAPH, false)
             });
         }
@@ -239,7 +258,7 @@ impl Reader<'_> {
         Some(fact)
     }
 
-    fn standing_id(&self, standing: Standing) -> TermId {
+    pub(super) fn standing_id(&self, standing: Standing) -> TermId {
         let words = &self.words;
         match standing {
             Standing::Preferred => words.preferred,

@@ -87,6 +87,13 @@ fn check(filter: &FactFilter, expected_count: usize) {
     }
 }
 
+fn view() -> TimeView {
+    TimeView {
+        day: "2019-08-27".parse().unwrap(),
+        known_at: None,
+    }
+}
+
 fn iri(name: &str) -> String {
     format!("https://w3id.org/dossier/{name}")
 }
@@ -112,6 +119,7 @@ fn pages_of_any_size_and_budget_are_the_whole() {
     check(
         &FactFilter {
             source: Some(iri("e/src0")),
+            view: Some(view()),
             ..FactFilter::default()
         },
         281,
@@ -120,6 +128,7 @@ fn pages_of_any_size_and_budget_are_the_whole() {
         &FactFilter {
             source: Some(iri("e/src0")),
             subject: Some(iri("e/small")),
+            view: Some(view()),
             ..FactFilter::default()
         },
         1,
@@ -147,14 +156,142 @@ fn pages_of_any_size_and_budget_are_the_whole() {
     );
 }
 
+/// Events that happened, one of them disputed, and others that are planned; a statement with a qualifier, which is no node.
+fn events() -> Snapshot {
+    let node = |name: &str, number: usize, stance: &str, standing: &str| {
+        format!(
+            "e:{name}{number} a <http://schema.org/Event> ; d:actor e:a, e:b ; rdfs:label \"{name}\" ; d:stance d:{stance} ; d:standing d:{standing} ;
+             d:basis d:Stated ; prov:wasDerivedFrom e:src{} . ",
+            number % 2
+        )
+    };
+    let mut text =
+        String::from("@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> . e:thing d:actor e:a . ");
+    for number in 0..10 {
+        // What is disputed is among the statements now; it is read where it was written before that was asked for.
+        let standing = if number == 0 { "Disputed" } else { "Accepted" };
+        text += &node("past", number, "Asserted", standing);
+    }
+    text += "g:statements { ";
+    for number in 0..10 {
+        text += &node("planned", number, "Planned", "Unconfirmed");
+    }
+    text +=
+        "s:1 rdf:subject e:thing ; rdf:predicate d:p ; rdf:object e:o ; d:actor e:a ; d:stance d:Asserted ;
+        d:standing d:Accepted ; d:basis d:Stated ; prov:wasDerivedFrom e:src0 . }";
+    snapshot(&text)
+}
+
+#[test]
+fn lists_have_the_facts_about_nodes_by_standing_and_source() {
+    let snapshot = events();
+    let reader = Lookup::default().on(&snapshot);
+    let check = |filter: FactFilter, expected_count: usize| {
+        let filter = FactFilter {
+            view: Some(view()),
+            ..filter
+        };
+        let whole = walk(&reader, &filter, usize::MAX, u32::MAX);
+        assert_eq!(whole.len(), expected_count, "{filter:?}");
+        for (size, steps) in [(1, u32::MAX), (7, u32::MAX), (1_000, 1), (3, 20)] {
+            assert_eq!(
+                walk(&reader, &filter, size, steps),
+                whole,
+                "{filter:?} {size} {steps}"
+            );
+        }
+        whole
+    };
+    let actors = || FactFilter {
+        predicate: Some(iri("ns#actor")),
+        ..FactFilter::default()
+    };
+    assert!(check(actors(), 21).iter().all(|fact| fact.holds));
+    let live = |filter: FactFilter| FactFilter {
+        scope: Scope::Live,
+        ..filter
+    };
+    assert_eq!(
+        check(live(actors()), 41).iter().filter(|fact| fact.holds).count(),
+        21
+    );
+    let of_standing = |standing| FactFilter {
+        standings: vec![Some(standing)],
+        ..live(actors())
+    };
+    assert!(
+        check(of_standing(Standing::Disputed), 2)
+            .iter()
+            .all(|fact| fact.holds)
+    );
+    check(of_standing(Standing::Unconfirmed), 20);
+    check(of_standing(Standing::Accepted), 19);
+    let of_source = |source: &str| FactFilter {
+        source: Some(iri(source)),
+        ..FactFilter::default()
+    };
+    // Two actors of five events each; their names are no facts from the source.
+    check(of_source("e/src1"), 10);
+    check(live(of_source("e/src1")), 20);
+    check(live(of_source("e/src0")), 21);
+    let sole = |source: &str| FactFilter {
+        is_sole_source: true,
+        ..of_source(source)
+    };
+    check(sole("e/src1"), 10);
+    let of_planned = FactFilter {
+        subject: Some(iri("e/planned3")),
+        ..FactFilter::default()
+    };
+    check(of_planned.clone(), 0);
+    check(live(of_planned), 2);
+}
+
+#[test]
+fn what_is_planned_is_an_entity() {
+    let snapshot = events();
+    let reader = Lookup::default().on(&snapshot);
+    for is_present in [true, false] {
+        let mut query = EntityQuery {
+            is_present,
+            ..query()
+        };
+        let find = |query: &EntityQuery, after| {
+            reader
+                .entity(&iri("e/planned3"), query, after, &mut Budget::page())
+                .unwrap()
+        };
+        let (entity, end) = find(&query, None);
+        assert_eq!((entity.labels.len(), entity.facts.len(), end), (1, 2, None));
+        assert!(entity.facts.iter().all(|fact| !fact.holds));
+        query.size = Some(1);
+        let (first, end) = find(&query, None);
+        let (second, last) = find(&query, end);
+        assert_eq!([first.facts, second.facts].concat(), entity.facts);
+        assert!(end.is_some() && last.is_none());
+    }
+    assert!(
+        reader
+            .entity(&iri("s/1"), &query(), None, &mut Budget::page())
+            .is_none()
+    );
+}
+
+fn query() -> EntityQuery {
+    EntityQuery {
+        languages: Vec::new(),
+        view: view(),
+        is_present: true,
+        size: Some(10),
+        label_languages: Vec::new(),
+    }
+}
+
 #[test]
 fn an_entity_is_found_by_its_iri() {
     let snapshot = crowded();
     let reader = Lookup::default().on(&snapshot);
-    let query = EntityQuery {
-        size: Some(10),
-        ..EntityQuery::default()
-    };
+    let query = query();
     let find = |name: &str| reader.entity(&iri(name), &query, None, &mut Budget::page());
     let (entity, end) = find("e/plain").unwrap();
     assert_eq!((entity.facts.len(), end), (1, None));
@@ -196,10 +333,7 @@ fn nothing_rests_on_a_malformed_statement() {
             "g:statements {{ s:1 rdf:subject e:s ; rdf:predicate d:p ; rdf:object e:o ; d:stance d:Asserted ;
                 d:standing d:Accepted ; d:basis d:Stated ; prov:wasDerivedFrom e:src . {more} }}"
         );
-        let view = TimeView {
-            day: "2019-08-27".parse().unwrap(),
-            known_at: None,
-        };
+        let view = view();
         let stated = snapshot(&text);
         let iri = |name: &str| format!("https://w3id.org/dossier/{name}");
         let object = oxigraph::model::NamedNode::new_unchecked(iri("e/o"));

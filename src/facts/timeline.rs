@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Budget, Cursor, Reader,
+    Budget, Cursor, Part, Reader,
     check::triple,
     default_graph,
     group::Groups,
@@ -214,7 +214,7 @@ impl Reader<'_> {
             self.snapshot.view(node),
             TermView::Iri(_) | TermView::BlankNode(_)
         );
-        if !is_node {
+        if !is_node || !self.is_node_known(node, &groups.view) {
             return None;
         }
         budget.step(2);
@@ -273,10 +273,7 @@ impl Reader<'_> {
         let [subject, predicate, object] = ids;
         let quad: QuadIds = triple(subject, predicate, object);
         let Some(id) = statement else {
-            let inherited = self.inherited_by(quad, budget);
-            let mut fact = *self.fact(quad, inherited, budget)?;
-            fact.holds = self.snapshot.contains(quad);
-            return Some(fact);
+            return self.plain_fact(quad, budget);
         };
         let holds = groups.holds(ids, budget);
         let mut fact = self.statement_fact(id, quad, true, holds, budget)?;
@@ -319,8 +316,10 @@ impl Entry {
             triple: self.triple.unwrap_or([TermId::DEFAULT_GRAPH; 3]).map(TermId::get),
             statement: self.node.get(),
             is_supported: self.kind == MomentKind::FactStart,
-            by_source: self.kind == MomentKind::FactEnd,
-            is_stated: false,
+            part: match self.kind {
+                MomentKind::Event => Part::Nodes,
+                MomentKind::FactStart | MomentKind::FactEnd => Part::Statements,
+            },
         }
     }
 }

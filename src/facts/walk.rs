@@ -3,7 +3,8 @@
 use oxigraph::model::{NamedNode, NamedOrBlankNode, Term};
 
 use super::{
-    Budget, Cursor, Reader,
+    Budget, Cursor, FactPage, Reader,
+    inherit::Inherited,
     statement::term_bytes,
     support::{Next, Support},
 };
@@ -17,7 +18,7 @@ use crate::{
 pub(super) struct Wanted {
     /// Leaves out labels, aliases and types.
     pub(super) without_names: bool,
-    /// Only those that a statement from this source supports.
+    /// Only those from this source; a walk does not look at it.
     pub(super) source: Option<TermId>,
     /// Only those of these standings; empty: any.
     pub(super) standings: Vec<Option<Standing>>,
@@ -32,7 +33,7 @@ pub(super) struct Wanted {
 }
 
 /// One step of a walk.
-pub(super) enum Step {
+enum Step {
     /// A fact, and the place right after it.
     Fact(Box<Fact>, Cursor),
     /// There are no more facts.
@@ -42,14 +43,13 @@ pub(super) enum Step {
 }
 
 /// A walk over the triples of a pattern.
-pub(super) struct Walk<'a> {
+struct Walk<'a> {
     reader: Reader<'a>,
     wanted: Wanted,
     quads: Quads<'a>,
     support: Support,
     current: Option<Current>,
-    /// What facts about the subject inherit.
-    inherited: Option<(TermId, Option<Statement>)>,
+    inherited: Inherited,
     last: Option<Cursor>,
 }
 
@@ -61,7 +61,7 @@ struct Current {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(reader: Reader<'a>, pattern: Pattern, wanted: Wanted, after: Option<Cursor>) -> Self {
+    fn new(reader: Reader<'a>, pattern: Pattern, wanted: Wanted, after: Option<Cursor>) -> Self {
         let mut current = None;
         let quads = match after {
             None => reader.snapshot.quads(pattern),
@@ -84,12 +84,12 @@ impl<'a> Walk<'a> {
             quads,
             support: Support::default(),
             current,
-            inherited: None,
+            inherited: Inherited::default(),
             last: after,
         }
     }
 
-    pub(super) fn next(&mut self, budget: &mut Budget) -> Step {
+    fn next(&mut self, budget: &mut Budget) -> Step {
         loop {
             if let Some(current) = self.current {
                 if let Some(step) = self.next_of(current, budget) {
@@ -130,7 +130,8 @@ impl<'a> Walk<'a> {
                     let cursor = Cursor::within(current.quad, id, true);
                     self.last = Some(cursor);
                     return self
-                        .is_wanted(id, &statement)
+                        .wanted
+                        .is_statement(&statement)
                         .then(|| self.reader.fact(current.quad, Some(statement), budget))
                         .flatten()
                         .map(|fact| Step::Fact(fact, cursor));
@@ -152,50 +153,14 @@ impl<'a> Walk<'a> {
                 if current.is_supported {
                     return None;
                 }
-                let inherited = self.inherited(current.quad, budget);
-                if !self.is_plain_wanted(current.quad.subject, inherited.as_ref()) {
+                let inherited = self.inherited.by(&self.reader, current.quad, budget);
+                if !self.wanted.is_plain(inherited) {
                     return None;
                 }
-                let fact = self.reader.fact(current.quad, inherited, budget)?;
+                let fact = self.reader.fact(current.quad, inherited.cloned(), budget)?;
                 Some(Step::Fact(fact, cursor))
             }
         }
-    }
-
-    /// Returns what a plain triple inherits. Triples of one subject follow each other.
-    fn inherited(&mut self, quad: QuadIds, budget: &mut Budget) -> Option<Statement> {
-        let is_known = self
-            .inherited
-            .as_ref()
-            .is_some_and(|(subject, _)| *subject == quad.subject);
-        if !is_known {
-            self.inherited = Some((quad.subject, self.reader.inherited(quad.subject, budget)));
-        }
-        if self.reader.is_of_node(quad.predicate) {
-            return None;
-        }
-        self.inherited
-            .as_ref()
-            .and_then(|(_, statement)| statement.clone())
-    }
-
-    fn is_plain_wanted(&self, subject: TermId, inherited: Option<&Statement>) -> bool {
-        let Some(statement) = inherited else {
-            return self.wanted.takes_plain();
-        };
-        self.wanted.is_statement(statement)
-            && self
-                .wanted
-                .source
-                .is_none_or(|source| self.reader.is_node_from(subject, source))
-    }
-
-    fn is_wanted(&self, id: TermId, statement: &Statement) -> bool {
-        self.wanted.is_statement(statement)
-            && self
-                .wanted
-                .source
-                .is_none_or(|source| self.reader.is_from(id, source))
     }
 }
 
@@ -207,6 +172,11 @@ impl Wanted {
             && (self.stances.is_empty() || self.stances.contains(&None))
             && (self.bases.is_empty() || self.bases.contains(&None))
             && self.is_standing(Some(Standing::Accepted))
+    }
+
+    /// Tells whether a triple that no statement states is wanted, with what it inherits; its source aside.
+    pub(super) fn is_plain(&self, inherited: Option<&Statement>) -> bool {
+        inherited.map_or_else(|| self.takes_plain(), |statement| self.is_statement(statement))
     }
 
     /// Tells whether a statement is wanted, as to what it says of itself; its sources aside.
@@ -223,18 +193,35 @@ impl Wanted {
 }
 
 impl Reader<'_> {
+    /// Adds the facts of the triples of a pattern to a page. Tells whether there are no more.
+    pub(super) fn walk_facts(
+        &self,
+        pattern: Pattern,
+        wanted: Wanted,
+        size: usize,
+        page: &mut FactPage,
+        budget: &mut Budget,
+    ) -> bool {
+        let mut walk = Walk::new(*self, pattern, wanted, page.end);
+        loop {
+            match walk.next(budget) {
+                Step::End => return true,
+                Step::Spent(cursor) => {
+                    page.end = Some(cursor);
+                    return false;
+                }
+                Step::Fact(..) if page.facts.len() == size => return false,
+                Step::Fact(fact, cursor) => {
+                    page.facts.push(*fact);
+                    page.end = Some(cursor);
+                }
+            }
+        }
+    }
+
     pub(super) fn is_name(&self, predicate: TermId) -> bool {
         let words = &self.words;
         predicate == words.label || predicate == words.alt_label || predicate == words.r#type
-    }
-
-    fn is_from(&self, statement: TermId, source: TermId) -> bool {
-        self.snapshot.contains(QuadIds {
-            subject: statement,
-            predicate: self.words.derived_from,
-            object: source,
-            graph: self.words.statements,
-        })
     }
 
     /// Returns a fact with its terms. `None` never happens: subjects and predicates are what RDF lets them be.

@@ -60,7 +60,8 @@ impl EntityService for EntityApi {
         let after = cursor(&request.page_token, epoch, &[&iri, &seal])?;
         let query = EntityQuery {
             languages: request.languages,
-            view: time.unless_present(),
+            view: time.view,
+            is_present: time.is_present,
             size: mask.facts.then_some(size),
             label_languages: request.label_languages,
         };
@@ -107,7 +108,8 @@ impl EntityService for EntityApi {
         let seal = when.seal();
         let query = EntityQuery {
             languages: request.languages,
-            view: time.unless_present(),
+            view: time.view,
+            is_present: time.is_present,
             size: mask.facts.then_some(size),
             label_languages: request.label_languages,
         };

@@ -54,7 +54,8 @@ impl FactService for FactApi {
         let sealed = filter::seal(&filter, &when);
         let after = cursor(&request.page_token, epoch, sealed)?;
         let time = when.on(&self.reads, &view);
-        let is_by_default_graph = time.is_present && filter.scope == Scope::Holding && !filter.is_sole_source;
+        let is_by_default_graph =
+            time.is_present && filter.scope == Scope::Holding && filter.source.is_none();
         filter.view = (!is_by_default_graph).then_some(time.view);
         let labels = request.label_languages;
         let read = move |reader: Reader<'_>, budget: &mut Budget| {

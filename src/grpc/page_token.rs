@@ -3,12 +3,12 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::facts::Cursor;
+use crate::facts::{Cursor, Part};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const SUPPORTED: u8 = 1;
-const BY_SOURCE: u8 = 2;
-const STATED: u8 = 4;
+/// The parts of a list, by their numbers in the bits above.
+const PARTS: [Part; 4] = [Part::Triples, Part::Nodes, Part::StatedNodes, Part::Statements];
 /// Version and flags, four identifiers, and a checksum over them, the epoch and the filter.
 const LENGTH: usize = 2 + 4 * 4 + 8;
 /// Version, revision and checksum.
@@ -18,9 +18,7 @@ const REVISION_LENGTH: usize = 1 + 8 + 8;
 pub(super) fn encode(cursor: Cursor, epoch: u64, filter: u64) -> String {
     let mut bytes = [0; LENGTH];
     bytes[0] = VERSION;
-    bytes[1] = u8::from(cursor.is_supported) * SUPPORTED
-        + u8::from(cursor.by_source) * BY_SOURCE
-        + u8::from(cursor.is_stated) * STATED;
+    bytes[1] = u8::from(cursor.is_supported) * SUPPORTED + ((cursor.part as u8) << 1);
     let [subject, predicate, object] = cursor.triple;
     let numbers = [subject, predicate, object, cursor.statement];
     for (place, number) in bytes[2..18].chunks_exact_mut(4).zip(numbers) {
@@ -46,8 +44,7 @@ pub(super) fn decode(token: &str, epoch: u64, filter: u64) -> Option<Cursor> {
         triple: [subject, predicate, object],
         statement,
         is_supported: bytes[1] & SUPPORTED != 0,
-        by_source: bytes[1] & BY_SOURCE != 0,
-        is_stated: bytes[1] & STATED != 0,
+        part: *PARTS.get(usize::from(bytes[1] >> 1))?,
     })
 }
 
@@ -96,20 +93,20 @@ mod tests {
         triple: [1, 2, u32::MAX],
         statement: 4,
         is_supported: true,
-        by_source: false,
-        is_stated: false,
+        part: Part::Triples,
     };
 
     #[test]
     fn tokens_say_where_the_page_ended() {
         assert_eq!(decode(&encode(CURSOR, 7, 8), 7, 8), Some(CURSOR));
-        let other = Cursor {
-            is_supported: false,
-            by_source: true,
-            is_stated: true,
-            ..CURSOR
-        };
-        assert_eq!(decode(&encode(other, 7, 8), 7, 8), Some(other));
+        for part in PARTS {
+            let other = Cursor {
+                is_supported: false,
+                part,
+                ..CURSOR
+            };
+            assert_eq!(decode(&encode(other, 7, 8), 7, 8), Some(other));
+        }
     }
 
     #[test]

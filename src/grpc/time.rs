@@ -38,11 +38,6 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// Returns the view where the default graph does not say what holds.
-    pub(super) fn unless_present(&self) -> Option<TimeView> {
-        (!self.is_present).then_some(self.view)
-    }
-
     pub(super) fn as_of(&self) -> Option<v1::Date> {
         date(self.view.day)
     }

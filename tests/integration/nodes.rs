@@ -7,7 +7,7 @@ use dossier::proto::v1::{
 
 use crate::{
     harness::Server,
-    verdicts::{REFERENCE, check, iri, name},
+    verdicts::{REFERENCE, at, check, iri, name},
 };
 
 /// Checks how a fact without a statement of its own is put.
@@ -164,16 +164,75 @@ async fn entities_and_lists_show_what_facts_inherit() {
 }
 
 #[tokio::test]
+async fn planned_events_are_entities_and_rest_on_their_source() {
+    let server = Server::start().await;
+    let entity = async |as_of| {
+        let request = GetEntityRequest {
+            entity: "e:white-list-removal".into(),
+            languages: vec!["en".into()],
+            read: as_of,
+            ..GetEntityRequest::default()
+        };
+        let answer = server.entities().get_entity(request).await.unwrap();
+        answer.into_inner().entity.unwrap()
+    };
+    let now = entity(None).await;
+    assert_eq!(
+        now.labels[0].text,
+        "removal of South Korea from Japan's export white list"
+    );
+    assert_eq!(now.types.len(), 2, "{:?}", now.types);
+    let target = now.facts.iter().find(|fact| fact.predicate.ends_with("#target"));
+    check_put(
+        target.unwrap(),
+        Stance::Planned,
+        Standing::Unconfirmed,
+        "diplomat-2019-gsomia",
+        "P10",
+    );
+    // What a statement says of it may hold.
+    assert!(now.facts.iter().all(|fact| !fact.holds || !fact.id.is_empty()));
+    let then = entity(Some(at("2018-01-01", None))).await;
+    assert_eq!(then.facts, now.facts);
+
+    let list = async |scope: v1::FactScope, sole_source| {
+        let request = ListFactsRequest {
+            predicate: "d:target".into(),
+            source: "src:diplomat-2019-gsomia".into(),
+            scope: scope.into(),
+            sole_source,
+            ..ListFactsRequest::default()
+        };
+        server.list(request).await.unwrap().facts
+    };
+    let is_planned = |fact: &Fact| fact.subject.ends_with("/white-list-removal");
+    let holding = list(v1::FactScope::Holding, false).await;
+    assert!(
+        !holding.is_empty() && !holding.iter().any(is_planned),
+        "{holding:?}"
+    );
+    assert!(holding.iter().all(|fact| fact.holds));
+    assert_eq!(list(v1::FactScope::Holding, true).await, holding);
+    let live = list(v1::FactScope::Live, false).await;
+    assert_eq!(live.iter().filter(|fact| is_planned(fact)).count(), 1);
+    assert!(holding.iter().all(|fact| live.contains(fact)));
+}
+
+#[tokio::test]
 async fn a_disputed_node_disputes_what_is_said_of_it() {
     let server = Server::start_empty().await;
     let node = |standing: &str| {
         format!(
             "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <https://w3id.org/dossier/e/> .
-             e:raid a <http://schema.org/Event> ; d:stance d:Asserted ; d:standing d:{standing} ; d:actor e:X .
+             @prefix g: <https://w3id.org/dossier/g/> .
+             g:statements {{
+               e:raid a <http://schema.org/Event> ; d:stance d:Asserted ; d:standing d:{standing} ; d:basis d:Inferred ;
+                 d:actor e:X .
+             }}
              e:other d:actor e:X ."
         )
     };
-    server.import_text("ttl", &node("Disputed")).await.unwrap();
+    server.import_text("trig", &node("Disputed")).await.unwrap();
     let raid = check(&server, "e:raid", "d:actor", iri("e:X"), REFERENCE).await;
     assert_eq!(
         (raid.verdict(), raid.rule()),
