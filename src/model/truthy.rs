@@ -55,7 +55,7 @@ impl<O> Evidence<O> {
 }
 
 /// Tells whether a preferred statement counts on a day, and so hides the accepted ones.
-pub fn hides_accepted<O>(statements: &[Evidence<O>], day: Day) -> bool {
+fn hides_accepted<O>(statements: &[Evidence<O>], day: Day) -> bool {
     statements
         .iter()
         .any(|statement| statement.standing == Standing::Preferred && statement.counts(day))

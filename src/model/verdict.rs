@@ -4,8 +4,8 @@
 //!
 //! 1. [`Verdict::Disputed`]: a statement of the triple has the standing disputed and its time does not exclude the day, or one
 //!    that is accepted and a plain triple or accepted statement against it both certainly hold.
-//! 2. [`Verdict::True`]: an accepted statement certainly holds on the day, and is not hidden by a preferred sibling; or the
-//!    triple is plain, which has no time and needs no statement.
+//! 2. [`Verdict::True`]: an accepted statement certainly holds on the day, and is not hidden by a preferred sibling of another
+//!    object; or the triple is plain, which has no time and needs no statement.
 //! 3. [`Verdict::False`]: an accepted statement certainly denies it; or the times of all accepted ones exclude the day; or the
 //!    predicate is closed for the subject ([`Question::closed`]) and no accepted statement has the object.
 //! 4. [`Verdict::Unconfirmed`]: all there is are plans, expectations, judgements, reports, attributions or unconfirmed
@@ -22,7 +22,7 @@ use std::fmt;
 
 use super::day::Day;
 use super::fact::{Stance, Standing};
-use super::truthy::{Evidence, hides_accepted};
+use super::truthy::Evidence;
 use super::validity::{Certainty, Uncertainty};
 
 /// Is it so that subject, predicate and object, on a day?
@@ -187,7 +187,12 @@ impl fmt::Display for Denial<'_> {
 
 /// Returns the verdict on a question. The order of the statements does not matter.
 pub fn judge<O: Eq>(question: &Question<'_, O>) -> Judgement {
-    let hides = hides_accepted(question.statements, question.day);
+    // One of the same object takes nothing away: with it, the object holds all the same.
+    let hides = question.statements.iter().any(|statement| {
+        statement.object != question.object
+            && statement.standing == Standing::Preferred
+            && statement.counts(question.day)
+    });
     let roles = || {
         question
             .statements

@@ -194,6 +194,33 @@ fn a_minister_who_has_moved_on_no_longer_holds_the_office() {
 }
 
 #[test]
+fn a_preferred_statement_hides_none_of_its_own_object() {
+    let preferred = standing(Standing::Preferred, "2010-01-01/ @2012-05-01");
+    let statements = [preferred, accepted("2010-01-01/2019-12-31")];
+    check(&statements, "2012-05-01", Verdict::True, "accepted", &[0, 1]);
+    check(&statements, "2015-06-01", Verdict::True, "accepted", &[1]);
+    check(
+        &statements,
+        "2020-01-01",
+        Verdict::Unknown,
+        "last known on 2012-05-01",
+        &[0],
+    );
+    let other = Evidence {
+        object: OTHER,
+        ..preferred
+    };
+    let hidden = "accepted, but another statement is preferred";
+    check(
+        &[other, statements[1]],
+        "2015-06-01",
+        Verdict::Unknown,
+        hidden,
+        &[1],
+    );
+}
+
+#[test]
 fn contradictions_are_disputed() {
     let on = "2019-08-27";
     let both = "both accepted and denied";
@@ -442,8 +469,16 @@ proptest! {
         let judgement = judge(&Question { statements: &statements, object: ASKED, day, plain, closed });
         let supports: Vec<_> = supporting(&statements, day).filter(|index| statements[*index].object == ASKED).collect();
         let truthy = plain || !supports.is_empty();
+        let other_hides = statements
+            .iter()
+            .any(|one| one.object != ASKED && one.standing == Standing::Preferred && one.counts(day));
         let certain = plain
-            || supports.iter().any(|index| statements[*index].validity.holds_at(day) == Certainty::Certainly);
+            || statements.iter().any(|one| {
+                one.object == ASKED
+                    && one.counts(day)
+                    && one.validity.holds_at(day) == Certainty::Certainly
+                    && (one.standing == Standing::Preferred || !other_hides)
+            });
         match judgement.verdict() {
             Verdict::True => prop_assert!(truthy && certain),
             Verdict::False => prop_assert!(judgement.rule == Rule::Denied || !truthy),
