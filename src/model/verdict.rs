@@ -6,13 +6,15 @@
 //!    that is accepted and a plain triple or accepted statement against it both certainly hold.
 //! 2. [`Verdict::True`]: an accepted statement certainly holds on the day, and is not hidden by a preferred sibling of another
 //!    object; or the triple is plain, which has no time and needs no statement.
-//! 3. [`Verdict::False`]: an accepted statement certainly denies it; or the times of all accepted ones exclude the day; or the
+//! 3. [`Verdict::False`]: an accepted statement certainly denies it, or that there is one at all; or the times of all accepted ones exclude the day; or the
 //!    predicate is closed for the subject ([`Question::closed`]) and no accepted statement has the object.
 //! 4. [`Verdict::Unconfirmed`]: all there is are plans, expectations, judgements, reports, attributions or unconfirmed
 //!    statements, of a time that does not exclude the day.
 //! 5. [`Verdict::Unknown`]: all else. That nothing is recorded does not make it false.
 //!
-//! What is true here holds by the truthy rule ([`super::truthy`]) or plainly. What holds by that rule can be unknown here, as
+//! Asked whether there is some value, `d:SomeValue` is an object like any other.
+//!
+//! What is true here holds by the truthy rule ([`super::truthy`]) or plainly, but that there is some value. What holds by that rule can be unknown here, as
 //! it takes a side where a verdict does not: after the last observation, for one.
 
 #[cfg(test)]
@@ -83,7 +85,7 @@ pub enum Rule {
     Stated,
     /// A plain triple, without statements: `e:KR a schema:Country`.
     Plain,
-    /// An accepted statement denies it: the end of GSOMIA does not end all sharing of intelligence.
+    /// An accepted statement denies it, or that there is any: the end of GSOMIA does not end all sharing of intelligence.
     Denied,
     /// Every accepted time excludes the day: GSOMIA, of 2016, in force on 2015-01-01.
     OutsideTime,
@@ -244,20 +246,20 @@ fn role<O: Eq>(statement: &Evidence<O>, question: &Question<'_, O>, hides: bool)
         return Role::Silent;
     }
     let hidden = hides && statement.standing == Standing::Accepted;
-    let is_some_value = statement.is_some_value && statement.is_accepted();
-    if statement.object != question.object && !is_some_value {
-        return Role::Silent;
-    }
     let certainty = statement.validity.holds_at(question.day);
     let excluded = certainty == Certainty::CertainlyNot;
+    if statement.object != question.object {
+        // That there is one says nothing of this one; that there is none does.
+        let is_about_all = statement.is_some_value && statement.is_accepted();
+        return match (statement.negated, certainty) {
+            _ if !is_about_all => Role::Silent,
+            (true, Certainty::Certainly) => Role::Denies,
+            (true, Certainty::Uncertain(why)) => Role::MayDeny(why),
+            (false, Certainty::Certainly | Certainty::Uncertain(_)) if !hidden => Role::SomeValue,
+            _ => Role::Silent,
+        };
+    }
     match statement.standing {
-        _ if is_some_value => {
-            if statement.negated || hidden || excluded {
-                Role::Silent
-            } else {
-                Role::SomeValue
-            }
-        }
         Standing::Disputed if !excluded => Role::Contested,
         Standing::Rejected if !excluded => Role::Rejected,
         Standing::Disputed | Standing::Rejected => Role::Silent,

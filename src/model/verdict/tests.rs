@@ -221,6 +221,53 @@ fn a_preferred_statement_hides_none_of_its_own_object() {
 }
 
 #[test]
+fn that_there_is_some_value_or_none_is_asked_and_said() {
+    let on = "2019-08-27";
+    let some = |statement: Evidence<u8>| Evidence {
+        object: OTHER,
+        is_some_value: true,
+        ..statement
+    };
+    let is_there_one = |statements: &[_], verdict, phrase: &str, deciding: &[usize]| {
+        let question = Question {
+            object: OTHER,
+            ..ask(statements, on)
+        };
+        check_question(&question, verdict, phrase, deciding);
+    };
+    is_there_one(&[some(accepted(""))], Verdict::True, "accepted", &[0]);
+    is_there_one(&[some(negated(""))], Verdict::False, "denied", &[0]);
+    is_there_one(
+        &[some(weak(Stance::Reported, ""))],
+        Verdict::Unconfirmed,
+        "reported, not confirmed",
+        &[0],
+    );
+    is_there_one(&[accepted("")], Verdict::Unknown, "nothing is recorded", &[]);
+    // There is none: so it is not this one.
+    check(&[some(negated(""))], on, Verdict::False, "denied", &[0]);
+    check(
+        &[some(negated("@2019-08-01"))],
+        on,
+        Verdict::Unknown,
+        "denied, but the denial was last known on 2019-08-01",
+        &[0],
+    );
+    check(
+        &[some(negated("")), accepted("")],
+        on,
+        Verdict::Disputed,
+        "both accepted and denied",
+        &[0, 1],
+    );
+    let unconfirmed = Evidence {
+        negated: true,
+        ..some(weak(Stance::Reported, ""))
+    };
+    check(&[unconfirmed], on, Verdict::Unknown, "nothing is recorded", &[]);
+}
+
+#[test]
 fn contradictions_are_disputed() {
     let on = "2019-08-27";
     let both = "both accepted and denied";
