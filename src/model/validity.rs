@@ -15,7 +15,8 @@
 //! - No time, but observed: neither start nor end is known.
 //! - A date marked `?` or `~` has the days that are written, and every one of them is uncertain: the day itself in
 //!   `2019-08-02~/..`, of which the plain rule knows that it holds. Days before and after are what they are without the mark.
-//! - With an unknown end, it is last known on the last day of observation, or on the last day on which it can begin.
+//! - With an unknown end, it is last known on the last day of observation, or on that on which it begins, if that is one day:
+//!   of `2016/` no day is known.
 
 use std::fmt;
 
@@ -141,7 +142,9 @@ impl Validity {
 
     fn last_known(&self) -> Option<Day> {
         let observed = self.observed.map(|(_, last)| last);
-        observed.max(self.start.date().map(|date| date.last))
+        let start = self.start.date();
+        let start = start.filter(|date| date.first == date.last && !date.is_qualified());
+        observed.max(start.map(|date| date.last))
     }
 }
 

@@ -174,6 +174,11 @@ fn an_unknown_end_is_presumed_not_to_have_come() {
         "last known on 2019-08-27",
     );
     check("../", "2019-08-28", '+', "no day is known on which it holds");
+    // That it began some day of the year does not make the last one known.
+    for day in ["2016-12-31", "2017-01-01"] {
+        check("2016/", day, '+', "no day is known on which it holds");
+    }
+    check("2017-08-03~/", "2017-08-05", '+', "no day is known on which it holds");
 }
 
 proptest! {
