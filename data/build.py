@@ -113,16 +113,17 @@ def holds(node: Properties, day: date) -> bool:
 def valid_on(day: date, edtf: str | None, observed: str | None) -> bool:
     """Tells whether a valid time certainly includes the day; no end is presumed not to have come.
 
-    A statement without any time holds always; one that was only observed holds from that day.
+    A statement without any time holds always; one that was only observed holds from that day. It begins
+    no later than it was observed, and ends no earlier.
     """
     time = bounds(edtf) if edtf else ALWAYS
-    if time.earliest_end is not None and day >= time.earliest_end:
+    seen = date.fromisoformat(observed) if observed is not None else None
+    if time.earliest_end is not None and day >= time.earliest_end and (seen is None or day > seen):
         return False
-    if time.latest_start is not None:
-        return day >= time.latest_start
-    if observed is not None and (time.start_unknown or edtf is None):
-        return day >= date.fromisoformat(observed)
-    return not time.start_unknown
+    if edtf is not None and time.latest_start is None and not time.start_unknown:
+        return True
+    starts = [start for start in (time.latest_start, seen) if start is not None]
+    return day >= min(starts) if starts else not time.start_unknown
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@
 //!
 //! - No time and no observation: it always holds.
 //! - No time, but observed: neither start nor end is known.
+//! - It certainly holds from the first day of observation to the last: it begins no later and ends no earlier. `2019/..`
+//!   observed on 2019-03-01 holds in June. An observation outside its time says nothing ([`Validity::excludes`]).
 //! - A date marked `?` or `~` has the days that are written, and every one of them is uncertain: the day itself in
 //!   `2019-08-02~/..`, of which the plain rule knows that it holds. Days before and after are what they are without the mark.
 //! - With an unknown end, it is last known on the last day of observation, or on that on which it begins, if that is one day:
@@ -68,7 +70,10 @@ impl Validity {
 
     /// Returns the validity by an EDTF time, if there is one, and the days of observation.
     pub fn new(bounds: Option<Bounds>, observed_on: impl IntoIterator<Item = Day>) -> Self {
-        let observed = observed_on.into_iter().fold(None, |days, day| match days {
+        let inside = observed_on
+            .into_iter()
+            .filter(|day| bounds.is_none_or(|bounds| !Self::excludes(bounds, *day)));
+        let observed = inside.fold(None, |days, day| match days {
             None => Some((day, day)),
             Some((first, last)) => Some((day.min(first), day.max(last))),
         });
@@ -83,16 +88,25 @@ impl Validity {
         }
     }
 
+    /// Tells whether an EDTF time says that it does not hold on a day, which so cannot be one of observation.
+    pub fn excludes(bounds: Bounds, day: Day) -> bool {
+        let is_before = bounds.start.date().is_some_and(|date| day < date.first);
+        is_before || bounds.end.date().is_some_and(|date| day > date.last)
+    }
+
     /// Returns the first day on which it is presumed to hold and the first on which it no longer is, `None` for no bound;
     /// or `None` if there is no day between them.
     fn presumed(&self) -> Option<(Option<Day>, Option<Day>)> {
-        let from = match (self.start, self.observed) {
-            (Edge::Open, _) => None,
-            (Edge::Date(date), _) => Some(date.last),
-            (Edge::Unknown, Some((first, _))) => Some(first),
-            (Edge::Unknown, None) => return None,
+        let (first, last) = self.observed.unzip();
+        let from = match self.start {
+            Edge::Open => None,
+            Edge::Date(date) => Some(first.map_or(date.last, |first| first.min(date.last))),
+            Edge::Unknown => Some(first?),
         };
-        let until = self.end.date().map(|date| date.first.next());
+        let until = self
+            .end
+            .date()
+            .map(|date| date.first.max(last.unwrap_or(date.first)).next());
         let is_empty = from.zip(until).is_some_and(|(from, until)| from >= until);
         (!is_empty).then_some((from, until))
     }
@@ -115,24 +129,32 @@ impl Validity {
     }
 
     fn has_begun(&self, day: Day) -> Certainty {
-        match (self.start, self.observed) {
+        let first = self.observed.map(|(first, _)| first);
+        if first.is_some_and(|first| first <= day) {
+            return Certainty::Certainly;
+        }
+        match (self.start, first) {
             (Edge::Date(date), _) if day < date.first => Certainty::CertainlyNot,
             (Edge::Date(date), _) if day < date.last || (day == date.last && date.is_qualified()) => {
-                Certainty::Uncertain(Uncertainty::Start(date))
+                let last = first.map_or(date.last, |first| first.min(date.last));
+                Certainty::Uncertain(Uncertainty::Start(Date { last, ..date }))
             }
-            (Edge::Unknown, Some((first, _))) if day < first => {
-                Certainty::Uncertain(Uncertainty::FirstKnown(first))
-            }
+            (Edge::Unknown, Some(first)) => Certainty::Uncertain(Uncertainty::FirstKnown(first)),
             (Edge::Unknown, None) => Certainty::Uncertain(Uncertainty::NeverKnown),
             _ => Certainty::Certainly,
         }
     }
 
     fn has_not_ended(&self, day: Day) -> Certainty {
+        let last = self.observed.map(|(_, last)| last);
+        if last.is_some_and(|last| day <= last) {
+            return Certainty::Certainly;
+        }
         match (self.end, self.last_known()) {
             (Edge::Date(date), _) if day > date.last => Certainty::CertainlyNot,
             (Edge::Date(date), _) if day > date.first || (day == date.first && date.is_qualified()) => {
-                Certainty::Uncertain(Uncertainty::End(date))
+                let first = last.map_or(date.first, |last| last.max(date.first));
+                Certainty::Uncertain(Uncertainty::End(Date { first, ..date }))
             }
             (Edge::Unknown, Some(last)) if day > last => Certainty::Uncertain(Uncertainty::LastKnown(last)),
             (Edge::Unknown, None) => Certainty::Uncertain(Uncertainty::NeverKnown),

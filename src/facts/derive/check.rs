@@ -12,6 +12,7 @@ use crate::{
     model::{
         day::Day,
         fact::{Stance, Standing},
+        validity::Validity,
     },
 };
 
@@ -104,7 +105,7 @@ pub(super) fn check_acceptance(nodes: &Nodes, node: &Node, tell: &mut impl FnMut
     }
 }
 
-/// `d:edtf` rules: the dates are those of its bounds, and so its start is before its end.
+/// `d:edtf` rules: the dates are those of its bounds, and so its start is before its end; what was observed is inside.
 fn check_validity(
     nodes: &mut Nodes,
     snapshot: &Snapshot,
@@ -115,6 +116,14 @@ fn check_validity(
     let bounds = nodes.bounds(snapshot, node);
     if node.counts[part::EDTF] > 1 || (node.counts[part::EDTF] == 1 && bounds.is_none()) {
         return;
+    }
+    let observed = node.observed.into_iter().flat_map(|(first, last)| [first, last]);
+    let outside = |day: &Day| bounds.is_some_and(|bounds| Validity::excludes(bounds, *day));
+    if let Some(day) = observed.into_iter().find(outside) {
+        tell(
+            part::OBSERVED_ON,
+            format!("{day} is outside of d:edtf, which says that it did not hold then"),
+        );
     }
     let expected = [
         (part::VALID_FROM, bounds.and_then(|bounds| bounds.valid_from())),

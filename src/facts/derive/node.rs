@@ -41,7 +41,7 @@ pub(super) struct Node {
     values: [Option<TermId>; PROPERTY_COUNT],
     pub(super) counts: [u32; PROPERTY_COUNT],
     /// The first and last day of observation.
-    observed: Option<(Day, Day)>,
+    pub(super) observed: Option<(Day, Day)>,
 }
 
 impl Node {

@@ -87,7 +87,11 @@ fn accepted() -> Snapshot {
 
 #[test]
 fn a_statement_that_holds_comes_to_both_graphs_with_what_it_lacks() {
-    let more = "; d:edtf \"2019-08/..\" ; d:observedOn \"2019-08-27\"^^xsd:date";
+    let more = "; d:edtf \"2019-08/..\"";
+    let observed = format!("{more} ; d:observedOn \"2019-08-27\"^^xsd:date");
+    let observed = statement("1", "e:a d:p e:b", "Accepted", &observed);
+    let observed = commit(&Snapshot::default(), "", &observed).unwrap();
+    assert!(has(&observed, "e:a d:p e:b . g:derived { e:a d:p e:b }"));
     let text = statement("1", "e:a d:p e:b", "Accepted", more);
     let early = commit(&Snapshot::default(), "", &text).unwrap();
     assert!(
@@ -443,6 +447,11 @@ fn invalid_statements_are_refused_with_all_faults() {
     check_faults(edtf, "s:1 d:edtf \"2019-08-31/2019-08-01\"", &["edtf"]);
     check_faults(edtf, "s:1 d:edtf \"2019-08-01/..\"", &["validUntil"]);
     check_faults(edtf, "", &["validFrom", "validUntil"]);
+    check_faults(
+        "",
+        &format!("{edtf} ; d:observedOn \"2019-09-01\"^^xsd:date"),
+        &["observedOn"],
+    );
     let generated = "s:1 prov:generatedAtTime \"2019-08-27T12:00:00Z\"^^xsd:dateTime";
     let invalidated = "s:1 prov:invalidatedAtTime \"2019-08-27T11:59:59Z\"^^xsd:dateTime";
     check_faults("", invalidated, &["invalidatedAtTime"]);
@@ -509,15 +518,23 @@ enum Step {
 const SUBJECTS: [&str; 2] = ["e:a", "e:b"];
 const OBJECTS: [&str; 3] = ["e:x", "e:y", "d:SomeValue"];
 const STANDINGS: [&str; 4] = ["Preferred", "Accepted", "Unconfirmed", "Disputed"];
-const TIMES: [&str; 6] = [
+/// Those at odd places come with an observation.
+const TIMES: [&str; 7] = [
     "",
     "2019-08/..",
     "2019/2020-02",
     "/2019-10",
     "2020-01-15",
+    "../2019",
     "../2019-08-27",
 ];
-const DAYS: [&str; 4] = ["2019-08-27", "2019-09-01", "2020-01-15", "2020-06-01"];
+const DAYS: [&str; 5] = [
+    "2019-08-27",
+    "2019-08-30",
+    "2019-09-01",
+    "2020-01-15",
+    "2020-06-01",
+];
 
 fn step() -> impl Strategy<Value = Step> {
     let triple = || (0..SUBJECTS.len(), 0..2_usize);

@@ -108,7 +108,9 @@ fn turning(nodes: &mut Nodes, snapshot: &Snapshot, first: Day, last: Day) -> Vec
                 TermView::String(text) if part == part::EDTF => text.parse().is_ok_and(|bounds: Bounds| {
                     is_between(bounds.latest_start()) || is_between(bounds.earliest_end())
                 }),
-                _ => is_between(property::day(view)),
+                // It begins no later, and is over no earlier than on the day after.
+                _ => property::day(view)
+                    .is_some_and(|day| is_between(Some(day)) || is_between(Some(day.next()))),
             };
             if may_turn {
                 for quad in snapshot.quads(nodes.with(part, Some(quad.object))) {

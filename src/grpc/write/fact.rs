@@ -14,7 +14,9 @@ use crate::{
         day::Day,
         edtf::Bounds,
         fact::{Basis, Stance, Standing, UnixTime},
-        iri, vocabulary,
+        iri,
+        validity::Validity,
+        vocabulary,
     },
     proto::v1::{self, ErrorReason},
 };
@@ -200,6 +202,12 @@ impl Check<'_> {
         } else {
             self.edtf(&time.edtf).map(Some)
         }?;
+        let excluded = bounds.zip(observed_on.as_ref().and_then(|day| day.as_deref()?.parse().ok()));
+        if let Some((_, day)) = excluded.filter(|(bounds, day)| Validity::excludes(*bounds, *day)) {
+            let description = format!("{day} is outside of `edtf`, which says that it did not hold then");
+            self.invalid("valid_time.observed_on", description);
+            return None;
+        }
         let mut day = |name: &str, sent: &str, follows: Option<Day>| {
             let follows = follows.map(|day| day.to_string());
             if !sent.is_empty() && follows.as_deref() != Some(sent) {

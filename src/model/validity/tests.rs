@@ -138,6 +138,38 @@ fn marked_dates_are_uncertain_on_each_of_their_days() {
 }
 
 #[test]
+fn observations_narrow_the_time() {
+    check(
+        "2019/.. @2019-03-01",
+        "2019-02-28",
+        '-',
+        "begins some day from 2019-01-01 to 2019-03-01",
+    );
+    check("2019/.. @2019-03-01", "2019-03-01", '+', "yes");
+    check("2019/.. @2019-03-01", "2019-06-01", '+', "yes");
+    check("2016/2019 @2019-08-27", "2019-08-27", '+', "yes");
+    check(
+        "2016/2019 @2019-08-27",
+        "2019-08-28",
+        '-',
+        "ends some day from 2019-08-27 to 2019-12-31",
+    );
+    check("2016 @2016-05-02 @2016-05-04", "2016-05-03", '+', "yes");
+    check("2016/ @2016-05-01", "2016-05-02", '+', "last known on 2016-05-01");
+    // It is so on the day that is observed, however uncertain its dates are.
+    check("2019-08-02?/.. @2019-08-02", "2019-08-02", '+', "yes");
+    check("../2019-08-27? @2019-08-27", "2019-08-27", '+', "yes");
+    // What is outside the time was not observed.
+    check("2016/2018 @2019-08-27", "2019-08-27", '-', "no");
+    check(
+        "2016-05-01/2018 @2015-01-01 @2017-01-01",
+        "2016-05-01",
+        '+',
+        "yes",
+    );
+}
+
+#[test]
 fn an_unknown_start_is_the_first_observation() {
     check(
         "/2019-08-27 @2019-08-20",
@@ -178,7 +210,12 @@ fn an_unknown_end_is_presumed_not_to_have_come() {
     for day in ["2016-12-31", "2017-01-01"] {
         check("2016/", day, '+', "no day is known on which it holds");
     }
-    check("2017-08-03~/", "2017-08-05", '+', "no day is known on which it holds");
+    check(
+        "2017-08-03~/",
+        "2017-08-05",
+        '+',
+        "no day is known on which it holds",
+    );
 }
 
 proptest! {
@@ -188,6 +225,22 @@ proptest! {
             Certainty::Certainly => prop_assert!(validity.is_presumed_at(day)),
             Certainty::CertainlyNot => prop_assert!(!validity.is_presumed_at(day)),
             Certainty::Uncertain(_) => {}
+        }
+    }
+
+    #[test]
+    fn what_is_observed_is_certain(validity in validities(), day in days()) {
+        let bounds = Bounds { start: validity.start, end: validity.end };
+        let observed = validity.observed.into_iter().flat_map(|(first, last)| [first, last]);
+        let observed = Validity::new(Some(bounds), observed.chain([day]));
+        prop_assert_eq!(
+            observed.holds_at(day) == Certainty::Certainly,
+            !Validity::excludes(bounds, day)
+        );
+        // It takes no certainty away.
+        if let Some((first, last)) = validity.observed {
+            prop_assert_eq!(observed.holds_at(first), Certainty::Certainly);
+            prop_assert_eq!(observed.holds_at(last), Certainty::Certainly);
         }
     }
 }

@@ -221,7 +221,7 @@ async fn sources_are_checked() {
 
 #[tokio::test]
 async fn times_are_checked() {
-    let cases: [Case; 8] = [
+    let cases: [Case; 9] = [
         (edtf("2019-13"), ErrorReason::InvalidEdtf, &["valid_time.edtf"]),
         (edtf("2020/2019"), ErrorReason::InvalidEdtf, &["valid_time.edtf"]),
         (edtf("in May"), ErrorReason::InvalidEdtf, &["valid_time.edtf"]),
@@ -238,6 +238,15 @@ async fn times_are_checked() {
         (
             time(ValidTime {
                 observed_on: "2019-02-29".into(),
+                ..Default::default()
+            }),
+            INVALID,
+            &["valid_time.observed_on"],
+        ),
+        (
+            time(ValidTime {
+                edtf: "2016/2018".into(),
+                observed_on: "2019-08-27".into(),
                 ..Default::default()
             }),
             INVALID,
