@@ -11,7 +11,8 @@ use crate::{
     graph::{QuadIds, TermId},
     model::{
         fact::{Fact, Source, Standing},
-        verdict::{Question, Rule, judge},
+        truthy::Evidence,
+        verdict::{Judgement, Question, Rule, Verdict, judge},
     },
 };
 
@@ -53,6 +54,14 @@ pub struct ObjectGroup {
     pub sources: Vec<Source>,
 }
 
+/// A judgement, with what it was made of.
+struct Judged {
+    judgement: Judgement,
+    is_plain: bool,
+    /// What the subject gives its facts. In the judgement they come after the statements.
+    inherited: Vec<Evidence<TermId>>,
+}
+
 impl Reader<'_> {
     /// Tells whether a triple is so in a view.
     pub fn check(
@@ -78,25 +87,57 @@ impl Reader<'_> {
             graph: TermId::DEFAULT_GRAPH,
         };
         let mut groups = Groups::new(*self, *view, None);
-        let is_closed = self.is_closed([subject, predicate], &mut groups, budget);
+        let closing = self.closing([subject, predicate], &mut groups, budget);
+        let judged = self.judged(triple, closing.is_some(), &mut groups, budget);
+        let mut evidence = self.evidence_of(triple, &judged, &mut groups, budget);
+        if let (Rule::NotAmongAll, Some(closing)) = (judged.judgement.rule, &closing) {
+            let closing_triple = self.closing_triple([subject, predicate]);
+            evidence.extend(self.evidence_of(closing_triple, closing, &mut groups, budget));
+        }
+        evidence.truncate(EVIDENCE_COUNT_MAX);
+        Checked {
+            rule: judged.judgement.rule,
+            evidence,
+        }
+    }
+
+    /// Judges a triple by all that is known of its subject and predicate.
+    fn judged(&self, triple: QuadIds, closed: bool, groups: &mut Groups<'_>, budget: &mut Budget) -> Judged {
+        let view = groups.view;
+        let pair = [triple.subject, triple.predicate];
+        let group = groups.of(triple.subject, triple.predicate, budget);
+        let inherited = self.inherited_evidence(pair, &group.evidence, &view, budget);
         let is_plain = self.is_plain(triple);
-        let group = groups.of(subject, predicate, budget);
-        let inherited = self.inherited_evidence([subject, predicate], &group.evidence, view, budget);
-        let stated_count = group.evidence.len();
-        let statements = [&group.evidence[..], &inherited].concat();
         let judgement = judge(&Question {
-            statements: &statements,
-            object,
+            statements: &[&group.evidence[..], &inherited].concat(),
+            object: triple.object,
             day: view.day,
             plain: is_plain && inherited.is_empty(),
-            closed: is_closed,
+            closed,
         });
+        Judged {
+            judgement,
+            is_plain,
+            inherited,
+        }
+    }
+
+    /// Returns the facts that decided.
+    fn evidence_of(
+        &self,
+        triple: QuadIds,
+        judged: &Judged,
+        groups: &mut Groups<'_>,
+        budget: &mut Budget,
+    ) -> Vec<Fact> {
+        let group = groups.of(triple.subject, triple.predicate, budget);
         let mut evidence = Vec::new();
-        if is_plain && matches!(judgement.rule, Rule::Plain | Rule::Contradicted) {
+        if judged.is_plain && matches!(judged.judgement.rule, Rule::Plain | Rule::Contradicted) {
             evidence.extend(self.plain_fact(triple, budget));
         }
-        for index in judgement.statements.into_iter().take(EVIDENCE_COUNT_MAX) {
-            if let Some(inherited) = index.checked_sub(stated_count).map(|at| &inherited[at]) {
+        for &index in judged.judgement.statements.iter().take(EVIDENCE_COUNT_MAX) {
+            let at = index.checked_sub(group.evidence.len());
+            if let Some(inherited) = at.and_then(|at| judged.inherited.get(at)) {
                 let triple = QuadIds {
                     object: inherited.object,
                     ..triple
@@ -105,17 +146,10 @@ impl Reader<'_> {
                 evidence.extend(fact.filter(|fact| !evidence.contains(fact)));
                 continue;
             }
-            let holds = is_plain || group.holds(group.evidence[index].object);
+            let holds = judged.is_plain || group.holds(group.evidence[index].object);
             evidence.extend(self.group_fact(group, index, holds, budget));
         }
-        if judgement.rule == Rule::NotAmongAll {
-            evidence.extend(self.closing_facts([subject, predicate], &mut groups, budget));
-        }
-        evidence.truncate(EVIDENCE_COUNT_MAX);
-        Checked {
-            rule: judgement.rule,
-            evidence,
-        }
+        evidence
     }
 
     /// Compares what is known of a subject and a predicate in a view.
@@ -131,7 +165,7 @@ impl Reader<'_> {
             return comparison;
         };
         let mut groups = Groups::new(*self, *view, None);
-        let is_closed = self.is_closed([subject, predicate], &mut groups, budget);
+        let is_closed = self.closing([subject, predicate], &mut groups, budget).is_some();
         let group = groups.of(subject, predicate, budget);
         let inherited = self.inherited_evidence([subject, predicate], &group.evidence, view, budget);
         let statements = [&group.evidence[..], &inherited].concat();
@@ -210,36 +244,17 @@ impl Reader<'_> {
         self.statement_fact(id, triple(subject, predicate, object), false, holds, budget)
     }
 
-    /// Tells whether every object that a subject has by a predicate is recorded, in the view.
-    fn is_closed(
-        &self,
-        [subject, predicate]: [TermId; 2],
-        groups: &mut Groups<'_>,
-        budget: &mut Budget,
-    ) -> bool {
-        self.words.closed_for != TermId::MAX
-            && groups.holds([subject, self.words.closed_for, predicate], budget)
+    /// Returns why every object that a subject has by a predicate is recorded; `None` if that is not certainly so.
+    fn closing(&self, pair: [TermId; 2], groups: &mut Groups<'_>, budget: &mut Budget) -> Option<Judged> {
+        if self.words.closed_for == TermId::MAX {
+            return None;
+        }
+        let judged = self.judged(self.closing_triple(pair), false, groups, budget);
+        (judged.judgement.verdict() == Verdict::True).then_some(judged)
     }
 
-    /// Returns the facts that say that all objects of a predicate are recorded.
-    fn closing_facts(
-        &self,
-        [subject, predicate]: [TermId; 2],
-        groups: &mut Groups<'_>,
-        budget: &mut Budget,
-    ) -> Vec<Fact> {
-        let closing = triple(subject, self.words.closed_for, predicate);
-        let is_plain = self.is_plain(closing);
-        let group = groups.of(subject, self.words.closed_for, budget);
-        let stated = (0..group.evidence.len()).filter(|&index| group.evidence[index].object == predicate);
-        let stated = stated.filter(|_| group.holds(predicate));
-        let mut facts: Vec<_> = stated
-            .filter_map(|index| self.group_fact(group, index, true, budget))
-            .collect();
-        if facts.is_empty() && is_plain {
-            facts.extend(self.plain_fact(closing, budget));
-        }
-        facts
+    fn closing_triple(&self, [subject, predicate]: [TermId; 2]) -> QuadIds {
+        triple(subject, self.words.closed_for, predicate)
     }
 
     /// Returns the fact of a triple without a statement, with what it inherits.

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod time;
+mod verdict;
 
 const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <https://w3id.org/dossier/e/> .
     @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .

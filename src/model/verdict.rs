@@ -39,7 +39,7 @@ pub struct Question<'a, O> {
     /// Whether the triple is in the default graph by itself, not because it is derived.
     pub plain: bool,
     /// Whether every object that the subject has by the predicate is recorded: `d:closedFor`, a fact like any other, which
-    /// may be plain or stated, with its source and time.
+    /// may be plain or stated, with its source and time, and closes where its own verdict is true.
     pub closed: bool,
 }
 

@@ -1,0 +1,78 @@
+//! Verdicts and conflicts on small graphs.
+
+use oxigraph::model::NamedNode;
+
+use super::*;
+use crate::facts::Checked;
+
+/// Returns the graph of statements with one about `e:s`, negated where the standing begins with `-`.
+pub(super) fn stated(id: &str, predicate_object: &str, standing: &str, more: &str) -> String {
+    let [predicate, object] = predicate_object
+        .split(' ')
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let (standing, negated) = match standing.strip_prefix('-') {
+        Some(standing) => (standing, "; d:negated true"),
+        None => (standing, ""),
+    };
+    format!(
+        "g:statements {{ s:{id} rdf:subject e:s ; rdf:predicate {predicate} ; rdf:object {object} ; d:stance d:Asserted ;
+            d:standing d:{standing} ; d:basis d:Stated ; prov:wasDerivedFrom e:src {negated} {more} }} "
+    )
+}
+
+pub(super) fn view(day: &str) -> TimeView {
+    TimeView {
+        day: day.parse().unwrap(),
+        known_at: None,
+    }
+}
+
+/// Asks whether `e:s d:p` an object.
+fn ask(text: &str, object: &str, on: &str) -> Checked {
+    let object = match object.split_once(':') {
+        Some(("d", name)) => iri(&format!("ns#{name}")),
+        Some((_, name)) => iri(&format!("e/{name}")),
+        None => panic!("{object}"),
+    };
+    Lookup::default().on(&snapshot(text)).check(
+        [&iri("e/s"), &iri("ns#p")],
+        NamedNode::new_unchecked(object).as_ref().into(),
+        &view(on),
+        &mut Budget::page(),
+    )
+}
+
+fn ids(checked: &Checked) -> Vec<&str> {
+    let evidence = checked.evidence.iter();
+    let ids = evidence.map(|fact| fact.statement.as_ref()?.id.rsplit('/').next());
+    ids.map(Option::unwrap_or_default).collect()
+}
+
+#[test]
+fn a_predicate_is_closed_if_it_certainly_is() {
+    let check = |text: &str, on: &str, rule: Rule, evidence: &[&str]| {
+        let checked = ask(text, "e:other", on);
+        assert_eq!(
+            (checked.rule, ids(&checked).as_slice()),
+            (rule, evidence),
+            "{text} on {on}"
+        );
+    };
+    let closing = |standing: &str, more: &str| stated("c", "d:closedFor d:p", standing, more);
+    check(&closing("Accepted", ""), "2019-08-27", Rule::NotAmongAll, &["c"]);
+    check("e:s d:closedFor d:p .", "2019-08-27", Rule::NotAmongAll, &[""]);
+    // It was closed when it was last looked at.
+    let once = closing("Accepted", "; d:edtf \"2010-01-01/\"");
+    check(&once, "2010-01-01", Rule::NotAmongAll, &["c"]);
+    check(&once, "2019-08-27", Rule::NothingRecorded, &[]);
+    // Two disagree.
+    let denied = closing("Accepted", "") + &stated("n", "d:closedFor d:p", "-Accepted", "");
+    check(&denied, "2019-08-27", Rule::NothingRecorded, &[]);
+    // What is rejected is no reason.
+    let both = closing("Accepted", "") + &stated("r", "d:closedFor d:p", "Rejected", "");
+    check(&both, "2019-08-27", Rule::NotAmongAll, &["c"]);
+    // Closed for another predicate.
+    check("e:s d:closedFor d:q .", "2019-08-27", Rule::NothingRecorded, &[]);
+}
