@@ -1,5 +1,7 @@
 //! Where statements conflict, across the graph.
 
+use std::collections::HashSet;
+
 use oxigraph::model::{NamedNode, NamedOrBlankNode, Term};
 
 use super::{
@@ -45,11 +47,12 @@ pub struct Conflict {
     pub facts: Vec<Fact>,
 }
 
-/// By what a statement makes a conflict, in the order in which they are gone through.
+/// The signs of conflicts, in the order in which they are gone through.
 const SIGNS: [Sign; 4] = [Sign::Disputed, Sign::Rejected, Sign::Disputes, Sign::Denies];
 
+/// By what a statement makes a conflict.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Sign {
+pub(super) enum Sign {
     Disputed,
     Rejected,
     Disputes,
@@ -141,13 +144,10 @@ impl Reader<'_> {
     ) -> Option<Conflict> {
         let [subject, predicate, _] = record.triple;
         let group = groups.of(subject, predicate, budget);
-        let first = group
-            .records
-            .iter()
-            .filter_map(|record| Some((self.first_sign(record, group)?, record.id)))
-            .min()?;
-        let is_from = source.is_none() || group.records.iter().any(|record| record.has_source);
-        if first != (sign, record.id) || !is_from {
+        if self.first_sign(group, budget) != Some((sign, record.id)) {
+            return None;
+        }
+        if source.is_some() && !group.records.iter().any(|record| record.has_source) {
             return None;
         }
         let mut facts: Vec<Fact> = Vec::new();
@@ -172,21 +172,26 @@ impl Reader<'_> {
         })
     }
 
-    fn first_sign(&self, record: &Record, group: &Group) -> Option<Sign> {
-        let is_asserted = || {
-            group
-                .records
-                .iter()
-                .any(|other| other.triple[2] == record.triple[2] && !other.is_negated)
-        };
-        let disputes = || self.in_statements(Some(record.id), Some(self.words.disputes), None);
-        match record.standing {
-            Some(Standing::Disputed) => Some(Sign::Disputed),
-            Some(Standing::Rejected) => Some(Sign::Rejected),
-            _ if self.snapshot.count(disputes()) > 0 => Some(Sign::Disputes),
-            _ if record.is_negated && is_asserted() => Some(Sign::Denies),
-            _ => None,
-        }
+    /// Returns the first sign of a conflict in a group, and whose it is; `None` if its statements agree. It is looked for once.
+    fn first_sign(&self, group: &Group, budget: &mut Budget) -> Option<(Sign, TermId)> {
+        *group.first_sign.get_or_init(|| {
+            let is_assertion = |record: &&Record| !record.is_negated;
+            let asserted = group.records.iter().filter(is_assertion);
+            let asserted: HashSet<_> = asserted.map(|record| record.triple[2]).collect();
+            let signs = group.records.iter().filter_map(|record| {
+                budget.step(1);
+                let disputes = || self.in_statements(Some(record.id), Some(self.words.disputes), None);
+                let sign = match record.standing {
+                    Some(Standing::Disputed) => Sign::Disputed,
+                    Some(Standing::Rejected) => Sign::Rejected,
+                    _ if self.snapshot.count(disputes()) > 0 => Sign::Disputes,
+                    _ if record.is_negated && asserted.contains(&record.triple[2]) => Sign::Denies,
+                    _ => return None,
+                };
+                Some((sign, record.id))
+            });
+            signs.min()
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! What holds in a time view: the statements of one subject and predicate decide together.
 
-use std::collections::HashMap;
+use std::{cell::OnceCell, collections::HashMap};
 
 use super::{
-    Budget, Reader, default_graph,
+    Budget, Reader,
+    conflicts::Sign,
+    default_graph,
     record::{Record, TimeView},
 };
 use crate::{
@@ -23,6 +25,8 @@ pub(super) struct Group {
     holding: Vec<TermId>,
     /// Those that hold without the statements that have the withdrawn source alone, sorted.
     remaining: Vec<TermId>,
+    /// The first sign of a conflict among them, once it was looked for.
+    pub(super) first_sign: OnceCell<Option<(Sign, TermId)>>,
 }
 
 impl Group {
@@ -40,6 +44,7 @@ impl Group {
         Self {
             holding: truthy::objects(&evidence, view.day),
             remaining: truthy::objects(&remaining, view.day),
+            first_sign: OnceCell::new(),
             records,
             evidence,
         }

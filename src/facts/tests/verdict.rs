@@ -76,3 +76,32 @@ fn a_predicate_is_closed_if_it_certainly_is() {
     // Closed for another predicate.
     check("e:s d:closedFor d:q .", "2019-08-27", Rule::NothingRecorded, &[]);
 }
+
+fn conflicts(reader: &Reader<'_>) -> Vec<String> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let filter = ConflictFilter::default();
+        let page = reader.conflicts(&filter, &view("2019-08-27"), 1, after, &mut Budget::page());
+        found.extend(
+            page.conflicts
+                .iter()
+                .map(|conflict| conflict.predicate.as_str().to_owned()),
+        );
+        after = page.end;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+/// Of one subject and predicate, thousands are both asserted and denied: looked for once, not once for each or each pair.
+#[test]
+fn a_large_conflict_is_found_once() {
+    let mut text = String::new();
+    for number in 0..2_000 {
+        let object = format!("d:p e:o{number}");
+        text += &stated(&format!("a{number}"), &object, "Accepted", "");
+        text += &stated(&format!("n{number}"), &object, "-Accepted", "");
+    }
+    assert_eq!(conflicts(&Lookup::default().on(&snapshot(&text))), [iri("ns#p")]);
+}
