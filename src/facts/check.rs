@@ -169,7 +169,11 @@ impl Reader<'_> {
         let group = groups.of(subject, predicate, budget);
         let inherited = self.inherited_evidence([subject, predicate], &group.evidence, view, budget);
         let statements = [&group.evidence[..], &inherited].concat();
-        comparison.is_conflict = self.is_conflict(group, budget);
+        let is_contested = |evidence: &Evidence<TermId>| {
+            evidence.live && matches!(evidence.standing, Standing::Disputed | Standing::Rejected)
+        };
+        comparison.is_conflict = self.first_sign([subject, predicate], group, budget).is_some()
+            || inherited.iter().any(is_contested);
         let plain = self
             .snapshot
             .quads(default_graph(Some(subject), Some(predicate), None))
@@ -270,25 +274,6 @@ impl Reader<'_> {
         let [subject, predicate, object] = record.triple;
         let holds = holds && !record.is_negated;
         self.statement_fact(record.id, triple(subject, predicate, object), true, holds, budget)
-    }
-
-    /// Tells whether statements conflict: one is disputed or rejected, disputes another, or denies what another asserts.
-    fn is_conflict(&self, group: &Group, budget: &mut Budget) -> bool {
-        let mut sides: Vec<_> = group
-            .evidence
-            .iter()
-            .map(|evidence| (evidence.object, evidence.negated))
-            .collect();
-        sides.sort_unstable();
-        sides.dedup();
-        let is_denied = sides.windows(2).any(|pair| pair[0].0 == pair[1].0);
-        is_denied
-            || group.records.iter().any(|record| {
-                budget.step(1);
-                let disputes = self.in_statements(Some(record.id), Some(self.words.disputes), None);
-                matches!(record.standing, Some(Standing::Disputed | Standing::Rejected))
-                    || self.snapshot.count(disputes) > 0
-            })
     }
 }
 

@@ -144,7 +144,7 @@ impl Reader<'_> {
     ) -> Option<Conflict> {
         let [subject, predicate, _] = record.triple;
         let group = groups.of(subject, predicate, budget);
-        if self.first_sign(group, budget) != Some((sign, record.id)) {
+        if self.first_sign([subject, predicate], group, budget) != Some((sign, record.id)) {
             return None;
         }
         if source.is_some() && !group.records.iter().any(|record| record.has_source) {
@@ -156,6 +156,10 @@ impl Reader<'_> {
             let quad = triple(subject, predicate, object);
             let holds = !record.is_negated && (self.is_plain(quad) || group.holds(object));
             facts.extend(self.statement_fact(record.id, quad, true, holds, budget));
+        }
+        if sign == Sign::Denies {
+            facts.extend(self.denied_facts([subject, predicate], group, budget));
+            facts.truncate(FACT_COUNT_MAX);
         }
         let subject = match self.snapshot.term(subject) {
             Term::NamedNode(node) => node.into(),
@@ -172,12 +176,25 @@ impl Reader<'_> {
         })
     }
 
-    /// Returns the first sign of a conflict in a group, and whose it is; `None` if its statements agree. It is looked for once.
-    fn first_sign(&self, group: &Group, budget: &mut Budget) -> Option<(Sign, TermId)> {
+    /// Returns the first sign of a conflict in the group of a subject and a predicate, and whose it is; `None` if its statements
+    /// agree, with each other and with what holds without any. It is looked for once.
+    pub(super) fn first_sign(
+        &self,
+        [subject, predicate]: [TermId; 2],
+        group: &Group,
+        budget: &mut Budget,
+    ) -> Option<(Sign, TermId)> {
         *group.first_sign.get_or_init(|| {
             let is_assertion = |record: &&Record| !record.is_negated;
             let asserted = group.records.iter().filter(is_assertion);
             let asserted: HashSet<_> = asserted.map(|record| record.triple[2]).collect();
+            let is_asserted = |record: &Record| {
+                if record.is_some_value {
+                    !asserted.is_empty() || self.unstated([subject, predicate]).next().is_some()
+                } else {
+                    asserted.contains(&record.triple[2]) || self.is_unstated(record.triple)
+                }
+            };
             let signs = group.records.iter().filter_map(|record| {
                 budget.step(1);
                 let disputes = || self.in_statements(Some(record.id), Some(self.words.disputes), None);
@@ -185,13 +202,47 @@ impl Reader<'_> {
                     Some(Standing::Disputed) => Sign::Disputed,
                     Some(Standing::Rejected) => Sign::Rejected,
                     _ if self.snapshot.count(disputes()) > 0 => Sign::Disputes,
-                    _ if record.is_negated && asserted.contains(&record.triple[2]) => Sign::Denies,
+                    _ if record.is_negated && is_asserted(record) => Sign::Denies,
                     _ => return None,
                 };
                 Some((sign, record.id))
             });
             signs.min()
         })
+    }
+
+    /// Tells whether a triple is there by itself: plainly, or as a property of a planned node among the statements.
+    fn is_unstated(&self, [subject, predicate, object]: [TermId; 3]) -> bool {
+        let quad = triple(subject, predicate, object);
+        let of_node = QuadIds {
+            graph: self.words.statements,
+            ..quad
+        };
+        self.is_plain(quad) || (self.snapshot.contains(of_node) && self.triple_of(subject, None).is_none())
+    }
+
+    /// Returns the objects that a subject has by a predicate by itself.
+    fn unstated(&self, [subject, predicate]: [TermId; 2]) -> impl Iterator<Item = TermId> + '_ {
+        let objects = self.objects(subject, predicate);
+        objects.filter(move |object| self.is_unstated([subject, predicate, *object]))
+    }
+
+    /// Returns the facts without a statement that statements deny.
+    fn denied_facts(&self, pair: [TermId; 2], group: &Group, budget: &mut Budget) -> Vec<Fact> {
+        let denials = || group.records.iter().filter(|record| record.is_negated);
+        let mut objects: Vec<_> = denials()
+            .map(|record| record.triple[2])
+            .filter(|object| self.is_unstated([pair[0], pair[1], *object]))
+            .take(FACT_COUNT_MAX)
+            .collect();
+        if denials().any(|record| record.is_some_value) {
+            objects.extend(self.unstated(pair).take(FACT_COUNT_MAX));
+        }
+        objects.sort_unstable();
+        objects.dedup();
+        let facts = objects.into_iter();
+        let facts = facts.filter_map(|object| self.plain_fact(triple(pair[0], pair[1], object), budget));
+        facts.take(FACT_COUNT_MAX).collect()
     }
 }
 

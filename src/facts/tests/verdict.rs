@@ -105,3 +105,49 @@ fn a_large_conflict_is_found_once() {
     }
     assert_eq!(conflicts(&Lookup::default().on(&snapshot(&text))), [iri("ns#p")]);
 }
+
+/// What is disputed by a verdict is a conflict in the comparison and in the list.
+#[test]
+fn a_denial_conflicts_with_whatever_asserts() {
+    let check = |text: &str, rule: Rule, is_conflict: bool| {
+        assert_eq!(ask(text, "e:x", "2019-08-27").rule, rule, "{text}");
+        let snapshot = snapshot(text);
+        let reader = Lookup::default().on(&snapshot);
+        let names = [iri("e/s"), iri("ns#p")];
+        let names = names.each_ref().map(String::as_str);
+        let compared = reader.compare(names, &view("2019-08-27"), &mut Budget::page());
+        assert_eq!(compared.is_conflict, is_conflict, "{text}");
+        assert_eq!(conflicts(&reader).is_empty(), !is_conflict, "{text}");
+        let filter = ConflictFilter::default();
+        for conflict in reader
+            .conflicts(&filter, &view("2019-08-27"), 9, None, &mut Budget::page())
+            .conflicts
+        {
+            assert_eq!(conflict.facts.len(), 2, "{text}");
+        }
+    };
+    let denied = stated("n", "d:p e:x", "-Accepted", "");
+    let none = stated("n", "d:p d:SomeValue", "-Accepted", "");
+    for denied in [&denied, &none] {
+        check(denied, Rule::Denied, false);
+        check(&format!("e:s d:p e:x . {denied}"), Rule::Contradicted, true);
+        let node = "a <http://schema.org/Event> ; d:standing d:Accepted ; d:stance d:Asserted ; d:p e:x";
+        check(&format!("e:s {node} . {denied}"), Rule::Contradicted, true);
+        check(
+            &format!("g:statements {{ e:s {node} }} {denied}"),
+            Rule::Contradicted,
+            true,
+        );
+        let asserted = stated("a", "d:p e:x", "Accepted", "");
+        check(&format!("{asserted} {denied}"), Rule::Contradicted, true);
+        // It is derived, and no more than that.
+        check(
+            &format!("e:s d:p e:x . g:derived {{ e:s d:p e:x }} {denied}"),
+            Rule::Denied,
+            false,
+        );
+    }
+    // Another is denied.
+    check(&format!("e:s d:p e:y . {denied}"), Rule::Denied, false);
+    check(&format!("e:s d:p e:y . {none}"), Rule::Denied, true);
+}
