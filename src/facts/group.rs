@@ -86,23 +86,20 @@ impl<'a> Groups<'a> {
     }
 
     pub(super) fn of(&mut self, subject: TermId, predicate: TermId, budget: &mut Budget) -> &Group {
-        if self.record_count > REMEMBERED_COUNT_MAX {
+        let key = [subject, predicate];
+        if !self.known.contains_key(&key) && self.record_count > REMEMBERED_COUNT_MAX {
             self.known.clear();
             self.record_count = 0;
         }
-        let (reader, view, source) = (self.reader, self.view, self.source);
-        let group = self.known.entry([subject, predicate]).or_insert_with(|| {
+        let (reader, view, source, record_count) =
+            (self.reader, self.view, self.source, &mut self.record_count);
+        self.known.entry(key).or_insert_with(|| {
             let records = reader.records(subject, predicate, source, budget);
-            Group::new(
-                records
-                    .into_iter()
-                    .filter(|record| record.is_known(&view))
-                    .collect(),
-                &view,
-            )
-        });
-        self.record_count += group.records.len();
-        group
+            // One without records takes room too.
+            *record_count += records.len().max(1);
+            let known = records.into_iter().filter(|record| record.is_known(&view));
+            Group::new(known.collect(), &view)
+        })
     }
 
     /// Tells whether a triple holds in the view.

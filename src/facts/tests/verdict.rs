@@ -151,3 +151,19 @@ fn a_denial_conflicts_with_whatever_asserts() {
     check(&format!("e:s d:p e:y . {denied}"), Rule::Denied, false);
     check(&format!("e:s d:p e:y . {none}"), Rule::Denied, true);
 }
+
+/// A property with more statements than the others together is read once for a page, not anew for every some of its facts.
+#[test]
+fn what_is_known_of_a_property_is_remembered() {
+    let text: String = (0..3_000)
+        .map(|number| stated(&format!("{number}"), &format!("d:p e:o{number}"), "Accepted", ""))
+        .collect();
+    let snapshot = snapshot(&text);
+    let reader = Lookup::default().on(&snapshot);
+    let filter = FactFilter {
+        view: Some(view("2019-08-27")),
+        ..FactFilter::default()
+    };
+    let page = reader.facts(&filter, 10_000, None, &mut Budget::page());
+    assert_eq!((page.facts.len(), page.end), (3_000, None), "one page is enough");
+}
