@@ -90,7 +90,7 @@ impl AdminService for AdminApi {
         let access = access(request.extensions())?;
         let view = self.knowledge.read(&access);
         let read = |reader: Reader<'_>, budget: &mut Budget| reader.data_sets(budget);
-        let data_sets = self.reads.run(&view, read).await?;
+        let data_sets = self.reads.run(&view, request.extensions(), read).await?;
         let prefix = |(name, iri): (&str, &str)| v1::Prefix {
             name: name.to_owned(),
             iri: iri.to_owned(),

@@ -69,7 +69,7 @@ impl EntityService for EntityApi {
             let iri = iri.clone();
             let read =
                 move |reader: Reader<'_>, budget: &mut Budget| reader.entity(&iri, &query, after, budget);
-            self.reads.run(&view, read).await?
+            self.reads.run(&view, &extensions, read).await?
         };
         let entity = found.ok_or_else(|| entity_not_found(&iri))?;
         Ok(Response::new(v1::GetEntityResponse {
@@ -118,9 +118,9 @@ impl EntityService for EntityApi {
             iris.iter().map(each).collect::<Vec<_>>()
         };
         let found = if count > INLINE_BATCH_MAX {
-            self.reads.run_blocking(&view, read).await?
+            self.reads.run_blocking(&view, &extensions, read).await?
         } else {
-            self.reads.run(&view, read).await?
+            self.reads.run(&view, &extensions, read).await?
         };
         let mut response = v1::BatchGetEntitiesResponse {
             revision: to_int64(view.revision),
@@ -159,7 +159,7 @@ impl EntityService for EntityApi {
         let read = move |reader: Reader<'_>, budget: &mut Budget| {
             reader.entities(r#type.as_deref(), &languages, size, after, budget)
         };
-        let page = self.reads.run(&view, read).await?;
+        let page = self.reads.run(&view, &extensions, read).await?;
         Ok(Response::new(v1::ListEntitiesResponse {
             entities: page.entities.into_iter().map(Into::into).collect(),
             next_page_token: page

@@ -63,7 +63,7 @@ impl FactService for FactApi {
             reader.add_labels(&mut page.facts, &labels, budget);
             page
         };
-        let page = self.reads.run(&view, read).await?;
+        let page = self.reads.run(&view, &extensions, read).await?;
         let (facts, next_page_token) = sealed_page(page, epoch, sealed);
         Ok(Response::new(v1::ListFactsResponse {
             facts,
@@ -96,7 +96,7 @@ impl FactService for FactApi {
             reader.add_labels([&mut fact], &labels, budget);
             Some(fact)
         };
-        let fact = self.reads.run(&view, read).await?;
+        let fact = self.reads.run(&view, &extensions, read).await?;
         let fact = fact.ok_or_else(|| fact_not_found(&id))?;
         Ok(Response::new(v1::GetFactResponse {
             fact: Some(fact.into()),
@@ -134,7 +134,7 @@ impl FactService for FactApi {
             reader.add_labels(&mut checked.evidence, &labels, budget);
             checked
         };
-        let checked = self.reads.run(&view, read).await?;
+        let checked = self.reads.run(&view, &extensions, read).await?;
         Ok(Response::new(v1::CheckFactResponse {
             verdict: v1::Verdict::from(checked.rule.verdict()).into(),
             rule: v1::VerdictRule::from(checked.rule).into(),
@@ -172,7 +172,7 @@ impl FactService for FactApi {
             reader.add_labels(&mut page.facts, &labels, budget);
             Some(page)
         };
-        let page = match (self.reads.run(&view, read).await?, versions) {
+        let page = match (self.reads.run(&view, &extensions, read).await?, versions) {
             (Some(page), _) => page,
             (None, Versions::Of(id)) if after.is_none() => return Err(fact_not_found(&id)),
             (None, _) => {
@@ -214,7 +214,7 @@ impl FactService for FactApi {
             reader.add_labels(facts, &labels, budget);
             comparison
         };
-        let comparison = self.reads.run(&view, read).await?;
+        let comparison = self.reads.run(&view, &extensions, read).await?;
         Ok(Response::new(v1::CompareFactsResponse {
             groups: comparison.groups.into_iter().map(Into::into).collect(),
             conflict: comparison.is_conflict,
@@ -251,7 +251,7 @@ impl FactService for FactApi {
             reader.add_labels(facts, &labels, budget);
             page
         };
-        let page = self.reads.run(&view, read).await?;
+        let page = self.reads.run(&view, &extensions, read).await?;
         let token = page.end.map(|end| page_token::encode(end, epoch, sealed));
         Ok(Response::new(v1::ListConflictsResponse {
             conflicts: page.conflicts.into_iter().map(Into::into).collect(),

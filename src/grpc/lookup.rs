@@ -49,9 +49,9 @@ pub(super) async fn entities(
     let read =
         move |reader: Reader<'_>, budget: &mut Budget| reader.identified(&identifiers, &languages, budget);
     let found = if count > INLINE_COUNT_MAX {
-        reads.run_blocking(&view, read).await?
+        reads.run_blocking(&view, extensions, read).await?
     } else {
-        reads.run(&view, read).await?
+        reads.run(&view, extensions, read).await?
     };
     Ok(v1::LookupEntitiesResponse {
         results: found.into_iter().map(Into::into).collect(),

@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{
     call::{Deadline, access},
-    status::internal,
+    status::{deadline_exceeded, internal},
     time::When,
 };
 use crate::{
@@ -57,10 +57,11 @@ impl Reads {
         view.snapshot.epoch()
     }
 
-    /// Runs a read on this thread if it turns out small, else on one that may block.
+    /// Runs a read on this thread if it turns out small, else on one that may block. It stops at the deadline of the call.
     pub async fn run<T: Send + 'static>(
         &self,
         view: &View,
+        extensions: &Extensions,
         read: impl Fn(Reader<'_>, &mut Budget) -> T + Send + 'static,
     ) -> Result<T, Status> {
         let mut budget = Budget::inline();
@@ -68,19 +69,26 @@ impl Reads {
         if !budget.is_out_of_steps() {
             return Ok(answer);
         }
-        self.run_blocking(view, read).await
+        self.run_blocking(view, extensions, read).await
     }
 
     /// Runs a read that is known to be large on a thread that may block.
     pub async fn run_blocking<T: Send + 'static>(
         &self,
         view: &View,
+        extensions: &Extensions,
         read: impl Fn(Reader<'_>, &mut Budget) -> T + Send + 'static,
     ) -> Result<T, Status> {
         let (lookup, snapshot) = (self.lookup.clone(), view.snapshot.clone());
-        tokio::task::spawn_blocking(move || read(lookup.on(&snapshot), &mut Budget::page()))
-            .await
-            .map_err(|error| internal(&error))
+        let mut budget = Budget::page().until(deadline(extensions));
+        let run = move || {
+            let answer = read(lookup.on(&snapshot), &mut budget);
+            (!budget.is_late()).then_some(answer)
+        };
+        let answer = tokio::task::spawn_blocking(run).await;
+        answer
+            .map_err(|error| internal(&error))?
+            .ok_or_else(deadline_exceeded)
     }
 }
 

@@ -100,7 +100,7 @@ async fn list(reads: &Reads, extensions: &Extensions, kind: Kind, request: Reque
         Kind::Classes => reader.classes(&languages, size, after, budget),
         Kind::Predicates => reader.predicates(&languages, size, after, budget),
     };
-    let page = reads.run(&view, read).await?;
+    let page = reads.run(&view, extensions, read).await?;
     let token = page.end.map(|end| page_token::encode(end, epoch, filter));
     Ok(Page {
         terms: page.terms,

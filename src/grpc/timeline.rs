@@ -57,7 +57,7 @@ impl FactApi {
             reader.add_timeline_labels(&mut page, &labels, budget);
             Some(page)
         };
-        let Some(page) = self.reads.run(&view, read).await? else {
+        let Some(page) = self.reads.run(&view, &extensions, read).await? else {
             if after.is_none() {
                 return Err(entity_not_found(entity.as_str()));
             }
