@@ -1,16 +1,16 @@
-//! Verdicts: whether a triple is so in a time view, and what is stated of one subject and predicate.
+//! Verdicts: whether a triple is so in a time view.
 
-use oxigraph::model::{Term, TermRef};
+use oxigraph::model::TermRef;
 
 use super::{
-    Budget, Reader, default_graph,
+    Budget, Reader,
     group::{Group, Groups},
     record::TimeView,
 };
 use crate::{
     graph::{QuadIds, TermId},
     model::{
-        fact::{Fact, Source, Standing},
+        fact::Fact,
         truthy::Evidence,
         verdict::{Judgement, Question, Rule, Verdict, judge},
     },
@@ -28,34 +28,8 @@ pub struct Checked {
     pub evidence: Vec<Fact>,
 }
 
-/// What is stated of one subject and predicate.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Comparison {
-    /// One for each object, and each that is denied.
-    pub groups: Vec<ObjectGroup>,
-    /// Whether the facts conflict.
-    pub is_conflict: bool,
-    /// Facts for which there was no room.
-    pub omitted_fact_count: usize,
-}
-
-/// What is stated of one object.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ObjectGroup {
-    /// The object.
-    pub object: Term,
-    /// Whether it is denied.
-    pub is_negated: bool,
-    /// Why the verdict on the triple is what it is.
-    pub rule: Rule,
-    /// The facts.
-    pub facts: Vec<Fact>,
-    /// Their sources, each once.
-    pub sources: Vec<Source>,
-}
-
 /// A judgement, with what it was made of.
-struct Judged {
+pub(super) struct Judged {
     judgement: Judgement,
     is_plain: bool,
     /// What the subject gives its facts. In the judgement they come after the statements.
@@ -152,92 +126,6 @@ impl Reader<'_> {
         evidence
     }
 
-    /// Compares what is known of a subject and a predicate in a view.
-    pub fn compare(
-        &self,
-        [subject, predicate]: [&str; 2],
-        view: &TimeView,
-        budget: &mut Budget,
-    ) -> Comparison {
-        let mut comparison = Comparison::default();
-        let ids = self.snapshot.iri_id(subject).zip(self.snapshot.iri_id(predicate));
-        let Some((subject, predicate)) = ids else {
-            return comparison;
-        };
-        let mut groups = Groups::new(*self, *view, None);
-        let is_closed = self.closing([subject, predicate], &mut groups, budget).is_some();
-        let group = groups.of(subject, predicate, budget);
-        let inherited = self.inherited_evidence([subject, predicate], &group.evidence, view, budget);
-        let statements = [&group.evidence[..], &inherited].concat();
-        let is_contested = |evidence: &Evidence<TermId>| {
-            evidence.live && matches!(evidence.standing, Standing::Disputed | Standing::Rejected)
-        };
-        comparison.is_conflict = self.first_sign([subject, predicate], group, budget).is_some()
-            || inherited.iter().any(is_contested);
-        let plain = self
-            .snapshot
-            .quads(default_graph(Some(subject), Some(predicate), None))
-            .filter(|quad| !self.is_derived(*quad));
-        let plain: Vec<_> = plain.map(|quad| quad.object).collect();
-        let stated = statements
-            .iter()
-            .map(|evidence| (evidence.object, evidence.negated));
-        let mut keys: Vec<_> = plain
-            .iter()
-            .map(|object| (*object, false))
-            .chain(stated)
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for (object, is_negated) in keys {
-            let is_plain = plain.contains(&object);
-            let rule = judge(&Question {
-                statements: &statements,
-                object,
-                day: view.day,
-                plain: is_plain && inherited.is_empty(),
-                closed: is_closed,
-            })
-            .rule;
-            let mut one = ObjectGroup {
-                object: self.snapshot.term(object),
-                is_negated,
-                rule,
-                facts: Vec::new(),
-                sources: Vec::new(),
-            };
-            for index in 0..group.evidence.len() {
-                let evidence = &group.evidence[index];
-                if evidence.object != object || evidence.negated != is_negated {
-                    continue;
-                }
-                if budget.is_out_of_text() {
-                    comparison.omitted_fact_count += 1;
-                    continue;
-                }
-                let holds = !is_negated && (is_plain || group.holds(object));
-                one.facts.extend(self.group_fact(group, index, holds, budget));
-            }
-            let is_inherited = inherited.iter().any(|evidence| evidence.object == object);
-            if (is_plain || is_inherited) && !is_negated && one.facts.is_empty() {
-                let triple = triple(subject, predicate, object);
-                one.facts.extend(self.plain_fact(triple, budget));
-            }
-            for fact in &one.facts {
-                for source in fact.statement.iter().flat_map(|statement| &statement.sources) {
-                    if one.sources.iter().all(|known| known.iri != source.iri) {
-                        one.sources.push(Source {
-                            locator: String::new(),
-                            ..source.clone()
-                        });
-                    }
-                }
-            }
-            comparison.groups.push(one);
-        }
-        comparison
-    }
-
     /// Returns one statement, whole, retracted or not. `None` if there is none.
     pub fn statement_of(&self, id: &str, view: &TimeView, budget: &mut Budget) -> Option<Fact> {
         let id = self.snapshot.iri_id(id)?;
@@ -249,7 +137,12 @@ impl Reader<'_> {
     }
 
     /// Returns why every object that a subject has by a predicate is recorded; `None` if that is not certainly so.
-    fn closing(&self, pair: [TermId; 2], groups: &mut Groups<'_>, budget: &mut Budget) -> Option<Judged> {
+    pub(super) fn closing(
+        &self,
+        pair: [TermId; 2],
+        groups: &mut Groups<'_>,
+        budget: &mut Budget,
+    ) -> Option<Judged> {
         if self.words.closed_for == TermId::MAX {
             return None;
         }
@@ -269,7 +162,13 @@ impl Reader<'_> {
         Some(fact)
     }
 
-    fn group_fact(&self, group: &Group, index: usize, holds: bool, budget: &mut Budget) -> Option<Fact> {
+    pub(super) fn group_fact(
+        &self,
+        group: &Group,
+        index: usize,
+        holds: bool,
+        budget: &mut Budget,
+    ) -> Option<Fact> {
         let record = &group.records[index];
         let [subject, predicate, object] = record.triple;
         let holds = holds && !record.is_negated;

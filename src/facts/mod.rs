@@ -6,6 +6,7 @@
 mod budget;
 mod changes;
 mod check;
+mod compare;
 mod conflicts;
 mod data_set;
 pub mod derive;
@@ -36,7 +37,8 @@ use crate::graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId};
 
 pub use budget::Budget;
 pub use changes::{AllFacts, FactChange, FactChangeKind, FactChanges, Origin, Transition};
-pub use check::{Checked, Comparison, ObjectGroup};
+pub use check::Checked;
+pub use compare::{Comparison, ObjectGroup};
 pub use conflicts::{Conflict, ConflictFilter, ConflictPage};
 pub use derive::{ModelError, StatementFault, reference_day};
 pub use entity::EntityQuery;

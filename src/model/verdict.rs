@@ -17,6 +17,7 @@
 //! What is true here holds by the truthy rule ([`super::truthy`]) or plainly, but that there is some value. What holds by that rule can be unknown here, as
 //! it takes a side where a verdict does not: after the last observation, for one.
 
+mod bystanders;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use super::day::Day;
 use super::fact::{Stance, Standing};
 use super::truthy::Evidence;
 use super::validity::{Certainty, Uncertainty};
+pub use bystanders::bystanders;
 
 /// Is it so that subject, predicate and object, on a day?
 #[derive(Clone, Copy, Debug)]

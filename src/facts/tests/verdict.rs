@@ -167,3 +167,34 @@ fn what_is_known_of_a_property_is_remembered() {
     let page = reader.facts(&filter, 10_000, None, &mut Budget::page());
     assert_eq!((page.facts.len(), page.end), (3_000, None), "one page is enough");
 }
+
+/// A hub of plain and stated facts: each object is judged, what is too much is counted, and it takes no square of the time.
+#[test]
+fn a_comparison_of_many_objects_is_cut_and_counted() {
+    const PLAIN_COUNT: usize = 40_000;
+    let mut text: String = (0..PLAIN_COUNT)
+        .map(|number| format!("e:s d:p e:plain{number} . "))
+        .collect();
+    for number in 0..1_000 {
+        text += &stated(&format!("{number}"), &format!("d:p e:o{number}"), "Accepted", "");
+    }
+    let snapshot = snapshot(&text);
+    let reader = Lookup::default().on(&snapshot);
+    let names = [iri("e/s"), iri("ns#p")];
+    let names = names.each_ref().map(String::as_str);
+    let compared = reader.compare(names, &view("2019-08-27"), &mut Budget::page());
+    let fact_count: usize = compared.groups.iter().map(|group| group.facts.len()).sum();
+    assert_eq!(fact_count + compared.omitted_fact_count, PLAIN_COUNT + 1_000);
+    assert!(compared.groups.iter().all(|group| group.facts.len() == 1));
+    assert!(
+        compared
+            .groups
+            .iter()
+            .all(|group| matches!(group.rule, Rule::Plain | Rule::Stated))
+    );
+    assert!((1_000..PLAIN_COUNT).contains(&fact_count), "{fact_count}");
+    // It stops in the middle, to be begun anew elsewhere.
+    let mut budget = Budget::inline();
+    reader.compare(names, &view("2019-08-27"), &mut budget);
+    assert!(budget.is_out_of_steps());
+}

@@ -539,6 +539,18 @@ proptest! {
     }
 
     #[test]
+    fn bystanders_and_its_own_statements_decide_on_an_object((statements, day, plain, closed) in questions()) {
+        let few = bystanders(&statements, day);
+        prop_assert!(few.len() <= 6);
+        for object in [0, ASKED, OTHER, 3, u8::MAX] {
+            let ask = |statements| judge(&Question { statements, object, day, plain, closed }).rule;
+            let own = statements.iter().filter(|statement| statement.object == object);
+            let enough: Vec<_> = own.chain(&few).copied().collect();
+            prop_assert_eq!(ask(&enough), ask(&statements), "{}", object);
+        }
+    }
+
+    #[test]
     fn the_order_of_statements_does_not_matter(
         ((statements, day, plain, closed), shuffled) in questions()
             .prop_flat_map(|question| (Just(question.clone()), Just(question.0).prop_shuffle())),
