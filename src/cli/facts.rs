@@ -93,7 +93,7 @@ enum FactsFormat {
     Csv,
     /// SPARQL Results TSV: exact terms, one fact a line
     Tsv,
-    /// The triples alone, as N-Triples
+    /// The triples alone of the facts that hold, as N-Triples
     #[value(name = "ntriples", alias = "nt")]
     NTriples,
 }
@@ -197,8 +197,10 @@ impl Pages {
             FactsFormat::Tsv => self.rows(facts, QueryResultsFormat::Tsv, output)?,
             FactsFormat::NTriples => {
                 let mut writer = RdfSerializer::from_format(RdfFormat::NTriples).for_writer(&mut *output);
+                // A denial, or what is rejected, is none of what its triple says.
                 for triple in facts
                     .into_iter()
+                    .filter(|fact| fact.holds)
                     .filter_map(|fact| triple_from_proto(triple(fact)))
                 {
                     writer.serialize_triple(&triple)?;
@@ -215,7 +217,10 @@ impl Pages {
             "subject",
             "predicate",
             "object",
+            "negated",
+            "holds",
             "standing",
+            "stance",
             "time",
             "sources",
             "id",
@@ -244,7 +249,7 @@ impl Pages {
     }
 }
 
-fn columns(fact: Fact, prefixes: &Prefixes) -> [Option<Term>; 7] {
+fn columns(fact: Fact, prefixes: &Prefixes) -> [Option<Term>; 10] {
     let text = |text: String| (!text.is_empty()).then(|| Term::from(Literal::new_simple_literal(text)));
     let iri = |iri: String| {
         (!iri.is_empty())
@@ -253,7 +258,10 @@ fn columns(fact: Fact, prefixes: &Prefixes) -> [Option<Term>; 7] {
             })
             .and_then(from_proto)
     };
+    let flag = |flag: bool| Some(Term::from(Literal::from(flag)));
+    let (negated, holds) = (flag(fact.negated), flag(fact.holds));
     let standing = text(fact::standing_word(fact.standing()));
+    let stance = text(fact::word(fact.stance().as_str_name(), "STANCE_"));
     let time = text(fact.valid_time.as_ref().map(fact::time).unwrap_or_default());
     let sources = text(fact::sources(&fact.sources, prefixes));
     let subject = from_proto(fact::subject_term(&fact.subject));
@@ -261,7 +269,10 @@ fn columns(fact: Fact, prefixes: &Prefixes) -> [Option<Term>; 7] {
         subject,
         iri(fact.predicate),
         fact.object.and_then(from_proto),
+        negated,
+        holds,
         standing,
+        stance,
         time,
         sources,
         iri(fact.id),

@@ -73,7 +73,7 @@ fn facts_are_filtered_and_paged() {
     let party = rows(&["--predicate", "d:party", "--object", "e:KR"]);
     assert_eq!(
         party[0],
-        "?subject\t?predicate\t?object\t?standing\t?time\t?sources\t?id"
+        "?subject\t?predicate\t?object\t?negated\t?holds\t?standing\t?stance\t?time\t?sources\t?id"
     );
     assert!(
         party

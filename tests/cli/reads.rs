@@ -138,3 +138,34 @@ fn an_earlier_revision_is_read() {
         .run(&["get", "e:a", "--at-revision", "1", "--min-revision", "1"], "")
         .failed(2, "cannot be used with");
 }
+
+/// A denial is no fact, and what is rejected is none.
+#[test]
+fn what_does_not_hold_is_not_printed_as_if_it_did() {
+    let server = Server::start(&["--no-shipped-data"]);
+    for (object, flags) in [
+        ("e:held", &[][..]),
+        ("e:denied", &["--negated"][..]),
+        ("e:rejected", &["--standing", "rejected"][..]),
+    ] {
+        let write = ["write", "e:s", "d:p", object, "--basis", "inferred"];
+        server.run(&[&write, flags].concat(), "").succeeded();
+    }
+    let facts = |format: &str| {
+        let arguments = ["facts", "-s", "e:s", "--scope", "live", "-o", format];
+        server.run(&arguments, "").succeeded()
+    };
+    let e = "https://w3id.org/dossier/e/";
+    assert_eq!(
+        facts("nt"),
+        format!("<{e}s> <https://w3id.org/dossier/ns#p> <{e}held> .\n")
+    );
+    let csv = facts("csv");
+    let row = |object: &str, columns: &str| {
+        let expected = format!("{e}{object},{columns},");
+        assert!(csv.contains(&expected), "{expected} in {csv}");
+    };
+    row("held", "false,true,accepted,asserted");
+    row("denied", "true,false,accepted,asserted");
+    row("rejected", "false,false,rejected,asserted");
+}
