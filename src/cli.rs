@@ -6,6 +6,7 @@ mod caret;
 mod check;
 mod client;
 mod compact;
+mod compare;
 mod conflicts;
 mod erase;
 mod explain;
@@ -73,6 +74,8 @@ Examples:
   dossier facts --predicate rdfs:label --object '\"Seoul\"@en'
   dossier facts --standing disputed --standing unconfirmed --output json
   dossier facts --subject e:gsomia --as-of 2015-01-01
+  dossier facts --source src:diplomat-2019-gsomia --sole-source
+  dossier facts --basis inferred
   dossier facts --subject e:gsomia --scope all --known-at 2019-12-01";
 
 const CHECK_EXAMPLES: &str = "\
@@ -84,6 +87,11 @@ const WHY_EXAMPLES: &str = "\
 Examples:
   dossier why s:F48
   dossier why e:tisa d:party e:US";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  dossier compare e:gsomia d:endsOn
+  dossier compare e:gsomia d:signedOn --as-of 2019-08-27";
 
 const TIMELINE_EXAMPLES: &str = "\
 Examples:
@@ -190,7 +198,7 @@ enum Command {
     /// Look an entity up by IRI, prefixed name or label
     #[command(after_help = GET_EXAMPLES)]
     Get(get::GetArgs),
-    /// List facts by subject, predicate, object, source or standing
+    /// List facts by subject, predicate, object, source, standing and what else is said of them
     #[command(after_help = FACTS_EXAMPLES)]
     Facts(facts::FactsArgs),
     /// Tell whether a fact is so: true, false, unconfirmed, disputed or unknown
@@ -199,6 +207,9 @@ enum Command {
     /// Tell why a fact is held: statement, source, place, stance, basis
     #[command(after_help = WHY_EXAMPLES)]
     Why(check::WhyArgs),
+    /// Compare what is stated of a subject and a predicate, object by object
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(compare::CompareArgs),
     /// Draw the events of an entity, and when facts about it begin and end
     #[command(after_help = TIMELINE_EXAMPLES)]
     Timeline(timeline::TimelineArgs),
@@ -311,6 +322,7 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Check(args) => runtime.block_on(check::check(args, &server)),
         Command::Why(args) => runtime.block_on(check::why(args, &server)),
+        Command::Compare(args) => runtime.block_on(compare::compare(args, &server)),
         Command::Timeline(args) => runtime.block_on(timeline::timeline(args, &server)),
         Command::Conflicts(args) => runtime.block_on(conflicts::conflicts(args, &server)),
         Command::History(args) => runtime.block_on(timeline::history(args, &server)),

@@ -7,7 +7,7 @@ use super::{
     output::Output,
     term::{Prefixes, printable},
 };
-use crate::proto::v1::{Fact, Source, Stance, Standing, Term, ValidTime, term::Term as Kind};
+use crate::proto::v1::{Basis, Fact, Source, Stance, Standing, Term, ValidTime, term::Term as Kind};
 
 /// A standing as an argument.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,48 @@ impl StandingArg {
             Self::Unconfirmed => Standing::Unconfirmed,
             Self::Disputed => Standing::Disputed,
             Self::Rejected => Standing::Rejected,
+        }
+    }
+}
+
+/// A stance as an argument.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(super) enum StanceArg {
+    Asserted,
+    Attributed,
+    Reported,
+    Planned,
+    Projected,
+    Opinion,
+}
+
+/// What a fact rests on, as an argument.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(super) enum BasisArg {
+    Stated,
+    Inferred,
+    Background,
+}
+
+impl StanceArg {
+    pub(super) fn to_proto(self) -> Stance {
+        match self {
+            Self::Asserted => Stance::Asserted,
+            Self::Attributed => Stance::Attributed,
+            Self::Reported => Stance::Reported,
+            Self::Planned => Stance::Planned,
+            Self::Projected => Stance::Projected,
+            Self::Opinion => Stance::Opinion,
+        }
+    }
+}
+
+impl BasisArg {
+    pub(super) fn to_proto(self) -> Basis {
+        match self {
+            Self::Stated => Basis::Stated,
+            Self::Inferred => Basis::Inferred,
+            Self::Background => Basis::Background,
         }
     }
 }

@@ -11,7 +11,7 @@ use oxigraph::{
 
 use super::{
     client::{Client, ServerArgs},
-    fact::{self, StandingArg},
+    fact::{self, BasisArg, StanceArg, StandingArg},
     failure::Failure,
     output::{Json, Output, thousands},
     term::{Prefixes, from_proto, parse, triple_from_proto},
@@ -56,6 +56,22 @@ pub(super) struct FactsArgs {
     /// Only facts of this standing; may be repeated
     #[arg(long = "standing", value_enum, value_name = "STANDING")]
     standings: Vec<StandingArg>,
+
+    /// Only facts of this stance; may be repeated
+    #[arg(long = "stance", value_enum, value_name = "STANCE")]
+    stances: Vec<StanceArg>,
+
+    /// Only facts that rest on this: what follows from a source is inferred; may be repeated
+    #[arg(long = "basis", value_enum, value_name = "BASIS")]
+    bases: Vec<BasisArg>,
+
+    /// Only facts that are the words of this
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    attributed_to: String,
+
+    /// Only facts that would no longer hold without the source
+    #[arg(long, requires = "source")]
+    sole_source: bool,
 
     /// Stop after so many facts. Default: all
     #[arg(long, value_name = "FACTS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -117,6 +133,14 @@ pub(super) async fn facts(args: FactsArgs, server: &ServerArgs) -> Result<(), Fa
             .iter()
             .map(|standing| standing.to_proto().into())
             .collect(),
+        stances: args
+            .stances
+            .iter()
+            .map(|stance| stance.to_proto().into())
+            .collect(),
+        bases: args.bases.iter().map(|basis| basis.to_proto().into()).collect(),
+        attributed_to: args.attributed_to,
+        sole_source: args.sole_source,
         read: Some(args.when.options()),
         scope: args
             .scope

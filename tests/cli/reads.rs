@@ -169,3 +169,45 @@ fn what_does_not_hold_is_not_printed_as_if_it_did() {
     row("denied", "true,false,accepted,asserted");
     row("rejected", "false,false,rejected,asserted");
 }
+
+#[test]
+fn facts_are_chosen_by_what_is_said_of_them() {
+    let server = Server::start(&[]);
+    let rows = |arguments: &[&str]| {
+        let output = server.run(&[&["facts"], arguments].concat(), "").succeeded();
+        output.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let inferred = rows(&["-s", "e:gsomia", "--basis", "inferred"]);
+    assert!(!inferred.is_empty() && inferred.len() < rows(&["-s", "e:gsomia"]).len());
+    let source = ["--source", "src:kbs-43686"];
+    let fall = rows(&[&source[..], &["--sole-source"]].concat());
+    assert!(
+        !fall.is_empty() && fall.iter().all(|row| rows(&source).contains(row)),
+        "{fall:?}"
+    );
+    let planned = rows(&["--scope", "live", "--stance", "planned"]);
+    assert!(
+        !planned.is_empty() && planned.iter().all(|row| row.contains("\"planned\"")),
+        "{planned:?}"
+    );
+    let words = rows(&["--scope", "live", "--attributed-to", "e:kono"]);
+    assert!(!words.is_empty(), "{words:?}");
+    server.run(&["facts", "--sole-source"], "").failed(2, "--source");
+}
+
+#[test]
+fn facts_are_compared() {
+    let server = Server::start(&[]);
+    let run = |arguments: &[&str]| server.run(&[&["compare"], arguments].concat(), "").succeeded();
+    let told = run(&["e:gsomia", "d:endsOn", "--known-at", "2019-08-27"]);
+    assert!(told.starts_with("the facts conflict\n"), "{told}");
+    assert!(
+        told.contains("\"2019-11-22\"^^xsd:date: UNCONFIRMED, planned\n"),
+        "{told}"
+    );
+    assert!(run(&["e:gsomia", "d:signedOn"]).starts_with("the facts do not conflict\n"));
+    assert_eq!(run(&["e:gsomia", "d:nothing"]), "nothing is recorded\n");
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&["e:gsomia", "d:endsOn", "--output", "json"])).unwrap();
+    assert!(json["groups"].is_array(), "{json}");
+}

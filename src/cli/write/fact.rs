@@ -1,14 +1,14 @@
 //! One fact on the command line.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::{
     cli::{
-        fact::StandingArg,
+        fact::{BasisArg, StanceArg, StandingArg},
         failure::Failure,
         term::{Prefixes, parse},
     },
-    proto::v1::{Basis, Fact, Qualifier, Source, Stance, ValidTime},
+    proto::v1::{Fact, Qualifier, Source, ValidTime},
 };
 
 /// A fact. The names that it has are IRIs or prefixed names such as `e:KR`.
@@ -114,23 +114,6 @@ pub(super) struct FactArgs {
     id: String,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum StanceArg {
-    Asserted,
-    Attributed,
-    Reported,
-    Planned,
-    Projected,
-    Opinion,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum BasisArg {
-    Stated,
-    Inferred,
-    Background,
-}
-
 impl FactArgs {
     pub(super) fn into_fact(self, prefixes: &Prefixes) -> Result<Fact, Failure> {
         let object = self.object.as_deref().unwrap_or_default();
@@ -185,29 +168,6 @@ impl FactArgs {
             revises: self.revises,
             ..Fact::default()
         })
-    }
-}
-
-impl StanceArg {
-    fn to_proto(self) -> Stance {
-        match self {
-            Self::Asserted => Stance::Asserted,
-            Self::Attributed => Stance::Attributed,
-            Self::Reported => Stance::Reported,
-            Self::Planned => Stance::Planned,
-            Self::Projected => Stance::Projected,
-            Self::Opinion => Stance::Opinion,
-        }
-    }
-}
-
-impl BasisArg {
-    fn to_proto(self) -> Basis {
-        match self {
-            Self::Stated => Basis::Stated,
-            Self::Inferred => Basis::Inferred,
-            Self::Background => Basis::Background,
-        }
     }
 }
 
