@@ -103,7 +103,7 @@ pub(super) async fn timeline(args: TimelineArgs, server: &ServerArgs) -> Result<
     }
 }
 
-/// A line of time from top to bottom: full where it happened, hollow where it is only planned or not confirmed.
+/// A line of time from top to bottom: full and square where it is so, hollow and round where it is only planned or not confirmed.
 #[derive(Default)]
 struct Drawing {
     year: Option<i32>,
@@ -142,12 +142,14 @@ fn line(entry: &TimelineEntry, prefixes: &Prefixes) -> String {
             fact::standing_word(entry.standing()).as_str(),
             "preferred" | "accepted"
         );
-    let (full, hollow) = match entry.kind() {
-        TimelineKind::FactStart => ("┌", "┌"),
-        TimelineKind::FactEnd => ("└", "└"),
-        TimelineKind::Event | TimelineKind::Unspecified => ("●", "○"),
+    let sign = match (entry.kind(), is_firm) {
+        (TimelineKind::FactStart, true) => "┌",
+        (TimelineKind::FactStart, false) => "╭",
+        (TimelineKind::FactEnd, true) => "└",
+        (TimelineKind::FactEnd, false) => "╰",
+        (TimelineKind::Event | TimelineKind::Unspecified, true) => "●",
+        (TimelineKind::Event | TimelineKind::Unspecified, false) => "○",
     };
-    let sign = if is_firm { full } else { hollow };
     let (earliest, latest) = (show(entry.earliest), show(entry.latest));
     let days = if earliest == latest {
         earliest
@@ -254,5 +256,32 @@ pub(super) async fn history(args: HistoryArgs, server: &ServerArgs) -> Result<()
             return Ok(());
         }
         request.page_token = page.next_page_token;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::Standing;
+
+    #[test]
+    fn what_is_only_planned_is_hollow() {
+        let check = |kind: TimelineKind, full: char, hollow: char| {
+            let sign = |stance: Stance, standing: Standing| {
+                let entry = TimelineEntry {
+                    kind: kind.into(),
+                    stance: stance.into(),
+                    standing: standing.into(),
+                    ..TimelineEntry::default()
+                };
+                line(&entry, &Prefixes::default()).trim_start().chars().next()
+            };
+            assert_eq!(sign(Stance::Asserted, Standing::Accepted), Some(full));
+            assert_eq!(sign(Stance::Planned, Standing::Unconfirmed), Some(hollow));
+            assert_eq!(sign(Stance::Asserted, Standing::Disputed), Some(hollow));
+        };
+        check(TimelineKind::Event, '●', '○');
+        check(TimelineKind::FactStart, '┌', '╭');
+        check(TimelineKind::FactEnd, '└', '╰');
     }
 }
