@@ -247,7 +247,7 @@ pub(super) fn term_bytes(term: &Term) -> usize {
 }
 
 /// Returns an `xsd:dateTime` as a time; one without a time zone is taken for UTC.
-fn unix_time(text: &str) -> Option<UnixTime> {
+pub(super) fn unix_time(text: &str) -> Option<UnixTime> {
     let time = DateTime::from_str(text).ok()?;
     let epoch = DateTime::from_str("1970-01-01T00:00:00Z").ok()?;
     let time = if time.timezone_offset().is_none() {

@@ -9,7 +9,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use oxigraph::model::{Literal, NamedNode, NamedNodeRef, NamedOrBlankNode, Quad, Term};
 
@@ -149,7 +149,7 @@ pub fn write_facts(
 ) -> Result<(), WriteError> {
     precondition::check(draft.snapshot(), preconditions)?;
     let state = State::new(draft.snapshot());
-    let now = date_time(UnixTime::from_micros(draft.commit_time_us()));
+    let now = UnixTime::from_micros(draft.commit_time_us());
     let written: HashSet<_> = facts.iter().map(|fact| fact.id.as_str()).collect();
     let titled: HashSet<_> = facts
         .iter()
@@ -159,6 +159,7 @@ pub fn write_facts(
         .collect();
     let mut faults = Vec::new();
     let mut batch = Batch::default();
+    let mut ends: HashMap<&NamedNode, UnixTime> = HashMap::new();
     for (index, fact) in facts.iter().enumerate() {
         let mut fault = |field: &str, fault| {
             faults.push(WriteFault {
@@ -167,6 +168,7 @@ pub fn write_facts(
             });
         };
         let id = || fact.id.as_str().to_owned();
+        let recorded_at = fact.recorded_at.unwrap_or(now);
         // Not only statements: an event has its properties there too.
         if state.statement(&fact.id).next().is_some() {
             if !content::is_same(&state, fact) {
@@ -192,17 +194,23 @@ pub fn write_facts(
             if let Err(reason) = state.check_live(old) {
                 fault("revises", reason);
             }
-            batch.insert(statement_quad(old, vocabulary::INVALIDATED_AT, now.clone().into()).as_ref());
+            ends.entry(old)
+                .and_modify(|end| *end = recorded_at.min(*end))
+                .or_insert(recorded_at);
         }
         describe_sources(&state, fact, &mut batch);
-        let recorded_at = fact.recorded_at.map_or_else(|| now.clone(), date_time);
-        batch.insert(statement_quad(&fact.id, vocabulary::GENERATED_AT, recorded_at.into()).as_ref());
+        let quad = statement_quad(&fact.id, vocabulary::GENERATED_AT, date_time(recorded_at).into());
+        batch.insert(quad.as_ref());
         for (property, value) in content::of(fact) {
             batch.insert(statement_quad(&fact.id, property.as_str(), value).as_ref());
         }
     }
     if !faults.is_empty() {
         return Err(WriteError(faults));
+    }
+    // The new version is known from when it was recorded, and the old one until then.
+    for (old, end) in ends {
+        batch.insert(invalidation(&state, old, end).as_ref());
     }
     draft.apply(&batch);
     Ok(())
@@ -216,7 +224,7 @@ pub fn retract_facts(
 ) -> Result<(), WriteError> {
     precondition::check(draft.snapshot(), preconditions)?;
     let state = State::new(draft.snapshot());
-    let now = date_time(UnixTime::from_micros(draft.commit_time_us()));
+    let now = UnixTime::from_micros(draft.commit_time_us());
     let mut faults = Vec::new();
     let mut batch = Batch::default();
     for (index, id) in ids.iter().enumerate() {
@@ -226,13 +234,21 @@ pub fn retract_facts(
                 fault,
             });
         }
-        batch.insert(statement_quad(id, vocabulary::INVALIDATED_AT, now.clone().into()).as_ref());
+        batch.insert(invalidation(&state, id, now).as_ref());
     }
     if !faults.is_empty() {
         return Err(WriteError(faults));
     }
     draft.apply(&batch);
     Ok(())
+}
+
+/// Returns the end of a statement, which is not before it was recorded.
+fn invalidation(state: &State<'_>, id: &NamedNode, end: UnixTime) -> Quad {
+    let end = state
+        .recorded_at(id)
+        .map_or(end, |recorded_at| end.max(recorded_at));
+    statement_quad(id, vocabulary::INVALIDATED_AT, date_time(end).into())
 }
 
 /// Adds what the graph does not know of a fact's sources.

@@ -4,8 +4,9 @@ use oxigraph::model::NamedNode;
 
 use super::Fault;
 use crate::{
-    graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId},
-    model::vocabulary,
+    facts::statement::unix_time,
+    graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId, TermView},
+    model::{fact::UnixTime, vocabulary},
 };
 
 /// The graph that a write meets.
@@ -55,6 +56,16 @@ impl<'a> State<'a> {
             return Err(Fault::Retracted { id: iri() });
         }
         Ok(())
+    }
+
+    /// Returns when a statement was recorded, if it tells.
+    pub(super) fn recorded_at(&self, id: &NamedNode) -> Option<UnixTime> {
+        let generated_at = self.snapshot.iri_id(vocabulary::GENERATED_AT)?;
+        let recorded = self.statement(id).find(|quad| quad.predicate == generated_at)?;
+        match self.snapshot.view(recorded.object) {
+            TermView::Typed { value, .. } => unix_time(value),
+            _ => None,
+        }
     }
 
     /// Iterates over the quads of a statement node.

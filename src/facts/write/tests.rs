@@ -192,3 +192,35 @@ fn the_id_of_an_event_is_in_use() {
         [("facts[0].revises".to_owned(), Fault::NotFound { id })]
     );
 }
+
+/// A backdated version takes the old one's place from the time that it was recorded at: at no time both are known.
+#[test]
+fn an_old_version_ends_when_the_new_one_was_recorded() {
+    let second = |seconds| UnixTime { seconds, nanos: 0 };
+    let check = |old: i64, new: &[Option<i64>], expected: &str| {
+        let old = NewFact {
+            recorded_at: Some(second(old)),
+            ..fact("old")
+        };
+        let before = write(Snapshot::default(), &[old]).unwrap();
+        let versions = new.iter().enumerate().map(|(index, recorded_at)| NewFact {
+            recorded_at: recorded_at.map(second),
+            revises: Some(node("old")),
+            ..fact(&format!("new{index}"))
+        });
+        let after = write(before, &versions.collect::<Vec<_>>()).unwrap();
+        let ends = after.quads(Pattern {
+            predicate: after.iri_id(vocabulary::INVALIDATED_AT),
+            ..Pattern::all(GraphPattern::AnyNamed)
+        });
+        let ends: Vec<_> = ends.map(|quad| after.term(quad.object)).collect();
+        let end = Literal::new_typed_literal(expected, xsd::DATE_TIME);
+        assert_eq!(ends, [Term::from(end)], "{new:?}");
+    };
+    check(0, &[Some(86_400)], "1970-01-02T00:00:00Z");
+    check(0, &[None], "2019-08-27T00:00:00.25Z");
+    // It is not over before it was recorded.
+    check(86_400, &[Some(0)], "1970-01-02T00:00:00Z");
+    // The first of several takes its place.
+    check(0, &[None, Some(86_400), Some(172_800)], "1970-01-02T00:00:00Z");
+}
