@@ -48,6 +48,12 @@ pub(super) fn check_fact(
     let qualifiers = check.qualifiers(&fact.qualifiers);
     let sources = check.sources(&fact.sources, judgement.map(|(_, _, basis)| basis));
     let recorded_at = check.recorded_at(fact.recorded_at.as_ref());
+    if fact.retracted_at.is_some() {
+        check.invalid(
+            "retracted_at",
+            "what is written is live: leave it out, or do not write the fact",
+        );
+    }
     let disputes = check.disputes(&fact.disputes);
     let revises = check.optional_node("revises", &fact.revises);
     let (standing, stance, basis) = judgement?;

@@ -221,7 +221,7 @@ async fn sources_are_checked() {
 
 #[tokio::test]
 async fn times_are_checked() {
-    let cases: [Case; 9] = [
+    let cases: [Case; 10] = [
         (edtf("2019-13"), ErrorReason::InvalidEdtf, &["valid_time.edtf"]),
         (edtf("2020/2019"), ErrorReason::InvalidEdtf, &["valid_time.edtf"]),
         (edtf("in May"), ErrorReason::InvalidEdtf, &["valid_time.edtf"]),
@@ -259,6 +259,14 @@ async fn times_are_checked() {
             }),
             INVALID,
             &["valid_time.valid_from"],
+        ),
+        (
+            Fact {
+                retracted_at: Some(prost_types::Timestamp::default()),
+                ..base()
+            },
+            INVALID,
+            &["retracted_at"],
         ),
         (
             Fact {
