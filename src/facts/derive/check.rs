@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use oxsdatatypes::DateTime;
+
 use super::{
     error::StatementFault,
     node::{Node, Nodes},
@@ -33,11 +35,12 @@ impl Missing {
     }
 }
 
-/// Checks a node. Tells what it lacks that follows from the rest, or its faults.
+/// Checks a node. Tells what it lacks that follows from the rest, or its faults. Nothing was recorded after `latest`.
 pub(super) fn check(
     nodes: &mut Nodes,
     snapshot: &Snapshot,
     id: TermId,
+    latest: Option<DateTime>,
 ) -> Result<(Node, Missing), Vec<StatementFault>> {
     let mut faults = Vec::new();
     let mut tell = |part: usize, message: String| {
@@ -62,7 +65,7 @@ pub(super) fn check(
     check_source(nodes, &node, &mut tell);
     check_acceptance(nodes, &node, &mut tell);
     check_validity(nodes, snapshot, &node, &mut missing, &mut tell);
-    check_record(snapshot, &node, &mut missing, &mut tell);
+    check_record(snapshot, &node, latest, &mut missing, &mut tell);
     if faults.is_empty() {
         return Ok((node, missing));
     }
@@ -151,10 +154,11 @@ fn check_validity(
     }
 }
 
-/// A statement is recorded before it is retracted.
+/// A statement is recorded before it is retracted, and neither in the future.
 fn check_record(
     snapshot: &Snapshot,
     node: &Node,
+    latest: Option<DateTime>,
     missing: &mut Missing,
     tell: &mut impl FnMut(usize, String),
 ) {
@@ -169,6 +173,14 @@ fn check_record(
             "is missing, and the statement is retracted: only of a live one is it the time of the commit"
                 .to_owned(),
         );
+    }
+    for part in [part::GENERATED_AT, part::INVALIDATED_AT] {
+        let is_future = |time: &DateTime| {
+            latest.is_some_and(|latest| time.partial_cmp(&latest) == Some(Ordering::Greater))
+        };
+        if let Some(time) = time(part).filter(is_future) {
+            tell(part, format!("{time} is in the future"));
+        }
     }
     if let (Some(generated), Some(invalidated)) = (time(part::GENERATED_AT), time(part::INVALIDATED_AT))
         && invalidated.partial_cmp(&generated) == Some(Ordering::Less)

@@ -16,6 +16,7 @@ mod tests;
 mod turn;
 
 use oxigraph::model::{Literal, NamedNodeRef, TermRef, vocab::xsd};
+use oxsdatatypes::DateTime;
 
 pub(super) use self::property::boolean;
 use self::{
@@ -36,6 +37,8 @@ use crate::{
 
 /// Invalid nodes whose faults are told.
 const FAULTY_NODE_COUNT_MAX: u64 = 20;
+/// How far the clock of one who recorded something may be ahead of ours: five minutes.
+const CLOCK_DIFFERENCE_US: u64 = 300_000_000;
 
 /// Begins a draft that [`derive()`] can end.
 pub fn draft(base: Snapshot) -> Draft {
@@ -63,13 +66,13 @@ pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
     };
     let mut settled = Settled::default();
     let touched = change.touched_nodes(&nodes);
-    let missing = change.check(&mut nodes, &touched)?;
+    let time = date_time(UnixTime::from_micros(draft.commit_time_us()));
+    let missing = change.check(&mut nodes, &touched, latest(draft.commit_time_us()))?;
     let groups = change.touched_groups(&nodes, &touched);
     change.settle(&mut nodes, &groups, day, &mut settled)?;
     claim::check(&change, &nodes)?;
     let date = turn::reference_quads(&change, &nodes, day)?;
     let judged = change.touched_judged(&nodes, &touched, &settled);
-    let time = date_time(UnixTime::from_micros(draft.commit_time_us()));
     draft.edit(|edit| {
         settled.write(edit, nodes.derived);
         for (node, missing) in missing {
@@ -78,6 +81,12 @@ pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
         date.write(edit);
     });
     judged::check(&nodes, draft.snapshot(), &judged)
+}
+
+/// Returns the latest time at which something can have been recorded elsewhere, in a commit of a time (0: of none).
+fn latest(commit_time_us: u64) -> Option<DateTime> {
+    let latest = UnixTime::from_micros(commit_time_us.checked_add(CLOCK_DIFFERENCE_US)?);
+    (commit_time_us > 0).then(|| date_time(latest).value().parse().ok())?
 }
 
 fn graph_name(iri: &str) -> TermRef<'_> {
@@ -155,13 +164,18 @@ impl Change {
         touched
     }
 
-    /// Checks touched nodes; returns what they lack.
-    fn check(&self, nodes: &mut Nodes, touched: &[TermId]) -> Result<Vec<(TermId, Missing)>, ModelError> {
+    /// Checks touched nodes; returns what they lack. Nothing in them was recorded after `latest`.
+    fn check(
+        &self,
+        nodes: &mut Nodes,
+        touched: &[TermId],
+        latest: Option<DateTime>,
+    ) -> Result<Vec<(TermId, Missing)>, ModelError> {
         let mut lacking = Vec::new();
         let mut found = Faults::default();
         let mut claimed = Ok(());
         for &id in touched {
-            match check::check(nodes, &self.now, id) {
+            match check::check(nodes, &self.now, id, latest) {
                 Ok((node, missing)) => {
                     if missing.is_any() {
                         lacking.push((id, missing));

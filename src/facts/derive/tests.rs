@@ -108,7 +108,7 @@ fn a_statement_that_holds_comes_to_both_graphs_with_what_it_lacks() {
     let late = commit_on(&Snapshot::default(), day("2019-09-01"), &[], &quads(&text)).unwrap();
     assert!(has(&late, "e:a d:p e:b . g:derived { e:a d:p e:b }"));
     // Retracting it ends the triple.
-    let retracted = "g:statements { s:1 prov:invalidatedAtTime \"2019-09-02T00:00:00Z\"^^xsd:dateTime }";
+    let retracted = "g:statements { s:1 prov:invalidatedAtTime \"2019-08-27T12:00:00Z\"^^xsd:dateTime }";
     let after = commit_on(&late, day("2019-09-01"), &[], &quads(retracted)).unwrap();
     assert!(!has(&after, "e:a d:p e:b .") && !has(&after, "g:derived { e:a d:p e:b }"));
 }
@@ -456,6 +456,13 @@ fn invalid_statements_are_refused_with_all_faults() {
     let invalidated = "s:1 prov:invalidatedAtTime \"2019-08-27T11:59:59Z\"^^xsd:dateTime";
     check_faults("", invalidated, &["invalidatedAtTime"]);
     check_faults(generated, invalidated, &["generatedAtTime"]);
+    check_faults(
+        generated,
+        &generated.replace("27T12:00:00", "27T12:05:01"),
+        &["generatedAtTime"],
+    );
+    let future = "s:1 prov:invalidatedAtTime \"2099-01-01T00:00:00Z\"^^xsd:dateTime";
+    check_faults("", future, &["invalidatedAtTime"]);
     check_faults("", "s:1 d:confidence 2 ; d:negated 2", &["confidence", "negated"]);
 }
 
@@ -585,7 +592,7 @@ fn change(snapshot: &Snapshot, steps: &[Step]) -> (Vec<Quad>, Vec<Quad>) {
             }
             Step::Retract(id) => insert.extend(
                 quads(&format!(
-                    "g:statements {{ s:{id} prov:invalidatedAtTime \"2030-01-01T00:00:00Z\"^^xsd:dateTime }}"
+                    "g:statements {{ s:{id} prov:invalidatedAtTime \"2019-08-27T12:00:00Z\"^^xsd:dateTime }}"
                 ))
                 .into_iter()
                 .filter(|_| !node(id).is_empty()),
