@@ -15,8 +15,9 @@ use crate::{
 /// Makes statement nodes of the reifiers that have a `d:standing`, in the default graph or among the statements; other reifiers stay
 /// as they are.
 ///
-/// The triple that such a reifier is about is left out: whether it holds follows from the statement. A reifier without a name gets
-/// one.
+/// The triple that such a reifier is about is left out: whether it holds follows from the statement. But in the export of a whole
+/// knowledge base, which tells by the graph of derived triples and its date what follows, the others are plain and stay. A reifier
+/// without a name gets one.
 pub(super) fn gather(batch: &mut Batch) {
     let word = |iri| TermRef::from(NamedNodeRef::new_unchecked(iri));
     let known = |iri| batch.number_of(word(iri));
@@ -30,6 +31,7 @@ pub(super) fn gather(batch: &mut Batch) {
         .filter(|quad| is_read(quad) && quad.predicate == standing)
         .map(|quad| quad.subject)
         .collect();
+    let derived = derived(batch);
     let mut triples = HashSet::new();
     let mut nodes = HashMap::new();
     for quad in batch.inserted() {
@@ -71,7 +73,9 @@ pub(super) fn gather(batch: &mut Batch) {
         if !is_read(&quad) {
             gathered.push(of_node);
         } else if !nodes.contains_key(&quad.subject) {
-            if !triples.contains(&[quad.subject, quad.predicate, quad.object]) {
+            let triple = [quad.subject, quad.predicate, quad.object];
+            let is_plain = derived.as_ref().is_some_and(|derived| !derived.contains(&triple));
+            if is_plain || !triples.contains(&triple) {
                 gathered.push(of_node);
             }
         } else if quad.predicate == reifies
@@ -92,6 +96,26 @@ pub(super) fn gather(batch: &mut Batch) {
         }
     }
     batch.set_inserted(gathered);
+}
+
+/// Returns the triples that follow from statements, if the document tells: it has the day that they were derived for.
+fn derived(batch: &Batch) -> Option<HashSet<[TermId; 3]>> {
+    let known = |iri| batch.number_of(NamedNodeRef::new_unchecked(iri).into());
+    let (graph, date, meta) = (
+        known(vocabulary::DERIVED)?,
+        known(vocabulary::REFERENCE_DATE)?,
+        known(vocabulary::META)?,
+    );
+    let is_date = |quad: QuadIds| quad.subject == graph && quad.predicate == date && quad.graph == meta;
+    if !batch.inserted().any(is_date) {
+        return None;
+    }
+    let of_graph = batch.inserted().filter(|quad| quad.graph == graph);
+    Some(
+        of_graph
+            .map(|quad| [quad.subject, quad.predicate, quad.object])
+            .collect(),
+    )
 }
 
 /// Returns the parts of a triple term.
@@ -170,6 +194,30 @@ mod tests {
         ] {
             check(text, text);
         }
+    }
+
+    #[test]
+    fn an_export_tells_what_is_plain() {
+        let said = "d:standing d:Accepted";
+        let date = "g:meta { g:derived d:referenceDate '2019-08-27' }";
+        let both = format!("e:s e:p e:plain ~ s:1 {{| {said} |}} . e:s e:p e:derived ~ s:2 {{| {said} |}} .");
+        let derived = "g:derived { e:s e:p e:derived }";
+        let statement = |id, object| {
+            format!(
+                "g:statements {{ s:{id} rdf:subject e:s ; rdf:predicate e:p ; rdf:object {object} ; {said} }} "
+            )
+        };
+        let statements = statement(1, "e:plain") + &statement(2, "e:derived");
+        check(&both, &statements);
+        check(
+            &format!("{both} {derived} {date}"),
+            &format!("e:s e:p e:plain . {statements} {derived} {date}"),
+        );
+        // Nothing is derived.
+        check(
+            &format!("{both} {date}"),
+            &format!("e:s e:p e:plain, e:derived . {statements} {date}"),
+        );
     }
 
     #[test]

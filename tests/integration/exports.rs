@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, io::Read as _, time::Duration};
 
 use dossier::proto::v1::{
-    self, Compression, ErrorReason, ExportRequest, ImportHeader, export_request::Scope, export_response::Part,
+    self, Compression, ErrorReason, ExportRequest, ImportHeader, UpdateRequest, export_request::Scope,
+    export_response::Part,
 };
 use oxigraph::{
     io::{RdfFormat, RdfParser},
@@ -11,7 +12,10 @@ use oxigraph::{
 };
 use tonic::{Code, Status};
 
-use crate::harness::{Server, check_error, check_fields};
+use crate::{
+    harness::{Server, check_error, check_fields},
+    updates::update,
+};
 
 /// Exports, and returns the header, the document and what was told at the end.
 async fn export(
@@ -133,6 +137,53 @@ async fn one_graph_is_a_document() {
         text.lines().map(str::to_owned).collect::<BTreeSet<_>>()
     };
     assert_eq!(lines(&again), lines(&plain));
+}
+
+/// Plain triples stay plain, with whatever statements there are of them.
+#[tokio::test]
+async fn reified_statements_make_the_same_graph() {
+    let server = Server::start_empty().await;
+    let statement = |id: &str, object: &str, standing: &str| {
+        format!(
+            "s:{id} rdf:subject e:rt ; rdf:predicate d:p ; rdf:object e:{object} ; d:standing d:{standing} ;
+                d:stance d:Asserted ; d:basis d:Inferred . "
+        )
+    };
+    let insert = async |quads: &str| {
+        let request = UpdateRequest {
+            update: format!("INSERT DATA {{ {quads} }}"),
+            ..UpdateRequest::default()
+        };
+        update(&server, request).await.unwrap();
+    };
+    insert("e:rt d:p e:x, e:y").await;
+    let unconfirmed = statement("1", "x", "Unconfirmed");
+    insert(&format!("GRAPH g:statements {{ {unconfirmed} }}")).await;
+    let whole = async |server: &Server, is_reified| {
+        let request = ExportRequest {
+            reified_statements: is_reified,
+            ..format("nq")
+        };
+        export(server, request).await.unwrap().1
+    };
+    let check = async || {
+        let copy = Server::start_empty().await;
+        let header = ImportHeader {
+            format: "nq".into(),
+            ..ImportHeader::default()
+        };
+        copy.import(header, &whole(&server, true).await).await.unwrap();
+        let [expected, found] = [whole(&server, false).await, whole(&copy, false).await]
+            .map(|document| dataset(RdfFormat::NQuads, &document));
+        assert!(expected == found, "{found}");
+        copy.stop().await;
+    };
+    // Nothing is derived.
+    check().await;
+    // Some of what is stated is derived, and some is plain too.
+    let (derived, plain) = (statement("2", "z", "Accepted"), statement("3", "y", "Accepted"));
+    insert(&format!("GRAPH g:statements {{ {derived} {plain} }}")).await;
+    check().await;
 }
 
 #[tokio::test]
