@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// An entry before its terms are read. Sorted by the date, then by what makes it this one.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+/// An entry before its terms are read.
+#[derive(Clone, Copy)]
 struct Entry {
     first: Day,
     last: Day,
@@ -37,7 +37,7 @@ struct Entry {
 }
 
 impl Reader<'_> {
-    /// Returns a page of a timeline, and `None` if `after` is none of its entries or nothing has the entity.
+    /// Returns a page of a timeline, and `None` if nothing has the entity. The entry of `after` may have gone.
     pub fn timeline(
         &self,
         iri: &str,
@@ -55,10 +55,13 @@ impl Reader<'_> {
         entries.retain(|entry| {
             span.from.is_none_or(|from| from <= entry.last) && span.to.is_none_or(|to| entry.first <= to)
         });
-        entries.sort_unstable();
+        entries.sort_unstable_by_key(Entry::key);
         let start = match after {
             None => 0,
-            Some(cursor) => 1 + entries.iter().position(|entry| entry.cursor() == cursor)?,
+            Some(cursor) => {
+                let last = Key::of(cursor);
+                entries.partition_point(|entry| entry.key() <= last)
+            }
         };
         let mut page = TimelinePage {
             entries: Vec::new(),
@@ -69,7 +72,7 @@ impl Reader<'_> {
                 return Some(page);
             }
             page.entries.push(self.moment(entry, &mut groups, budget));
-            page.end = Some(entry.cursor());
+            page.end = Some(entry.key().cursor());
         }
         page.end = None;
         Some(page)
@@ -311,9 +314,52 @@ impl Reader<'_> {
 }
 
 impl Entry {
-    fn cursor(&self) -> Cursor {
+    fn key(&self) -> Key {
+        let span = self.last.since_epoch() - self.first.since_epoch();
+        Key {
+            first: self.first.since_epoch(),
+            span: u32::try_from(span).unwrap_or(u32::MAX),
+            kind: self.kind,
+            node: self.node,
+        }
+    }
+}
+
+/// Where an entry is in a timeline: no other has the same kind and node.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+struct Key {
+    /// Its first day since 1970.
+    first: i64,
+    /// Days from the first to the last. The longest dates of EDTF are centuries.
+    span: u32,
+    kind: MomentKind,
+    node: TermId,
+}
+
+impl Key {
+    fn of(cursor: Cursor) -> Self {
+        let [high, low, span] = cursor.triple;
+        let kind = match (cursor.is_supported, cursor.by_source) {
+            (true, _) => MomentKind::FactStart,
+            (false, true) => MomentKind::FactEnd,
+            (false, false) => MomentKind::Event,
+        };
+        Self {
+            first: ((u64::from(high) << 32) | u64::from(low)).cast_signed(),
+            span,
+            kind,
+            node: TermId::new(cursor.statement),
+        }
+    }
+
+    fn cursor(self) -> Cursor {
+        let [a, b, c, d, e, f, g, h] = self.first.to_be_bytes();
         Cursor {
-            triple: self.triple.unwrap_or([TermId::DEFAULT_GRAPH; 3]).map(TermId::get),
+            triple: [
+                u32::from_be_bytes([a, b, c, d]),
+                u32::from_be_bytes([e, f, g, h]),
+                self.span,
+            ],
             statement: self.node.get(),
             is_supported: self.kind == MomentKind::FactStart,
             part: match self.kind {

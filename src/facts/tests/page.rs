@@ -1,0 +1,76 @@
+//! Pages of what changes between them.
+
+use super::{
+    verdict::{stated, view},
+    *,
+};
+use crate::facts::Cursor;
+
+/// Returns the graph with more in it, of the same epoch.
+fn with(snapshot: Snapshot, more: &str) -> Snapshot {
+    let mut batch = Batch::default();
+    for quad in RdfParser::from_format(RdfFormat::TriG).for_slice(format!("{PREFIXES}{more}").as_bytes()) {
+        batch.insert(quad.unwrap().as_ref());
+    }
+    let mut draft = Draft::new(snapshot);
+    draft.apply(&batch);
+    draft.finish().1
+}
+
+/// Returns the first edges of each entry of a page of a timeline, and where it ends.
+fn timeline(snapshot: &Snapshot, size: usize, after: Option<Cursor>) -> (Vec<String>, Option<Cursor>) {
+    let reader = Lookup::default().on(snapshot);
+    let (entity, span) = (iri("e/s"), Span::default());
+    let page = reader.timeline(
+        &entity,
+        span,
+        &view("2019-08-27"),
+        size,
+        after,
+        &mut Budget::page(),
+    );
+    let page = page.unwrap();
+    let days = page
+        .entries
+        .iter()
+        .map(|entry| format!("{:?} {}", entry.kind, entry.date.first));
+    (days.collect(), page.end)
+}
+
+#[test]
+fn a_timeline_goes_on_after_an_entry_that_has_gone() {
+    let statement = |id: &str, time: &str| stated(id, "d:p e:x", "Accepted", &format!("; d:edtf \"{time}\""));
+    let event =
+        "e:event d:actor e:s ; d:happenedOn \"2018-01-01\" . e:early d:actor e:s ; d:happenedOn \"-0043\" .";
+    let before = snapshot(
+        &[
+            statement("1", "2016/2019"),
+            statement("2", "2016-01-01/.."),
+            event.into(),
+        ]
+        .concat(),
+    );
+    let (all, _) = timeline(&before, 100, None);
+    assert_eq!(
+        all,
+        [
+            "Event -0043-01-01",
+            "FactStart 2016-01-01",
+            "FactStart 2016-01-01",
+            "Event 2018-01-01",
+            "FactEnd 2019-01-01"
+        ]
+    );
+    for size in 1..5 {
+        let (first, end) = timeline(&before, size, None);
+        assert_eq!(first, all[..size]);
+        assert_eq!(timeline(&before, 100, end).0, all[size..]);
+    }
+    // The last entry of the first page is retracted before the second is asked for.
+    let end = timeline(&before, 2, None).1;
+    let after = with(
+        before,
+        "g:statements { s:2 prov:invalidatedAtTime \"2019-08-27T00:00:00Z\" }",
+    );
+    assert_eq!(timeline(&after, 100, end).0, all[2..]);
+}
