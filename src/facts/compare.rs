@@ -106,11 +106,11 @@ impl Reader<'_> {
         let pair = [subject, predicate];
         let mut groups = Groups::new(*self, *view, None);
         let closed = self.closing(pair, &mut groups, budget).is_some();
-        let inherited = self.inherited_evidence(pair, view, budget);
         let is_contested = |one: &Evidence<TermId>| {
             one.live && matches!(one.standing, Standing::Disputed | Standing::Rejected)
         };
         let group = groups.of(subject, predicate, budget);
+        let inherited = self.inherited_evidence(pair, &group.evidence, view, budget);
         comparison.is_conflict =
             self.first_sign(pair, group, budget).is_some() || inherited.iter().any(is_contested);
         let known = self.known(pair, group, &inherited, budget);

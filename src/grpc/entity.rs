@@ -56,7 +56,7 @@ impl EntityService for EntityApi {
         let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let time = when.on(&self.reads, &view);
-        let seal = when.seal();
+        let seal = time.seal(&when);
         let after = cursor(&request.page_token, epoch, &[&iri, &seal])?;
         let query = EntityQuery {
             languages: request.languages,
@@ -105,7 +105,7 @@ impl EntityService for EntityApi {
         let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let time = when.on(&self.reads, &view);
-        let seal = when.seal();
+        let seal = time.seal(&when);
         let query = EntityQuery {
             languages: request.languages,
             view: time.view,

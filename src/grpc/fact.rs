@@ -51,9 +51,9 @@ impl FactService for FactApi {
         violations.finish()?;
         let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
-        let sealed = filter::seal(&filter, &when);
-        let after = cursor(&request.page_token, epoch, sealed)?;
         let time = when.on(&self.reads, &view);
+        let sealed = filter::seal(&filter, &time.seal(&when));
+        let after = cursor(&request.page_token, epoch, sealed)?;
         let is_by_default_graph =
             time.is_present && filter.scope == Scope::Holding && filter.source.is_none();
         filter.view = (!is_by_default_graph).then_some(time.view);

@@ -38,6 +38,12 @@ pub(super) struct Time {
 }
 
 impl Time {
+    /// Returns what decides on the pages of a request, for their tokens: where they go through the default graph they cannot go on
+    /// elsewhere, when its day has turned.
+    pub(super) fn seal(&self, asked: &When) -> String {
+        format!("{} {}", asked.seal(), self.is_present)
+    }
+
     pub(super) fn as_of(&self) -> Option<v1::Date> {
         date(self.view.day)
     }
@@ -165,5 +171,26 @@ pub(super) fn timestamp(time: UnixTime) -> Timestamp {
     Timestamp {
         seconds: time.seconds,
         nanos: time.nanos,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The day turns from the one that was asked for, or to it.
+    #[test]
+    fn pages_of_another_way_have_other_tokens() {
+        let day: Day = "2019-08-27".parse().unwrap();
+        let asked = When {
+            as_of: Some(day),
+            ..When::default()
+        };
+        let time = |is_present| Time {
+            view: TimeView { day, known_at: None },
+            is_present,
+        };
+        assert_eq!(time(true).seal(&asked), time(true).seal(&asked));
+        assert_ne!(time(true).seal(&asked), time(false).seal(&asked));
     }
 }

@@ -5,7 +5,6 @@ use crate::{
     grpc::{
         convert::{basis_from_proto, stance_from_proto, standing_from_proto, term_from_proto},
         page_token,
-        time::When,
         validate::Violations,
     },
     model::fact::Standing,
@@ -125,7 +124,7 @@ pub(super) fn versions(
     }
 }
 
-/// Returns the hash of a filter and a time, for page tokens.
-pub(super) fn seal(filter: &FactFilter, when: &When) -> u64 {
-    page_token::filter("facts", &[&format!("{filter:?}"), &when.seal()])
+/// Returns the hash of a filter and a sealed time, for page tokens.
+pub(super) fn seal(filter: &FactFilter, time: &str) -> u64 {
+    page_token::filter("facts", &[&format!("{filter:?}"), time])
 }
