@@ -1,5 +1,7 @@
 //! Every version of a fact that was recorded.
 
+use std::collections::HashSet;
+
 use oxigraph::model::Term;
 
 use super::{
@@ -9,9 +11,6 @@ use super::{
     record::{Record, TimeView},
 };
 use crate::graph::TermId;
-
-/// Versions in one chain: more would be a mistake, or a ring.
-const CHAIN_LENGTH_MAX: usize = 10_000;
 
 /// Which versions.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,12 +69,15 @@ impl Reader<'_> {
         Some(page)
     }
 
+    /// Returns the versions that a statement is linked with, however they branch or come round.
     fn chain(&self, id: &str, budget: &mut Budget) -> Option<Vec<Record>> {
         let first = self.snapshot.iri_id(id)?;
         let mut records = vec![self.record(first, None, budget)?];
+        let mut seen = HashSet::from([first]);
         let mut next = 0;
-        while next < records.len() && records.len() < CHAIN_LENGTH_MAX && !budget.is_overdue() {
+        while next < records.len() {
             let id = records[next].id;
+            next += 1;
             let revision_of = Some(self.words.revision_of);
             let older = self
                 .snapshot
@@ -83,16 +85,18 @@ impl Reader<'_> {
             let newer = self
                 .snapshot
                 .quads(self.in_statements(None, revision_of, Some(id)));
-            let found: Vec<_> = older
+            let linked = older
                 .map(|quad| quad.object)
-                .chain(newer.map(|quad| quad.subject))
-                .collect();
-            for id in found {
-                if records.iter().all(|record| record.id != id) {
+                .chain(newer.map(|quad| quad.subject));
+            for id in linked {
+                if budget.is_overdue() {
+                    return Some(records);
+                }
+                budget.step(1);
+                if seen.insert(id) {
                     records.extend(self.record(id, None, budget));
                 }
             }
-            next += 1;
         }
         Some(records)
     }

@@ -74,3 +74,32 @@ fn a_timeline_goes_on_after_an_entry_that_has_gone() {
     );
     assert_eq!(timeline(&after, 100, end).0, all[2..]);
 }
+
+/// All versions are told, be there one after the other or many of one.
+#[test]
+fn a_long_history_is_told_whole() {
+    const COUNT: usize = 12_000;
+    for old in [|number: usize| number - 1, |_| 0] {
+        let mut text = stated("0", "d:p e:x", "Accepted", "");
+        for number in 1..COUNT {
+            let more = format!("; prov:wasRevisionOf s:{}", old(number));
+            text += &stated(&number.to_string(), "d:p e:x", "Accepted", &more);
+        }
+        let snapshot = snapshot(&text);
+        let reader = Lookup::default().on(&snapshot);
+        let versions = Versions::Of(iri("s/7"));
+        let (mut count, mut after) = (0, None);
+        loop {
+            let mut budget = Budget::page();
+            let page = reader
+                .history(&versions, &view("2019-08-27"), 5_000, after, &mut budget)
+                .unwrap();
+            count += page.facts.len();
+            after = page.end;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(count, COUNT);
+    }
+}
