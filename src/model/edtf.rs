@@ -188,6 +188,23 @@ impl Date {
         self.uncertain || self.approximate
     }
 
+    /// Returns the first and the last day that it can be in truth: an estimate may be off by one unit of its precision.
+    pub fn reach(&self) -> (Day, Day) {
+        let months = match self.precision {
+            _ if !self.approximate => return (self.first, self.last),
+            Precision::Day => return (self.first.previous(), self.last.next()),
+            Precision::Month => 1,
+            Precision::Season => 3,
+            Precision::Year => 12,
+            Precision::Decade => 120,
+            Precision::Century => 1_200,
+        };
+        let (year, month, _) = self.first.date();
+        let (next_year, next_month, _) = self.last.next().date();
+        let last = Day::first_of(next_year, i64::from(next_month) + months).previous();
+        (Day::first_of(year, i64::from(month) - months), last)
+    }
+
     /// Tells whether it can mean a day.
     pub fn can_be(&self, day: Day) -> bool {
         (self.first..=self.last).contains(&day)

@@ -15,8 +15,10 @@
 //! - No time, but observed: neither start nor end is known.
 //! - It certainly holds from the first day of observation to the last: it begins no later and ends no earlier. `2019/..`
 //!   observed on 2019-03-01 holds in June. An observation outside its time says nothing ([`Validity::excludes`]).
-//! - A date marked `?` or `~` has the days that are written, and every one of them is uncertain: the day itself in
-//!   `2019-08-02~/..`, of which the plain rule knows that it holds. Days before and after are what they are without the mark.
+//! - A date marked `?` has the days that are written, and every one of them is uncertain: the day itself in `2019-08-02?/..`, of
+//!   which the plain rule knows that it holds. Days before and after are what they are without the mark.
+//! - One marked `~` or `%` is an estimate: what is uncertain reaches one unit of its precision further to both sides, so that
+//!   `1984~` may be in 1985 ([`Date::reach`]). What is presumed goes by the days that are written.
 //! - With an unknown end, it is last known on the last day of observation, or on that on which it begins, if that is one day:
 //!   of `2016/` no day is known.
 
@@ -90,8 +92,8 @@ impl Validity {
 
     /// Tells whether an EDTF time says that it does not hold on a day, which so cannot be one of observation.
     pub fn excludes(bounds: Bounds, day: Day) -> bool {
-        let is_before = bounds.start.date().is_some_and(|date| day < date.first);
-        is_before || bounds.end.date().is_some_and(|date| day > date.last)
+        let is_before = bounds.start.date().is_some_and(|date| day < date.reach().0);
+        is_before || bounds.end.date().is_some_and(|date| day > date.reach().1)
     }
 
     /// Returns the first day on which it is presumed to hold and the first on which it no longer is, `None` for no bound;
@@ -134,9 +136,11 @@ impl Validity {
             return Certainty::Certainly;
         }
         match (self.start, first) {
-            (Edge::Date(date), _) if day < date.first => Certainty::CertainlyNot,
-            (Edge::Date(date), _) if day < date.last || (day == date.last && date.is_qualified()) => {
-                let last = first.map_or(date.last, |first| first.min(date.last));
+            (Edge::Date(date), _) if day < date.reach().0 => Certainty::CertainlyNot,
+            (Edge::Date(date), _)
+                if day < date.reach().1 || (day == date.reach().1 && date.is_qualified()) =>
+            {
+                let last = first.map_or(date.last, |first| first.clamp(date.first, date.last));
                 Certainty::Uncertain(Uncertainty::Start(Date { last, ..date }))
             }
             (Edge::Unknown, Some(first)) => Certainty::Uncertain(Uncertainty::FirstKnown(first)),
@@ -151,9 +155,11 @@ impl Validity {
             return Certainty::Certainly;
         }
         match (self.end, self.last_known()) {
-            (Edge::Date(date), _) if day > date.last => Certainty::CertainlyNot,
-            (Edge::Date(date), _) if day > date.first || (day == date.first && date.is_qualified()) => {
-                let first = last.map_or(date.first, |last| last.max(date.first));
+            (Edge::Date(date), _) if day > date.reach().1 => Certainty::CertainlyNot,
+            (Edge::Date(date), _)
+                if day > date.reach().0 || (day == date.reach().0 && date.is_qualified()) =>
+            {
+                let first = last.map_or(date.first, |last| last.clamp(date.first, date.last));
                 Certainty::Uncertain(Uncertainty::End(Date { first, ..date }))
             }
             (Edge::Unknown, Some(last)) if day > last => Certainty::Uncertain(Uncertainty::LastKnown(last)),
