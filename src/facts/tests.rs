@@ -11,6 +11,7 @@ use crate::{
     },
 };
 
+mod agree;
 mod page;
 mod time;
 mod verdict;
