@@ -148,8 +148,8 @@ impl Reader<'_> {
             .any(|found| found == source)
     }
 
-    /// Returns the facts that a node with a standing has by a property, as evidence for the objects of which nothing is
-    /// `stated`.
+    /// Returns the facts that a node with a standing has by a property, as evidence for the objects that nothing `stated`
+    /// says it has.
     pub(super) fn inherited_evidence(
         &self,
         [subject, predicate]: [TermId; 2],
@@ -182,7 +182,8 @@ impl Reader<'_> {
         let planned = self
             .snapshot
             .quads(self.in_statements(Some(subject), Some(predicate), None));
-        let stated: HashSet<_> = stated.iter().map(|evidence| evidence.object).collect();
+        let stated = stated.iter().filter(|evidence| !evidence.negated);
+        let stated: HashSet<_> = stated.map(|evidence| evidence.object).collect();
         let mut found = Vec::new();
         for quad in plain.chain(planned) {
             if budget.is_overdue() {

@@ -339,10 +339,10 @@ struct Key {
 impl Key {
     fn of(cursor: Cursor) -> Self {
         let [high, low, span] = cursor.triple;
-        let kind = match (cursor.is_supported, cursor.by_source) {
+        let kind = match (cursor.is_supported, cursor.part) {
             (true, _) => MomentKind::FactStart,
-            (false, true) => MomentKind::FactEnd,
-            (false, false) => MomentKind::Event,
+            (false, Part::Statements) => MomentKind::FactEnd,
+            (false, _) => MomentKind::Event,
         };
         Self {
             first: ((u64::from(high) << 32) | u64::from(low)).cast_signed(),
@@ -353,13 +353,10 @@ impl Key {
     }
 
     fn cursor(self) -> Cursor {
-        let [a, b, c, d, e, f, g, h] = self.first.to_be_bytes();
+        let first = self.first.cast_unsigned();
+        let half = |bits: u64| u32::try_from(bits).unwrap_or(u32::MAX);
         Cursor {
-            triple: [
-                u32::from_be_bytes([a, b, c, d]),
-                u32::from_be_bytes([e, f, g, h]),
-                self.span,
-            ],
+            triple: [half(first >> 32), half(first & u64::from(u32::MAX)), self.span],
             statement: self.node.get(),
             is_supported: self.kind == MomentKind::FactStart,
             part: match self.kind {

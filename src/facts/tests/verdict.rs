@@ -131,10 +131,10 @@ fn a_denial_conflicts_with_whatever_asserts() {
     for denied in [&denied, &none] {
         check(denied, Rule::Denied, false);
         check(&format!("e:s d:p e:x . {denied}"), Rule::Contradicted, true);
-        let node = "a <http://schema.org/Event> ; d:standing d:Accepted ; d:stance d:Asserted ; d:p e:x";
-        check(&format!("e:s {node} . {denied}"), Rule::Contradicted, true);
+        let event = "a <http://schema.org/Event> ; d:standing d:Accepted ; d:stance d:Asserted ; d:p e:x";
+        check(&format!("e:s {event} . {denied}"), Rule::Contradicted, true);
         check(
-            &format!("g:statements {{ e:s {node} }} {denied}"),
+            &format!("g:statements {{ e:s {event} }} {denied}"),
             Rule::Contradicted,
             true,
         );
@@ -172,9 +172,10 @@ fn what_is_known_of_a_property_is_remembered() {
 #[test]
 fn a_comparison_of_many_objects_is_cut_and_counted() {
     const PLAIN_COUNT: usize = 40_000;
-    let mut text: String = (0..PLAIN_COUNT)
-        .map(|number| format!("e:s d:p e:plain{number} . "))
-        .collect();
+    let mut text = String::new();
+    for number in 0..PLAIN_COUNT {
+        text += &format!("e:s d:p e:plain{number} . ");
+    }
     for number in 0..1_000 {
         text += &stated(&format!("{number}"), &format!("d:p e:o{number}"), "Accepted", "");
     }
