@@ -120,7 +120,8 @@ impl Reader<'_> {
                 evidence.extend(fact.filter(|fact| !evidence.contains(fact)));
                 continue;
             }
-            let holds = judged.is_plain || group.holds(group.evidence[index].object);
+            let object = group.evidence[index].object;
+            let holds = self.is_plain(QuadIds { object, ..triple }) || group.holds(object);
             evidence.extend(self.group_fact(group, index, holds, budget));
         }
         evidence

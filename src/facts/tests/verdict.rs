@@ -199,3 +199,18 @@ fn a_comparison_of_many_objects_is_cut_and_counted() {
     reader.compare(names, &view("2019-08-27"), &mut budget);
     assert!(budget.is_out_of_steps());
 }
+
+#[test]
+fn a_fact_that_decided_on_another_object_holds_by_its_own() {
+    let some = "e:s d:p d:SomeValue .".to_owned() + &stated("1", "d:p d:SomeValue", "Accepted", "");
+    let checked = ask(&some, "e:x", "2019-08-27");
+    assert_eq!(checked.rule, Rule::SomeValue);
+    assert!(checked.evidence[0].holds, "it is plain");
+    let none = "e:s d:p e:x .".to_owned() + &stated("1", "d:p d:SomeValue", "Accepted", "");
+    assert!(
+        ask(&none, "e:x", "2019-08-27")
+            .evidence
+            .iter()
+            .all(|fact| fact.holds)
+    );
+}
