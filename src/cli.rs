@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod compact;
 mod compare;
+mod config;
 mod conflicts;
 mod erase;
 mod explain;
@@ -39,13 +40,13 @@ mod watch;
 mod when;
 mod write;
 
-use std::process::ExitCode;
+use std::{env, ffi::OsString, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use client::ServerArgs;
 use failure::Failure;
 
-use crate::config::ServeSettings;
+use crate::config::{Layers, LayersError, ServeSettings, Setting};
 
 /// A knowledge graph served over gRPC: facts with their date, source and standing, and SPARQL
 #[derive(Parser, Debug)]
@@ -282,6 +283,9 @@ enum Command {
     Info(info::InfoArgs),
     /// Exit with 0 if the server is ready, else with 1
     Health,
+    /// Look after the settings of `dossier serve`
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Write a completion script for a shell
     Completions {
         /// The shell
@@ -291,15 +295,33 @@ enum Command {
 
 /// Runs the command that the arguments of the process ask for.
 pub fn run() -> ExitCode {
-    match dispatch(Cli::parse()) {
+    let done = parse(&env::args_os().collect::<Vec<_>>()).and_then(|(cli, settings)| dispatch(cli, &settings));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
 }
 
-fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
+/// Reads the command line, with what the environment and a settings file add.
+fn parse(arguments: &[OsString]) -> Result<(Cli, Vec<Setting>), Failure> {
+    let mut command = Cli::command();
+    let layers = Layers::read(&command, arguments).map_err(|error| match error {
+        // Tells help, too, and exits as is usual.
+        LayersError::CommandLine(error) => error.format(&mut command).exit(),
+        LayersError::File(error) => Failure::usage(error.to_string()),
+    })?;
+    match Cli::from_arg_matches(&layers.matches) {
+        Ok(cli) => Ok((cli, layers.settings)),
+        Err(error) => error.format(&mut command).exit(),
+    }
+}
+
+fn dispatch(Cli { command, server }: Cli, layers: &[Setting]) -> Result<(), Failure> {
     if let Command::Serve(settings) = command {
-        return serve::serve(*settings);
+        return serve::serve(*settings, layers);
+    }
+    if let Command::Config(config::ConfigCommand::Check(settings)) = command {
+        return config::check(&settings, layers, &Cli::command());
     }
     if let Command::Rebuild(args) = command {
         return rebuild::run(&args);
@@ -317,7 +339,11 @@ fn dispatch(Cli { command, server }: Cli) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     let result = match command {
-        Command::Serve(_) | Command::Rebuild(_) | Command::Compact(_) | Command::Token(_) => Ok(()),
+        Command::Serve(_)
+        | Command::Rebuild(_)
+        | Command::Compact(_)
+        | Command::Config(_)
+        | Command::Token(_) => Ok(()),
         Command::Get(args) => runtime.block_on(get::get(args, &server)),
         Command::Facts(args) => runtime.block_on(facts::facts(args, &server)),
         Command::Check(args) => runtime.block_on(check::check(args, &server)),

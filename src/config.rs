@@ -1,10 +1,12 @@
-//! The settings of the server: flags, `DOSSIER_*` variables of the environment, and what they must satisfy.
+//! The settings of the server: flags, `DOSSIER_*` variables of the environment, a file, and what they must satisfy.
 //!
-//! All of it is read and checked before a port opens.
+//! All of it is read and checked before a port opens. Each setting is defined once, as a flag.
 
 mod auth;
 mod check;
 mod connections;
+mod file;
+mod layers;
 mod memory;
 
 use std::{
@@ -23,6 +25,8 @@ use clap::{
 pub use auth::{AuditPlace, AuthSettings, JwksPlace, JwtIncomplete, JwtParts};
 pub use check::SettingsError;
 pub use connections::ConnectionSettings;
+pub use file::FileError;
+pub use layers::{Layers, LayersError, Setting, SettingValue, Source};
 
 use crate::{model::reference_date::ReferenceDate, remote::UrlPrefix};
 
@@ -34,6 +38,12 @@ const MIB: usize = 1 << 20;
 /// [`Default`] is what `serve` without flags does. [`ServeSettings::validate`] must pass before they are used.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct ServeSettings {
+    /// File of settings, in TOML: its keys are the names of these flags, without the dashes
+    ///
+    /// What the command line or the environment say goes before it.
+    #[arg(long, env = "DOSSIER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Address and port to listen on; port 0 takes a free one
     #[arg(
         long,
@@ -376,6 +386,10 @@ pub struct ServeSettings {
         default_value_t
     )]
     pub log_format: LogFormat,
+
+    /// What is logged, such as `warn`, or `info,dossier::server=debug`; `RUST_LOG` is read where nothing says it
+    #[arg(long, env = "DOSSIER_LOG", value_name = "FILTER", value_parser = log_filter, default_value = "")]
+    pub log_filter: String,
 }
 
 /// The files of TLS, all in PEM.
@@ -413,6 +427,7 @@ pub enum LogFormat {
 impl Default for ServeSettings {
     fn default() -> Self {
         Self {
+            config: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             operations_listen: None,
             tls_cert: None,
@@ -463,6 +478,7 @@ impl Default for ServeSettings {
             log_retention_commit_count_min: 1_000,
             drain_timeout: Duration::from_secs(10),
             log_format: LogFormat::Text,
+            log_filter: String::new(),
         }
     }
 }
@@ -500,6 +516,13 @@ fn origin(text: &str) -> Result<String, String> {
     } else {
         Err("expected an origin without a path, such as https://example.org, or *".to_owned())
     }
+}
+
+/// Checks what is to be logged.
+fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.trim().to_owned())
+        .map_err(|error| error.to_string())
 }
 
 fn byte_count(text: &str) -> Result<usize, String> {

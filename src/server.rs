@@ -82,6 +82,14 @@ pub enum ServeError {
     Fault(String),
 }
 
+/// Reads the files that settings name, as far as it goes without serving.
+pub fn check_files(settings: &ServeSettings) -> Result<(), ServeError> {
+    if let Some(files) = settings.tls_files() {
+        Tls::load(files)?;
+    }
+    Ok(())
+}
+
 /// Where a server listens.
 #[derive(Debug)]
 pub struct Listeners {

@@ -4,20 +4,18 @@ use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, ServeSettings};
 
-/// What is logged where neither `DOSSIER_LOG` nor `RUST_LOG` says.
+/// What is logged where neither the settings nor `RUST_LOG` say.
 const DEFAULT_FILTER: &str = "info";
 
 /// Why logging cannot start.
 #[derive(thiserror::Error, Debug)]
 pub enum TelemetryError {
-    /// A filter in the environment does not parse.
-    #[error("{variable}={filter}: {cause}")]
+    /// A filter does not parse.
+    #[error("RUST_LOG={filter}: {cause}")]
     Filter {
-        /// The variable of the environment.
-        variable: &'static str,
-        /// Its value.
+        /// What it is.
         filter: String,
         /// What is wrong with it.
         cause: String,
@@ -27,13 +25,13 @@ pub enum TelemetryError {
     AlreadySet,
 }
 
-/// Starts to log to standard error, with the filter of `DOSSIER_LOG`, else of `RUST_LOG`, else from `info` up.
-pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
-    let filter = filter(|variable| std::env::var(variable).ok())?;
+/// Starts to log to standard error what the settings say, else what `RUST_LOG` does, else from `info` up.
+pub fn init(settings: &ServeSettings) -> Result<(), TelemetryError> {
+    let filter = filter(&settings.log_filter, std::env::var("RUST_LOG").ok())?;
     let registry = tracing_subscriber::registry().with(filter);
     let colors =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let result = match format {
+    let result = match settings.log_format {
         LogFormat::Text => registry
             .with(
                 fmt::layer()
@@ -49,15 +47,13 @@ pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
     result.map_err(|_| TelemetryError::AlreadySet)
 }
 
-fn filter(variable: impl Fn(&str) -> Option<String>) -> Result<EnvFilter, TelemetryError> {
-    let set = ["DOSSIER_LOG", "RUST_LOG"]
+/// Returns what is logged; blank is not said.
+fn filter(setting: &str, rust_log: Option<String>) -> Result<EnvFilter, TelemetryError> {
+    let filter = [setting.to_owned(), rust_log.unwrap_or_default()]
         .into_iter()
-        .find_map(|name| Some((name, variable(name).filter(|value| !value.trim().is_empty())?)));
-    let Some((variable, filter)) = set else {
-        return Ok(EnvFilter::new(DEFAULT_FILTER));
-    };
+        .find(|filter| !filter.trim().is_empty())
+        .unwrap_or_else(|| DEFAULT_FILTER.to_owned());
     EnvFilter::try_new(&filter).map_err(|error| TelemetryError::Filter {
-        variable,
         filter,
         cause: error.to_string(),
     })
@@ -68,27 +64,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filter_comes_from_the_environment() {
-        let check = |environment: &[(&str, &str)], expected: Result<&str, &str>| {
-            let variable = |name: &str| {
-                environment
-                    .iter()
-                    .find(|(known, _)| *known == name)
-                    .map(|(_, value)| (*value).to_owned())
-            };
-            match (filter(variable), expected) {
-                (Ok(filter), Ok(expected)) => assert_eq!(filter.to_string(), expected),
-                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-                (result, expected) => panic!("{environment:?}: {result:?}, not {expected:?}"),
-            }
+    fn the_settings_say_what_is_logged_before_the_environment() {
+        let check = |setting: &str, rust_log: Option<&str>, expected: Result<&str, &str>| match (
+            filter(setting, rust_log.map(str::to_owned)),
+            expected,
+        ) {
+            (Ok(filter), Ok(expected)) => assert_eq!(filter.to_string(), expected),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (result, expected) => panic!("{setting}, {rust_log:?}: {result:?}, not {expected:?}"),
         };
-        check(&[], Ok("info"));
-        check(&[("DOSSIER_LOG", "")], Ok("info"));
-        check(&[("RUST_LOG", "warn")], Ok("warn"));
-        check(&[("RUST_LOG", "warn"), ("DOSSIER_LOG", "debug")], Ok("debug"));
-        check(
-            &[("DOSSIER_LOG", "dossier=loud")],
-            Err("DOSSIER_LOG=dossier=loud"),
-        );
+        check("", None, Ok("info"));
+        check("", Some(" "), Ok("info"));
+        check("", Some("warn"), Ok("warn"));
+        check("debug", Some("warn"), Ok("debug"));
+        check("", Some("dossier=loud"), Err("RUST_LOG=dossier=loud"));
     }
 }

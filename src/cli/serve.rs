@@ -6,21 +6,15 @@ use tokio::net::TcpListener;
 
 use super::failure::Failure;
 use crate::{
-    config::ServeSettings,
+    config::{ServeSettings, Setting, Source},
     server::{self, Listeners},
     telemetry,
 };
 
 /// Serves until SIGTERM or SIGINT.
-pub(super) fn serve(settings: ServeSettings) -> Result<(), Failure> {
-    settings.validate().map_err(|error| {
-        let failure = Failure::usage(error.to_string());
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
-    telemetry::init(settings.log_format).map_err(|error| Failure::usage(error.to_string()))?;
+pub(super) fn serve(settings: ServeSettings, layers: &[Setting]) -> Result<(), Failure> {
+    validate(&settings, layers)?;
+    telemetry::init(&settings).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -46,6 +40,23 @@ pub(super) fn serve(settings: ServeSettings) -> Result<(), Failure> {
     // Nothing that blocks may hold up the end.
     runtime.shutdown_background();
     served
+}
+
+/// Checks settings, and names the lines of the file that are at fault.
+pub(super) fn validate(settings: &ServeSettings, layers: &[Setting]) -> Result<(), Failure> {
+    settings.validate().map_err(|error| {
+        let places = layers
+            .iter()
+            .filter(|setting| error.flags().contains(&setting.key.as_str()))
+            .filter(|setting| matches!(setting.source, Source::File(..)))
+            .map(|setting| format!("{}: {}: ", setting.source, setting.key));
+        let places = places.chain([error.to_string()]).collect::<Vec<_>>();
+        let failure = Failure::usage(places.concat());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -49,6 +49,15 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
+    /// Returns the flags that are at fault, without the dashes.
+    pub fn flags(&self) -> Vec<&'static str> {
+        match self {
+            Self::Exposed(_) => vec!["listen"],
+            Self::OutOfRange { flag, .. } => vec![flag],
+            Self::QueryLargerThanMessage { .. } => vec!["query-size-max", "message-size-max"],
+        }
+    }
+
     /// Returns what the operator can do about it, if there is something to say beyond the message.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

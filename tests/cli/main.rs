@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is a test")]
 
 mod backups;
+mod config;
 mod disk;
 mod harness;
 mod reads;

@@ -1,0 +1,99 @@
+//! The settings file, and `dossier config check`.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::harness::{Server, dossier, dossier_with};
+
+#[test]
+fn settings_are_told_with_where_they_come_from() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("dossier.toml");
+    let path = file.to_str().unwrap();
+    fs::write(
+        &file,
+        "listen = \"127.0.0.1:0\"\nwatchers-max = 5\nstreams-max = 7\nquery-timeout-max = \"5s\"\n",
+    )
+    .unwrap();
+    let variables = [
+        ("DOSSIER_CONFIG", path),
+        ("DOSSIER_STREAMS_MAX", "8"),
+        ("DOSSIER_WATCHERS_MAX", "9"),
+        ("DOSSIER_QUERY_TIMEOUT", "1s"),
+    ];
+    let ran = dossier_with(&variables, &["config", "check", "--watchers-max", "10"], "");
+    assert!(
+        ran.stderr
+            .contains("note: DOSSIER_QUERY_TIMEOUT is set, and no setting has that name"),
+        "{ran:?}"
+    );
+    let told = ran.succeeded();
+    let line = |key: &str| {
+        let mut lines = told.lines().filter(|line| line.starts_with(key));
+        lines
+            .next()
+            .expect(&told)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(line("watchers-max"), "watchers-max = 10 # flag");
+    assert_eq!(line("streams-max"), "streams-max = 8 # DOSSIER_STREAMS_MAX");
+    assert_eq!(
+        line("query-timeout-max"),
+        format!("query-timeout-max = \"5s\" # {path}:4")
+    );
+    assert_eq!(line("message-size-max"), "message-size-max = \"16MiB\" # default");
+    assert_eq!(line("# tls-cert"), "# tls-cert = # default");
+    // What it tells is a file that says the same.
+    fs::write(&file, &told).unwrap();
+    let again = dossier(&["config", "check", "--config", path], "").succeeded();
+    let values = |told: &str| {
+        let values = told
+            .lines()
+            .map(|line| line.split("  #").next().unwrap_or_default());
+        values.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&again), values(&told));
+}
+
+#[test]
+fn faults_exit_with_2() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("dossier.toml");
+    let path = file.to_str().unwrap();
+    let check = |text: &str, expected: &str| {
+        fs::write(&file, text).unwrap();
+        for command in [&["config", "check"][..], &["serve"]] {
+            let ran = dossier(&[command, &["--config", path]].concat(), "");
+            ran.failed(2, &expected.replace("FILE", path));
+        }
+    };
+    check(
+        "listen = 1\nmesage-size-max = 1\n",
+        "FILE:2: mesage-size-max: there is no such",
+    );
+    check(
+        "listen = \"0.0.0.0:1\"\n",
+        "FILE:1: listen: refusing to listen on 0.0.0.0:1",
+    );
+    check(
+        "# at least 1\nstreams-max = 0\n",
+        "FILE:2: streams-max: --streams-max must be from 1",
+    );
+    fs::write(&file, "tls-cert = \"nowhere.pem\"\ntls-key = \"nowhere.key\"\n").unwrap();
+    dossier(&["config", "check", "--config", path], "").failed(2, "nowhere.");
+    dossier(&["config", "check", "--config", "nowhere.toml"], "").failed(2, "nowhere.toml: cannot be read");
+}
+
+#[test]
+fn a_server_takes_its_settings_from_a_file() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("dossier.toml"), "streams-max = 77\n").unwrap();
+    let path = folder.path().join("dossier.toml");
+    let server = Server::start_in(folder, &["--config", path.to_str().unwrap()]);
+    let told = server.run(&["info", "--output", "json"], "").succeeded();
+    let info: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(info["limits"]["streamCountMax"], "77");
+}
