@@ -16,6 +16,8 @@ use json::Json;
 const NESTING_MAX: u32 = 200;
 /// Attributes of one XML element: the parser's work grows with their square.
 const ATTRIBUTE_COUNT_MAX: u32 = 256;
+/// Bytes of the tags that are open in XML: the parser keeps the namespaces that they declare (RUSTSEC-2026-0195).
+const OPEN_TAG_BYTES_MAX: u64 = 4 << 20;
 
 /// A reader that fails as soon as the document does not pass.
 pub(super) struct Guarded<R> {
@@ -190,7 +192,11 @@ const fn short(quote: u8, byte: u8) -> TerseState {
 #[derive(Default)]
 struct Xml {
     state: XmlState,
-    depth: u32,
+    /// The bytes of each tag that is open, and of all of them.
+    open: Vec<u64>,
+    open_bytes: u64,
+    /// Of the tag at hand.
+    tag_bytes: u64,
     attributes: u32,
     /// The last bytes of markup, to tell its kinds and their ends.
     recent: [u8; 3],
@@ -225,10 +231,17 @@ impl Xml {
         }
         self.recent = [self.recent[1], self.recent[2], byte];
         let ended = self.recent;
+        if matches!(self.state, S::Tag { is_end: false, .. }) {
+            self.tag_bytes += 1;
+            if self.open_bytes + self.tag_bytes > OPEN_TAG_BYTES_MAX {
+                return Some("the tags that are open take more than 4 MiB");
+            }
+        }
         match self.state {
             S::Text if byte == b'<' => self.state = S::Open,
             S::Open => {
                 self.attributes = 0;
+                self.tag_bytes = 0;
                 self.recent = [0; 3];
                 let (is_end, quote) = (byte == b'/', 0);
                 self.state = match byte {
@@ -272,14 +285,15 @@ impl Xml {
             b'>' => {
                 self.state = XmlState::Text;
                 if is_end {
-                    self.depth = self.depth.saturating_sub(1);
+                    self.open_bytes -= self.open.pop().unwrap_or(0);
                 } else if self.recent[1] != b'/' {
-                    self.depth += 1;
+                    self.open.push(self.tag_bytes);
+                    self.open_bytes += self.tag_bytes;
                 }
             }
             _ => {}
         }
-        if self.depth > NESTING_MAX {
+        if self.open.len() > NESTING_MAX as usize {
             TOO_DEEP
         } else if self.attributes > ATTRIBUTE_COUNT_MAX {
             Some("an element has more than 256 attributes")

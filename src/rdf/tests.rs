@@ -161,6 +161,18 @@ fn dangerous_xml_is_refused() {
         "256 attributes",
         Some((1, attributes.len() as u64 + 1)),
     );
+    // Without its `<` and the byte after that, a tag of 2 MiB; two may be open.
+    let half = 2 << 20;
+    let tag = |begin: &str, bytes: usize| {
+        let begin = format!("{begin}=\"http://e.com/");
+        format!("{begin}{}\">", "x".repeat(bytes - begin.len()))
+    };
+    let outer = "<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\" xmlns:a";
+    let opened = |bytes| [tag(outer, half), tag("<rdf:Description xmlns:b", bytes)].concat();
+    check("rdf", &(opened(half) + "</rdf:Description></rdf:RDF>"), 0);
+    let too_long = opened(half + 1);
+    let end = too_long.len() as u64;
+    check_fault("rdf", &too_long, "more than 4 MiB", Some((1, end)));
     check_fault("rdf", &"<a>".repeat(201), "nested deeper", Some((1, 603)));
     check_fault("rdf", "\0<\0a", "UTF-8", Some((1, 1)));
 }
