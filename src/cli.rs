@@ -295,7 +295,8 @@ enum Command {
 
 /// Runs the command that the arguments of the process ask for.
 pub fn run() -> ExitCode {
-    let done = parse(&env::args_os().collect::<Vec<_>>()).and_then(|(cli, settings)| dispatch(cli, &settings));
+    let done =
+        parse(&env::args_os().collect::<Vec<_>>()).and_then(|(cli, settings)| dispatch(cli, &settings));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),

@@ -108,6 +108,7 @@ mod tests {
     const NOW: u64 = 1_000_000;
 
     /// Tries claims that are good but for some.
+    #[expect(clippy::needless_pass_by_value, reason = "it is made where it is passed")]
     fn check(changes: Value, expected: Result<&[&str], AuthError>) {
         let mut claims = json!({"iss": "i", "aud": "a", "exp": 1_000_100, "sub": "s", "roles": ["read"]});
         let map = claims.as_object_mut().unwrap();

@@ -238,7 +238,9 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
             "begin anew with the whole graph: `dossier watch --snapshot`; `dossier info` tells the earliest revision",
         ),
         ErrorReason::RevisionNotFound => Some("`dossier log` lists the newest revisions"),
-        ErrorReason::Overloaded | ErrorReason::Unavailable => Some("try again in a moment"),
+        ErrorReason::Overloaded | ErrorReason::Unavailable | ErrorReason::CredentialsUnverifiable => {
+            Some("try again in a moment")
+        }
         ErrorReason::CredentialsMissing => Some(
             "give a token with --token-file or DOSSIER_TOKEN, or a certificate with --client-cert and --client-key",
         ),
@@ -248,7 +250,6 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::CallerLimitReached => {
             Some("ask for less, or wait: the server counts what each caller asks for in a minute")
         }
-        ErrorReason::CredentialsUnverifiable => Some("try again in a moment"),
         ErrorReason::LogUnavailable => {
             Some("the server's log has the cause; reads go on, writes after a restart")
         }

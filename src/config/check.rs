@@ -52,7 +52,8 @@ impl SettingsError {
     /// Returns the flags that are at fault, without the dashes.
     pub fn flags(&self) -> Vec<&'static str> {
         match self {
-            Self::Exposed(_) => vec!["listen"],
+            Self::Exposed(_) | Self::PlainTokens(_) => vec!["listen"],
+            Self::Jwt(_) => vec!["auth-jwks", "auth-jwt-issuer", "auth-jwt-audience"],
             Self::OutOfRange { flag, .. } => vec![flag],
             Self::QueryLargerThanMessage { .. } => vec!["query-size-max", "message-size-max"],
         }

@@ -173,16 +173,15 @@ impl<'a, const N: usize> Scan<'a, N> {
                 *keys = keys.as_slice().get(count..).unwrap_or_default().iter();
                 !keys.as_slice().is_empty()
             }
-            Keys::Merged(_) => match cut(&self.slices().collect::<Vec<_>>(), count, pack) {
-                Some(bound) => {
+            Keys::Merged(_) => {
+                if let Some(bound) = cut(&self.slices().collect::<Vec<_>>(), count, pack) {
                     self.skip_to(bound, pack);
                     true
-                }
-                None => {
+                } else {
                     self.keys = Keys::One([].iter());
                     false
                 }
-            },
+            }
         }
     }
 

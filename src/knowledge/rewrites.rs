@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Shared, View,
+    Shared,
     clock::Clock,
     compact,
     erase::{self, ErasedView, Erasure},

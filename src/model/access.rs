@@ -229,8 +229,12 @@ mod tests {
         if default {
             set.add_default();
         }
-        names.iter().for_each(|name| set.add(name));
-        prefixes.iter().for_each(|prefix| set.add_prefix(prefix));
+        for name in names {
+            set.add(name);
+        }
+        for prefix in prefixes {
+            set.add_prefix(prefix);
+        }
         set
     }
 

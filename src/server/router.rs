@@ -257,6 +257,10 @@ impl Answers for Router {
 
 impl Router {
     /// Once it is draining, it is no longer ready.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "parts of the server, wired in one place"
+    )]
     pub(super) fn new(
         services: Arc<OnceCell<Services>>,
         health: Health,

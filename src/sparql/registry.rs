@@ -362,7 +362,7 @@ mod tests {
             access("other", false),
             access("admin", true),
         );
-        let admit = |access: &Access, query_id: &str, interrupt: &Interrupt| {
+        let enter = |access: &Access, query_id: &str, interrupt: &Interrupt| {
             let access = access.clone();
             registry.admit(
                 Caller {
@@ -375,11 +375,11 @@ mod tests {
         };
         let interrupts = [(); 2].map(|()| Interrupt::new(None));
         let places = [
-            admit(&one, "a", &interrupts[0]),
-            admit(&other, "a", &interrupts[1]),
+            enter(&one, "a", &interrupts[0]),
+            enter(&other, "a", &interrupts[1]),
         ]
         .map(Result::unwrap);
-        assert!(admit(&one, "a", &interrupts[0]).is_err());
+        assert!(enter(&one, "a", &interrupts[0]).is_err());
         assert_eq!(
             [&one, &other, &admin].map(|access| registry.list(access).len()),
             [1, 1, 2]

@@ -183,7 +183,7 @@ async fn backups_by_the_clock_are_counted() {
     let place = folder.path().join("backups").to_str().unwrap().to_owned();
     let server = Server::start_with(move |settings| {
         settings.backup_to = Some(place);
-        settings.backup_every = Some(std::time::Duration::from_secs(3_600));
+        settings.backup_every = Some(std::time::Duration::from_hours(1));
     })
     .await;
     // The first one is due at once.

@@ -174,7 +174,7 @@ fn a_comparison_of_many_objects_is_cut_and_counted() {
     const PLAIN_COUNT: usize = 40_000;
     let mut text = String::new();
     for number in 0..PLAIN_COUNT {
-        text += &format!("e:s d:p e:plain{number} . ");
+        write!(text, "e:s d:p e:plain{number} . ").unwrap();
     }
     for number in 0..1_000 {
         text += &stated(&format!("{number}"), &format!("d:p e:o{number}"), "Accepted", "");

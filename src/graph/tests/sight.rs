@@ -157,7 +157,7 @@ fn many_graphs_are_seen_as_they_are() {
         )
     };
     let insert = |graphs: std::ops::Range<usize>| {
-        let of_graph = |graph| (0..1 + graph % 40).map(move |subject| Change::Insert(quad(subject, graph)));
+        let of_graph = |graph| (0..=graph % 40).map(move |subject| Change::Insert(quad(subject, graph)));
         vec![graphs.flat_map(of_graph).collect::<Vec<_>>()]
     };
     let whole = commit_all(&[insert(0..60), insert(60..100)], |_, _, _| {});

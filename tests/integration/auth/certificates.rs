@@ -52,7 +52,7 @@ async fn a_token_that_is_wrong_is_not_made_good_by_a_certificate() {
     write_tokens(&path, &tokens);
     let issuer = Issuer::start().await;
     let server = Server::start_with(folder.path(), Some(&ours), |settings| {
-        super::ask(settings, &path, &issuer)
+        super::ask(settings, &path, &issuer);
     })
     .await;
     let (certificate, key) = ours.certify();

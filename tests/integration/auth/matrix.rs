@@ -164,6 +164,7 @@ async fn call_from_web(server: &Server, method: &str, authorization: &[HeaderVal
     Status::from_header_map(response.headers()).expect("a status without a body")
 }
 
+#[expect(clippy::too_many_lines, reason = "one table of faults")]
 #[tokio::test]
 async fn nobody_gets_in_with_a_credential_at_fault() {
     let folder = TempDir::new().unwrap();
