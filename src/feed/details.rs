@@ -81,11 +81,28 @@ impl Details {
 /// The details of the newest commits that somebody asked for, read once for all watchers.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
+    /// How often something had been erased from the log when they were read.
+    erasure_count: u64,
     newest: VecDeque<(u64, Arc<Details>)>,
     bytes: usize,
 }
 
 impl Kept {
+    /// Forgets all if something was erased since they were read; they may have it still.
+    pub(super) fn forget_erased(&mut self, erasure_count: u64) {
+        if self.erasure_count != erasure_count {
+            *self = Self {
+                erasure_count,
+                ..Self::default()
+            };
+        }
+    }
+
+    /// Returns how often something had been erased when they were read.
+    pub(super) fn erasure_count(&self) -> u64 {
+        self.erasure_count
+    }
+
     pub(super) fn get(&self, revision: u64) -> Option<Arc<Details>> {
         let at = self
             .newest

@@ -130,7 +130,8 @@ impl Sight {
             }
     }
 
-    /// Returns what is told of a commit: counts and sizes only to whoever may read all of it, and its request id too.
+    /// Returns what is told of a commit: counts and sizes, its request id, and that something was
+    /// erased from it, only to whoever may read all of it.
     pub(super) fn header(&self, header: &Header) -> Header {
         if self.0.is_everything() {
             return header.clone();
@@ -146,6 +147,7 @@ impl Sight {
             text_bytes: 0,
             payload_digest: [0; 32],
             previous: [0; 32],
+            is_redacted: false,
         }
     }
 }

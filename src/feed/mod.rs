@@ -345,7 +345,9 @@ impl Feed {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // What is in it is whole at any time.
-        self.0.details.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut kept = self.0.details.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.forget_erased(self.log().erasure_count());
+        kept
     }
 
     /// Returns the details of consecutive records, read once for all watchers. They must be whole and among the newest.
@@ -367,10 +369,15 @@ impl Feed {
         if !found.is_empty() {
             return Ok(found);
         }
+        let erasure_count = self.log().erasure_count();
         let (feed, run) = (self.clone(), run.to_vec());
         let read = move || Details::of_run(&mut Past::at(&feed, first - 1)?, &run);
         let details = tokio::task::spawn_blocking(read).await??;
-        self.kept().put(first, &details);
+        let mut kept = self.kept();
+        if kept.erasure_count() == erasure_count {
+            kept.put(first, &details);
+        }
+        drop(kept);
         Ok(details)
     }
 

@@ -109,6 +109,7 @@ mod tests {
                 text_bytes,
                 payload_digest: [0; 32],
                 previous: [0; 32],
+                is_redacted: false,
             },
             changes: Some(vec![crate::log::Change::DropGraph(
                 oxigraph::model::BlankNode::new_unchecked("b").into(),

@@ -269,9 +269,12 @@ impl Watcher {
                     None => self.filter.passes(change),
                 }
         });
-        let mut header = Some(Box::new(self.sight.header(&record.header)));
+        let header = self.sight.header(&record.header);
+        let is_redacted = header.is_redacted;
+        let mut header = Some(Box::new(header));
         for (changes, is_last) in fragments(passing.cloned()) {
-            if changes.is_empty() {
+            // Of one from which something was erased the header tells, so that a copy can see that it lacks something.
+            if changes.is_empty() && !is_redacted {
                 break;
             }
             self.ready.push_back(Event::Commit(Fragment {
@@ -324,6 +327,7 @@ impl Watcher {
                         self.scan = Some(Scan::Commit(commit));
                         return Ok(None);
                     }
+                    Step::Ended if commit.header.is_redacted && !commit.has_begun => (Vec::new(), true),
                     Step::Ended => {
                         self.position = revision;
                         return Ok(None);

@@ -109,6 +109,7 @@ impl Append {
             text_bytes: payload.text_bytes,
             payload_digest: payload.digest,
             previous: self.head.digest,
+            is_redacted: false,
         };
         let bytes = header.encode();
         let mut headers = self

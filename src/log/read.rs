@@ -16,7 +16,7 @@ use super::{
     error::{LogError, RecordFault},
     payload::{Change, Changes, Payload},
     record::{Digest, Header},
-    substitute::{base_revision, stored_payload, substitute},
+    substitute::{Substitute, SubstituteKind, base_revision, stored_payload, substitute},
     tables::{self, ANSWERS, ChunkReader, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},
     verify::{self, Summary},
 };
@@ -182,10 +182,12 @@ impl Records {
         tables::header(&self.headers, revision).map(|(_, digest)| digest)
     }
 
-    /// Tells whether something was erased from the record's payload, or all of it stands for more than it.
+    /// Returns the header of a record, and what is stored as its payload.
     pub(super) fn payload(&self, revision: u64) -> Result<(Header, Payload), LogError> {
-        let (header, _) = tables::header(&self.headers, revision)?;
-        let payload = stored_payload(&header, substitute(&self.substitutes, revision)?);
+        let (mut header, _) = tables::header(&self.headers, revision)?;
+        let substitute = substitute(&self.substitutes, revision)?;
+        header.is_redacted = is_redacted(substitute);
+        let payload = stored_payload(&header, substitute);
         Ok((header, payload))
     }
 
@@ -238,7 +240,9 @@ impl LogReader {
             Some(earliest) if revision < earliest => Err(LogError::Compacted { revision, earliest }),
             _ => {
                 let headers = reading.open_table(HEADERS).map_err(LogError::from_redb)?;
-                tables::header(&headers, revision)
+                let (mut header, digest) = tables::header(&headers, revision)?;
+                header.is_redacted = is_redacted(substitute(&substitutes, revision)?);
+                Ok((header, digest))
             }
         }
     }
@@ -289,6 +293,7 @@ impl LogReader {
     ) -> Result<(), LogError> {
         let reading = self.begin()?;
         let headers = reading.open_table(HEADERS).map_err(LogError::from_redb)?;
+        let substitutes = reading.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
         let mut range = ReadableTable::range(&headers, revisions).map_err(LogError::from_redb)?;
         while let Some(entry) = if newest_first {
             range.next_back()
@@ -296,7 +301,9 @@ impl LogReader {
             range.next()
         } {
             let (revision, bytes) = entry.map_err(LogError::from_redb)?;
-            if !each(tables::decode(revision.value(), bytes.value())?.0) {
+            let mut header = tables::decode(revision.value(), bytes.value())?.0;
+            header.is_redacted = is_redacted(substitute(&substitutes, revision.value())?);
+            if !each(header) {
                 break;
             }
         }
@@ -310,6 +317,10 @@ impl LogReader {
             transaction: opened.database.begin_read().map_err(LogError::from_redb)?,
         })
     }
+}
+
+fn is_redacted(substitute: Option<Substitute>) -> bool {
+    substitute.is_some_and(|substitute| substitute.kind == SubstituteKind::Redacted)
 }
 
 fn from_payload(error: io::Error, revision: u64) -> LogError {

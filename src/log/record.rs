@@ -58,6 +58,9 @@ pub struct Header {
     pub payload_digest: Digest,
     /// The hash of the header before, or zeros for the first.
     pub previous: Digest,
+    /// Whether something was erased from the payload since: there is less in it than is said here. Not a part of the encoded
+    /// header; [`super::LogReader`] fills it in.
+    pub is_redacted: bool,
 }
 
 impl Header {
@@ -139,6 +142,7 @@ impl Header {
             text_bytes,
             payload_digest,
             previous,
+            is_redacted: false,
         })
     }
 }
@@ -208,6 +212,7 @@ mod tests {
                     text_bytes,
                     payload_digest,
                     previous,
+                    is_redacted: false,
                 }
             },
         )

@@ -60,7 +60,17 @@ async fn an_erased_entity_is_in_no_answer_any_more() {
         let mut stream = watch(&server, after(0)).await.unwrap();
         let first = next_commit(&mut stream).await.unwrap();
         assert_eq!((first.revision, first.inserted.len()), (1, 1));
-        assert_eq!(first.header.unwrap().quads_inserted, 2);
+        let header = first.header.unwrap();
+        assert_eq!((header.quads_inserted, header.is_redacted), (2, true));
+        // The others come with nothing but their headers.
+        for revision in [2, 3] {
+            let commit = next_commit(&mut stream).await.unwrap();
+            assert_eq!(
+                (commit.revision, commit.inserted.len(), commit.removed.len()),
+                (revision, 0, 0)
+            );
+            assert!(commit.header.unwrap().is_redacted);
+        }
         assert_eq!(checkpoint(&mut stream).await, 3);
         assert_eq!(
             diff(&server, 0, 3).await.unwrap(),

@@ -122,8 +122,14 @@ impl Watcher {
             .facts
             .iter()
             .filter(|change| self.filter.passes_fact(change));
-        let mut header = Some(Box::new(self.sight.header(&record.header)));
-        for (facts, is_last) in fact_fragments(passing.cloned().collect()) {
+        let header = self.sight.header(&record.header);
+        let is_redacted = header.is_redacted;
+        let mut header = Some(Box::new(header));
+        let mut fragments = fact_fragments(passing.cloned().collect());
+        if fragments.is_empty() && is_redacted {
+            fragments.push((Vec::new(), true));
+        }
+        for (facts, is_last) in fragments {
             self.ready.push_back(Event::Commit(Fragment {
                 revision,
                 header: header.take(),
@@ -163,13 +169,16 @@ impl Watcher {
                 is_last,
             })));
         }
-        // A commit that changed no fact that is wanted is left out.
-        Ok((!facts.is_empty()).then_some(Event::Commit(Fragment {
-            revision,
-            header,
-            changes: Vec::new(),
-            facts,
-            is_last,
-        })))
+        // A commit that changed no fact that is wanted is left out, unless something was erased from it.
+        let is_redacted = header.as_ref().is_some_and(|header| header.is_redacted);
+        Ok(
+            (!facts.is_empty() || is_redacted).then_some(Event::Commit(Fragment {
+                revision,
+                header,
+                changes: Vec::new(),
+                facts,
+                is_last,
+            })),
+        )
     }
 }

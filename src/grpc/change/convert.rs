@@ -114,6 +114,7 @@ pub(super) fn revision_to_proto(header: Header) -> v1::Revision {
         quads_removed: to_int64(header.counts.quads_removed),
         graphs_created: to_int64(header.counts.graphs_created),
         graphs_dropped: to_int64(header.counts.graphs_dropped),
+        is_redacted: header.is_redacted,
     }
 }
 

@@ -58,6 +58,11 @@ fn head(text: &mut String, header: &Header) {
     data(text, &format!("H revision {revision} ."));
     let time = Literal::new_typed_literal(time, xsd::DATE_TIME);
     data(text, &format!("H time {time} ."));
+    if header.is_redacted {
+        // Something was erased from it: a copy that has not seen it before is to begin anew.
+        let is_redacted = Literal::from(true);
+        data(text, &format!("H redacted {is_redacted} ."));
+    }
     for (name, value) in [("author", &header.author), ("message", &header.message)] {
         if !value.is_empty() {
             data(text, &format!("H {name} {} .", Literal::from(value.as_str())));

@@ -138,7 +138,15 @@ fn what_is_erased_goes_and_the_chain_still_verifies() {
     assert_eq!(changes(&log, 2).unwrap(), []);
     assert_eq!(changes(&log, 3).unwrap(), [Change::Insert(quad(3))]);
     // The header is what it was: it tells of one quad.
-    assert_eq!(log.reader().header(2).unwrap().0.counts.quads_inserted, 1);
+    let header = log.reader().header(2).unwrap().0;
+    assert_eq!((header.counts.quads_inserted, header.is_redacted), (1, true));
+    let mut marked = Vec::new();
+    let mut each = |header: Header| {
+        marked.push(header.is_redacted);
+        true
+    };
+    log.reader().headers(1..=4, false, &mut each).unwrap();
+    assert_eq!(marked, [false, true, false, false]);
     let summary = log.reader().verify().unwrap();
     assert_eq!((summary.redacted_count, summary.quads_inserted), (1, 3));
     // A base record is redacted too.
