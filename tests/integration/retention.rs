@@ -23,7 +23,7 @@ async fn compacted() -> Server {
     let folder = server.stop().await;
     let settings = Settings {
         disk_free_bytes_min: 0,
-        ..Settings::new(folder.path())
+        ..Settings::new(folder.path().join("data"))
     };
     let compacted = tokio::task::spawn_blocking(move || compact(&settings, 2));
     assert_eq!(compacted.await.unwrap().unwrap().unwrap().earliest, 3);
