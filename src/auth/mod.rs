@@ -142,7 +142,8 @@ pub struct Presented<'r> {
 pub struct Authenticator {
     tokens: Option<Arc<ArcSwap<Tokens>>>,
     jwt: Option<(JwtSettings, Keys)>,
-    has_certificates: bool,
+    /// The roles that a certificate brings, if certificates are accepted.
+    certificate_roles: Option<Vec<String>>,
     anonymous: Arc<Caller>,
 }
 
@@ -161,7 +162,7 @@ impl Authenticator {
         Self {
             tokens: None,
             jwt: None,
-            has_certificates: false,
+            certificate_roles: None,
             anonymous: Arc::new(Caller::anonymous()),
         }
     }
@@ -180,16 +181,16 @@ impl Authenticator {
         self
     }
 
-    /// Accepts certificates of connections.
+    /// Accepts certificates of connections, which bring these roles.
     #[must_use]
-    pub fn with_certificates(mut self) -> Self {
-        self.has_certificates = true;
+    pub fn with_certificates(mut self, roles: Vec<String>) -> Self {
+        self.certificate_roles = Some(roles);
         self
     }
 
     /// Tells whether nobody is asked.
     pub fn is_open(&self) -> bool {
-        self.tokens.is_none() && self.jwt.is_none() && !self.has_certificates
+        self.tokens.is_none() && self.jwt.is_none() && self.certificate_roles.is_none()
     }
 
     /// Returns who calls. It waits only where the key of a JWT must be fetched.
@@ -202,10 +203,12 @@ impl Authenticator {
         if let Some(authorization) = presented.authorization {
             return self.bearer(token_of(authorization)?).await;
         }
-        if self.has_certificates
-            && let Some(name) = presented.certificate
-        {
-            return name.caller(now_seconds());
+        if let (Some(roles), Some(name)) = (&self.certificate_roles, presented.certificate) {
+            let caller = name.caller(now_seconds())?;
+            return Ok(Arc::new(Caller {
+                roles: roles.clone(),
+                ..Caller::clone(&caller)
+            }));
         }
         Err(AuthError::Missing)
     }

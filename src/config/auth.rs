@@ -21,6 +21,16 @@ pub struct AuthSettings {
     #[arg(long = "auth-tokens", env = "DOSSIER_AUTH_TOKENS", value_name = "FILE")]
     pub tokens: Option<PathBuf>,
 
+    /// Roles that a client's certificate brings: `read`, `write` or `admin`; give it again for each, or separate them with commas
+    #[arg(
+        long = "auth-certificate-role",
+        env = "DOSSIER_AUTH_CERTIFICATE_ROLES",
+        value_name = "ROLE",
+        value_delimiter = ',',
+        requires = "tls_client_ca"
+    )]
+    pub certificate_roles: Vec<String>,
+
     /// Keys of the issuer of JWTs (JWKS): a file, or a URL with https, or with http on this machine
     ///
     /// A file is read anew when it changes. Callers must show a JWT, or another credential that is accepted.
@@ -180,6 +190,7 @@ impl Default for AuthSettings {
     fn default() -> Self {
         Self {
             tokens: None,
+            certificate_roles: Vec::new(),
             jwks: None,
             jwt_issuer: None,
             jwt_audience: None,

@@ -79,7 +79,8 @@ pub enum CallersError {
 pub(super) struct Callers {
     tokens: Option<Arc<Fresh<Tokens, CallersError>>>,
     keys: Option<(JwtSettings, Place)>,
-    has_certificates: bool,
+    /// The roles that a certificate brings, if clients must have one.
+    certificate_roles: Option<Vec<String>>,
 }
 
 enum Place {
@@ -126,7 +127,10 @@ impl Callers {
         Ok(Self {
             tokens,
             keys,
-            has_certificates: settings.tls_client_ca.is_some(),
+            certificate_roles: settings
+                .tls_client_ca
+                .as_ref()
+                .map(|_| auth.certificate_roles.clone()),
         })
     }
 
@@ -143,8 +147,8 @@ impl Callers {
             };
             authenticator = authenticator.with_jwt(claims.clone(), keys);
         }
-        if self.has_certificates {
-            authenticator = authenticator.with_certificates();
+        if let Some(roles) = &self.certificate_roles {
+            authenticator = authenticator.with_certificates(roles.clone());
         }
         authenticator
     }

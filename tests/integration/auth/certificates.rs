@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dossier::proto::v1::ErrorReason;
+use dossier::proto::v1::{ErrorReason, GetServerInfoRequest, admin_service_client::AdminServiceClient};
 use rcgen::{CertificateParams, DnType, date_time_ymd};
 use tempfile::TempDir;
 use tonic::{
@@ -21,13 +21,18 @@ async fn certificates_at_fault_let_nobody_in() {
     let folder = TempDir::new().unwrap();
     let (ours, other) = (Authority::new(), Authority::new());
     ours.certify_into(folder.path());
-    let server = Server::start(folder.path(), Some(&ours)).await;
+    let server = Server::start_with(folder.path(), Some(&ours), |settings| {
+        settings.auth.certificate_roles = vec!["read".to_owned()];
+    })
+    .await;
     let of = |params: &dyn Fn(&mut CertificateParams), authority: &Authority| -> ClientTlsConfig {
         let (certificate, key) = authority.certify_with(params);
         ours.trusted().identity(Identity::from_pem(certificate, key))
     };
     let named = |params: &mut CertificateParams| params.distinguished_name.push(DnType::CommonName, "loader");
-    server.call(of(&named, &ours)).await.unwrap();
+    let channel = server.call(of(&named, &ours)).await.unwrap();
+    let mut admin = AdminServiceClient::new(channel);
+    admin.get_server_info(GetServerInfoRequest {}).await.unwrap();
     let expired = |params: &mut CertificateParams| params.not_after = date_time_ymd(2020, 1, 1);
     let early = |params: &mut CertificateParams| params.not_before = date_time_ymd(2999, 1, 1);
     server.call(of(&named, &other)).await.unwrap_err();
