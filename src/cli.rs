@@ -24,6 +24,7 @@ mod log;
 mod lookup;
 mod output;
 mod patch;
+mod policy;
 mod queries;
 mod query;
 mod rebuild;
@@ -267,6 +268,8 @@ enum Command {
     /// Restore a knowledge base from backups, as it was at any revision or time, offline
     #[command(after_help = RESTORE_EXAMPLES)]
     Restore(backup::RestoreArgs),
+    /// Look at a policy file: who may do what
+    Policy(policy::PolicyArgs),
     /// Recompute what follows from the log, offline, and tell what differs
     #[command(after_help = REBUILD_EXAMPLES)]
     Rebuild(rebuild::RebuildArgs),
@@ -333,6 +336,9 @@ fn dispatch(Cli { command, server }: Cli, layers: &[Setting]) -> Result<(), Fail
     if let Command::Token(command) = command {
         return token::run(command);
     }
+    if let Command::Policy(args) = command {
+        return policy::run(&args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // The main thread prints while this one receives.
         .worker_threads(1)
@@ -341,6 +347,7 @@ fn dispatch(Cli { command, server }: Cli, layers: &[Setting]) -> Result<(), Fail
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     let result = match command {
         Command::Serve(_)
+        | Command::Policy(_)
         | Command::Rebuild(_)
         | Command::Compact(_)
         | Command::Config(_)

@@ -141,7 +141,8 @@ pub async fn serve(
         callers::accounts(&settings),
         audit,
     );
-    let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
+    let router = router.map_err(|error| ServeError::Fault(error.to_string()))?;
+    let router = Arc::new(router.with_authorizer(callers.authorizer()));
     let tracker = TaskTracker::new();
     let tls = settings.tls_files().map(Tls::load).transpose()?.map(Arc::new);
     let freshener = tls.as_ref().map(|tls| tokio::spawn(tls.keep_fresh()));

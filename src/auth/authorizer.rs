@@ -1,38 +1,26 @@
-//! What a caller may do.
+//! What a caller may do, by the policy.
 
-use super::{Caller, Credential};
-use crate::model::access::{Access, GraphSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{Caller, Policy};
+use crate::model::access::Access;
 
 /// Says what callers may do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Authorizer {
-    /// Where nobody is asked who they are, everybody may do this.
-    everybody: Access,
-}
-
-impl Default for Authorizer {
-    /// Returns one that knows nobody.
-    fn default() -> Self {
-        Self {
-            everybody: Access::everything(),
-        }
-    }
+    policy: Arc<ArcSwap<Policy>>,
 }
 
 impl Authorizer {
-    /// Returns what a caller may do; `None`: nothing. The roles are `read` and `write`, of all graphs, and `admin`.
+    /// Returns one that asks the newest policy each time.
+    pub fn new(policy: Arc<ArcSwap<Policy>>) -> Self {
+        Self { policy }
+    }
+
+    /// Returns what a caller may do; `None`: nothing.
     pub fn access(&self, caller: &Caller) -> Option<Access> {
-        if caller.credential == Credential::None {
-            return Some(self.everybody.clone());
-        }
-        let has = |role: &str| caller.roles.iter().any(|name| name == role);
-        let (all, none) = (GraphSet::everything(), GraphSet::default());
-        let writes = if has("write") { all.clone() } else { none };
-        if !has("admin") && !has("write") && !has("read") {
-            return None;
-        }
-        // The same name by another credential is another caller.
-        let subject = format!("{}:{}", caller.credential.name(), caller.subject);
-        Some(Access::new(subject, all, writes, has("admin")).by(&caller.subject))
+        self.policy.load().access(caller)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every request is made by a [`Caller`], whom the server learns in one place (`server/router.rs`) from what the request
 //! [presents](Presented), and hands on as an extension of the request, an `Arc<Caller>`. Nothing here knows of gRPC, of HTTP, or
-//! of the graph, and nothing reads files or fetches URLs: the server does.
+//! of the graph, and nothing but the policy reads files or fetches URLs: the server does.
 //!
 //! No credential is kept, logged or told: of a token there is its SHA-256, of a JWT what it claims.
 
@@ -14,6 +14,7 @@ mod jwt;
 mod key_cache;
 mod keys;
 mod limits;
+mod policy;
 mod token;
 
 use std::{
@@ -32,6 +33,7 @@ pub use keys::{KeySet, KeySetFault};
 pub use limits::{
     Account, Accounts, CallerLimit, CallerLimitReached, CallerLimits, Left, OpenQuery, OpenRequest,
 };
+pub use policy::{Policy, PolicyError};
 pub use token::{NewToken, TokenRecord, Tokens, TokensFault};
 
 /// Bytes of the name of a caller.

@@ -30,6 +30,11 @@ pub struct AuthSettings {
         requires = "tls_client_ca"
     )]
     pub certificate_roles: Vec<String>,
+    /// Policy: which roles there are, what each may do, and who has which; `dossier policy check` reads one as the server does
+    ///
+    /// Read anew when it changes. Without it there are the roles read, write and admin.
+    #[arg(long = "auth-policy", env = "DOSSIER_AUTH_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 
     /// Keys of the issuer of JWTs (JWKS): a file, or a URL with https, or with http on this machine
     ///
@@ -191,6 +196,7 @@ impl Default for AuthSettings {
         Self {
             tokens: None,
             certificate_roles: Vec::new(),
+            policy: None,
             jwks: None,
             jwt_issuer: None,
             jwt_audience: None,

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use super::fresh::Fresh;
 use crate::{
     auth::{
-        Accounts, Authenticator, CallerLimits, JwtSettings, KeyCache, KeySet, KeySetFault, KeyTimes, Keys,
-        Tokens, TokensFault,
+        Accounts, Authenticator, Authorizer, CallerLimits, JwtSettings, KeyCache, KeySet, KeySetFault,
+        KeyTimes, Keys, Policy, PolicyError, Tokens, TokensFault,
     },
     config::{JwksPlace, JwtIncomplete, ServeSettings},
     remote::{FetchLimits, Request, Target, Watch},
@@ -70,6 +70,9 @@ pub enum CallersError {
         /// Why not.
         fault: KeySetFault,
     },
+    /// The policy is none; the message says where.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// What JWTs are known by is not whole.
     #[error(transparent)]
     Jwt(#[from] JwtIncomplete),
@@ -77,6 +80,7 @@ pub enum CallersError {
 
 /// What callers are known by.
 pub(super) struct Callers {
+    policy: Option<Arc<Fresh<Policy, CallersError>>>,
     tokens: Option<Arc<Fresh<Tokens, CallersError>>>,
     keys: Option<(JwtSettings, Place)>,
     /// The roles that a certificate brings, if clients must have one.
@@ -92,6 +96,14 @@ impl Callers {
     /// Reads the files. Keys of a URL are fetched later: what is there need not be up before this server.
     pub(super) fn load(settings: &ServeSettings) -> Result<Self, CallersError> {
         let auth = &settings.auth;
+        let policy = match auth.policy.clone() {
+            None => None,
+            Some(path) => {
+                let paths = vec![path.clone()];
+                let read = move || Ok(Policy::read(&path)?);
+                Some(Arc::new(Fresh::load("the policy", paths, read)?))
+            }
+        };
         let tokens = match auth.tokens.clone() {
             None => None,
             Some(path) => {
@@ -125,6 +137,7 @@ impl Callers {
             }
         };
         Ok(Self {
+            policy,
             tokens,
             keys,
             certificate_roles: settings
@@ -132,6 +145,14 @@ impl Callers {
                 .as_ref()
                 .map(|_| auth.certificate_roles.clone()),
         })
+    }
+
+    /// Returns what tells what callers may do.
+    pub(super) fn authorizer(&self) -> Authorizer {
+        match &self.policy {
+            None => Authorizer::default(),
+            Some(policy) => Authorizer::new(policy.value()),
+        }
     }
 
     /// Returns what tells who calls.
@@ -155,6 +176,9 @@ impl Callers {
 
     /// Keeps what callers are known by as new as it is elsewhere.
     pub(super) fn keep_fresh(&self, keepers: &mut JoinSet<()>) {
+        if let Some(policy) = &self.policy {
+            keepers.spawn(Arc::clone(policy).keep());
+        }
         if let Some(tokens) = &self.tokens {
             keepers.spawn(Arc::clone(tokens).keep());
         }

@@ -300,6 +300,11 @@ impl Router {
         })
     }
 
+    /// Asks an authorizer what callers may do.
+    pub(super) fn with_authorizer(self, authorizer: Authorizer) -> Self {
+        Self { authorizer, ..self }
+    }
+
     /// Answers a probe or a scraper: nothing but health and counts.
     pub(super) async fn operations(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let path = request.uri().path();

@@ -22,6 +22,7 @@ mod fact_requests;
 mod facts;
 mod federated_updates;
 mod federation;
+mod grants;
 mod harness;
 mod http;
 mod http_client;
