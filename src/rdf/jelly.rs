@@ -22,6 +22,8 @@ pub const MEDIA_TYPE: &str = "application/x-jelly-rdf";
 /// File extension of Jelly documents.
 pub(super) const FILE_EXTENSION: &str = "jelly";
 
+/// The key of a row in a frame, and of the options in a row: field 1, with a length.
+const KEY: u8 = 1 << 3 | 2;
 /// Bytes of a frame that is read.
 const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Entries of a lookup table that is read.

@@ -32,6 +32,17 @@ macro_rules! parts {
                 }
             }
         }
+
+        impl From<Part> for $position {
+            fn from(part: Part) -> Self {
+                match part {
+                    Part::Iri(iri) => Self::$iri(iri),
+                    Part::BlankNode(label) => Self::$blank_node(label),
+                    Part::Literal(literal) => Self::$literal(literal),
+                    Part::Triple(triple) => Self::$triple(triple),
+                }
+            }
+        }
     )+};
 }
 

@@ -9,10 +9,8 @@ use std::{
 use oxigraph::model::Quad;
 use prost::Message as _;
 
-use super::{FRAME_BYTES_MAX, decode::Decoder, message::RdfStreamRow};
+use super::{FRAME_BYTES_MAX, KEY, decode::Decoder, message::RdfStreamRow};
 
-/// The key of a row in a frame, and of the options in a row: field 1, with a length.
-const KEY: u8 = 1 << 3 | 2;
 /// Bytes of a number at most.
 const VARINT_BYTES_MAX: usize = 10;
 

@@ -3,23 +3,22 @@
 use std::io::{self, Write};
 
 use oxigraph::model::{
-    BaseDirection, GraphNameRef, LiteralRef, NamedNodeRef, NamedOrBlankNodeRef, Quad, QuadRef, TermRef,
-    vocab::xsd,
+    BaseDirection, GraphName, GraphNameRef, LiteralRef, NamedNode, NamedNodeRef, NamedOrBlankNode,
+    NamedOrBlankNodeRef, QuadRef, Term, TermRef, vocab::xsd,
 };
 use prost::Message as _;
 
 use super::{
-    VERSION, WRITTEN_DATATYPES, WRITTEN_NAMES, WRITTEN_PREFIXES,
+    KEY, VERSION, WRITTEN_DATATYPES, WRITTEN_NAMES, WRITTEN_PREFIXES,
     message::{
         LogicalStreamType, PhysicalStreamType, RdfDatatypeEntry, RdfDefaultGraph, RdfIri, RdfLiteral,
         RdfNameEntry, RdfPrefixEntry, RdfQuad, RdfStreamOptions, RdfStreamRow, RdfTriple,
-        rdf_literal::LiteralKind, rdf_quad, rdf_stream_row::Row, rdf_triple,
+        rdf_literal::LiteralKind, rdf_quad, rdf_stream_row::Row,
     },
+    part::Part,
     table::WriteTable,
 };
 
-/// The key of a row in a frame: field 1, with a length.
-const KEY: u8 = 1 << 3 | 2;
 /// Bytes after which a frame ends.
 const FRAME_BYTES: usize = 32 << 10;
 
@@ -34,8 +33,17 @@ pub(in crate::rdf) struct JellyWriter<W> {
     /// The prefix and the name of the last IRI.
     last_prefix: u32,
     last_name: u32,
-    last: Option<Quad>,
+    last: Last,
     statement: u64,
+}
+
+/// The terms of the last statement: one that comes again is left out, and not copied.
+#[derive(Default)]
+struct Last {
+    subject: Option<NamedOrBlankNode>,
+    predicate: Option<NamedNode>,
+    object: Option<Term>,
+    graph: Option<GraphName>,
 }
 
 impl<W: Write> JellyWriter<W> {
@@ -50,7 +58,7 @@ impl<W: Write> JellyWriter<W> {
             datatypes: WriteTable::new(WRITTEN_DATATYPES),
             last_prefix: 0,
             last_name: 0,
-            last: None,
+            last: Last::default(),
             statement: 0,
         };
         let (physical_type, logical_type) = if is_quads {
@@ -75,58 +83,45 @@ impl<W: Write> JellyWriter<W> {
     /// Writes a statement. Fails with [`io::ErrorKind::InvalidInput`] on one that has more IRIs than the lookup table has room for.
     pub(in crate::rdf) fn quad(&mut self, quad: QuadRef<'_>) -> io::Result<()> {
         self.statement += 1;
-        let last = self.last.take();
-        let last = last.as_ref();
-        let is_same_subject = last.is_some_and(|last| last.subject.as_ref() == quad.subject);
-        let subject = if is_same_subject {
+        let subject = if self.last.subject.as_ref().map(NamedOrBlankNode::as_ref) == Some(quad.subject) {
             None
         } else {
+            self.last.subject = Some(quad.subject.into_owned());
             Some(self.subject(quad.subject)?)
         };
-        let is_same_predicate = last.is_some_and(|last| last.predicate.as_ref() == quad.predicate);
-        let predicate = if is_same_predicate {
+        let predicate = if self.last.predicate.as_ref().map(NamedNode::as_ref) == Some(quad.predicate) {
             None
         } else {
-            Some(self.iri(quad.predicate)?)
+            self.last.predicate = Some(quad.predicate.into_owned());
+            Some(Part::Iri(self.iri(quad.predicate)?))
         };
-        let is_same_object = last.is_some_and(|last| last.object.as_ref() == quad.object);
-        let object = if is_same_object {
+        let object = if self.last.object.as_ref().map(Term::as_ref) == Some(quad.object) {
             None
         } else {
+            self.last.object = Some(quad.object.into_owned());
             Some(self.object(quad.object)?)
         };
         let row = if self.is_quads {
-            let is_same_graph = last.is_some_and(|last| last.graph_name.as_ref() == quad.graph_name);
-            let graph = if is_same_graph {
+            let graph = if self.last.graph.as_ref().map(GraphName::as_ref) == Some(quad.graph_name) {
                 None
             } else {
+                self.last.graph = Some(quad.graph_name.into_owned());
                 Some(self.graph(quad.graph_name)?)
             };
             Row::Quad(RdfQuad {
-                subject: subject.map(|subject| match subject {
-                    rdf_triple::Subject::SIri(iri) => rdf_quad::Subject::SIri(iri),
-                    rdf_triple::Subject::SBnode(label) => rdf_quad::Subject::SBnode(label),
-                    rdf_triple::Subject::SLiteral(literal) => rdf_quad::Subject::SLiteral(literal),
-                    rdf_triple::Subject::STripleTerm(triple) => rdf_quad::Subject::STripleTerm(triple),
-                }),
-                predicate: predicate.map(rdf_quad::Predicate::PIri),
-                object: object.map(|object| match object {
-                    rdf_triple::Object::OIri(iri) => rdf_quad::Object::OIri(iri),
-                    rdf_triple::Object::OBnode(label) => rdf_quad::Object::OBnode(label),
-                    rdf_triple::Object::OLiteral(literal) => rdf_quad::Object::OLiteral(literal),
-                    rdf_triple::Object::OTripleTerm(triple) => rdf_quad::Object::OTripleTerm(triple),
-                }),
+                subject: subject.map(Into::into),
+                predicate: predicate.map(Into::into),
+                object: object.map(Into::into),
                 graph,
             })
         } else {
             Row::Triple(RdfTriple {
-                subject,
-                predicate: predicate.map(rdf_triple::Predicate::PIri),
-                object,
+                subject: subject.map(Into::into),
+                predicate: predicate.map(Into::into),
+                object: object.map(Into::into),
             })
         };
         self.row(row);
-        self.last = Some(quad.into_owned());
         if self.frame.len() >= FRAME_BYTES {
             self.end_frame()?;
         }
@@ -158,22 +153,22 @@ impl<W: Write> JellyWriter<W> {
         row.encode_length_delimited(&mut self.frame).unwrap_or_default();
     }
 
-    fn subject(&mut self, subject: NamedOrBlankNodeRef<'_>) -> io::Result<rdf_triple::Subject> {
+    fn subject(&mut self, subject: NamedOrBlankNodeRef<'_>) -> io::Result<Part> {
         Ok(match subject {
-            NamedOrBlankNodeRef::NamedNode(iri) => rdf_triple::Subject::SIri(self.iri(iri)?),
-            NamedOrBlankNodeRef::BlankNode(node) => rdf_triple::Subject::SBnode(node.as_str().to_owned()),
+            NamedOrBlankNodeRef::NamedNode(iri) => Part::Iri(self.iri(iri)?),
+            NamedOrBlankNodeRef::BlankNode(node) => Part::BlankNode(node.as_str().to_owned()),
         })
     }
 
-    fn object(&mut self, object: TermRef<'_>) -> io::Result<rdf_triple::Object> {
+    fn object(&mut self, object: TermRef<'_>) -> io::Result<Part> {
         Ok(match object {
-            TermRef::NamedNode(iri) => rdf_triple::Object::OIri(self.iri(iri)?),
-            TermRef::BlankNode(node) => rdf_triple::Object::OBnode(node.as_str().to_owned()),
-            TermRef::Literal(literal) => rdf_triple::Object::OLiteral(self.literal(literal)?),
-            TermRef::Triple(triple) => rdf_triple::Object::OTripleTerm(Box::new(RdfTriple {
-                subject: Some(self.subject(triple.subject.as_ref())?),
-                predicate: Some(rdf_triple::Predicate::PIri(self.iri(triple.predicate.as_ref())?)),
-                object: Some(self.object(triple.object.as_ref())?),
+            TermRef::NamedNode(iri) => Part::Iri(self.iri(iri)?),
+            TermRef::BlankNode(node) => Part::BlankNode(node.as_str().to_owned()),
+            TermRef::Literal(literal) => Part::Literal(self.literal(literal)?),
+            TermRef::Triple(triple) => Part::Triple(Box::new(RdfTriple {
+                subject: Some(self.subject(triple.subject.as_ref())?.into()),
+                predicate: Some(Part::Iri(self.iri(triple.predicate.as_ref())?).into()),
+                object: Some(self.object(triple.object.as_ref())?.into()),
             })),
         })
     }
