@@ -94,15 +94,10 @@ impl Exports {
             let written = out
                 .send(Part::Header(header))
                 .and_then(|()| export.write(&view.snapshot, pattern, &mut out));
-            let last = match written {
-                Ok(quad_count) => Ok(Part::Complete(v1::ExportComplete {
-                    quads_written: to_int64(quad_count),
-                    bytes_written: to_int64(out.byte_count),
-                })),
-                Err(error) => Err(out.fault.take().unwrap_or_else(|| export.unwritable(&error))),
-            };
+            let written =
+                written.map_err(|error| out.fault.take().unwrap_or_else(|| export.unwritable(&error)));
             drop((view, place));
-            out.end(last);
+            out.end(written);
         });
         Ok(stream)
     }
@@ -261,16 +256,17 @@ impl Out {
         self.send(Part::Chunk(chunk))
     }
 
-    /// Says the last word. A reader that is too slow for the rest may be in time for it.
-    fn end(mut self, last: Result<Part, Status>) {
-        let last = match (last, self.send_buffer()) {
-            (Ok(Part::Complete(complete)), Ok(())) => Ok(Part::Complete(v1::ExportComplete {
+    /// Says the last word: how many quads were written, or why no more. A reader that is too slow for the rest may be in time for
+    /// it.
+    fn end(mut self, written: Result<u64, Status>) {
+        let last = written.and_then(|quad_count| {
+            let sent = self.send_buffer();
+            sent.map_err(|error| self.fault.take().unwrap_or_else(|| internal(&error)))?;
+            Ok(Part::Complete(v1::ExportComplete {
+                quads_written: to_int64(quad_count),
                 bytes_written: to_int64(self.byte_count),
-                ..complete
-            })),
-            (Ok(_), Err(error)) => Err(self.fault.take().unwrap_or_else(|| internal(&error))),
-            (last, _) => last,
-        };
+            }))
+        });
         let answer = last.map(|part| v1::ExportResponse { part: Some(part) });
         let (answers, stall_max) = (self.answers, self.stall_max);
         // An error says that nobody listens any more.
