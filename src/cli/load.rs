@@ -1,5 +1,7 @@
 //! `dossier load`.
 
+mod resumable;
+
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
@@ -69,6 +71,19 @@ pub(super) struct LoadArgs {
         hide_default_value = true
     )]
     message: String,
+
+    /// Load one file (N-Triples, N-Quads or Jelly) in several commits, which stay if it is cut off: go on with --resume
+    #[arg(long, conflicts_with = "resume")]
+    chunked: bool,
+
+    /// Go on with a load that was begun with --chunked, behind the last commit that was acknowledged
+    #[arg(long)]
+    resume: bool,
+
+    /// Quads of a commit, with --chunked. Default: 100,000
+    #[arg(long, value_name = "QUADS", requires = "chunked",
+        value_parser = clap::value_parser!(i32).range(1_000..=1_000_000))]
+    quads_per_commit: Option<i32>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +110,10 @@ pub(super) async fn load(args: LoadArgs, server: &ServerArgs) -> Result<(), Fail
             "--request-id names one request, and each file is a request of its own",
         ));
     }
+    let is_chunked = args.chunked || args.resume;
+    if is_chunked && args.files.len() > 1 {
+        return Err(Failure::usage("--chunked and --resume take one file"));
+    }
     // All names are understood before anything is sent.
     let headers = args
         .files
@@ -104,7 +123,17 @@ pub(super) async fn load(args: LoadArgs, server: &ServerArgs) -> Result<(), Fail
     let mut client = Client::connect(server).await?;
     let mut output = Output::stdout();
     for (path, header) in args.files.iter().zip(headers) {
-        let complete = load_file(path, header, &mut client).await?;
+        let complete = if is_chunked {
+            resumable::load(
+                path,
+                header,
+                (args.resume, args.quads_per_commit.unwrap_or(0)),
+                &mut client,
+            )
+            .await?
+        } else {
+            load_file(path, header, &mut client).await?
+        };
         let name = if is_stdin(path) {
             "standard input".to_owned()
         } else {
@@ -140,6 +169,7 @@ fn header(path: &Path, args: &LoadArgs) -> Result<ImportHeader, Failure> {
         default_graph: args.graph.clone(),
         request_id: args.request_id.clone(),
         message: args.message.clone(),
+        ..ImportHeader::default()
     })
 }
 
@@ -196,7 +226,7 @@ async fn load_file(
             match answer.part {
                 Some(import_response::Part::Progress(now)) => show(&progress, now.quads_read),
                 Some(import_response::Part::Complete(complete)) => return Ok(complete),
-                None => {}
+                _ => {}
             }
         }
         Err(Failure::failed(

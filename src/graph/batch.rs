@@ -40,6 +40,28 @@ impl Batch {
         self.inserted.push(quad);
     }
 
+    /// Adds all that is in another batch.
+    pub fn append(&mut self, other: Self) {
+        if self.terms.len() == 0 {
+            *self = other;
+            return;
+        }
+        let mut numbers = Vec::with_capacity(other.terms.len() + 1);
+        numbers.push(TermId::DEFAULT_GRAPH.0);
+        for index in 0..other.terms.len() {
+            // The parts of a term come before it.
+            let key = other.terms.key(index).renumbered(|part| numbers[part as usize]);
+            let key = key.as_key();
+            numbers.push(self.terms.get_or_push(key, key.hash()));
+        }
+        let adopt = |quad: [u32; 4]| quad.map(|local| numbers[local as usize]);
+        self.inserted.extend(other.inserted.into_iter().map(adopt));
+        self.removed.extend(other.removed.into_iter().map(adopt));
+        let adopt = |local: u32| numbers[local as usize];
+        self.created.extend(other.created.into_iter().map(adopt));
+        self.dropped.extend(other.dropped.into_iter().map(adopt));
+    }
+
     /// Adds a quad to remove.
     pub fn remove(&mut self, quad: QuadRef<'_>) {
         let quad = self.number_quad(quad);

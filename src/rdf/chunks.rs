@@ -22,6 +22,8 @@ pub struct ChunkReader {
     chunks: mpsc::Receiver<Chunk>,
     current: Bytes,
     is_ended: bool,
+    tells_waits: bool,
+    has_told: bool,
 }
 
 impl ChunkReader {
@@ -31,6 +33,17 @@ impl ChunkReader {
             chunks,
             current: Bytes::new(),
             is_ended: false,
+            tells_waits: false,
+            has_told: false,
+        }
+    }
+
+    /// Fails with [`io::ErrorKind::WouldBlock`] once before each wait, for a reader that has something to do meanwhile.
+    #[must_use]
+    pub fn telling_waits(self) -> Self {
+        Self {
+            tells_waits: true,
+            ..self
         }
     }
 }
@@ -38,7 +51,12 @@ impl ChunkReader {
 impl Read for ChunkReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() && !self.is_ended {
-            match self.chunks.blocking_recv() {
+            if self.tells_waits && self.chunks.is_empty() && !std::mem::replace(&mut self.has_told, true) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let received = self.chunks.blocking_recv();
+            self.has_told = false;
+            match received {
                 Some(Chunk::Bytes(chunk)) => self.current = chunk,
                 Some(Chunk::End) => self.is_ended = true,
                 None => return Err(broken_off()),

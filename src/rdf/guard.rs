@@ -55,6 +55,29 @@ impl<R> Guarded<R> {
     }
 }
 
+/// Checks some whole lines of N-Triples or N-Quads, before which there are others. Only triple terms nest there.
+pub(super) fn check(lines: &[u8], line_count: u64) -> Result<(), DocumentError> {
+    if !lines.windows(2).any(|pair| pair == b"<<") {
+        return Ok(());
+    }
+    let mut scan = Terse::default();
+    let (mut line, mut column) = (line_count + 1, 1);
+    for &byte in lines {
+        if let Some(message) = scan.next(byte) {
+            return Err(DocumentError {
+                message: message.to_owned(),
+                place: Some(Place { line, column }),
+            });
+        }
+        if byte == b'\n' {
+            (line, column) = (line + 1, 1);
+        } else if byte & 0xC0 != 0x80 {
+            column += 1;
+        }
+    }
+    Ok(())
+}
+
 impl<R: Read> Read for Guarded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;

@@ -1,9 +1,12 @@
 //! RDF documents in, batches out: strict parsers behind a guard, fresh blank nodes, and a memory limit.
 
+mod blank;
 mod chunks;
 mod format;
 mod guard;
 mod jelly;
+mod lines;
+mod pieces;
 mod statements;
 
 use std::{
@@ -17,7 +20,7 @@ use std::{
 };
 
 use oxigraph::{
-    io::{RdfFormat, RdfParseError, RdfParser},
+    io::{RdfFormat, RdfParseError, RdfParser, RdfSyntaxError},
     model::{GraphName, NamedNode, Quad},
 };
 
@@ -25,6 +28,7 @@ pub use self::{
     chunks::{Chunk, ChunkReader},
     format::{DocumentWriter, Format},
     jelly::MEDIA_TYPE as JELLY_MEDIA_TYPE,
+    pieces::{Cut, Piece, Position, read_pieces},
 };
 
 use crate::graph::Batch;
@@ -188,7 +192,7 @@ fn parse(
         inner: bytes,
         progress: &progress,
     };
-    let take = |quad: Result<Quad, ImportError>| {
+    let mut take = |quad: Result<Quad, ImportError>| {
         batch.insert(quad?.as_ref());
         let count = progress.count.get() + 1;
         progress.count.set(count);
@@ -200,16 +204,24 @@ fn parse(
         }
         Ok(())
     };
+    let salt = getrandom::u64().map_err(|error| ImportError::Fault(error.to_string()))?;
     match document.format {
+        Format::Text(format) if lines::are_statements(format) => {
+            lines::read(document, format, bytes, memory, (salt, 0), |block| {
+                batch.append(block.batch);
+                progress.count.set(progress.count.get() + block.quad_count);
+                share.set(batch.memory_bytes(), graph_bytes)
+            })?;
+        }
         Format::Text(format) => {
             let bytes = Guarded::new(bytes, format, Share::new(memory), graph_bytes);
-            let quads = parser(document, format)?.for_reader(bytes);
+            let parser = parser(document, format)?.rename_blank_nodes();
+            let quads = parser.for_reader(bytes);
             quads
                 .map(|quad| quad.map_err(|error| of_parser(error, memory)))
-                .try_for_each(take)?;
+                .try_for_each(&mut take)?;
         }
         Format::Jelly => {
-            let salt = getrandom::u64().map_err(|error| ImportError::Fault(error.to_string()))?;
             JellyReader::new(bytes, salt)
                 .map(|quad| in_place(quad.map_err(|fault| of_jelly(&fault, memory))?, document))
                 .try_for_each(take)?;
@@ -230,7 +242,7 @@ fn parse(
 
 /// Returns a parser of a document in one of the W3C's formats.
 fn parser(document: &Document, format: RdfFormat) -> Result<RdfParser, ImportError> {
-    let mut parser = RdfParser::from_format(format).rename_blank_nodes();
+    let mut parser = RdfParser::from_format(format);
     if let Some(base) = &document.base_iri {
         parser = parser
             .with_base_iri(base)
@@ -357,13 +369,17 @@ fn of_parser(error: RdfParseError, memory: &Memory) -> ImportError {
     match error {
         RdfParseError::Io(error) => of_io(&error, memory),
         RdfParseError::Syntax(error) => ImportError::Document(DocumentError {
-            place: error.location().map(|range| Place {
-                line: range.start.line + 1,
-                column: range.start.column + 1,
-            }),
+            place: place_of(&error),
             message: error.to_string(),
         }),
     }
+}
+
+fn place_of(error: &RdfSyntaxError) -> Option<Place> {
+    error.location().map(|range| Place {
+        line: range.start.line + 1,
+        column: range.start.column + 1,
+    })
 }
 
 fn of_jelly(fault: &jelly::Fault, memory: &Memory) -> ImportError {

@@ -96,6 +96,10 @@ impl Server {
         self.folder.path()
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -170,7 +174,7 @@ pub(crate) fn dossier_with(variables: &[(&str, &str)], arguments: &[&str], input
 }
 
 /// Returns the binary without the settings of whoever runs the tests.
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dossier"));
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("DOSSIER_") || name == "RUST_LOG" {

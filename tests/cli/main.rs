@@ -7,6 +7,7 @@ mod disk;
 mod harness;
 mod reads;
 mod tokens;
+mod resume;
 mod writes;
 
 use std::{fs, io::Write as _};

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Exports, and returns the header, the document and what was told at the end.
-async fn export(
+pub(crate) async fn export(
     server: &Server,
     request: ExportRequest,
 ) -> Result<(v1::ExportHeader, Vec<u8>, v1::ExportComplete), Status> {

@@ -104,6 +104,7 @@ async fn bad_headers_are_refused() {
         default_graph: "nope:g".into(),
         request_id: "x".repeat(129),
         message: "x".repeat(1_025),
+        ..Default::default()
     };
     check_fields(
         import(bad).await,

@@ -27,6 +27,7 @@ mod harness;
 mod http;
 mod http_client;
 mod imports;
+mod imports_in_pieces;
 mod lifecycle;
 mod limits;
 mod loads;

@@ -3,7 +3,6 @@
 use oxigraph::model::{
     BaseDirection, BlankNode, GraphName, Literal, NamedNode, NamedOrBlankNode, Quad, Term, Triple, vocab::rdf,
 };
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::{
     TABLE_BYTES_MAX, TABLE_LENGTH_MAX, VERSION,
@@ -278,7 +277,7 @@ impl Decoder {
     }
 
     fn blank_node(&self, label: &str) -> BlankNode {
-        BlankNode::new_from_unique_id(xxh3_128_with_seed(label.as_bytes(), self.salt))
+        crate::rdf::blank::node(label, self.salt)
     }
 
     fn literal(&self, literal: RdfLiteral) -> Result<Literal, String> {

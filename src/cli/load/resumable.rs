@@ -1,0 +1,308 @@
+//! `dossier load --chunked` and `--resume`: a file in several commits, and a file beside it that says how far it has come.
+//!
+//! That file is written before anything is sent, and after every commit that the server has acknowledged. So it does not matter when
+//! either side is killed: the next call goes on behind the last commit, and what was committed since is committed once.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write as _},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{CHUNK_BYTES, CHUNK_COUNT_AHEAD, Client, CompressionArg, progress_bar, show};
+use crate::{
+    cli::failure::{Failure, SourceText},
+    proto::v1::{
+        Compression, ImportAck, ImportComplete, ImportHeader, ImportMode, ImportRequest, import_request,
+        import_response::Part,
+    },
+};
+
+/// The version of the file beside the document.
+const VERSION: u64 = 1;
+/// What its name has behind that of the document.
+const EXTENSION: &str = "dossier-load";
+
+/// How far a load has come.
+struct State {
+    path: PathBuf,
+    /// SHA-256 of the document.
+    digest: String,
+    request_id: String,
+    resume_token: String,
+    quads_per_commit: i32,
+    quads_committed: i64,
+}
+
+impl State {
+    fn path_of(document: &Path) -> PathBuf {
+        let mut name = document.as_os_str().to_owned();
+        name.push(".");
+        name.push(EXTENSION);
+        name.into()
+    }
+
+    /// Begins, if nothing was begun before.
+    fn begin(document: &Path, request_id: &str, quads_per_commit: i32) -> Result<Self, Failure> {
+        let path = Self::path_of(document);
+        if path.exists() {
+            let name = path.display();
+            return Err(
+                Failure::failed(format!("a load of the file was begun before: {name}"))
+                    .hint("go on with `--resume`, or delete that file to begin anew"),
+            );
+        }
+        let random = || getrandom::u64().map_err(|error| Failure::failed(error.to_string()));
+        let request_id = match request_id {
+            "" => format!("load-{:016x}{:016x}", random()?, random()?),
+            id => id.to_owned(),
+        };
+        let state = Self {
+            path,
+            digest: digest(document).map_err(|error| Failure::file(document, &error))?,
+            request_id,
+            resume_token: String::new(),
+            quads_per_commit,
+            quads_committed: 0,
+        };
+        state.write()?;
+        Ok(state)
+    }
+
+    /// Reads how far a load has come; the document must be the same.
+    fn resume(document: &Path) -> Result<Self, Failure> {
+        let path = Self::path_of(document);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Failure::failed("no load of the file was begun, or it is done")
+                    .hint("begin one with `--chunked`"));
+            }
+            text => text.map_err(|error| Failure::file(&path, &error))?,
+        };
+        let value: Value = serde_json::from_str(&text).unwrap_or_default();
+        let text = |key: &str| value[key].as_str().map(str::to_owned);
+        let parts = (text("sha256"), text("request_id"), text("resume_token"));
+        let (Some(digest_then), Some(request_id), Some(resume_token)) = parts else {
+            return Err(Failure::failed(format!("{} is damaged", path.display())));
+        };
+        if value["version"].as_u64() != Some(VERSION) {
+            return Err(Failure::failed(format!(
+                "{} is of another version of this program",
+                path.display()
+            )));
+        }
+        let digest = digest(document).map_err(|error| Failure::file(document, &error))?;
+        if digest != digest_then {
+            return Err(Failure::failed(
+                "the file is not what it was when the load was begun: it cannot go on",
+            ));
+        }
+        Ok(Self {
+            path,
+            digest,
+            request_id,
+            resume_token,
+            quads_per_commit: value["quads_per_commit"]
+                .as_i64()
+                .and_then(|count| count.try_into().ok())
+                .unwrap_or(0),
+            quads_committed: value["quads_committed"].as_i64().unwrap_or(0),
+        })
+    }
+
+    /// Writes it in the place of what was there, whole or not at all.
+    fn write(&self) -> Result<(), Failure> {
+        let value = json!({
+            "version": VERSION,
+            "sha256": self.digest,
+            "request_id": self.request_id,
+            "resume_token": self.resume_token,
+            "quads_per_commit": self.quads_per_commit,
+            "quads_committed": self.quads_committed,
+        });
+        let new = self.path.with_extension(format!("{EXTENSION}.new"));
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(value.to_string().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)
+        };
+        write().map_err(|error| Failure::file(&self.path, &error))
+    }
+
+    fn take(&mut self, ack: ImportAck) -> Result<(), Failure> {
+        self.resume_token = ack.resume_token;
+        self.quads_committed = ack.quads_committed;
+        self.write()
+    }
+}
+
+/// Loads a file in several commits.
+pub(super) async fn load(
+    path: &Path,
+    header: ImportHeader,
+    (is_resumed, quads_per_commit): (bool, i32),
+    client: &mut Client,
+) -> Result<ImportComplete, Failure> {
+    if super::is_stdin(path) {
+        return Err(Failure::usage(
+            "standard input cannot be read again: --chunked and --resume take a file",
+        ));
+    }
+    let (document, request_id) = (path.to_owned(), header.request_id.clone());
+    let begun = spawn_blocking(move || {
+        if is_resumed {
+            State::resume(&document)
+        } else {
+            State::begin(&document, &request_id, quads_per_commit)
+        }
+    });
+    let mut state = begun
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))??;
+    // What is packed is unpacked here: nobody could go on in the middle of it.
+    let compression = match header.compression() {
+        Compression::Unspecified => CompressionArg::None,
+        Compression::Gzip => CompressionArg::Gzip,
+        Compression::Zstd => CompressionArg::Zstd,
+    };
+    let header = ImportHeader {
+        compression: Compression::Unspecified.into(),
+        mode: ImportMode::Chunked.into(),
+        request_id: state.request_id.clone(),
+        resume_token: state.resume_token.clone(),
+        quads_per_commit: state.quads_per_commit,
+        ..header
+    };
+    let length = fs::metadata(path)
+        .map_err(|error| Failure::file(path, &error))?
+        .len();
+    let progress = progress_bar((compression == CompressionArg::None).then_some(length));
+    let outcome = send(path, header, compression, &mut state, client, &progress).await;
+    progress.finish_and_clear();
+    match outcome {
+        Ok(complete) => {
+            fs::remove_file(&state.path).map_err(|error| Failure::file(&state.path, &error))?;
+            Ok(complete)
+        }
+        Err(failure) => Err(failure.hint(format!(
+            "{} are committed; go on with `dossier load --resume {}`",
+            super::quads(state.quads_committed),
+            path.display()
+        ))),
+    }
+}
+
+async fn send(
+    path: &Path,
+    header: ImportHeader,
+    compression: CompressionArg,
+    state: &mut State,
+    client: &mut Client,
+    progress: &ProgressBar,
+) -> Result<ImportComplete, Failure> {
+    let origin = path.display().to_string();
+    let in_file = |status| {
+        let text = SourceText {
+            origin: &origin,
+            text: None,
+        };
+        Failure::in_text(&status, text)
+    };
+    let (parts, received) = mpsc::channel(CHUNK_COUNT_AHEAD);
+    let part = Some(import_request::Part::Header(header));
+    // There is room for one.
+    let _ = parts.try_send(ImportRequest { part });
+    let (fault, mut faulted) = mpsc::channel(1);
+    let mut reading = Some((parts, fault));
+    let answers = client.writes.import(ReceiverStream::new(received)).await;
+    let mut answers = answers.map_err(in_file)?.into_inner();
+    loop {
+        let answer = tokio::select! {
+            biased;
+            Some(Fault { error, .. }) = faulted.recv() => return Err(Failure::file(path, &error)),
+            answer = answers.message() => answer.map_err(in_file)?,
+        };
+        match answer.and_then(|answer| answer.part) {
+            Some(Part::Accepted(accepted)) => {
+                if let Some((parts, fault)) = reading.take() {
+                    let from = u64::try_from(accepted.send_from_byte).unwrap_or(0);
+                    progress.set_position(from);
+                    let (path, progress) = (path.to_owned(), progress.clone());
+                    spawn_blocking(move || {
+                        if let Err(error) = read(&path, compression, from, &parts, &progress) {
+                            // An error says that the call has ended.
+                            let _ = fault.blocking_send(Fault { error, _parts: parts });
+                        }
+                    });
+                }
+            }
+            Some(Part::Ack(ack)) => state.take(ack)?,
+            Some(Part::Progress(now)) => show(progress, now.quads_read),
+            Some(Part::Complete(complete)) => return Ok(complete),
+            Some(Part::Aborted(_)) | None => {
+                return Err(Failure::failed(
+                    "the server ended the import without saying that it is complete",
+                ));
+            }
+        }
+    }
+}
+
+/// The file cannot be read. The stream to the server stays open with it: its end would mean that the document is whole.
+struct Fault {
+    error: io::Error,
+    _parts: mpsc::Sender<ImportRequest>,
+}
+
+/// Hands the document on from a byte on.
+fn read(
+    path: &Path,
+    compression: CompressionArg,
+    from: u64,
+    parts: &mpsc::Sender<ImportRequest>,
+    progress: &ProgressBar,
+) -> io::Result<()> {
+    let file = File::open(path)?;
+    let mut reader: Box<dyn Read> = match compression {
+        CompressionArg::None => Box::new(file),
+        CompressionArg::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
+        CompressionArg::Zstd => Box::new(zstd::Decoder::new(file)?),
+    };
+    io::copy(&mut (&mut reader).take(from), &mut io::sink())?;
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        (&mut reader).take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        progress.inc(chunk.len() as u64);
+        let part = Some(import_request::Part::Chunk(Bytes::from(chunk)));
+        // The receiver is gone if the server ended the import: its answer says why.
+        if parts.blocking_send(ImportRequest { part }).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Returns the SHA-256 of a file as text.
+fn digest(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            let digest: [u8; 32] = hasher.finalize().into();
+            return Ok(digest.map(|byte| format!("{byte:02x}")).concat());
+        }
+        hasher.update(&buffer[..count]);
+    }
+}

@@ -1,0 +1,324 @@
+//! N-Triples and N-Quads in blocks of whole lines, which threads parse side by side.
+//!
+//! Where blocks end depends on nothing but the bytes from where the reading begins: two readings of a document cut it in the
+//! same places. No block ends between two lines of one subject, unless it has become very long.
+
+use std::{
+    io::{self, Read},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+};
+
+use oxigraph::io::{RdfFormat, RdfParser};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{
+    Document, DocumentError, ImportError, Memory, Place, blank::relabelled, guard, of_io, parser, place_of,
+};
+use crate::graph::Batch;
+
+/// Bytes of a block, about.
+const BLOCK_BYTES: usize = 512 << 10;
+/// Bytes of a block that ends wherever a line does, and of a line.
+const BLOCK_BYTES_MAX: usize = 64 << 20;
+/// Threads that parse one document.
+const PARSER_COUNT_MAX: usize = 4;
+
+/// Tells whether a format is read in blocks of lines.
+pub(super) fn are_statements(format: RdfFormat) -> bool {
+    matches!(format, RdfFormat::NTriples | RdfFormat::NQuads)
+}
+
+/// Some lines of a document.
+struct Block {
+    text: Vec<u8>,
+    /// Lines before it.
+    line_count: u64,
+}
+
+/// The quads of a block.
+pub(super) struct ParsedBlock {
+    pub(super) batch: Batch,
+    pub(super) quad_count: u64,
+    pub(super) byte_count: u64,
+    pub(super) line_count: u64,
+    /// Of its text.
+    pub(super) hash: u64,
+}
+
+type Outcome = Result<ParsedBlock, ImportError>;
+
+/// Reads a document and hands on its blocks in order. A reader may say that it would block, once before it does. `salt` makes the labels of blank nodes; `line_count` lines came before.
+pub(super) fn read(
+    document: &Document,
+    format: RdfFormat,
+    bytes: impl Read,
+    memory: &Memory,
+    (salt, line_count): (u64, u64),
+    mut take: impl FnMut(ParsedBlock) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    let mut blocks = Blocks::new(bytes, line_count);
+    let parser = parser(document, format)?;
+    let parser_count = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for _ in 0..parser_count.min(PARSER_COUNT_MAX) {
+            let (to_parse, blocks) = sync_channel::<Block>(1);
+            let (done, parsed) = sync_channel::<Outcome>(1);
+            let parser = parser.clone();
+            thread::Builder::new()
+                .name("import-lines".to_owned())
+                .stack_size(super::STACK_BYTES)
+                .spawn_scoped(scope, move || work(&parser, salt, &blocks, &done))
+                .map_err(|error| ImportError::Fault(error.to_string()))?;
+            workers.push((to_parse, parsed));
+        }
+        let gone = || ImportError::Fault("a thread that parses lines ended early".to_owned());
+        let mut waiting = 0;
+        let mut next = 0;
+        let mut take_first = |waiting: &mut usize, next: usize| {
+            let first = (next + workers.len() - *waiting) % workers.len();
+            *waiting -= 1;
+            take(workers[first].1.recv().map_err(|_| gone())??)
+        };
+        loop {
+            let block = match blocks.next(memory)? {
+                Next::Block(block) => block,
+                Next::Waits => {
+                    // What is there is not held back.
+                    while waiting > 0 {
+                        take_first(&mut waiting, next)?;
+                    }
+                    continue;
+                }
+                Next::End => break,
+            };
+            if waiting == workers.len() {
+                take_first(&mut waiting, next)?;
+            }
+            workers[next].0.send(block).map_err(|_| gone())?;
+            next = (next + 1) % workers.len();
+            waiting += 1;
+        }
+        while waiting > 0 {
+            take_first(&mut waiting, next)?;
+        }
+        Ok(())
+    })
+}
+
+fn work(parser: &RdfParser, salt: u64, blocks: &Receiver<Block>, done: &SyncSender<Outcome>) {
+    for block in blocks {
+        // An error says that the reading ended.
+        if done.send(parse(parser, salt, &block)).is_err() {
+            return;
+        }
+    }
+}
+
+fn parse(parser: &RdfParser, salt: u64, block: &Block) -> Outcome {
+    guard::check(&block.text, block.line_count).map_err(ImportError::Document)?;
+    let mut batch = Batch::default();
+    let mut quad_count = 0;
+    for quad in parser.clone().for_slice(&block.text) {
+        let Ok(quad) = quad else {
+            return Err(fault(parser, block));
+        };
+        batch.insert(relabelled(quad, salt).as_ref());
+        quad_count += 1;
+    }
+    Ok(ParsedBlock {
+        batch,
+        quad_count,
+        byte_count: block.text.len() as u64,
+        line_count: count_lines(&block.text),
+        hash: xxh3_64(&block.text),
+    })
+}
+
+/// Returns what is wrong with a block, with the place in the document: the parser only knows that in the block.
+fn fault(parser: &RdfParser, block: &Block) -> ImportError {
+    let lines_before = usize::try_from(block.line_count).unwrap_or(0);
+    let mut text = vec![b'\n'; lines_before];
+    text.extend_from_slice(&block.text);
+    let fault = parser.clone().for_slice(&text).find_map(Result::err);
+    ImportError::Document(match fault {
+        Some(error) => DocumentError {
+            place: place_of(&error),
+            message: error.to_string(),
+        },
+        None => DocumentError {
+            message: "the lines are malformed".to_owned(),
+            place: Some(Place {
+                line: block.line_count + 1,
+                column: 1,
+            }),
+        },
+    })
+}
+
+/// Cuts a document into blocks.
+struct Blocks<R> {
+    bytes: R,
+    /// What was read and belongs to the next block.
+    rest: Vec<u8>,
+    /// Bytes in which the next block is to end.
+    wanted: usize,
+    line_count: u64,
+    is_ended: bool,
+}
+
+/// What a look at the document came to.
+enum Next {
+    Block(Block),
+    /// More is to come, and is not there yet.
+    Waits,
+    End,
+}
+
+impl<R: Read> Blocks<R> {
+    fn new(bytes: R, line_count: u64) -> Self {
+        Self {
+            bytes,
+            rest: Vec::new(),
+            wanted: BLOCK_BYTES,
+            line_count,
+            is_ended: false,
+        }
+    }
+
+    /// Reads the next block. Where it ends does not depend on how the bytes come.
+    fn next(&mut self, memory: &Memory) -> Result<Next, ImportError> {
+        loop {
+            if !self.is_ended && self.rest.len() < self.wanted {
+                let missing = self.wanted - self.rest.len();
+                let read = (&mut self.bytes).take(missing as u64).read_to_end(&mut self.rest);
+                match read {
+                    Ok(count) => self.is_ended = count < missing,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Next::Waits),
+                    Err(error) => return Err(of_io(&error, memory)),
+                }
+            }
+            if self.rest.is_empty() {
+                return Ok(Next::End);
+            }
+            let end = match self.rest.get(..self.wanted) {
+                None => Some(self.rest.len()),
+                Some(text) if self.wanted < BLOCK_BYTES_MAX => last_subject(text),
+                Some(text) => last_line(text),
+            };
+            if let Some(end) = end {
+                return Ok(Next::Block(self.cut(end)));
+            }
+            if self.wanted >= BLOCK_BYTES_MAX {
+                return Err(ImportError::Document(DocumentError {
+                    message: format!("a line of more than {BLOCK_BYTES_MAX} bytes"),
+                    place: Some(Place {
+                        line: self.line_count + 1,
+                        column: 1,
+                    }),
+                }));
+            }
+            self.wanted *= 2;
+        }
+    }
+
+    fn cut(&mut self, end: usize) -> Block {
+        let rest = self.rest.split_off(end);
+        let block = Block {
+            text: std::mem::replace(&mut self.rest, rest),
+            line_count: self.line_count,
+        };
+        self.line_count += count_lines(&block.text);
+        self.wanted = BLOCK_BYTES;
+        block
+    }
+}
+
+/// Returns the end of the last whole line.
+fn last_line(text: &[u8]) -> Option<usize> {
+    text.iter().rposition(|&byte| byte == b'\n').map(|at| at + 1)
+}
+
+/// Returns the last place between two lines of different subjects; what comes behind it need not be a whole line.
+fn last_subject(text: &[u8]) -> Option<usize> {
+    let mut end = last_line(text)?;
+    loop {
+        let start = last_line(&text[..end - 1])?;
+        let next = subject(&text[end..]);
+        // Of what is cut off nobody knows how its subject ends.
+        if next.is_some_and(|next| Some(next) != subject(&text[start..end])) {
+            return Some(end);
+        }
+        end = start;
+    }
+}
+
+/// Returns the first word of a line, if the text goes on behind it.
+fn subject(line: &[u8]) -> Option<&[u8]> {
+    let end = line.iter().position(u8::is_ascii_whitespace)?;
+    Some(&line[..end])
+}
+
+#[expect(
+    clippy::naive_bytecount,
+    reason = "the compiler makes vector instructions of it"
+)]
+fn count_lines(text: &[u8]) -> u64 {
+    text.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn cut(text: &str, from: usize) -> Vec<usize> {
+        let memory = Memory::new(u64::MAX);
+        let mut blocks = Blocks::new(&text.as_bytes()[from..], 0);
+        let mut ends = Vec::new();
+        let mut end = from;
+        while let Next::Block(block) = blocks.next(&memory).unwrap() {
+            end += block.text.len();
+            ends.push(end);
+        }
+        ends
+    }
+
+    #[test]
+    fn blocks_end_between_subjects_and_are_the_same_from_any_of_their_ends() {
+        let mut text = String::new();
+        for number in 0..60_000 {
+            writeln!(text, "<http://a/{}> <http://p> \"{number}\" .", number / 7).unwrap();
+        }
+        let ends = cut(&text, 0);
+        assert!(ends.len() > 3 && ends.last() == Some(&text.len()));
+        for (index, &end) in ends.iter().enumerate() {
+            assert_eq!(cut(&text, end), ends[index + 1..]);
+            let word = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+            let before = text[..end].lines().last().unwrap();
+            assert_ne!(word(before), word(&text[end..]));
+        }
+        // One subject is one block, and what has no line break at its end is the last.
+        let one = "<http://a> <http://p> 1 .\n".repeat(100_000);
+        assert_eq!(cut(&one, 0), [one.len()]);
+        assert_eq!(cut("<a> <b> <c> .", 0), [13]);
+        assert_eq!(cut("", 0), [0_usize; 0]);
+    }
+
+    #[test]
+    fn the_last_subject_is_found_in_what_may_be_cut_off() {
+        for (text, expected) in [
+            ("a 1\na 2\nb 1\nb", Some(8)),
+            ("a 1\na 2\nb 1\nb 2\nc", Some(8)),
+            ("a 1\na 2\nb ", Some(8)),
+            ("a 1\na 2\nb", None),
+            ("a 1\na 2\n", None),
+            ("a", None),
+            ("", None),
+        ] {
+            assert_eq!(last_subject(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `dossier load --chunked` and `--resume`, killed again and again.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::{Child, Stdio},
+};
+
+use tempfile::TempDir;
+
+use crate::harness::{Server, command};
+
+const QUAD_COUNT: usize = 60_000;
+
+/// A chain of blank nodes: whether one is split in two is seen in its length.
+fn document() -> String {
+    let mut text = String::new();
+    for number in 0..QUAD_COUNT / 2 {
+        let next = number + 1;
+        writeln!(text, "_:n{number} <http://e.com/next> _:n{next} .").unwrap();
+        writeln!(text, "_:n{number} <http://e.com/number> \"{number}\" .").unwrap();
+    }
+    text
+}
+
+fn begin(server: &Server, flags: &[&str], file: &Path) -> Child {
+    command()
+        .args(["load", "--server", server.url()])
+        .args(flags)
+        .arg(file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Returns how many quads the file beside the document says are committed; none if there is no such file.
+fn committed(file: &Path) -> Option<i64> {
+    let text = fs::read_to_string(format!("{}.dossier-load", file.display())).ok()?;
+    let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    state["quads_committed"].as_i64()
+}
+
+/// Waits until more is committed, or the load has ended.
+fn wait_for_more(child: &mut Child, file: &Path, than: i64) {
+    while committed(file).is_none_or(|count| count <= than) && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_load_goes_on_after_kills_of_the_client_and_of_the_server() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("chain.nt");
+    fs::write(&file, document()).unwrap();
+    let path = file.to_str().unwrap();
+    let mut server = Server::start(&["--no-shipped-data"]);
+    server
+        .run(&["load", "--resume", path], "")
+        .failed(1, "no load of the file was begun");
+    let mut flags = vec!["--chunked", "--quads-per-commit", "1000"];
+    let mut seen = 0;
+    for round in 0..3 {
+        let mut child = begin(&server, &flags, &file);
+        wait_for_more(&mut child, &file, seen);
+        if round != 1 {
+            child.kill().unwrap();
+        }
+        if round != 0 {
+            let data = server.kill();
+            server = Server::start_in(data, &["--no-shipped-data"]);
+        }
+        child.wait().unwrap();
+        let Some(count) = committed(&file) else {
+            // It was faster than the kill.
+            break;
+        };
+        assert!(count > seen);
+        seen = count;
+        flags = vec!["--resume"];
+    }
+    if committed(&file).is_some() {
+        server
+            .run(&["load", "--chunked", path], "")
+            .failed(1, "was begun before");
+        server.run(&["load", "--resume", path], "").succeeded();
+    }
+    assert_eq!(committed(&file), None);
+    server
+        .run(&["load", "--resume", path], "")
+        .failed(1, "no load of the file was begun, or it is done");
+    let count = |text: &str| {
+        let query = format!("SELECT (COUNT(*) AS ?n) {{ {text} }}");
+        let rows = server.run(&["query", &query, "--output", "csv"], "").succeeded();
+        rows.lines().nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    assert_eq!(count("?s ?p ?o"), QUAD_COUNT);
+    assert_eq!(
+        count("?a <http://e.com/next> ?b . ?b <http://e.com/number> ?number"),
+        QUAD_COUNT / 2 - 1
+    );
+}
+
+#[test]
+fn a_load_does_not_go_on_with_another_file() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("a.nt");
+    fs::write(&file, "<http://e.com/a> <http://e.com/p> oops .").unwrap();
+    let path = file.to_str().unwrap();
+    let server = Server::start(&["--no-shipped-data"]);
+    let ran = server.run(&["load", "--chunked", path], "");
+    assert!(
+        ran.stderr.contains("go on with `dossier load --resume"),
+        "{ran:?}"
+    );
+    ran.failed(1, "error[RDF_SYNTAX]");
+    fs::write(&file, "<http://e.com/a> <http://e.com/p> 1 .").unwrap();
+    server
+        .run(&["load", "--resume", path], "")
+        .failed(1, "not what it was");
+    server.run(&["load", "--chunked", "-"], "").failed(2, "--format");
+    server
+        .run(&["load", "--chunked", "--format", "nt", "-"], "")
+        .failed(2, "standard input cannot be read again");
+    server
+        .run(&["load", "--chunked", path, path], "")
+        .failed(2, "take one file");
+}
