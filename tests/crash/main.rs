@@ -10,6 +10,7 @@
 mod backup;
 mod bits;
 mod power;
+mod server;
 
 use std::{
     env,

@@ -30,6 +30,7 @@ use crate::{
         validate::Violations,
     },
     knowledge::{CommitRequest, KnowledgeBase, RequestId},
+    model::access::Access,
     proto::v1::{self, import_request, import_response::Part},
     rdf::{self, Chunk, ChunkReader, Document, Format, ImportError, Memory, Parsed, Position},
 };
