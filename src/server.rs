@@ -49,7 +49,7 @@ pub use tls::TlsError;
 const WAITING_PER_THREAD: usize = 8;
 
 /// Of the drain time: for the last word of calls that did not end by themselves, at most.
-const LAST_WORD_MAX: Duration = Duration::from_secs(1);
+const LAST_WORD_MAX: Duration = Duration::from_secs(2);
 /// Of the drain time: to close the log, at least, if calls take the rest.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 

@@ -36,7 +36,7 @@ use self::{
     descriptors::{Spare, affordable},
     places::Places,
     streams::{Lying, Pieces, Streams},
-    wire::{Cut, Wire},
+    wire::Wire,
 };
 use super::{metrics::Metrics, tls::Tls};
 use crate::{
@@ -238,6 +238,7 @@ impl<A: Answers> Shared<A> {
             return;
         };
         let wire = Wire::new(reader, writer, first, is_http2, self.settings.answer_stall_max);
+        let cut = wire.cut();
         let io = TokioIo::new(wire);
         let ending = Ending {
             stream: self.drain.child_token(),
@@ -295,15 +296,12 @@ impl<A: Answers> Shared<A> {
                 std::future::pending()
             )
         };
-        if let Err(error) = ended {
-            match Cut::of(&error) {
-                None => tracing::debug!(%peer, %error, "a connection ended with an error"),
-                Some(cut) => {
-                    self.metrics.cut_connection(cut.name());
-                    self.log
-                        .warn(|others| tracing::warn!(%peer, others, "cut a connection: {cut}"));
-                }
-            }
+        if let Some(cut) = cut.get() {
+            self.metrics.cut_connection(cut.name());
+            self.log
+                .warn(|others| tracing::warn!(%peer, others, "cut a connection: {cut}"));
+        } else if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended with an error");
         }
     }
 

@@ -21,6 +21,8 @@ use crate::frames::{
 pub(crate) const LOOKUP: &str = "/dossier.v1.EntityService/GetEntity";
 /// A message of it: `entity`, of 5 bytes, which has a text of 100 kB.
 pub(crate) const GET: &[u8] = b"\x0a\x05<d:0>";
+/// The same for an entity of some facts.
+const GET_LITTLE: &[u8] = b"\x0a\x18<http://example.org/e/1>";
 /// Frames that are sent at once.
 const FRAME_COUNT: usize = 100;
 /// Connections that each attacker holds, of those that do not flood.
@@ -262,7 +264,7 @@ fn hpack_bomb(raw: &mut Raw) -> io::Result<()> {
 }
 
 fn some_calls(raw: &mut Raw) -> io::Result<()> {
-    (0..10).try_for_each(|_| raw.call(LOOKUP, GET).map(|_| ()))
+    (0..10).try_for_each(|_| raw.call(LOOKUP, GET_LITTLE).map(|_| ()))
 }
 
 pub(crate) fn calls(raw: &mut Raw) -> io::Result<()> {

@@ -17,6 +17,7 @@ mod graph;
 mod health;
 mod honest;
 mod http;
+mod overload;
 mod server;
 mod siege;
 mod terminated;

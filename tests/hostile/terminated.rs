@@ -26,9 +26,9 @@ use crate::{load, server::Server, transport::Transport};
 const WRITER_COUNT: u64 = 8;
 const WATCHER_COUNT: usize = 3;
 /// The limit of the server, and what a busy machine takes besides.
-const EXIT_MAX: Duration = Duration::from_secs(4);
+const EXIT_MAX: Duration = Duration::from_secs(9);
 const FLAGS: [&str; 3] = [
-    "--drain-timeout=2s",
+    "--drain-timeout=6s",
     "--log-format=text",
     "--query-timeout-max=60s",
 ];

@@ -3,6 +3,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -26,22 +27,6 @@ pub(super) enum Cut {
 }
 
 impl Cut {
-    /// Returns why the server cut a connection that ended with an error, if it did.
-    pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(cut) = error.downcast_ref() {
-                return Some(*cut);
-            }
-            let io = error.downcast_ref::<io::Error>();
-            cause = match io.and_then(io::Error::get_ref) {
-                Some(inner) => Some(inner),
-                None => error.source(),
-            };
-        }
-        None
-    }
-
     /// Returns its name in metrics.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -63,6 +48,8 @@ pub(super) struct Wire<R, W> {
     /// Runs while the peer takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
     is_stalled: bool,
+    /// Set before the error that ends the connection: h2 keeps no more of it than its text.
+    cut: Arc<OnceLock<Cut>>,
 }
 
 impl<R, W> Wire<R, W> {
@@ -77,7 +64,19 @@ impl<R, W> Wire<R, W> {
             stall_max,
             stall: None,
             is_stalled: false,
+            cut: Arc::default(),
         }
+    }
+
+    /// Returns where it will be said why the server cut the connection, if it does.
+    pub(super) fn cut(&self) -> Arc<OnceLock<Cut>> {
+        Arc::clone(&self.cut)
+    }
+
+    fn error(&self, kind: io::ErrorKind, cut: Cut) -> io::Error {
+        // The first reason is the one.
+        let _ = self.cut.set(cut);
+        io::Error::new(kind, cut)
     }
 
     /// Looks at what came of an attempt to send: the time runs from the first that was in vain.
@@ -92,7 +91,7 @@ impl<R, W> Wire<R, W> {
             stall.as_mut().reset(tokio::time::Instant::now() + self.stall_max);
         }
         ready!(stall.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Cut::Stalled)))
+        Poll::Ready(Err(self.error(io::ErrorKind::TimedOut, Cut::Stalled)))
     }
 
     fn sent(&mut self, attempt: &Poll<io::Result<usize>>) {
@@ -123,7 +122,7 @@ impl<R: AsyncRead + Unpin, W: Unpin> AsyncRead for Wire<R, W> {
         {
             // With an error nothing is read.
             buffer.set_filled(before);
-            return Poll::Ready(Err(io::Error::other(Cut::from(flood))));
+            return Poll::Ready(Err(self.error(io::ErrorKind::Other, flood.into())));
         }
         Poll::Ready(Ok(()))
     }
@@ -185,8 +184,9 @@ mod tests {
         wire.read_exact(&mut read).await.unwrap();
         assert_eq!(read, ping);
         far.write_all(&ping.repeat(20_000)).await.unwrap();
-        let error = wire.read_to_end(&mut Vec::new()).await.unwrap_err();
-        assert_eq!(Cut::of(&error), Some(Cut::Flood(Flood)));
+        assert!(wire.cut().get().is_none());
+        wire.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert_eq!(wire.cut().get(), Some(&Cut::Flood(Flood)));
     }
 
     #[tokio::test]
@@ -206,8 +206,8 @@ mod tests {
         wire.write_all(&[0; 40]).await.unwrap();
         let _far = slow.await.unwrap();
         let began = Instant::now();
-        let error = wire.write_all(&[0; 1]).await.unwrap_err();
-        assert_eq!(Cut::of(&error), Some(Cut::Stalled));
+        wire.write_all(&[0; 1]).await.unwrap_err();
+        assert_eq!(wire.cut().get(), Some(&Cut::Stalled));
         assert!(began.elapsed() >= STALL_MAX);
     }
 }
