@@ -312,7 +312,7 @@ fn parse(arguments: &[OsString]) -> Result<(Cli, Vec<Setting>), Failure> {
     let layers = Layers::read(&command, arguments).map_err(|error| match error {
         // Tells help, too, and exits as is usual.
         LayersError::CommandLine(error) => error.format(&mut command).exit(),
-        LayersError::File(error) => Failure::usage(error.to_string()),
+        error => Failure::usage(error.to_string()),
     })?;
     match Cli::from_arg_matches(&layers.matches) {
         Ok(cli) => Ok((cli, layers.settings)),

@@ -377,6 +377,28 @@ pub struct ServeSettings {
         default_value = "10s")]
     pub drain_timeout: Duration,
 
+    /// Collector of traces (OTLP over gRPC), such as `http://127.0.0.1:4317`; without it no spans are made
+    #[arg(long, env = "DOSSIER_OTLP_ENDPOINT", value_name = "URL", value_parser = UrlPrefix::from_str)]
+    pub otlp_endpoint: Option<UrlPrefix>,
+
+    /// Headers for the collector, a line `name: value` each, such as its token
+    #[arg(
+        long,
+        env = "DOSSIER_OTLP_HEADERS_FILE",
+        value_name = "FILE",
+        requires = "otlp_endpoint"
+    )]
+    pub otlp_headers_file: Option<PathBuf>,
+
+    /// One in so many calls is traced; a call with a `traceparent` as that says
+    #[arg(
+        long,
+        env = "DOSSIER_OTLP_SAMPLE_ONE_IN",
+        value_name = "CALLS",
+        default_value_t = 1
+    )]
+    pub otlp_sample_one_in: u64,
+
     /// Form of the log on standard error
     #[arg(
         long,
@@ -477,6 +499,9 @@ impl Default for ServeSettings {
             log_retention_bytes: None,
             log_retention_commit_count_min: 1_000,
             drain_timeout: Duration::from_secs(10),
+            otlp_endpoint: None,
+            otlp_headers_file: None,
+            otlp_sample_one_in: 1,
             log_format: LogFormat::Text,
             log_filter: String::new(),
         }

@@ -15,6 +15,7 @@ pub mod model;
 pub mod proto;
 pub mod rdf;
 pub mod remote;
+pub mod request;
 pub mod server;
 pub mod sparql;
 pub mod telemetry;

@@ -1,10 +1,23 @@
-//! The log of the server: structured events on standard error.
+//! What the server tells of itself beside its counts: the log on standard error, and traces.
+
+mod line;
+mod trace;
 
 use std::io::{self, IsTerminal as _};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::filter_fn,
+    fmt,
+    layer::SubscriberExt as _,
+    registry::{LookupSpan, Registry},
+    util::{SubscriberInitExt as _, TryInitError},
+};
 
 use crate::config::{LogFormat, ServeSettings};
+use line::WithRequestId;
+pub use trace::{TraceError, Traces, end_http_span, end_rpc_span, http_span, rpc_span};
 
 /// What is logged where neither the settings nor `RUST_LOG` say.
 ///
@@ -22,31 +35,58 @@ pub enum TelemetryError {
         /// What is wrong with it.
         cause: String,
     },
+    /// There can be no traces.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// The process logs already.
     #[error("the log is set up already")]
     AlreadySet,
 }
 
-/// Starts to log to standard error what the settings say, else what `RUST_LOG` does, else from `info` up.
-pub fn init(settings: &ServeSettings) -> Result<(), TelemetryError> {
+/// Starts to log to standard error what the settings say, else what `RUST_LOG` does, else from `info` up, and to send traces if
+/// the settings say where: call it within a runtime of Tokio.
+pub fn init(settings: &ServeSettings) -> Result<Option<Traces>, TelemetryError> {
     let filter = filter(&settings.log_filter, std::env::var("RUST_LOG").ok())?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let Some(traces) = Traces::new(settings)? else {
+        // Spans of traces are of the least level: what nobody takes costs nothing.
+        let log = tracing_subscriber::registry().with(filter);
+        let format = log_layer(settings.log_format);
+        log.with(format).try_init().map_err(already_set)?;
+        return Ok(None);
+    };
+    let spans = traces.layer::<Registry>().with_filter(filter_fn(|metadata| {
+        metadata.is_span() && metadata.target().starts_with("dossier")
+    }));
+    let registry = tracing_subscriber::registry().with(spans);
+    let log = log_layer(settings.log_format).with_filter(filter);
+    registry.with(log).try_init().map_err(already_set)?;
+    Ok(Some(traces))
+}
+
+/// Reads the files that settings name for traces.
+pub fn check_files(settings: &ServeSettings) -> Result<(), TelemetryError> {
+    Ok(trace::headers(settings).map(drop)?)
+}
+
+fn already_set(_: TryInitError) -> TelemetryError {
+    TelemetryError::AlreadySet
+}
+
+fn log_layer<S: Subscriber + for<'s> LookupSpan<'s>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
     let colors =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let result = match settings.log_format {
-        LogFormat::Text => registry
-            .with(
-                fmt::layer()
-                    .with_writer(io::stderr)
-                    .with_ansi(colors)
-                    .with_target(false),
-            )
-            .try_init(),
-        LogFormat::Json => registry
-            .with(fmt::layer().json().flatten_event(true).with_writer(io::stderr))
-            .try_init(),
-    };
-    result.map_err(|_| TelemetryError::AlreadySet)
+    match format {
+        LogFormat::Text => {
+            let text = fmt::format().with_ansi(colors).with_target(false);
+            let layer = fmt::layer().with_writer(io::stderr).with_ansi(colors);
+            Box::new(layer.event_format(WithRequestId::text(text)))
+        }
+        LogFormat::Json => {
+            let json = fmt::format().json().flatten_event(true);
+            let layer = fmt::layer().json().with_writer(io::stderr);
+            Box::new(layer.event_format(WithRequestId::json(json)))
+        }
+    }
 }
 
 /// Returns what is logged; blank is not said.

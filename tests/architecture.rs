@@ -8,7 +8,7 @@ use std::{
 };
 
 /// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("proto", &[]),
     ("remote", &[]),
@@ -16,13 +16,15 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("auth", &["model"]),
     // Prefixes of URLs, and the reference date.
     ("config", &["remote", "model"]),
-    ("telemetry", &["config"]),
+    // Which request a thread works on: everybody may ask.
+    ("request", &[]),
+    ("telemetry", &["config", "request"]),
     ("graph", &["model"]),
     ("log", &["graph", "model"]),
     ("rdf", &["graph", "model"]),
     ("facts", &["graph", "model"]),
     // What LOAD fetches is parsed before the writer has the update. Callers pay for the time of their queries.
-    ("sparql", &["graph", "model", "rdf", "remote", "auth"]),
+    ("sparql", &["graph", "model", "rdf", "remote", "auth", "request"]),
     ("knowledge", &["log", "graph", "facts", "model"]),
     // A watcher reads the log at its own pace, up to what the knowledge base has published.
     ("feed", &["knowledge", "log", "graph", "facts", "model"]),
@@ -42,6 +44,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "feed",
             "backup",
             "auth",
+            "request",
         ],
     ),
     // Of `proto` the reasons of errors.
@@ -57,13 +60,14 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "graph",
             "feed",
             "auth",
+            "request",
         ],
     ),
 ];
 /// Crates of the transport, which nothing below `grpc` and `http` names; but for Jelly, a format of documents that is made of
 /// Protocol Buffers.
 const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
-const BELOW_GRPC: [&str; 11] = [
+const BELOW_GRPC: [&str; 12] = [
     "model",
     "graph",
     "log",
@@ -75,6 +79,7 @@ const BELOW_GRPC: [&str; 11] = [
     "backup",
     "auth",
     "config",
+    "request",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -7,7 +7,7 @@ use clap::{Command, Subcommand};
 use super::{failure::Failure, output::Output, serve};
 use crate::{
     config::{ServeSettings, Setting, SettingValue},
-    server,
+    server, telemetry,
 };
 
 const CHECK_EXAMPLES: &str = "\
@@ -32,6 +32,7 @@ pub(super) enum ConfigCommand {
 pub(super) fn check(settings: &ServeSettings, layers: &[Setting], command: &Command) -> Result<(), Failure> {
     serve::validate(settings, layers)?;
     server::check_files(settings).map_err(|error| Failure::usage(error.to_string()))?;
+    telemetry::check_files(settings).map_err(|error| Failure::usage(error.to_string()))?;
     let mut output = Output::stdout();
     let lines: Vec<_> = layers.iter().map(|setting| (line(setting), setting)).collect();
     let width = lines

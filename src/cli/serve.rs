@@ -1,6 +1,6 @@
 //! `dossier serve`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::net::TcpListener;
 
@@ -11,14 +11,20 @@ use crate::{
     telemetry,
 };
 
+/// How long the last spans may take to be sent.
+const SPANS_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn serve(settings: ServeSettings, layers: &[Setting]) -> Result<(), Failure> {
     validate(&settings, layers)?;
-    telemetry::init(&settings).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    let traces = {
+        let _within = runtime.enter();
+        telemetry::init(&settings).map_err(|error| Failure::usage(error.to_string()))?
+    };
     let served = runtime.block_on(async {
         let calls = bind(settings.listen).await?;
         let operations = match settings.operations_listen {
@@ -37,6 +43,9 @@ pub(super) fn serve(settings: ServeSettings, layers: &[Setting]) -> Result<(), F
             .await
             .map_err(|error| Failure::failed(error.to_string()))
     });
+    if let Some(traces) = traces {
+        traces.shut_down(SPANS_TIMEOUT);
+    }
     // Nothing that blocks may hold up the end.
     runtime.shutdown_background();
     served

@@ -263,6 +263,7 @@ impl ServeSettings {
                 10_000,
             ),
             ("connections-max", self.connection_count_max as u64, 1, 1_000_000),
+            ("otlp-sample-one-in", self.otlp_sample_one_in, 1, 1_000_000_000),
             ("watchers-max", self.watcher_count_max as u64, 1, 1_000_000),
             ("past-changes-max", self.past_change_count_max, 0, i64::MAX as u64),
             ("streams-max", u64::from(self.stream_count_max), 1, 1_000_000),

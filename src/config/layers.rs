@@ -28,6 +28,14 @@ pub enum LayersError {
     /// The command line or the environment is wrong, or help is asked for.
     #[error(transparent)]
     CommandLine(#[from] clap::Error),
+    /// A variable of the environment is. Its value is not told: a secret may stand where none should.
+    #[error("{variable}: {message}")]
+    Variable {
+        /// The variable.
+        variable: String,
+        /// What is wrong with its value.
+        message: String,
+    },
     /// The file is.
     #[error(transparent)]
     File(#[from] FileError),
@@ -91,6 +99,13 @@ impl fmt::Display for Source {
 impl Layers {
     /// Reads a command line, under it its environment, and under that the file that `--config` names, if the command has one.
     pub fn read(command: &Command, arguments: &[OsString]) -> Result<Self, LayersError> {
+        Self::layer(command, arguments).map_err(|error| match error {
+            LayersError::CommandLine(error) => of_variable(command, arguments, error),
+            error => error,
+        })
+    }
+
+    fn layer(command: &Command, arguments: &[OsString]) -> Result<Self, LayersError> {
         let plain = |arguments: &[OsString]| command.clone().try_get_matches_from(arguments);
         // It need not be right without the file, such as a certificate without its key.
         let lenient = command.clone().ignore_errors(true);
@@ -145,6 +160,43 @@ impl Layers {
             settings: Vec::new(),
         }
     }
+}
+
+/// Tells an error as that of a variable, if the command line does not say the value that is wrong.
+fn of_variable(command: &Command, arguments: &[OsString], error: clap::Error) -> LayersError {
+    let wrong = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(wrong))
+            if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) =>
+        {
+            wrong
+        }
+        _ => return LayersError::CommandLine(error),
+    };
+    let is_said = |arg: &Arg| {
+        let flag = format!("--{}", arg.get_long().unwrap_or_default());
+        arguments
+            .iter()
+            .any(|argument| argument.to_string_lossy().starts_with(&flag))
+    };
+    // What an argument is called it knows only then.
+    let mut command = command.clone();
+    command.build();
+    let variable = all_arguments(&command)
+        .into_iter()
+        .find(|arg| arg.to_string() == *wrong && !is_said(arg))
+        .and_then(Arg::get_env);
+    match variable {
+        Some(variable) => LayersError::Variable {
+            variable: variable.to_string_lossy().into_owned(),
+            message: message(&error),
+        },
+        None => LayersError::CommandLine(error),
+    }
+}
+
+fn all_arguments(command: &Command) -> Vec<&Arg> {
+    let inner = command.get_subcommands().flat_map(all_arguments);
+    command.get_arguments().chain(inner).collect()
 }
 
 /// Returns the innermost subcommand that was chosen.

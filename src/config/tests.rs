@@ -217,6 +217,7 @@ fn limits_have_limits() {
     check!(query_concurrency_max, "query-concurrency-max", 1, 10_000, 1);
     check!(connection_count_max, "connections-max", 1, 1_000_000, 1);
     check!(stream_count_max, "streams-max", 1, 1_000_000, 1);
+    check!(otlp_sample_one_in, "otlp-sample-one-in", 1, 1_000_000_000, 1);
     check!(watcher_count_max, "watchers-max", 1, 1_000_000, 1);
     check!(
         diff_memory_bytes_max,

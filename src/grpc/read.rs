@@ -14,6 +14,7 @@ use crate::{
     facts::{Budget, Lookup, Reader},
     knowledge::{KnowledgeBase, View},
     model::day::Day,
+    request,
 };
 
 /// Reads facts from the knowledge base.
@@ -35,16 +36,18 @@ impl Reads {
     /// Returns what the caller sees of the revision that it asked for, or at least as fresh.
     pub(super) async fn view(&self, when: &When, extensions: &Extensions) -> Result<View, Status> {
         let access = access(extensions)?;
-        if when.at_revision != 0 {
-            return Ok(self.knowledge.read_at(&access, when.at_revision).await?);
-        }
-        if when.min_revision == 0 {
-            return Ok(self.knowledge.read(&access));
-        }
-        let reading = self
-            .knowledge
-            .read_at_least(&access, when.min_revision, deadline(extensions));
-        Ok(reading.await?)
+        let view = if when.at_revision != 0 {
+            self.knowledge.read_at(&access, when.at_revision).await?
+        } else if when.min_revision == 0 {
+            self.knowledge.read(&access)
+        } else {
+            let reading = self
+                .knowledge
+                .read_at_least(&access, when.min_revision, deadline(extensions));
+            reading.await?
+        };
+        request::note_revision(view.revision);
+        Ok(view)
     }
 
     /// Returns the day that the default graph of a view is for.

@@ -14,7 +14,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::proto::v1::ErrorReason;
+use crate::{proto::v1::ErrorReason, request};
 
 pub use self::{
     backup::backup_not_configured,
@@ -241,12 +241,10 @@ pub fn malformed(message: impl Into<String>) -> Status {
     status(Code::InvalidArgument, ErrorReason::MalformedMessage, message, [])
 }
 
-/// Returns `INTERNAL` with a request id. The cause goes to the log under that id, not to the caller.
+/// Returns `INTERNAL` with the id of the request. The cause goes to the log under that id, not to the caller.
 pub fn internal(cause: &dyn std::fmt::Display) -> Status {
-    let request_id = getrandom::u64()
-        .map(|number| format!("{number:016x}"))
-        .unwrap_or_default();
-    tracing::error!(request_id, %cause, "internal error");
+    let request_id = request::current_id();
+    tracing::error!(id = request_id, %cause, "internal error");
     status(
         Code::Internal,
         ErrorReason::Internal,

@@ -5,10 +5,13 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, header, request::Parts};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::request;
+
 const ANY: &str = "*";
 const PREFLIGHT_AGE_MAX: Duration = Duration::from_hours(1);
 /// What scripts may read beyond the headers that CORS lets through anyway.
-const EXPOSED: [HeaderName; 8] = [
+const EXPOSED: [HeaderName; 9] = [
+    HeaderName::from_static(request::HEADER),
     header::LOCATION,
     header::RETRY_AFTER,
     super::REVISION,

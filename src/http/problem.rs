@@ -13,6 +13,7 @@ use crate::{
     knowledge::{CommitError, RevisionNotReached},
     proto::v1::ErrorReason,
     rdf::ImportError,
+    request,
     sparql::{PoolError, QueryIdInUse, SparqlError},
 };
 
@@ -297,12 +298,10 @@ pub(super) fn of_feed(error: &FeedError) -> Problem {
     }
 }
 
-/// Returns 500 with a request id. The cause goes to the log under that id, not to the caller.
+/// Returns 500 with the id of the request. The cause goes to the log under that id, not to the caller.
 pub(super) fn internal(cause: &dyn std::fmt::Display) -> Problem {
-    let request_id = getrandom::u64()
-        .map(|number| format!("{number:016x}"))
-        .unwrap_or_default();
-    tracing::error!(request_id, %cause, "internal error");
+    let request_id = request::current_id();
+    tracing::error!(id = request_id, %cause, "internal error");
     Problem::of(
         StatusCode::INTERNAL_SERVER_ERROR,
         ErrorReason::Internal,

@@ -23,8 +23,13 @@ use prometheus_client::{
 use prost::Message as _;
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
+use tracing::Span;
 
-use crate::proto::v1::FILE_DESCRIPTOR_SET;
+use crate::{
+    proto::v1::FILE_DESCRIPTOR_SET,
+    request::{self, Request},
+    telemetry,
+};
 
 /// Media type of the answer to a scrape.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,6 +41,10 @@ const SECONDS: [f64; 16] = [
 
 /// The beginnings of paths.
 const ROUTES: [&str; 5] = ["sparql", "store", "changes", "healthz", "readyz"];
+
+/// What probes and scrapers ask is in no trace.
+const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
@@ -184,35 +193,55 @@ impl Metrics {
     }
 
     /// Begins to count a call of gRPC.
-    pub(super) fn call(&self, path: &str) -> Call {
+    pub(super) fn call(&self, path: &str, headers: &HeaderMap) -> Call {
         let method = self.0.methods.get(path).unwrap_or(&self.0.unknown);
         method.started.inc();
+        let [(_, service), (_, name)] = &method.labels;
+        let id = request::id(chosen_id(headers));
+        // Probes would bury the rest.
+        let span = if service == HEALTH_SERVICE {
+            Span::none()
+        } else {
+            telemetry::rpc_span(service, name, &id, headers)
+        };
         Call {
             metrics: self.clone(),
+            request: Request::new(id, span),
             kind: Kind::Grpc(Arc::clone(method)),
             started_at: Instant::now(),
         }
     }
 
     /// Begins to count a request of HTTP.
-    pub(super) fn request(&self, method: &http::Method, path: &str) -> Call {
+    pub(super) fn request(&self, method: &http::Method, path: &str, headers: &HeaderMap) -> Call {
         // Nothing that a caller makes up becomes a label.
         let method = match method.as_str() {
             known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS") => known,
             _ => "_OTHER",
         };
         let first = path.split('/').nth(1).filter(|name| ROUTES.contains(name));
-        let route = first.unwrap_or("unknown");
+        let route = format!("/{}", first.unwrap_or("unknown"));
+        let id = request::id(chosen_id(headers));
+        let span = if PROBES.contains(&route.as_str()) {
+            Span::none()
+        } else {
+            telemetry::http_span(method, &route, &id, headers)
+        };
         Call {
             metrics: self.clone(),
+            request: Request::new(id, span),
             kind: Kind::Http {
                 method: method.to_owned(),
-                route: format!("/{route}"),
+                route,
                 status: StatusCode::OK,
             },
             started_at: Instant::now(),
         }
     }
+}
+
+fn chosen_id(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(request::HEADER).map(HeaderValue::as_bytes)
 }
 
 fn histogram() -> Histogram {
@@ -259,6 +288,7 @@ impl Drop for OpenConnection {
 /// A call or request that has begun.
 pub(super) struct Call {
     metrics: Metrics,
+    request: Request,
     kind: Kind,
     started_at: Instant,
 }
@@ -278,8 +308,16 @@ impl Call {
         matches!(&self.kind, Kind::Grpc(method) if method.is_stream)
     }
 
-    /// Counts the call when its answer ends, or when nobody waits for its end any more.
-    pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
+    /// Returns the request that is counted.
+    pub(super) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Names the request in its answer, and counts it when the answer ends, or when nobody waits for its end any more.
+    pub(super) fn answered(mut self, mut response: Response<Body>) -> Response<Body> {
+        if let Ok(id) = HeaderValue::from_str(self.request.id()) {
+            response.headers_mut().insert(request::HEADER, id);
+        }
         if let Kind::Http { status, .. } = &mut self.kind {
             *status = response.status();
         }
@@ -295,6 +333,7 @@ impl Call {
         response.map(|body| {
             Body::new(Counted {
                 body,
+                request: self.request.clone(),
                 call: Some(self),
             })
         })
@@ -307,14 +346,16 @@ impl Call {
         match self.kind {
             Kind::Grpc(method) => {
                 method.seconds.observe(seconds);
-                match end.map(|end| end.get(Status::GRPC_STATUS).map(HeaderValue::as_bytes)) {
+                let code = match end.map(|end| end.get(Status::GRPC_STATUS).map(HeaderValue::as_bytes)) {
                     Some(Some(b"0")) => {
                         method.ok.inc();
+                        Code::Ok
                     }
                     // Who goes away before the end has cancelled.
                     None => {
                         let labels = with_code(&method.labels, Code::Cancelled);
                         counts.handled.get_or_create(&labels).inc();
+                        Code::Cancelled
                     }
                     Some(_) => {
                         let status = end.and_then(Status::from_header_map);
@@ -326,8 +367,10 @@ impl Call {
                         if let Some(info) = status.and_then(|status| status.get_details_error_info()) {
                             counts.errors.get_or_create(&[("reason", info.reason)]).inc();
                         }
+                        code
                     }
-                }
+                };
+                telemetry::end_rpc_span(self.request.span(), code);
             }
             Kind::Http {
                 method,
@@ -340,6 +383,7 @@ impl Call {
                     ("http_response_status_code", status.as_str().to_owned()),
                 ];
                 counts.requests.get_or_create(&labels).observe(seconds);
+                telemetry::end_http_span(self.request.span(), status.as_u16());
             }
         }
     }
@@ -348,6 +392,7 @@ impl Call {
 /// An answer on its way out.
 struct Counted {
     body: Body,
+    request: Request,
     call: Option<Call>,
 }
 
@@ -359,6 +404,7 @@ impl http_body::Body for Counted {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let _working = self.request.enter();
         let polled = Pin::new(&mut self.body).poll_frame(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {

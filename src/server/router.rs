@@ -416,13 +416,17 @@ impl Router {
             let ending = api::Ending(stream.clone());
             request.extensions_mut().insert(ending);
         }
-        let call = self.metrics.request(request.method(), request.uri().path());
-        let admitted = match self.admit(&mut request).await {
+        let call = self
+            .metrics
+            .request(request.method(), request.uri().path(), request.headers());
+        let working = call.request().clone();
+        let admitted = match working.scope(self.admit(&mut request)).await {
             Ok(admitted) => admitted,
             Err(refusal) => return call.answered(refusal.over_http()),
         };
         let http = self.services.get().map(|services| &services.http);
-        let response = api::answer(http, self.drain.is_cancelled(), request).await;
+        let answering = api::answer(http, self.drain.is_cancelled(), request);
+        let response = working.scope(answering).await;
         admitted.answered(call.answered(response.map(Body::new)))
     }
 
@@ -434,14 +438,15 @@ impl Router {
     {
         let path = request.uri().path();
         let log = tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), path.to_owned()));
-        let counted = self.metrics.call(path);
+        let counted = self.metrics.call(path, request.headers());
         let _entered = match self.admission.enter(path, counted.is_stream()) {
             Ok(entered) => entered,
             Err(status) => return Ok(counted.answered(status.into_http())),
         };
         // A watch knows itself of its end, and where to go on.
         let is_told = counted.is_stream() && !WATCHES.contains(&path);
-        let admitted = match self.admit(&mut request).await {
+        let working = counted.request().clone();
+        let admitted = match working.scope(self.admit(&mut request)).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(counted.answered(refusal.over_grpc())),
         };
@@ -457,7 +462,8 @@ impl Router {
             .extensions()
             .get::<Ending>()
             .map(|ending| End::new(ending, knowledge, is_told));
-        let response = call::answer(self.dispatch(request), deadline, end).await;
+        let answering = async { call::answer(self.dispatch(request), deadline, end).await };
+        let response = working.scope(answering).await;
         if let Some((started_at, path)) = log {
             let code = response
                 .headers()

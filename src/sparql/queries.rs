@@ -8,6 +8,7 @@ use std::{
 };
 
 use oxigraph::model::Triple;
+use tracing::trace_span;
 
 use super::{
     Caller, CallerLimits, Completion, Explanation, GuardLimits, Interrupt, MemoryLimits, MemoryPool,
@@ -18,7 +19,14 @@ use super::{
     slow::{self, UpdateWatch, Watch},
     validate,
 };
-use crate::{auth::OpenQuery, graph::Snapshot, model::access::Access, rdf::Memory, remote::RemoteSettings};
+use crate::{
+    auth::OpenQuery,
+    graph::Snapshot,
+    model::access::Access,
+    rdf::Memory,
+    remote::RemoteSettings,
+    request::{self, Request},
+};
 
 /// How queries and updates run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -195,7 +203,12 @@ impl Ticket {
     /// Runs `work` on a thread with a large stack, once one is free.
     pub fn start(mut self, work: impl FnOnce(Self) + Send + 'static) -> Result<(), PoolError> {
         let queries = self.queries.clone();
+        let request = request::current();
+        request::note_query_id(self.query_id());
+        let wait = trace_span!("wait");
         queries.0.pool.submit(move || {
+            drop(wait);
+            let _working = request.as_ref().map(Request::enter);
             self.entry().begin();
             if let Some(payment) = &mut self.payment {
                 payment.run();
@@ -216,6 +229,7 @@ impl Ticket {
         entry.hash(&query.text);
         // The first run is the only one.
         let _ = entry.revision.set(revision);
+        request::note_revision(revision);
         // It may have waited past its end.
         entry.interrupt.check()?;
         let mut counted = Counted {
@@ -296,6 +310,7 @@ impl Ticket {
     pub fn committed(&self, revision: u64, change_count: u64) {
         // It is committed once.
         let _ = self.entry().revision.set(revision);
+        request::note_revision(revision);
         self.entry().row_count.store(change_count, Ordering::Relaxed);
         self.end("OK");
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use oxigraph::model::{NamedNode, Term, Triple};
+use tracing::trace_span;
 
 use super::{
     Interrupt, Parameters, Parser, RunLimit, SparqlError,
@@ -205,7 +206,7 @@ pub(super) fn run_watched(
     watch: Option<Watch<'_>>,
 ) -> Result<Completion, SparqlError> {
     let start = Instant::now();
-    let parsed = parser.query(&query.text, &query.parameters)?;
+    let parsed = trace_span!("parse").in_scope(|| parser.query(&query.text, &query.parameters))?;
     interrupt.check()?;
     let (default_graphs, named_graphs) = graphs(query, &parsed);
     let run = Run {

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 pub(crate) struct Server {
     child: Child,
     url: String,
+    /// What it said before it served.
+    said: String,
     folder: TempDir,
     log: Mutex<mpsc::Receiver<String>>,
 }
@@ -35,12 +37,18 @@ impl Server {
 
     /// Starts one with its data in `data` of a folder.
     pub(crate) fn start_in(folder: TempDir, flags: &[&str]) -> Self {
+        Self::start_with(folder, flags, &[])
+    }
+
+    /// Starts one with these variables of the environment, too.
+    pub(crate) fn start_with(folder: TempDir, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = command()
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             // The day of the shipped data; flags may say another.
             .env("DOSSIER_AS_OF", "2019-08-27")
             .args(flags)
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -56,11 +64,12 @@ impl Server {
                 .map_while(Result::ok)
                 .try_for_each(|line| lines.send(line))
         });
-        let url = said.strip_prefix("Dossier listens on ").expect(&said);
+        let url = said.split("Dossier listens on ").nth(1).expect(&said);
         let url = url[..url.find(". Try:").expect(&said)].to_owned();
         Self {
             child,
             url,
+            said,
             folder,
             log: Mutex::new(later),
         }
@@ -70,6 +79,25 @@ impl Server {
     pub(crate) fn logged(&self, part: &str) -> String {
         let log = self.log.lock().unwrap();
         log.iter().find(|line| line.contains(part)).expect(part)
+    }
+
+    /// Returns all that it has said up to a line of the log that has this in it.
+    pub(crate) fn said_until(&self, part: &str) -> String {
+        let log = self.log.lock().unwrap();
+        let mut said = self.said.clone();
+        loop {
+            let line = log.recv().expect(part);
+            said += &line;
+            if line.contains(part) {
+                return said;
+            }
+        }
+    }
+
+    /// Ends it with SIGTERM, and returns what it said since it was last listened to.
+    pub(crate) fn stop_and_listen(mut self) -> String {
+        self.terminate();
+        self.log.lock().unwrap().iter().collect()
     }
 
     /// Runs a command against this server.
@@ -88,6 +116,7 @@ impl Server {
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
+    /// Returns where it listens.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -113,6 +142,10 @@ impl Server {
 
     /// Ends it with SIGTERM, which it must obey with success.
     pub(crate) fn stop(mut self) {
+        self.terminate();
+    }
+
+    fn terminate(&mut self) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")

@@ -6,8 +6,10 @@ mod config;
 mod disk;
 mod harness;
 mod reads;
+mod secrets;
 mod tokens;
 mod resume;
+mod traces;
 mod writes;
 
 use std::{fs, io::Write as _};

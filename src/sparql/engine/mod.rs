@@ -169,9 +169,10 @@ impl Run<'_> {
         let (pattern, base_iri) = parts(query);
         let mut planner = Planner::new(&context, base_iri);
         planner.limit = self.limit(query);
-        let plan = planner.plan(pattern)?;
+        let plan = tracing::trace_span!("plan").in_scope(|| planner.plan(pattern))?;
         let mut rows = Rows::new(&context, plan.node);
         let planned_at = Instant::now();
+        let running = tracing::trace_span!("run").entered();
         let outcome = match query {
             Parsed::Select { .. } => self.select(&context, &planner, pattern, &mut rows, sink),
             Parsed::Ask { .. } => ask(&mut rows, sink),
@@ -180,6 +181,7 @@ impl Run<'_> {
             }
             Parsed::Describe { .. } => self.describe(&context, &planner, pattern, &mut rows, sink),
         };
+        drop(running);
         *slow = self.slow_plan(&rows);
         let (row_count, is_limited) = outcome?;
         Ok(Outcome {
