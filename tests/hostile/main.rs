@@ -2,6 +2,8 @@
 //!
 //! Every case goes over gRPC and over HTTP, but for two of three of those that are stopped at the deadline: only over gRPC.
 //!
+//! `DOSSIER_HOSTILE_SERVER` names a server that runs already (`target.rs`).
+//!
 //! `DOSSIER_HOSTILE=name,name` runs only the cases whose names contain one of these. With `--nocapture` it prints what came of each.
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +22,7 @@ mod http;
 mod overload;
 mod server;
 mod siege;
+mod target;
 mod terminated;
 mod transport;
 
@@ -30,7 +33,8 @@ use std::{
 };
 
 use case::{Case, Expected, Kind, Outcome};
-use server::{MEMORY_BYTES_MAX, Server};
+use server::MEMORY_BYTES_MAX;
+use target::Target;
 use transport::Transport;
 
 /// The server's limit for every query and update.
@@ -117,7 +121,7 @@ enum Protocol {
 
 /// The server, and what was seen of it.
 struct Run {
-    server: Server,
+    server: Target,
     grpc: Transport,
     http: Transport,
     health: health::Watch,
@@ -129,10 +133,14 @@ struct Run {
 
 impl Run {
     fn start(runtime: &tokio::runtime::Runtime) -> Self {
-        let server = Server::start(&FLAGS);
+        let server = Target::start(&FLAGS);
         let grpc = runtime.block_on(async {
             let grpc = Transport::grpc(server.url()).await;
-            load(&grpc).await;
+            if matches!(server, Target::Ours(_)) {
+                load(&grpc).await;
+            } else {
+                assert!(restore(&grpc).await, "the graph cannot be dropped");
+            }
             grpc
         });
         Self {
