@@ -5,7 +5,11 @@
 #
 #   docker/check.sh [CONTEXT]      CONTEXT: what to build, default this checkout
 #
-# DOSSIER_BIN  a client binary to use from the host (default: the image's own)
+# DOSSIER_BIN     a client binary to use from the host (default: the image's own)
+# DOSSIER_CHECK_HOSTILE  if set, the hostile requests of tests/hostile go to the
+#                 container too, which builds that test
+# DOSSIER_PYTHON  a Python with grpcio: the client in examples/python asks too,
+#                 with the stubs in DOSSIER_STUBS
 # Caches live in ${XDG_CACHE_HOME:-~/.cache}/dossier/docker; remove to start afresh.
 set -euo pipefail
 
@@ -18,7 +22,10 @@ query='PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 SELECT ?l WHERE { <https://w3id.org/dossier/e/KR> rdfs:label ?l FILTER(lang(?l)="en") }'
 tmp='' engine_pid='' bridge='' container='' volume='' updated='' client='' log='' host_client=''
 passed=0 told=''
-mapfile -t bases < <(awk '$1 == "FROM" { print $2 }' "$here/Dockerfile")
+image_bytes_max=40000000
+# Put wherever a secret may be by mistake; no layer, log or answer may have it.
+canary=canary-$$-$RANDOM$RANDOM canary_file=$context/docker/secrets/check-canary
+mapfile -t bases < <(awk '$1 == "FROM" { print $2 ~ /^--/ ? $3 : $2 }' "$here/Dockerfile")
 
 say() { printf '[%4ds] %s\n' "$SECONDS" "$*"; }
 ok() { passed=$((passed + 1)); say "ok: $*"; }
@@ -41,6 +48,7 @@ cleanup() {
     trap - EXIT
     set +e
     ((rc == 0)) || [[ -n $told ]] || say "FAILED: ended early, exit code $rc"
+    rm -f "$canary_file"
     [[ -z $container ]] || d rm -f "$container" >/dev/null 2>&1
     [[ -z $volume ]] || d volume rm "$volume" >/dev/null 2>&1
     if [[ -n $engine_pid ]]; then end_process "$engine_pid"; fi
@@ -118,11 +126,17 @@ build() {
     args+=(--build-arg "VERSION=$(sed -n 's/^version *= *"\(.*\)"/\1/p' "$context/Cargo.toml" | head -n 1)")
     args+=(--build-arg "REVISION=$(git -C "$context" rev-parse HEAD 2>/dev/null || echo unknown)")
     say "build $image from $context"
+    mkdir -p "${canary_file%/*}"
+    echo "$canary" >"$canary_file"
     log=$tmp/build.log
-    DOCKER_BUILDKIT=1 limit=3000 d build --progress=plain "${args[@]}" \
+    DOSSIER_TOKEN=$canary DOCKER_BUILDKIT=1 limit=3000 d build --progress=plain "${args[@]}" \
         -f "$here/Dockerfile" -t "$image" "$context" >"$log" 2>&1 || fail 'docker build'
     log=
-    ok "image built in $((SECONDS - start)) s, $(($(d image inspect -f '{{.Size}}' "$image") / 1000000)) MB"
+    rm -f "$canary_file"
+    local size
+    size=$(d image inspect -f '{{.Size}}' "$image")
+    ((size < image_bytes_max)) || fail "the image has $size bytes, and may have $image_bytes_max"
+    ok "image built in $((SECONDS - start)) s, $((size / 1000000)) MB"
     [[ -z $engine_pid ]] || d image prune -f --filter label=org.opencontainers.image.title=Dossier >/dev/null
 }
 expect() { # WHAT PATTERN COMMAND...: the command succeeds and a line of its output matches
@@ -132,11 +146,38 @@ expect() { # WHAT PATTERN COMMAND...: the command succeeds and a line of its out
     grep -qE -- "$pattern" <<<"$out" || fail "$what: no \"$pattern\" in: $out"
     ok "$what"
 }
-start() {
+layers() { # no layer has the canary, and the binary is in one of them
+    local unpacked=$tmp/layers blob found=''
+    mkdir -p "$unpacked"
+    limit=300 d save "$image" | tar -C "$unpacked" -x || fail 'docker save'
+    while read -r blob; do
+        # All is read: a pipe that is closed early would count as a failure.
+        if zcat -f "$blob" 2>/dev/null | grep -aF "$canary" >/dev/null; then fail "a layer has the canary: $blob"; fi
+        ! zcat -f "$blob" 2>/dev/null | grep -aF 'Dossier listens on' >/dev/null || found=1
+    done < <(find "$unpacked" -type f)
+    [[ -n $found ]] || fail 'the binary is in no layer'
+    rm -rf "$unpacked"
+    ok 'no layer has the canary'
+}
+bill() { # the parts that the image names are those of Cargo.lock
+    local bill=$tmp/sbom.cdx.json id part missing=()
+    id=$(d create "$image")
+    d cp "$id:/usr/share/doc/dossier/sbom.cdx.json" "$bill" >/dev/null || fail 'no SBOM in the image'
+    d rm "$id" >/dev/null
+    grep -q '"bomFormat": "CycloneDX"' "$bill" || fail 'the SBOM is not of CycloneDX'
+    while read -r part; do
+        grep -qF "\"pkg:cargo/${part/ v/@}\"" "$bill" || missing+=("$part")
+    done < <(cd "$context" && cargo tree --locked --edges normal --prefix none --format '{p}' \
+        --target "$(rustc -vV | sed -n 's/^host: //p')" | awk 'NR > 1 { print $1, $2 }' | sort -u)
+    ((${#missing[@]} == 0)) || fail "the SBOM lacks ${missing[*]}"
+    ok "the SBOM names all parts, $(grep -c '"purl": "pkg:cargo/' "$bill")"
+}
+start() { # [ARGUMENT...]: of the image's program
     local start=$SECONDS net=(--network none) health
     [[ -n $engine_pid && -z $bridge ]] || net=(-p 127.0.0.1::50051)
     container=$(d create --label dossier.check --read-only --cap-drop ALL --security-opt no-new-privileges --memory 512m \
-        --pids-limit 1024 --health-interval 2s -v "$volume:/data" "${net[@]}" "$image" 2>"$tmp/create.err") ||
+        --pids-limit 1024 --health-interval 2s -e DOSSIER_AS_OF=2019-08-27 -e "DOSSIER_PASSWORD=$canary" -v "$volume:/data" "${net[@]}" "$image" "$@" \
+        2>"$tmp/create.err") ||
         fail "docker create: $(<"$tmp/create.err")"
     d start "$container" >/dev/null || fail 'docker start'
     until limit=10 d exec "$container" dossier health >/dev/null 2>&1; do
@@ -156,13 +197,37 @@ ask() {
         d exec "$container" dossier --server "$server" get e:KR
     expect 'SPARQL query, inside the container' '^"?South Korea"?\s*$' \
         d exec "$container" dossier --server "$server" query "$query" --output csv
-    local address
-    if ! address=$(d port "$container" 50051/tcp 2>/dev/null | head -n 1) || [[ -z $address ]]; then
-        say 'note: no bridge network here, so the published port is not asked'
-        return
-    fi
+    published || return 0
     expect 'get e:KR, from the host through the published port' 'South Korea' \
         timeout 20 "$host_client" --server "http://$address" get e:KR
+    [[ -z ${DOSSIER_PYTHON:-} ]] ||
+        expect 'the Python client, from the host' '' timeout 120 "$DOSSIER_PYTHON" "$here/../examples/python/check.py" --server "$address"
+}
+published() { # sets address, where there is a network
+    address=$(d port "$container" 50051/tcp 2>/dev/null | head -n 1) || address=''
+    [[ -n $address ]] || say 'note: no bridge network here, so the published port is not asked'
+    [[ -n $address ]]
+}
+told() { # nothing that it says has the canary
+    local said
+    said=$(d logs "$container" 2>&1; d exec "$container" dossier --server "$server" info --output json)
+    [[ -n $said ]] || fail 'it says nothing'
+    ! grep -qF "$canary" <<<"$said" || fail 'the log or GetServerInfo has the canary'
+    ok 'neither the log nor GetServerInfo has the canary'
+}
+hostile() { # the hostile set against the container, with its limit of memory
+    local flag flags=() pid
+    while read -r flag; do flags+=("$flag"); done < <(sed -n '/^const FLAGS/,/^];/s/^ *"\(--.*\)",$/\1/p' "$context/tests/hostile/main.rs")
+    start serve --listen 0.0.0.0:50051 --insecure --no-shipped-data "${flags[@]}"
+    if published; then
+        pid=$(d inspect -f '{{.State.Pid}}' "$container")
+        log=$tmp/hostile.log
+        (cd "$context" && DOSSIER_HOSTILE_SERVER=http://$address DOSSIER_HOSTILE_PID=$pid timeout 900 \
+            cargo test --locked --test hostile hostile_requests -- --nocapture) >"$log" 2>&1 || fail 'hostile requests'
+        ok "hostile requests: $(grep -cE ' +(Grpc|Http) ' "$log") answered, still alive"
+        log=
+    fi
+    stop
 }
 confined() {
     local pid want usage
@@ -214,15 +279,29 @@ expect 'image: user, port, volume, stop signal' '^65532:65532 .*50051/tcp.* .*/d
 # What an interrupted run may have left behind.
 d container prune -f --filter label=dossier.check >/dev/null
 d volume prune -f --filter label=dossier.check >/dev/null
+for label in version:^0 revision:^[0-9a-f] 'licenses:^MIT OR Apache' source:^https title:. description:. vendor:. url:. documentation:.; do
+    expect "image: label ${label%%:*}" "${label#*:}" d image inspect -f \
+        "{{index .Config.Labels \"org.opencontainers.image.${label%%:*}\"}}" "$image"
+done
+layers
+bill
 volume=$(d volume create --label dossier.check)
 start
 host_client=${DOSSIER_BIN:-$tmp/dossier}
 [[ -n ${DOSSIER_BIN:-} ]] || d cp "$container:/usr/local/bin/dossier" "$tmp/dossier" >/dev/null
 confined
 ask
+told
+expect 'a write' 'revision' d exec "$container" dossier --server "$server" update 'INSERT DATA { e:check rdfs:label "kept" }'
 stop
 say 'again, on the same volume'
 start
-ask
+expect 'what was written before' 'kept' d exec "$container" dossier --server "$server" get e:check
 stop
+if [[ -n ${DOSSIER_CHECK_HOSTILE:-} ]]; then
+    say 'again, under attack'
+    d volume rm "$volume" >/dev/null
+    volume=$(d volume create --label dossier.check)
+    hostile
+fi
 echo "$passed passed, 0 failed"
