@@ -15,8 +15,8 @@ use crate::log::{Chain, Change, CopyError, Followed, LogError, PayloadReader, St
 
 const MAGIC: [u8; 8] = *b"DOSSIERR";
 const VERSION: u32 = 1;
-/// Bytes of a file.
-pub(super) const FILE_BYTES: usize = 16 << 20;
+/// Bytes of a file; few in tests, so that there are many.
+pub(super) const FILE_BYTES: usize = if cfg!(test) { 32 << 10 } else { 16 << 20 };
 /// Bytes of a header: author and message are limited to far less.
 const HEADER_BYTES_MAX: usize = 16 << 20;
 

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use super::{graph_hash::GraphHash, *};
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
-    knowledge::{CommitRequest, Settings, View},
+    knowledge::{CommitRequest, EraseRequest, Settings, View, compact},
     model::access::Access,
 };
 
@@ -472,7 +472,7 @@ fn records_of_many_files_come_back() {
     };
     let mut batch = Batch::default();
     for number in 0..40 {
-        let text: String = (0..800_000).map(|_| letter()).collect();
+        let text: String = (0..8_000).map(|_| letter()).collect();
         let object = Literal::from(text).into();
         batch.insert(
             Quad {
@@ -527,4 +527,99 @@ fn places_are_told_apart() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_compacted_log_is_backed_up_from_its_base_on() {
+    let (folder, base, place) = beside();
+    let data = folder.path().join("data");
+    let settings = Settings {
+        disk_free_bytes_min: 0,
+        ..Settings::new(&data)
+    };
+    for number in 1..=10 {
+        insert(&base, [number]);
+    }
+    base.close();
+    compact(&settings, 4).unwrap().unwrap();
+    let base = open(&data);
+    assert_eq!(base.earliest_revision(), 6);
+    let made = create(&base, &place, &mut always).unwrap().backup.unwrap();
+    assert_eq!(
+        (made.first_revision, made.head.revision, made.quad_count),
+        (6, 10, 10)
+    );
+    insert(&base, [11]);
+    create(&base, &place, &mut always).unwrap();
+    let verified = verify(&place, &mut always).unwrap();
+    assert_eq!((verified.record_count, verified.faults), (6, vec![]));
+    for revision in 6..=11 {
+        let dir = folder.path().join(format!("restored {revision}"));
+        let restored = restore(&place, &dir, Until::Revision(revision), &mut always).unwrap();
+        assert_eq!((restored.revision, restored.quad_count), (revision, revision));
+        let base = open(&dir);
+        assert_eq!((base.earliest_revision(), base.revision()), (6, revision));
+        assert_eq!(base.read(&Access::everything()).snapshot.quad_count(), revision);
+        base.verify().unwrap();
+        base.close();
+    }
+    let restored = restore(
+        &place,
+        &folder.path().join("none"),
+        Until::Revision(5),
+        &mut always,
+    );
+    assert!(
+        matches!(restored, Err(BackupError::NotCovered { earliest: 6, .. })),
+        "{restored:?}"
+    );
+    // Past the last backup: what came in between is gone.
+    for number in 12..=20 {
+        insert(&base, [number]);
+    }
+    base.close();
+    compact(&settings, 2).unwrap().unwrap();
+    let base = open(&data);
+    let made = create(&base, &place, &mut always);
+    assert!(
+        matches!(
+            made,
+            Err(BackupError::Log(LogError::Compacted { earliest: 18, .. }))
+        ),
+        "{made:?}"
+    );
+    base.close();
+}
+
+#[test]
+fn backups_do_not_go_on_past_an_erasure() {
+    let (folder, base, place) = beside();
+    for number in 1..=3 {
+        insert(&base, [number]);
+    }
+    create(&base, &place, &mut always).unwrap();
+    let request = EraseRequest {
+        entity: NamedNode::new_unchecked("http://example.com/2"),
+        author: String::new(),
+        message: String::new(),
+        validate_only: false,
+    };
+    runtime().block_on(base.erase(request)).unwrap();
+    let made = create(&base, &place, &mut always);
+    assert!(matches!(made, Err(BackupError::Erased { .. })), "{made:?}");
+    assert_eq!(list(&place).unwrap().len(), 1);
+    assert_eq!(verify(&place, &mut always).unwrap().faults, []);
+    // Anew, without what was erased.
+    let place = Place::open(folder.path().join("anew").to_str().unwrap()).unwrap();
+    create(&base, &place, &mut always).unwrap();
+    assert_eq!(verify(&place, &mut always).unwrap().faults, []);
+    let expected = contents(&base.read(&Access::everything()).snapshot);
+    assert_eq!(expected.len(), 2);
+    base.close();
+    let dir = folder.path().join("restored");
+    restore(&place, &dir, Until::End, &mut always).unwrap();
+    let base = open(&dir);
+    assert_eq!(contents(&base.read(&Access::everything()).snapshot), expected);
+    base.verify().unwrap();
+    base.close();
 }
