@@ -115,7 +115,7 @@ fn memory_mb() -> Result<u64, Failure> {
 struct Server {
     channel: Channel,
     stop: oneshot::Sender<()>,
-    served: JoinHandle<()>,
+    task: JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
 
@@ -130,7 +130,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
             };
@@ -144,7 +144,7 @@ impl Server {
         let server = Self {
             channel,
             stop,
-            served,
+            task,
             _folder: folder,
         };
         // Calls are refused until it serves.
@@ -161,7 +161,7 @@ impl Server {
     async fn stop(self) -> Result<(), Failure> {
         let _ = self.stop.send(());
         drop(self.channel);
-        Ok(self.served.await?)
+        Ok(self.task.await?)
     }
 
     fn client(&self) -> WriteServiceClient<Channel> {

@@ -2,7 +2,8 @@
 
     check_server.py --server http://127.0.0.1:50051
 
-The server must have the shipped data. Each fault of self_test.py in a statement or an entity is made with an update; one that is taken is taken back.
+The server must have the shipped data. Each fault of self_test.py in a statement or an entity is made with an
+update; one that is taken is taken back.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def check(server: str, change: Change) -> str:
 
 
 def within(change: Change, pattern: str) -> str:
-    """Returns a pattern in the graph that the node is in: events, claims and figures that hold are in the default graph."""
+    """Returns a pattern in the graph of the node: that of entities is the default graph."""
     return f"GRAPH <{STATEMENTS}> {{ {pattern} }}" if change.node.startswith(S) else pattern
 
 

@@ -156,7 +156,12 @@ CHANGES = (
         is_refused=True,
     ),
     Change(
-        "event without a stance", E + "gsomia-decision", D + "stance", NOTHING, "has one stance", is_refused=True
+        "event without a stance",
+        E + "gsomia-decision",
+        D + "stance",
+        NOTHING,
+        "has one stance",
+        is_refused=True,
     ),
     Change("event without standing", E + "gsomia-decision", D + "standing", NOTHING, "has one standing"),
     Change(

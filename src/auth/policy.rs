@@ -26,8 +26,11 @@ pub struct Policy {
     roles: BTreeMap<String, Role>,
     subjects: BTreeMap<String, Vec<String>>,
     /// By identity and roles of the credential.
-    known: Mutex<BTreeMap<String, Vec<(Vec<String>, Option<Access>)>>>,
+    known: Mutex<BTreeMap<String, Vec<Known>>>,
 }
+
+/// The roles of a credential, and what they come to.
+type Known = (Vec<String>, Option<Access>);
 
 /// What a role may do.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -221,7 +224,7 @@ impl Policy {
 
 /// Returns the name by which the policy knows a caller: the kind of the credential, and the subject. Two kinds may have the
 /// same names for different people.
-pub fn identity(caller: &Caller) -> String {
+fn identity(caller: &Caller) -> String {
     format!("{}:{}", caller.credential.name(), caller.subject)
 }
 

@@ -65,7 +65,7 @@ pub struct ConnectionSettings {
         long = "calls-max",
         env = "DOSSIER_CALLS_MAX",
         value_name = "CALLS",
-        default_value_t = 4_096
+        default_value_t = 16_384
     )]
     pub call_count_max: usize,
 }
@@ -82,7 +82,7 @@ impl Default for ConnectionSettings {
             request_stall_max: Duration::from_secs(30),
             answer_memory_bytes_max: (256 * MIB) as u64,
             request_memory_bytes_max: (256 * MIB) as u64,
-            call_count_max: 4_096,
+            call_count_max: 16_384,
         }
     }
 }

@@ -125,7 +125,7 @@ impl Reader<'_> {
             && !self.is_statement(node)
     }
 
-    fn has_any(&self, pattern: Pattern) -> bool {
+    pub(super) fn has_any(&self, pattern: Pattern) -> bool {
         self.snapshot.count(pattern) > 0
     }
 

@@ -48,6 +48,15 @@ impl Reader<'_> {
         budget: &mut Budget,
     ) -> Option<TimelinePage> {
         let entity = self.snapshot.iri_id(iri)?;
+        let mentions = [
+            default_graph(Some(entity), None, None),
+            default_graph(None, None, Some(entity)),
+            self.in_statements(Some(entity), None, None),
+            self.in_statements(None, None, Some(entity)),
+        ];
+        if !mentions.into_iter().any(|pattern| self.has_any(pattern)) {
+            return None;
+        }
         let mut groups = Groups::new(*self, *view, None);
         let mut entries = Vec::new();
         self.add_facts(entity, view, &mut entries, budget);

@@ -125,10 +125,6 @@ impl Server {
         self.folder.path()
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

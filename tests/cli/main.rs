@@ -6,9 +6,9 @@ mod config;
 mod disk;
 mod harness;
 mod reads;
+mod resume;
 mod secrets;
 mod tokens;
-mod resume;
 mod traces;
 mod writes;
 

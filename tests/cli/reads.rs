@@ -201,10 +201,7 @@ fn facts_are_compared() {
     let run = |arguments: &[&str]| server.run(&[&["compare"], arguments].concat(), "").succeeded();
     let told = run(&["e:gsomia", "d:endsOn", "--known-at", "2019-08-27"]);
     assert!(told.starts_with("the facts conflict\n"), "{told}");
-    assert!(
-        told.contains("2019-11-22: UNCONFIRMED, planned\n"),
-        "{told}"
-    );
+    assert!(told.contains("2019-11-22: UNCONFIRMED, planned\n"), "{told}");
     assert!(run(&["e:gsomia", "d:signedOn"]).starts_with("the facts do not conflict\n"));
     assert_eq!(run(&["e:gsomia", "d:nothing"]), "nothing is recorded\n");
     let json: serde_json::Value =

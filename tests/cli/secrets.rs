@@ -167,7 +167,7 @@ fn no_secret_is_told() {
         .write_all(format!("GET /{CANARY} HTTP/1.1\r\n\r\n").as_bytes())
         .unwrap();
     fs::write(files.path("key.pem"), format!("{CANARY}\n")).unwrap();
-    let said = server.said_until("cannot be used");
+    let said = server.said_until("cannot be read anew");
     files.check("the log", &(said + &server.stop_and_listen()));
     let traces: Vec<_> = received.try_iter().map(|(spans, _)| spans).collect();
     files.check("traces", &format!("{traces:?}"));
@@ -186,10 +186,10 @@ fn faults_of_settings_tell_no_secret() {
     check("syntax", dossier(&["config", "check", "--config", &settings], ""));
     let url = format!("http://user:{CANARY}@host/");
     let variables = [("DOSSIER_OTLP_ENDPOINT", url.as_str())];
-    check("a variable", dossier_with(&["config", "check"], &variables));
+    check("a variable", dossier_with(&variables, &["config", "check"], ""));
     fs::write(files.path("headers"), CANARY).unwrap();
     let variables = [("DOSSIER_OTLP_HEADERS_FILE", files.path("headers"))];
     let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
     let flags = ["config", "check", "--otlp-endpoint", "http://127.0.0.1:1"];
-    check("a file of headers", dossier_with(&flags, &variables));
+    check("a file of headers", dossier_with(&variables, &flags, ""));
 }

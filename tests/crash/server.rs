@@ -126,7 +126,7 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
         ready.push(server.ready);
         let channel = server.connect().await;
         check(channel.clone(), &acknowledged, quad_count, &context).await;
-        let seen = acknowledged.lock().unwrap().updates.len();
+        let count_before = acknowledged.lock().unwrap().updates.len();
         let mut tasks = Vec::new();
         for writer in 0..WRITER_COUNT {
             let (channel, acknowledged) = (channel.clone(), Arc::clone(&acknowledged));
@@ -142,7 +142,7 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
             acknowledged_too,
             10_000 * round,
         )));
-        let wanted = seen + usize::try_from(random.below(200)).unwrap();
+        let wanted = count_before + usize::try_from(random.below(200)).unwrap();
         while acknowledged.lock().unwrap().updates.len() < wanted {
             tokio::task::yield_now().await;
         }

@@ -146,7 +146,7 @@ async fn a_backup_goes_on_while_eight_write() {
                 let mut newest = 0;
                 for number in 0..40 {
                     let update = format!(
-                        "INSERT DATA {{ <http://example.com/{writer}> <http://example.com/p> {number} }}"
+                        "INSERT DATA {{ <http://example.com/{writer}> <http://example.com/q> {number} }}"
                     );
                     let request = v1::UpdateRequest {
                         update,

@@ -110,7 +110,8 @@ impl Side {
 
     /// Imports quads, as whoever may.
     async fn import(&self, quads: &[Quad]) {
-        let text: String = quads.iter().map(|quad| format!("{quad} .\n")).collect();
+        let lines: Vec<_> = quads.iter().map(|quad| format!("{quad} .\n")).collect();
+        let text = lines.concat();
         let parts = [
             v1::import_request::Part::Header(header("nq")),
             v1::import_request::Part::Chunk(text.into_bytes().into()),
@@ -161,13 +162,14 @@ impl Side {
             ..Default::default()
         };
         let explained = SparqlServiceClient::new(self.some()).explain(request).await;
-        shown(explained, |explained| {
+        let told = shown(explained, |explained| {
             (explained.query_id, explained.revision) = (String::new(), 0);
             (explained.planning_time, explained.elapsed) = (None, None);
             for node in &mut explained.plan {
                 node.elapsed = None;
             }
-        })
+        });
+        super::alike(&told)
     }
 
     /// Returns status, media type and body of what HTTP answers.
@@ -249,8 +251,8 @@ impl Side {
             ..Default::default()
         };
         let lookup = v1::LookupEntitiesRequest {
-            identifiers: vec![v1::Identifier {
-                value: Some(v1::identifier::Value::Text(iri.to_owned())),
+            identifiers: vec![v1::EntityIdentifier {
+                value: Some(v1::entity_identifier::Value::Text(iri.to_owned())),
                 ..Default::default()
             }],
             ..Default::default()
@@ -291,7 +293,7 @@ impl Side {
         vec![
             shown(entities.get_entity(entity).await, |found| found.revision = 0),
             shown(entities.batch_get_entities(batch).await, |found| {
-                found.revision = 0
+                found.revision = 0;
             }),
             shown(entities.list_entities(typed).await, |page| page.revision = 0),
             shown(entities.lookup_entities(lookup).await, |found| found.revision = 0),
@@ -363,7 +365,18 @@ impl Side {
             .diff_revisions(request)
             .await
             .map(tonic::Response::into_inner);
-        told.push(sorted(&shown_all(differences, |_| {}).await.join("\n")));
+        // In no particular order.
+        let sort = |difference: &mut v1::DiffRevisionsResponse| {
+            difference.removed.sort_by_key(|quad| format!("{quad:?}"));
+            difference.inserted.sort_by_key(|quad| format!("{quad:?}"));
+            difference
+                .created_graphs
+                .sort_by_key(|graph| format!("{graph:?}"));
+            difference
+                .dropped_graphs
+                .sort_by_key(|graph| format!("{graph:?}"));
+        };
+        told.push(sorted(&shown_all(differences, sort).await.join("\n")));
         told
     }
 

@@ -23,7 +23,6 @@ fn caller(credential: Credential, subject: &str, roles: &[&str]) -> Caller {
         subject: subject.to_owned(),
         roles: roles.iter().map(|&role| role.to_owned()).collect(),
         credential,
-        ..Caller::anonymous()
     }
 }
 

@@ -23,7 +23,12 @@ async fn writes_and_denials_are_told_and_no_secrets() {
     let mut tokens = Tokens::default();
     let [writer, reader] = ["write", "read"].map(|role| {
         tokens
-            .create(&format!("the {role}r"), &[role.to_owned()], now_seconds(), None)
+            .create(
+                &format!("who may {role}"),
+                &[role.to_owned()],
+                now_seconds(),
+                None,
+            )
             .unwrap()
     });
     write_tokens(&path, &tokens);
@@ -75,8 +80,8 @@ async fn writes_and_denials_are_told_and_no_secrets() {
         })
         .collect();
     assert_eq!(told.len(), 3, "{text}");
-    assert_eq!(told[0], ("write", Some("the writer"), None));
-    assert_eq!((&told[1].0, told[1].1), (&"denial", Some("the reader")));
+    assert_eq!(told[0], ("write", Some("who may write"), None));
+    assert_eq!((&told[1].0, told[1].1), (&"denial", Some("who may read")));
     assert_eq!(told[2], ("denial", None, Some("CREDENTIALS_INVALID")));
     assert_eq!(lines[0]["revision"], revision);
     assert_eq!(

@@ -56,7 +56,7 @@ impl Import {
             self.read_pieces(header.document.clone(), chunks, chunked, Arc::clone(&quads_read))?;
         let mut state = State {
             position: token.position,
-            revision: self.knowledge.read(&self.access).revision,
+            revision: self.knowledge.revision(),
             quads_inserted: 0,
         };
         let (mut sender, mut pending) = (Some(sender), None);
