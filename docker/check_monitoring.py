@@ -27,7 +27,11 @@ LABEL = re.compile(r'(\w+)="(?:[^"\\]|\\.)*"')
 # Prometheus makes these itself.
 OWN = {"up": set()}
 # These are told only by a server that has the setting for it.
-OPTIONAL = {"dossier_backup_succeeded_timestamp_seconds": set()}
+OPTIONAL = {
+    "dossier_backup_succeeded_timestamp_seconds": set(),
+    "dossier_backup_revision": set(),
+    "dossier_backup_failures_total": set(),
+}
 TARGET_LABELS = {"job", "instance"}
 # A variable of Grafana, in the place of a duration.
 RATE_INTERVAL = "$__rate_interval"
