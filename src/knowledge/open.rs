@@ -156,6 +156,12 @@ pub(super) fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
         );
         return Ok(empty);
     }
+    if revision < log.reader().last_redacted()? {
+        tracing::warn!(
+            "the snapshot file is from before something was erased from the log: the graph is rebuilt from the log"
+        );
+        return Ok(empty);
+    }
     if revision == 0 || log.reader().header(revision)?.1 != digest {
         tracing::warn!("the snapshot file is of another log: the graph is rebuilt from this one");
         return Ok(empty);

@@ -16,7 +16,7 @@ use super::{
     error::{LogError, RecordFault},
     payload::{Change, Changes, Payload},
     record::{Digest, Header},
-    substitute::{Substitute, SubstituteKind, base_revision, stored_payload, substitute},
+    substitute::{Substitute, SubstituteKind, base_revision, last_redacted, stored_payload, substitute},
     tables::{self, ANSWERS, ChunkReader, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},
     verify::{self, Summary},
 };
@@ -230,6 +230,14 @@ impl LogReader {
         let reading = self.begin()?;
         let substitutes = reading.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
         Ok(base_revision(&substitutes)?.unwrap_or(0))
+    }
+
+    /// Returns the last revision from whose record something was erased, after the base record; 0 if there is none. A graph of
+    /// an earlier revision that was kept elsewhere may have it still, and the record that removed it no longer does so.
+    pub fn last_redacted(&self) -> Result<u64, LogError> {
+        let reading = self.begin()?;
+        let substitutes = reading.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
+        last_redacted(&substitutes)
     }
 
     /// Returns the header of a revision and its hash.

@@ -112,6 +112,17 @@ pub(super) fn base_revision(
         .map(|_| revision))
 }
 
+/// Returns the last revision from whose record something was erased, after the base record; 0 if there is none.
+pub(super) fn last_redacted(substitutes: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, LogError> {
+    let last = substitutes.last().map_err(LogError::from_redb)?;
+    let Some(revision) = last.map(|(revision, _)| revision.value()) else {
+        return Ok(0);
+    };
+    let found = substitute(substitutes, revision)?;
+    let is_redacted = found.is_some_and(|found| found.kind == SubstituteKind::Redacted);
+    Ok(if is_redacted { revision } else { 0 })
+}
+
 /// Returns what is stored as a record's payload.
 pub(super) fn stored_payload(header: &Header, substitute: Option<Substitute>) -> Payload {
     substitute.map_or_else(|| header.payload(), |substitute| substitute.payload)

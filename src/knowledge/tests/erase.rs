@@ -295,6 +295,23 @@ fn a_source_goes_only_if_no_statement_needs_it() {
     assert!(left.iter().any(|quad| quad.contains("/s/1>")));
 }
 
+/// A kill after the log was written anew, and before the snapshot file was, leaves the old one beside it.
+#[test]
+fn a_snapshot_file_from_before_brings_nothing_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (base, _) = filled(&dir);
+    base.close();
+    let file = dir.path().join("snapshot");
+    let before = fs::read(&file).unwrap();
+    let base = open(&dir);
+    erase(&base, false).unwrap();
+    let after = contents(&base.read(&Access::everything()).snapshot);
+    base.close();
+    fs::write(&file, before).unwrap();
+    let base = open(&dir);
+    assert_eq!(contents(&base.read(&Access::everything()).snapshot), after);
+}
+
 #[test]
 fn headers_that_name_it_are_told_of() {
     let dir = tempfile::tempdir().unwrap();
