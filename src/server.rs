@@ -7,6 +7,7 @@ mod backups;
 mod callers;
 mod connection;
 mod fresh;
+mod gate;
 mod metrics;
 mod operations;
 mod router;
@@ -16,10 +17,10 @@ mod tls;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinSet;
 use tokio::{
     net::TcpListener,
     sync::{OnceCell, watch},
+    task::JoinSet,
     time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -38,6 +39,7 @@ use backups::back_up;
 use callers::Callers;
 pub use callers::CallersError;
 use connection::{Connections, Shutdown};
+use gate::Gate;
 use metrics::Metrics;
 use operations::Operations;
 use router::{Router, SERVICE_NAMES, Services, WRITE_SERVICE};
@@ -129,7 +131,12 @@ pub async fn serve(
         settings.graph_memory_bytes_max,
     ));
     let callers = Callers::load(&settings)?;
-    let audit = Audit::open(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)?;
+    let gate = Gate {
+        authenticator: callers.authenticator(),
+        authorizer: callers.authorizer(),
+        accounts: callers::accounts(&settings),
+        audit: Audit::open(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)?,
+    };
     let router = Router::new(
         Arc::clone(&services),
         health,
@@ -137,12 +144,9 @@ pub async fn serve(
         operations.is_none(),
         metrics.clone(),
         end.drain.clone(),
-        callers.authenticator(),
-        callers::accounts(&settings),
-        audit,
+        gate,
     );
-    let router = router.map_err(|error| ServeError::Fault(error.to_string()))?;
-    let router = Arc::new(router.with_authorizer(callers.authorizer()));
+    let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
     let tracker = TaskTracker::new();
     let tls = settings.tls_files().map(Tls::load).transpose()?.map(Arc::new);
     let freshener = tls.as_ref().map(|tls| tokio::spawn(tls.keep_fresh()));

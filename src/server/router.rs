@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -27,13 +27,11 @@ use tower_layer::Layer as _;
 
 use super::{
     admission::Admission,
-    admitted::{Admitted, Refusal},
-    audit::{Audit, AuditedRequest, Denial},
     connection::Answers,
+    gate::{Gate, HEALTH_PATH},
     metrics::{self, Metrics},
 };
 use crate::{
-    auth::{Accounts, AuthError, Authenticator, Authorizer, Caller, ClientName, Presented},
     backup::Backups,
     config::ServeSettings,
     feed::{Feed, FeedSettings},
@@ -209,7 +207,6 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
 const METRICS_PATH: &str = "/metrics";
 const IMPORT_PATH: &str = "/dossier.v1.WriteService/Import";
 const WATCHES: [&str; 2] = ["/dossier.v1.ChangeService/Watch", "/grpc.health.v1.Health/Watch"];
-const HEALTH_PATH: &str = "/grpc.health.v1.Health/";
 const ADMIN_PATH: &str = "/dossier.v1.AdminService/";
 const SERVER_INFO_PATH: &str = "/dossier.v1.AdminService/GetServerInfo";
 
@@ -220,12 +217,9 @@ pub(super) struct Router {
     reflect: Box<Reflect>,
     reflect_alpha: Box<Reflect>,
     cors: Option<CorsLayer>,
-    authenticator: Authenticator,
+    gate: Gate,
     admission: Admission,
     bodies: RequestBodies,
-    authorizer: Authorizer,
-    accounts: Accounts,
-    audit: Audit,
     metrics: Metrics,
     /// Whether the counts are to be had here, and not on a listener of their own.
     has_metrics: bool,
@@ -257,10 +251,6 @@ impl Answers for Router {
 
 impl Router {
     /// Once it is draining, it is no longer ready.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "parts of the server, wired in one place"
-    )]
     pub(super) fn new(
         services: Arc<OnceCell<Services>>,
         health: Health,
@@ -268,9 +258,7 @@ impl Router {
         has_metrics: bool,
         metrics: Metrics,
         drain: CancellationToken,
-        authenticator: Authenticator,
-        accounts: Accounts,
-        audit: Audit,
+        gate: Gate,
     ) -> Result<Self, Error> {
         let builder = || {
             Builder::configure()
@@ -285,24 +273,16 @@ impl Router {
             reflect: Box::new(move |request| reflection.clone().call(request)),
             reflect_alpha: Box::new(move |request| reflection_alpha.clone().call(request)),
             cors: api::cors::layer(&settings.cors_origins),
-            authenticator,
+            gate,
             admission: Admission::new(settings.connections.call_count_max),
             bodies: RequestBodies::new(
                 settings.connections.request_stall_max,
                 settings.connections.request_memory_bytes_max,
             ),
-            authorizer: Authorizer::default(),
-            accounts,
-            audit,
             metrics,
             has_metrics,
             drain,
         })
-    }
-
-    /// Asks an authorizer what callers may do.
-    pub(super) fn with_authorizer(self, authorizer: Authorizer) -> Self {
-        Self { authorizer, ..self }
     }
 
     /// Answers a probe or a scraper: nothing but health and counts.
@@ -332,7 +312,7 @@ impl Router {
             }
             Protocol::Http if self.has_metrics && request.uri().path() == METRICS_PATH => {
                 let mut request = request;
-                Ok(match self.admit(&mut request).await {
+                Ok(match self.gate.admit(&mut request).await {
                     Ok(admitted) => admitted.answered(self.scrape(&request)),
                     Err(refusal) => refusal.over_http(),
                 })
@@ -360,54 +340,6 @@ impl Router {
         }
     }
 
-    /// Learns who makes a request and what that caller may do, and hands both on with it: every request of every protocol passes
-    /// here. Only health is told to strangers, and to whoever has had enough.
-    async fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Refusal> {
-        let path = request.uri().path();
-        if path.starts_with(HEALTH_PATH) || api::is_health(path) {
-            return Ok(Admitted::default());
-        }
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        let denied = |caller: Option<&Caller>, refusal: Refusal| {
-            tracing::info!(cause = refusal.cause(), ?peer, path, "refused a request");
-            self.audit.denied(Denial {
-                caller,
-                peer,
-                path,
-                reason: refusal.reason(),
-                cause: refusal.cause(),
-            });
-            refusal
-        };
-        let caller = self.caller(request.headers(), request.extensions()).await;
-        let caller = caller.map_err(|error| denied(None, error.into()))?;
-        let account = self.accounts.of(&caller, peer.map(|peer| peer.ip()));
-        let admitted = account.clone().map(Admitted::of).transpose();
-        let admitted = admitted.map_err(|reached| denied(Some(&caller), reached.into()))?;
-        let audited = self.audit.request(&caller, peer, path);
-        let access = self.authorizer.access(&caller).map(|access| match &audited {
-            Some(request) => access.before(Arc::<AuditedRequest>::clone(request)),
-            None => access,
-        });
-        let extensions = request.extensions_mut();
-        if let Some(access) = access {
-            extensions.insert(access);
-        }
-        if let Some(account) = account {
-            extensions.insert(account);
-        }
-        extensions.insert(caller);
-        Ok(admitted.unwrap_or_default().audited(audited))
-    }
-
-    async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Arc<Caller>, AuthError> {
-        let presented = Presented {
-            authorization: authorization(headers)?,
-            certificate: extensions.get::<Arc<ClientName>>(),
-        };
-        self.authenticator.caller(presented).await
-    }
-
     async fn http(&self, mut request: Request<Incoming>) -> Response<Body> {
         if let Some(&Peer(peer)) = request.extensions().get::<Peer>() {
             request.extensions_mut().insert(api::Peer(peer));
@@ -420,7 +352,7 @@ impl Router {
             .metrics
             .request(request.method(), request.uri().path(), request.headers());
         let working = call.request().clone();
-        let admitted = match working.scope(self.admit(&mut request)).await {
+        let admitted = match working.scope(self.gate.admit(&mut request)).await {
             Ok(admitted) => admitted,
             Err(refusal) => return call.answered(refusal.over_http()),
         };
@@ -446,7 +378,7 @@ impl Router {
         // A watch knows itself of its end, and where to go on.
         let is_told = counted.is_stream() && !WATCHES.contains(&path);
         let working = counted.request().clone();
-        let admitted = match working.scope(self.admit(&mut request)).await {
+        let admitted = match working.scope(self.gate.admit(&mut request)).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(counted.answered(refusal.over_grpc())),
         };
@@ -582,15 +514,6 @@ fn protocol(request: &Request<Incoming>) -> Protocol {
         Protocol::Grpc
     } else {
         Protocol::Http
-    }
-}
-
-/// Returns the header that shows who calls. With two of them it is not known which one was checked elsewhere.
-fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, AuthError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    match (values.next(), values.next()) {
-        (Some(_), Some(_)) => Err(AuthError::Invalid("several headers authorization")),
-        (value, _) => Ok(value.map(HeaderValue::as_bytes)),
     }
 }
 

@@ -1,0 +1,85 @@
+//! The gate that every request passes: who makes it, and what that caller may do.
+
+use std::sync::Arc;
+
+use http::{Extensions, HeaderMap, HeaderValue, Request, header};
+
+use super::{
+    admitted::{Admitted, Refusal},
+    audit::{Audit, AuditedRequest, Denial},
+};
+use crate::{
+    auth::{Accounts, AuthError, Authenticator, Authorizer, Caller, ClientName, Presented},
+    grpc::call::Peer,
+    http as api,
+};
+
+/// Where the methods of health are.
+pub(super) const HEALTH_PATH: &str = "/grpc.health.v1.Health/";
+
+/// What is asked of those who make requests.
+pub(super) struct Gate {
+    pub(super) authenticator: Authenticator,
+    pub(super) authorizer: Authorizer,
+    pub(super) accounts: Accounts,
+    pub(super) audit: Audit,
+}
+
+impl Gate {
+    /// Learns who makes a request and what that caller may do, and hands both on with it: every request of every protocol passes
+    /// here. Only health is told to strangers, and to whoever has had enough.
+    pub(super) async fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Refusal> {
+        let path = request.uri().path();
+        if path.starts_with(HEALTH_PATH) || api::is_health(path) {
+            return Ok(Admitted::default());
+        }
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let denied = |caller: Option<&Caller>, refusal: Refusal| {
+            tracing::info!(cause = refusal.cause(), ?peer, path, "refused a request");
+            self.audit.denied(Denial {
+                caller,
+                peer,
+                path,
+                reason: refusal.reason(),
+                cause: refusal.cause(),
+            });
+            refusal
+        };
+        let caller = self.caller(request.headers(), request.extensions()).await;
+        let caller = caller.map_err(|error| denied(None, error.into()))?;
+        let account = self.accounts.of(&caller, peer.map(|peer| peer.ip()));
+        let admitted = account.clone().map(Admitted::of).transpose();
+        let admitted = admitted.map_err(|reached| denied(Some(&caller), reached.into()))?;
+        let audited = self.audit.request(&caller, peer, path);
+        let access = self.authorizer.access(&caller).map(|access| match &audited {
+            Some(request) => access.before(Arc::<AuditedRequest>::clone(request)),
+            None => access,
+        });
+        let extensions = request.extensions_mut();
+        if let Some(access) = access {
+            extensions.insert(access);
+        }
+        if let Some(account) = account {
+            extensions.insert(account);
+        }
+        extensions.insert(caller);
+        Ok(admitted.unwrap_or_default().audited(audited))
+    }
+
+    async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Arc<Caller>, AuthError> {
+        let presented = Presented {
+            authorization: authorization(headers)?,
+            certificate: extensions.get::<Arc<ClientName>>(),
+        };
+        self.authenticator.caller(presented).await
+    }
+}
+
+/// Returns the header that shows who calls. With two of them it is not known which one was checked elsewhere.
+fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, AuthError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => Err(AuthError::Invalid("several headers authorization")),
+        (value, _) => Ok(value.map(HeaderValue::as_bytes)),
+    }
+}
