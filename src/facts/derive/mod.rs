@@ -189,15 +189,25 @@ impl Change {
         found.into_result().and(claimed).map(|()| lacking)
     }
 
-    /// Nodes with a standing of which a quad came or went, statements aside; sorted.
+    /// Nodes with a standing of which a quad may have come or gone, statements aside; sorted. Few have one, so that a load of
+    /// many subjects looks at those that have.
     fn touched_judged(&self, nodes: &Nodes, touched: &[TermId], settled: &Settled) -> Vec<TermId> {
         let default = TermId::DEFAULT_GRAPH;
         let quads = self.changes.inserted_in(default);
-        let quads = quads
-            .chain(self.changes.removed_in(default))
-            .chain(settled.changed());
+        let quads = quads.chain(self.changes.removed_in(default));
         let mut subjects: Vec<_> = quads.map(|quad| quad.subject).collect();
         subjects.dedup();
+        subjects.sort_unstable();
+        subjects.dedup();
+        let judged = nodes.judged(default, None);
+        if self.now.count(judged) < subjects.len() as u64 {
+            let judged = self.now.quads(judged).map(|quad| quad.subject);
+            subjects = judged
+                .filter(|node| subjects.binary_search(node).is_ok())
+                .collect();
+        }
+        // A standing that comes to hold is not there yet.
+        subjects.extend(settled.changed().map(|quad| quad.subject));
         subjects.extend(touched);
         subjects.sort_unstable();
         subjects.dedup();
