@@ -13,14 +13,20 @@ use tokio::{sync::Barrier, task::JoinSet};
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
-use crate::{health, honest::Honest, load, server::Server, transport::Transport};
+use crate::{
+    health,
+    honest::Honest,
+    load,
+    server::{Server, turn},
+    transport::Transport,
+};
 
 /// Threads for queries; eight times as many wait.
 const FLAGS: [&str; 2] = ["--query-concurrency-max=2", "--log-format=text"];
 const CAPACITY: usize = 2 + 8 * 2;
 /// Two steps in the dense part of the graph.
 const QUERY: &str = "SELECT (COUNT(*) AS ?n) { <d:1> <d:p> ?x . ?x <d:p> ?y }";
-/// Generous: callers and server share the processors, with other tests beside them.
+/// Generous: callers and server share the processors.
 const GOODPUT_MIN: f64 = 0.5;
 const REJECTION_MAX: Duration = Duration::from_millis(250);
 
@@ -58,6 +64,7 @@ impl fmt::Display for Load {
 
 #[test]
 fn four_times_the_capacity_costs_no_goodput() {
+    let _turn = turn();
     let seconds = std::env::var("DOSSIER_OVERLOAD_SECONDS");
     let time = Duration::from_secs(seconds.map_or(2, |seconds| seconds.parse().unwrap()));
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -6,7 +6,10 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,6 +17,12 @@ use tempfile::TempDir;
 
 /// Memory that the process may take, whatever is asked of it.
 pub(crate) const MEMORY_BYTES_MAX: u64 = 2 << 30;
+
+/// Waits until no other test of this process attacks: they measure, and would be in each other's way.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A running server; it ends with this.
 pub(crate) struct Server {

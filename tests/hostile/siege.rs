@@ -11,7 +11,7 @@ use crate::{
     frames::{DATA, END_HEADERS, GOAWAY, HEADERS, RST_STREAM, Raw, WINDOW_UPDATE, call, frame},
     honest::Honest,
     load,
-    server::Server,
+    server::{Server, turn},
     transport::Transport,
 };
 
@@ -24,7 +24,7 @@ const FLAGS: [&str; 5] = [
 ];
 const ATTACKER_COUNT: usize = 2;
 const TIME: Duration = Duration::from_millis(700);
-/// Generous: attackers, caller and server share the processors, with other tests beside them.
+/// Generous: attackers, caller and server share the processors.
 const P99_MAX: Duration = Duration::from_secs(2);
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -42,6 +42,7 @@ fn start(runtime: &tokio::runtime::Runtime, flags: &[&str], descriptor_count_max
 
 #[test]
 fn attacks_on_the_protocol_do_no_harm() {
+    let _turn = turn();
     let runtime = runtime();
     let mut server = start(&runtime, &[], None);
     let address = server.address();
@@ -94,6 +95,7 @@ fn wait_for_cut(server: &Server, reason: &str) {
 
 #[test]
 fn control_frames_are_cut_after_some_thousands() {
+    let _turn = turn();
     let runtime = runtime();
     let server = start(&runtime, &[], None);
     let ping = |raw: &mut Raw| raw.send(&frame(6, 0, 0, &[7; 8]).repeat(100));
@@ -125,6 +127,7 @@ fn is_ended(raw: &mut Raw, stream: u32) -> bool {
 
 #[test]
 fn slow_readers_and_silent_callers_are_cut() {
+    let _turn = turn();
     let runtime = runtime();
     let server = start(&runtime, &[], None);
     let address = server.address();
@@ -175,6 +178,7 @@ fn slow_readers_and_silent_callers_are_cut() {
 
 #[test]
 fn the_server_lives_without_descriptors() {
+    let _turn = turn();
     let runtime = runtime();
     let mut server = start(&runtime, &[], Some(64));
     let address = server.address();
@@ -195,6 +199,7 @@ fn the_server_lives_without_descriptors() {
 
 #[test]
 fn one_address_cannot_take_all_connections() {
+    let _turn = turn();
     let runtime = runtime();
     let server = start(&runtime, &["--connections-per-address-max=3"], None);
     let mut tried: Vec<_> = (0..10)
@@ -210,6 +215,7 @@ fn one_address_cannot_take_all_connections() {
 
 #[test]
 fn old_and_idle_connections_get_a_goaway() {
+    let _turn = turn();
     let runtime = runtime();
     for flags in [
         ["--connection-age-max=300ms", "--connection-age-grace=10s"],

@@ -21,7 +21,11 @@ use tokio::task::JoinSet;
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_types::StatusExt as _;
 
-use crate::{load, server::Server, transport::Transport};
+use crate::{
+    load,
+    server::{Server, turn},
+    transport::Transport,
+};
 
 const WRITER_COUNT: u64 = 8;
 const WATCHER_COUNT: usize = 3;
@@ -40,6 +44,7 @@ type Acknowledged = BTreeMap<u64, String>;
 
 #[test]
 fn sigterm_loses_nothing_and_tells_everybody() {
+    let _turn = turn();
     let count = std::env::var("DOSSIER_TERMINATIONS");
     let count: u64 = count.map_or(3, |count| count.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()
