@@ -16,6 +16,9 @@ use super::{
     value::{Key, Number},
 };
 
+/// Keys of a group that are hashed in a unit of work.
+const KEYS_PER_TICK: usize = 16;
+
 /// An aggregate function.
 #[derive(Clone, Debug)]
 pub(super) enum Function {
@@ -124,7 +127,8 @@ impl<'a> Group<'a> {
         while let Some(batch) = self.input.next(context, ROWS_MAX)? {
             let fetched = context.terms.made_count();
             for row in batch.rows() {
-                context.tick()?;
+                // There may be ten thousand keys.
+                context.ticks(1 + self.keys.len() / KEYS_PER_TICK)?;
                 let (group, is_new) = groups.keys.insert(self.keys.iter().map(|&slot| row[slot]))?;
                 if is_new {
                     begin(&mut groups);

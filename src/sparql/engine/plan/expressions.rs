@@ -48,6 +48,8 @@ impl<'a> Planner<'_, 'a> {
 
     /// Compiles what is computed here, and leaves the rest to the engine.
     fn native(&self, expression: &Algebra) -> Result<Expression<'a>, SparqlError> {
+        // A list after IN may have a hundred thousand values.
+        self.context.check()?;
         let both = |left: &Algebra, right: &Algebra| {
             Ok::<_, SparqlError>((Box::new(self.native(left)?), Box::new(self.native(right)?)))
         };
