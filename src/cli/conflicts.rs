@@ -74,13 +74,18 @@ pub(super) async fn conflicts(args: ConflictsArgs, server: &ServerArgs) -> Resul
             }
             is_first = false;
             let subject = prefixes.show(&fact::subject_term(&conflict.subject));
-            output.heading(&format!("{subject} {}", prefixes.shorten(&conflict.predicate)))?;
+            // Without a predicate it is about the whole of the subject.
+            let (heading, column) = match conflict.predicate.as_str() {
+                "" => (subject, 1),
+                predicate => (format!("{subject} {}", prefixes.shorten(predicate)), 2),
+            };
+            output.heading(&heading)?;
             let rows = conflict
                 .facts
                 .iter()
-                .map(|fact| fact::cells(fact, &prefixes, &output).split_off(2))
+                .map(|fact| fact::cells(fact, &prefixes, &output).split_off(column))
                 .collect();
-            output.table(&fact::COLUMNS[2..], rows)?;
+            output.table(&fact::COLUMNS[column..], rows)?;
         }
         output.flush()?;
         if page.next_page_token.is_empty() {

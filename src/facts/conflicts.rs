@@ -8,6 +8,7 @@ use super::{
     Budget, Cursor, Part, Reader,
     check::triple,
     group::{Group, Groups},
+    inherit::Inherited,
     record::{Record, TimeView},
 };
 use crate::{
@@ -36,13 +37,13 @@ pub struct ConflictPage {
     pub end: Option<Cursor>,
 }
 
-/// A subject and a predicate of which the statements conflict.
+/// A subject and a predicate of which the statements conflict, or an event, claim or observation that is disputed or rejected itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conflict {
     /// The subject.
     pub subject: NamedOrBlankNode,
-    /// The predicate.
-    pub predicate: NamedNode,
+    /// The predicate; `None` if all of the subject is in question.
+    pub predicate: Option<NamedNode>,
     /// What is stated, the first hundred.
     pub facts: Vec<Fact>,
 }
@@ -101,13 +102,15 @@ impl Reader<'_> {
                     return page;
                 }
                 budget.step(2);
-                let record = self.record(quad.subject, source, budget);
-                let record = record.filter(|record| {
-                    record.is_known(view) && subject.is_none_or(|subject| record.triple[0] == subject)
-                });
-                if let Some(record) = record
-                    && let Some(conflict) = self.conflict(&record, *sign, source, &mut groups, budget)
-                {
+                let is_sought = |found| subject.is_none_or(|subject| found == subject);
+                let conflict = match self.record(quad.subject, source, budget) {
+                    Some(record) if record.is_known(view) && is_sought(record.triple[0]) => {
+                        self.conflict(&record, *sign, source, &mut groups, budget)
+                    }
+                    None if is_sought(quad.subject) => self.node_conflict(quad.subject, source, view, budget),
+                    Some(_) | None => None,
+                };
+                if let Some(conflict) = conflict {
                     if page.conflicts.len() == size {
                         return page;
                     }
@@ -161,19 +164,61 @@ impl Reader<'_> {
             facts.extend(self.denied_facts([subject, predicate], group, budget));
             facts.truncate(FACT_COUNT_MAX);
         }
-        let subject = match self.snapshot.term(subject) {
-            Term::NamedNode(node) => node.into(),
-            Term::BlankNode(node) => node.into(),
-            Term::Literal(_) | Term::Triple(_) => return None,
-        };
         let Term::NamedNode(predicate) = self.snapshot.term(predicate) else {
             return None;
         };
         Some(Conflict {
-            subject,
-            predicate,
+            subject: self.resource(subject)?,
+            predicate: Some(predicate),
             facts,
         })
+    }
+
+    /// Returns the conflict that a node makes by its own standing, if it is an event, a claim or an observation.
+    fn node_conflict(
+        &self,
+        node: TermId,
+        source: Option<TermId>,
+        view: &TimeView,
+        budget: &mut Budget,
+    ) -> Option<Conflict> {
+        let is_from = source.is_none_or(|source| self.is_node_from(node, source));
+        if !is_from || !self.is_node_known(node, view) {
+            return None;
+        }
+        let mut inherited = Inherited::default();
+        let mut facts: Vec<Fact> = Vec::new();
+        for quad in self.snapshot.quads(self.in_statements(Some(node), None, None)) {
+            if facts.len() == FACT_COUNT_MAX || budget.is_overdue() {
+                break;
+            }
+            budget.step(1);
+            if self.is_name(quad.predicate) {
+                continue;
+            }
+            if let Some(statement) = inherited.by(self, quad, budget).cloned() {
+                let about = triple(quad.subject, quad.predicate, quad.object);
+                let fact = self.fact(about, Some(statement), budget);
+                facts.extend(fact.map(|fact| Fact {
+                    holds: self.snapshot.contains(about),
+                    ..*fact
+                }));
+            }
+        }
+        // What is none of the three has no facts of its own.
+        (!facts.is_empty()).then_some(Conflict {
+            subject: self.resource(node)?,
+            predicate: None,
+            facts,
+        })
+    }
+
+    fn resource(&self, id: TermId) -> Option<NamedOrBlankNode> {
+        match self.snapshot.term(id) {
+            Term::NamedNode(node) => Some(node.into()),
+            Term::BlankNode(node) => Some(node.into()),
+            Term::Literal(_) | Term::Triple(_) => None,
+        }
     }
 
     /// Returns the first sign of a conflict in the group of a subject and a predicate, and whose it is; `None` if its statements

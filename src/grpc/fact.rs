@@ -2,7 +2,7 @@
 
 mod filter;
 
-use oxigraph::model::NamedOrBlankNode;
+use oxigraph::model::{NamedNode, NamedOrBlankNode};
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -276,7 +276,7 @@ impl From<Conflict> for v1::Conflict {
                 NamedOrBlankNode::NamedNode(node) => node.into_string(),
                 NamedOrBlankNode::BlankNode(node) => node.to_string(),
             },
-            predicate: conflict.predicate.into_string(),
+            predicate: conflict.predicate.map(NamedNode::into_string).unwrap_or_default(),
             facts: conflict.facts.into_iter().map(Into::into).collect(),
         }
     }

@@ -82,11 +82,10 @@ fn conflicts(reader: &Reader<'_>) -> Vec<String> {
     loop {
         let filter = ConflictFilter::default();
         let page = reader.conflicts(&filter, &view("2019-08-27"), 1, after, &mut Budget::page());
-        found.extend(
-            page.conflicts
-                .iter()
-                .map(|conflict| conflict.predicate.as_str().to_owned()),
-        );
+        found.extend(page.conflicts.iter().map(|conflict| match &conflict.predicate {
+            Some(predicate) => predicate.as_str().to_owned(),
+            None => conflict.subject.to_string(),
+        }));
         after = page.end;
         if after.is_none() {
             return found;
@@ -150,6 +149,52 @@ fn a_denial_conflicts_with_whatever_asserts() {
     // Another is denied.
     check(&format!("e:s d:p e:y . {denied}"), Rule::Denied, false);
     check(&format!("e:s d:p e:y . {none}"), Rule::Denied, true);
+}
+
+/// An event that is in question as a whole has no statement, and is a conflict of its own.
+#[test]
+fn a_node_that_is_disputed_or_rejected_is_a_conflict() {
+    let node = |name: &str, class: &str, standing: &str, more: &str| {
+        format!(
+            "g:statements {{ e:{name} a <http://schema.org/{class}> ; <http://www.w3.org/2000/01/rdf-schema#label> 'x' ; d:actor e:KR , e:JP ; d:stance d:Asserted ;
+                d:standing d:{standing} ; d:basis d:Stated ; prov:wasDerivedFrom e:src {more} }} "
+        )
+    };
+    let text = node("disputed", "Event", "Disputed", "")
+        + &node("rejected", "Claim", "Rejected", "")
+        + &node("planned", "Event", "Unconfirmed", "")
+        + &node("else", "Thing", "Disputed", "")
+        + &node(
+            "gone",
+            "Event",
+            "Disputed",
+            "; prov:invalidatedAtTime '2019-01-01T00:00:00Z'^^<http://www.w3.org/2001/XMLSchema#dateTime>",
+        )
+        + &stated("1", "d:p e:x", "Disputed", "");
+    let snapshot = snapshot(&text);
+    let reader = Lookup::default().on(&snapshot);
+    let mut found = conflicts(&reader);
+    found.sort();
+    let named = |name: &str| format!("<{}>", iri(&format!("e/{name}")));
+    assert_eq!(found, [named("disputed"), named("rejected"), iri("ns#p")]);
+    let of = |subject: Option<&str>, source: Option<&str>| {
+        let filter = ConflictFilter {
+            subject: subject.map(iri),
+            source: source.map(iri),
+        };
+        let budget = &mut Budget::page();
+        reader
+            .conflicts(&filter, &view("2019-08-27"), 9, None, budget)
+            .conflicts
+    };
+    let [conflict] = of(Some("e/disputed"), None).try_into().unwrap();
+    assert_eq!(conflict.facts.len(), 2, "who took part, but no names");
+    for fact in &conflict.facts {
+        assert_eq!(fact.standing(), Some(Standing::Disputed));
+        assert!(!fact.holds);
+    }
+    assert_eq!(of(None, Some("e/src")).len(), 3);
+    assert_eq!(of(None, Some("e/other")), []);
 }
 
 /// A property with more statements than the others together is read once for a page, not anew for every some of its facts.
