@@ -127,14 +127,18 @@ impl Reader<'_> {
         evidence
     }
 
-    /// Returns one statement, whole, retracted or not. `None` if there is none.
+    /// Returns one statement, whole, retracted or not, as it was known. `None` if there is none, or was none then.
     pub fn statement_of(&self, id: &str, view: &TimeView, budget: &mut Budget) -> Option<Fact> {
         let id = self.snapshot.iri_id(id)?;
         let record = self.record(id, None, budget)?;
+        if !record.is_recorded(view) {
+            return None;
+        }
         let mut groups = Groups::new(*self, *view, None);
         let [subject, predicate, object] = record.triple;
-        let holds = record.is_known(view) && !record.is_negated && groups.holds(record.triple, budget);
-        self.statement_fact(id, triple(subject, predicate, object), false, holds, budget)
+        let is_known = record.is_known(view);
+        let holds = is_known && !record.is_negated && groups.holds(record.triple, budget);
+        self.statement_fact(id, triple(subject, predicate, object), is_known, holds, budget)
     }
 
     /// Returns why every object that a subject has by a predicate is recorded; `None` if that is not certainly so.

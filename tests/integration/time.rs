@@ -141,10 +141,10 @@ async fn entities_are_as_of_a_day() {
 #[tokio::test]
 async fn statements_are_got_by_their_id() {
     let server = Server::start().await;
-    let get = async |id: &str| {
+    let get_at = async |id: &str, known_at: Option<&str>| {
         let request = GetFactRequest {
             id: id.into(),
-            read: Some(at(REFERENCE, None)),
+            read: Some(at(REFERENCE, known_at)),
             ..GetFactRequest::default()
         };
         server
@@ -153,9 +153,21 @@ async fn statements_are_got_by_their_id() {
             .await
             .map(tonic::Response::into_inner)
     };
+    let get = async |id: &str| get_at(id, None).await;
     let retracted = get("s:E03-ends").await.unwrap().fact.unwrap();
     assert_eq!(retracted.retracted_at, Some(midnight("2019-11-22")));
     assert!(!retracted.holds);
+    // As it was known before it was retracted, and before it was recorded.
+    let known_at = async |day: &str| get_at("s:E03-ends", Some(day)).await;
+    let fact = known_at("2019-11-21").await.unwrap().fact.unwrap();
+    assert_eq!(fact.retracted_at, None);
+    let fact = known_at("2019-11-22").await.unwrap().fact.unwrap();
+    assert_eq!(fact, retracted);
+    check_error(
+        known_at("2001-01-01").await,
+        Code::NotFound,
+        ErrorReason::FactNotFound,
+    );
     let denied = get("s:F43").await.unwrap().fact.unwrap();
     assert!(denied.negated);
     let metadata = check_error(get("s:nobody").await, Code::NotFound, ErrorReason::FactNotFound);
