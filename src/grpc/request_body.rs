@@ -41,10 +41,14 @@ impl RequestBodies {
         }))
     }
 
-    /// Receives a body under these rules.
-    pub fn receive<B>(&self, body: B) -> Received<B> {
+    /// Receives a body under these rules. Once all of it is there `admit` says whether the call may run.
+    pub fn receive<B, A>(&self, body: B, admit: A) -> Received<B, A>
+    where
+        A: FnOnce() -> Result<(), Status>,
+    {
         Received {
             body,
+            admit: Some(admit),
             stall: None,
             is_waiting: false,
             held: Held {
@@ -94,15 +98,17 @@ impl Drop for Held {
 }
 
 /// A body that is received. Its errors are statuses.
-pub struct Received<B> {
+pub struct Received<B, A> {
     body: B,
+    /// None once it was asked.
+    admit: Option<A>,
     /// Runs while the caller is silent.
     stall: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
     held: Held,
 }
 
-impl<B> Received<B> {
+impl<B, A> Received<B, A> {
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Status> {
         let stall_max = self.held.shared.stall_max;
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_max)));
@@ -114,10 +120,11 @@ impl<B> Received<B> {
     }
 }
 
-impl<B> http_body::Body for Received<B>
+impl<B, A> http_body::Body for Received<B, A>
 where
     B: http_body::Body + Unpin,
     B::Error: Into<StdError>,
+    A: FnOnce() -> Result<(), Status> + Unpin,
 {
     type Data = B::Data;
     type Error = StdError;
@@ -131,6 +138,17 @@ where
             return Poll::Ready(Some(Err(status.into())));
         };
         self.is_waiting = false;
+        // Trailers are the last frame.
+        let is_whole = match &polled {
+            None => true,
+            Some(frame) => frame.as_ref().is_ok_and(Frame::is_trailers),
+        };
+        if is_whole
+            && let Some(admit) = self.admit.take()
+            && let Err(refused) = admit()
+        {
+            return Poll::Ready(Some(Err(refused.into())));
+        }
         Poll::Ready(polled.map(|frame| {
             // Whoever breaks off makes no fault of ours.
             let frame = frame.map_err(|_| StdError::from(cancelled()))?;
@@ -165,10 +183,14 @@ mod tests {
         Full::from(vec![0; usize::try_from(len).unwrap()])
     }
 
-    async fn code<B>(body: &mut Received<B>) -> Option<Code>
+    /// Lets every call in.
+    const ADMITTED: fn() -> Result<(), Status> = || Ok(());
+
+    async fn code<B, A>(body: &mut Received<B, A>) -> Option<Code>
     where
         B: http_body::Body + Unpin,
         B::Error: Into<StdError>,
+        A: FnOnce() -> Result<(), Status> + Unpin,
     {
         let error = body.frame().await.unwrap().err()?;
         Some(error.downcast::<Status>().unwrap().code())
@@ -177,14 +199,14 @@ mod tests {
     #[tokio::test]
     async fn bodies_take_memory_together_until_they_are_dropped() {
         let bodies = RequestBodies::new(STALL_MAX, 10);
-        let mut small = bodies.receive(full(FREE_BYTES));
+        let mut small = bodies.receive(full(FREE_BYTES), ADMITTED);
         assert_eq!((code(&mut small).await, bodies.bytes()), (None, 0));
-        let mut first = bodies.receive(full(FREE_BYTES + 6));
+        let mut first = bodies.receive(full(FREE_BYTES + 6), ADMITTED);
         assert_eq!((code(&mut first).await, bodies.bytes()), (None, 6));
-        let mut second = bodies.receive(full(FREE_BYTES + 5));
+        let mut second = bodies.receive(full(FREE_BYTES + 5), ADMITTED);
         assert_eq!(code(&mut second).await, Some(Code::ResourceExhausted));
         drop(second);
-        let mut third = bodies.receive(full(FREE_BYTES + 4));
+        let mut third = bodies.receive(full(FREE_BYTES + 4), ADMITTED);
         assert_eq!((code(&mut third).await, bodies.bytes()), (None, 10));
         drop((first, third));
         assert_eq!(bodies.bytes(), 0);
@@ -195,7 +217,7 @@ mod tests {
         let bodies = RequestBodies::new(STALL_MAX, 10);
         let (sender, body) = tokio::sync::mpsc::channel::<Result<Frame<bytes::Bytes>, Status>>(1);
         let stream = tokio_stream::wrappers::ReceiverStream::new(body);
-        let mut body = bodies.receive(Body::new(http_body_util::StreamBody::new(stream)));
+        let mut body = bodies.receive(Body::new(http_body_util::StreamBody::new(stream)), ADMITTED);
         sender
             .send(Ok(Frame::data(bytes::Bytes::from_static(b"x"))))
             .await
@@ -204,5 +226,37 @@ mod tests {
         sender.send(Err(Status::unknown("reset"))).await.unwrap();
         assert_eq!(code(&mut body).await, Some(Code::Cancelled));
         assert_eq!(code(&mut body).await, Some(Code::DeadlineExceeded));
+    }
+
+    #[tokio::test]
+    async fn a_call_is_let_in_once_its_request_is_whole() {
+        let bodies = RequestBodies::new(STALL_MAX, 10);
+        for is_let_in in [true, false] {
+            let (sender, body) = tokio::sync::mpsc::channel::<Result<Frame<bytes::Bytes>, Status>>(1);
+            let stream = tokio_stream::wrappers::ReceiverStream::new(body);
+            let asked = std::cell::Cell::new(0);
+            let admit = || {
+                asked.set(asked.get() + 1);
+                if is_let_in {
+                    Ok(())
+                } else {
+                    Err(overloaded("no place"))
+                }
+            };
+            let mut body = bodies.receive(Body::new(http_body_util::StreamBody::new(stream)), admit);
+            let data = Frame::data(bytes::Bytes::from_static(b"x"));
+            sender.send(Ok(data)).await.unwrap();
+            assert_eq!((code(&mut body).await, asked.get()), (None, 0));
+            drop(sender);
+            match body.frame().await {
+                None => assert!(is_let_in),
+                Some(frame) => {
+                    let status = frame.unwrap_err().downcast::<Status>().unwrap();
+                    assert_eq!((is_let_in, status.code()), (false, Code::ResourceExhausted));
+                }
+            }
+            assert!(body.frame().await.is_none());
+            assert_eq!(asked.get(), 1);
+        }
     }
 }

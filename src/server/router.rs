@@ -26,7 +26,7 @@ use tower_http::cors::CorsLayer;
 use tower_layer::Layer as _;
 
 use super::{
-    admission::Admission,
+    admission::{Admission, Place},
     connection::Answers,
     gate::{Gate, HEALTH_PATH},
     metrics::{self, Metrics},
@@ -290,7 +290,7 @@ impl Router {
         let path = request.uri().path();
         match protocol(&request) {
             Protocol::Http if path == METRICS_PATH => Ok(self.scrape(&request)),
-            Protocol::Http if api::is_health(path) => Ok(self.http(request).await),
+            Protocol::Http if api::is_health(path) => Ok(Box::pin(self.http(request)).await),
             Protocol::Http => Ok(text(
                 StatusCode::NOT_FOUND,
                 "there are /healthz, /readyz and /metrics\n",
@@ -317,7 +317,8 @@ impl Router {
                     Err(refusal) => refusal.over_http(),
                 })
             }
-            Protocol::Http => Ok(self.http(request).await),
+            // A call of gRPC that waits would take as much memory as a document that is read.
+            Protocol::Http => Ok(Box::pin(self.http(request)).await),
         }
     }
 
@@ -371,10 +372,7 @@ impl Router {
         let path = request.uri().path();
         let log = tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), path.to_owned()));
         let counted = self.metrics.call(path, request.headers());
-        let _entered = match self.admission.enter(path, counted.is_stream()) {
-            Ok(entered) => entered,
-            Err(status) => return Ok(counted.answered(status.into_http())),
-        };
+        let place = self.admission.place(path, counted.is_stream());
         // A watch knows itself of its end, and where to go on.
         let is_told = counted.is_stream() && !WATCHES.contains(&path);
         let working = counted.request().clone();
@@ -394,7 +392,7 @@ impl Router {
             .extensions()
             .get::<Ending>()
             .map(|ending| End::new(ending, knowledge, is_told));
-        let answering = async { call::answer(self.dispatch(request), deadline, end).await };
+        let answering = async { call::answer(self.dispatch(request, place.clone()), deadline, end).await };
         let response = working.scope(answering).await;
         if let Some((started_at, path)) = log {
             let code = response
@@ -407,7 +405,8 @@ impl Router {
         Ok(admitted.answered(counted.answered(response)))
     }
 
-    fn dispatch<B>(&self, mut request: Request<B>) -> Answer
+    /// Hands a call to its service; it takes its place, if it needs one, once its request is whole.
+    fn dispatch<B>(&self, mut request: Request<B>, place: Option<Arc<Place>>) -> Answer
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<StdError> + Send + 'static,
@@ -442,7 +441,8 @@ impl Router {
             let request = request.map(|body| Watched::new(body, broken_off));
             return services.write.clone().call(request);
         }
-        let request = request.map(|body| self.bodies.receive(body));
+        let admit = move || place.map_or(Ok(()), |place| place.take());
+        let request = request.map(|body| self.bodies.receive(body, admit));
         match service {
             "dossier.v1.EntityService" => services.entity.clone().call(request),
             "dossier.v1.FactService" => services.fact.clone().call(request),

@@ -14,7 +14,7 @@ use std::{
 
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PRIORITY, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE, call,
-    frame, literal,
+    frame, literal, message,
 };
 
 /// A call that asks for much.
@@ -24,7 +24,7 @@ pub(crate) const GET: &[u8] = b"\x0a\x05<d:0>";
 /// The same for an entity of some facts.
 const GET_LITTLE: &[u8] = b"\x0a\x18<http://example.org/e/1>";
 /// Frames that are sent at once.
-const FRAME_COUNT: usize = 100;
+pub(crate) const FRAME_COUNT: usize = 100;
 /// Connections that each attacker holds, of those that do not flood.
 const HELD_COUNT: usize = 50;
 /// An attacker that is not listened to for so long begins anew.
@@ -61,7 +61,7 @@ const HOLD: Attack = Attack {
     ..FLOOD
 };
 
-pub(crate) const ATTACKS: [Attack; 21] = [
+pub(crate) const ATTACKS: [Attack; 23] = [
     Attack {
         name: "PING",
         again: Some(ping),
@@ -178,6 +178,17 @@ pub(crate) const ATTACKS: [Attack; 21] = [
         begin: open_streams,
         ..HOLD
     },
+    // More of each than `--calls-max`.
+    Attack {
+        name: "half messages",
+        begin: half_messages,
+        ..HOLD
+    },
+    Attack {
+        name: "messages without end",
+        begin: messages_without_end,
+        ..HOLD
+    },
 ];
 
 #[expect(clippy::unnecessary_wraps, reason = "one of several")]
@@ -220,8 +231,27 @@ fn open_stream(raw: &mut Raw) -> io::Result<()> {
     raw.send(&frame(HEADERS, END_HEADERS, stream, &call(LOOKUP)))
 }
 
-fn open_streams(raw: &mut Raw) -> io::Result<()> {
+pub(crate) fn open_streams(raw: &mut Raw) -> io::Result<()> {
     (0..FRAME_COUNT).try_for_each(|_| open_stream(raw))
+}
+
+fn half_messages(raw: &mut Raw) -> io::Result<()> {
+    open_with(raw, |message| &message[..message.len() / 2])
+}
+
+fn messages_without_end(raw: &mut Raw) -> io::Result<()> {
+    open_with(raw, |message| message)
+}
+
+/// Opens streams, each with a part of a message, and ends none.
+fn open_with(raw: &mut Raw, part: fn(&[u8]) -> &[u8]) -> io::Result<()> {
+    let message = message(GET_LITTLE);
+    (0..FRAME_COUNT).try_for_each(|_| {
+        let stream = raw.stream();
+        let mut frames = frame(HEADERS, END_HEADERS, stream, &call(LOOKUP));
+        frames.extend(frame(DATA, 0, stream, part(&message)));
+        raw.send(&frames)
+    })
 }
 
 fn empty_data(raw: &mut Raw) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    attacks::{ATTACKS, GET, INITIAL_WINDOW_SIZE, LOOKUP, Siege, calls},
+    attacks::{ATTACKS, FRAME_COUNT, GET, INITIAL_WINDOW_SIZE, LOOKUP, Siege, calls, open_streams},
     frames::{DATA, END_HEADERS, GOAWAY, HEADERS, RST_STREAM, Raw, WINDOW_UPDATE, call, frame},
     honest::Honest,
     load,
@@ -174,6 +174,37 @@ fn slow_readers_and_silent_callers_are_cut() {
         }
         assert!(raw.is_closed().unwrap(), "{settings:?}");
     }
+}
+
+/// They take no places, so memory is what bounds them: one address can open 51,200.
+#[test]
+fn calls_without_a_message_take_little_memory() {
+    const CONNECTION_COUNT: usize = 50;
+    const CALL_BYTES_MAX: u64 = 40 << 10;
+    let _turn = turn();
+    let server = Server::start(&["--drain-timeout=1s", "--log-format=text"]);
+    let started =
+        r#"grpc_server_started_total{grpc_service="dossier.v1.EntityService",grpc_method="GetEntity"}"#;
+    assert_eq!(server.metric(started), Some(0.0));
+    let Some(before) = server.memory() else {
+        println!("NOT RUN: the kernel does not tell how much memory a process takes");
+        return;
+    };
+    let held: Vec<_> = (0..CONNECTION_COUNT)
+        .map(|_| {
+            let mut raw = Raw::begin(server.address(), &[]).unwrap();
+            open_streams(&mut raw).unwrap();
+            raw
+        })
+        .collect();
+    let call_count = CONNECTION_COUNT * FRAME_COUNT;
+    let all = f64::from(u32::try_from(call_count).unwrap());
+    while server.metric(started).is_none_or(|count| count < all) {}
+    let grown = server.memory().unwrap().now.saturating_sub(before.now);
+    let each = grown / u64::try_from(call_count).unwrap();
+    println!("{each} bytes for each of {call_count} calls that wait");
+    assert!(each <= CALL_BYTES_MAX, "{each} bytes");
+    drop(held);
 }
 
 #[test]

@@ -2,7 +2,11 @@ use dossier::proto::v1::{self, ErrorReason};
 use tonic::{Code, Request, Status, codegen::http::uri::PathAndQuery};
 use tonic_prost::ProstCodec;
 
-use crate::harness::{Server, check_error, connect};
+use crate::{
+    harness::{Server, check_error, connect},
+    operations::scrape,
+    updates::{change, update},
+};
 
 /// Calls any path with any message.
 async fn call<M: prost::Message + Default + 'static>(
@@ -132,4 +136,54 @@ async fn calls_beyond_the_stream_limit_wait_for_their_turn() {
     for outcome in futures::future::join_all(calls).await {
         outcome.unwrap();
     }
+}
+
+#[tokio::test]
+async fn calls_whose_message_has_not_come_take_no_place() {
+    let server = Server::start_with(|settings| settings.connections.call_count_max = 1).await;
+    // Headers, from several connections, and never a message.
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let channel = connect(server.address).await;
+        open.extend((0..50).map(|_| {
+            let mut client = tonic::client::Grpc::new(channel.clone());
+            tokio::spawn(async move {
+                client.ready().await.unwrap();
+                let path = PathAndQuery::from_static("/dossier.v1.EntityService/GetEntity");
+                let codec = ProstCodec::<v1::GetEntityRequest, v1::GetEntityResponse>::default();
+                let nothing = Request::new(tokio_stream::pending());
+                client.client_streaming(nothing, path, codec).await
+            })
+        }));
+    }
+    let begun =
+        "grpc_server_started_total{grpc_service=\"dossier.v1.EntityService\",grpc_method=\"GetEntity\"} 150";
+    while !scrape(server.address).await.contains(begun) {}
+    server.entity("e:KR").await.unwrap();
+    assert!(open.iter().all(|call| !call.is_finished()));
+    // One that has arrived does, until it is answered. Nobody waits for a revision for longer than a second: it asks again.
+    let min_revision = server.info().await.revision + 1;
+    let mut entities = server.entities();
+    let waiting = tokio::spawn(async move {
+        let request = v1::GetEntityRequest {
+            entity: "e:KR".into(),
+            read: Some(v1::ReadOptions {
+                min_revision,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        while entities.get_entity(request.clone()).await.is_err() {}
+    });
+    let refused = loop {
+        if let Err(status) = server.entity("e:KR").await {
+            break status;
+        }
+    };
+    check_error::<()>(Err(refused), Code::ResourceExhausted, ErrorReason::Overloaded);
+    update(&server, change("INSERT DATA { e:a e:b 1 }"))
+        .await
+        .unwrap();
+    waiting.await.unwrap();
+    server.entity("e:KR").await.unwrap();
 }
