@@ -262,6 +262,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::NoRole | ErrorReason::GraphNotGranted | ErrorReason::AdminOnly => Some(
             "whoever runs the server gives roles: `dossier policy check --explain` shows them what you may do",
         ),
+        ErrorReason::AccessReduced => Some("begin it again: what you may do has changed meanwhile"),
         ErrorReason::Internal | ErrorReason::BackupUnreachable => Some("the server's log has the cause"),
         ErrorReason::Unimplemented => Some("the server is of another version: `dossier info` tells which"),
         ErrorReason::Unspecified
