@@ -131,12 +131,7 @@ pub async fn serve(
         settings.graph_memory_bytes_max,
     ));
     let callers = Callers::load(&settings)?;
-    let gate = Gate {
-        authenticator: callers.authenticator(),
-        authorizer: callers.authorizer(),
-        accounts: callers::accounts(&settings),
-        audit: Audit::open(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)?,
-    };
+    let gate = gate(&callers, &settings)?;
     let router = Router::new(
         Arc::clone(&services),
         health,
@@ -246,6 +241,16 @@ async fn drain(end: &Shutdown, tracker: &TaskTracker, reporter: HealthReporter, 
     tracing::warn!(connections = tracker.len(), "cutting connections");
     end.stop.cancel();
     tracker.wait().await;
+}
+
+fn gate(callers: &Callers, settings: &ServeSettings) -> Result<Gate, ServeError> {
+    Ok(Gate {
+        authenticator: Arc::new(callers.authenticator()),
+        authorizer: callers.authorizer(),
+        renewed: callers.renewed(),
+        accounts: callers::accounts(settings),
+        audit: Audit::open(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)?,
+    })
 }
 
 fn query_settings(settings: &ServeSettings) -> QuerySettings {

@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use super::{Caller, Policy};
 use crate::model::access::Access;
 
-/// Says what callers may do.
-#[derive(Debug, Default)]
+/// Says what callers may do. Clones ask the same policy.
+#[derive(Clone, Debug, Default)]
 pub struct Authorizer {
     policy: Arc<ArcSwap<Policy>>,
 }

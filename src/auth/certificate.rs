@@ -8,7 +8,7 @@ use super::{AuthError, Caller, Credential, der, is_subject};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientName {
     caller: Option<Arc<Caller>>,
-    /// In seconds since 1970.
+    /// The last second at which it holds, since 1970.
     expires_at: u64,
 }
 
@@ -26,6 +26,11 @@ impl ClientName {
             caller: caller.map(Arc::new),
             expires_at: fields.expires_at,
         })
+    }
+
+    /// Returns from when it holds no longer, in seconds since 1970.
+    pub(super) fn expires_at(&self) -> u64 {
+        self.expires_at.saturating_add(1)
     }
 
     /// Returns whose it is. A connection may outlive the certificate that it began with.

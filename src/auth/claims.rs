@@ -17,12 +17,15 @@ impl Claims {
         Self(claims)
     }
 
-    /// Returns who makes the request, if the token is for this server and for now, in seconds since 1970.
+    /// Returns who makes the request, if the token is for this server and for now, and from when it holds no longer; in seconds
+    /// since 1970.
     #[expect(
         clippy::cast_precision_loss,
-        reason = "seconds are exact for 285 million years"
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seconds are exact for 285 million years; none is negative, and what is past all of them stays so"
     )]
-    pub(super) fn caller(&self, settings: &JwtSettings, now: u64) -> Result<Caller, AuthError> {
+    pub(super) fn caller(&self, settings: &JwtSettings, now: u64) -> Result<(Caller, u64), AuthError> {
         let invalid = AuthError::Invalid;
         let now = now as f64;
         if self.0.get("iss").and_then(Value::as_str) != Some(&settings.issuer) {
@@ -31,8 +34,8 @@ impl Claims {
         if !self.is_for(&settings.audience) {
             return Err(invalid("another audience"));
         }
-        let expires_at = self.time("exp")?.ok_or(invalid("no exp"))?;
-        if now >= expires_at + LEEWAY_SECONDS {
+        let expires_at = self.time("exp")?.ok_or(invalid("no exp"))? + LEEWAY_SECONDS;
+        if now >= expires_at {
             return Err(AuthError::Expired);
         }
         if self
@@ -45,11 +48,12 @@ impl Claims {
         let subject = subject
             .filter(|subject| is_subject(subject))
             .ok_or(invalid("no sub that names a caller"))?;
-        Ok(Caller {
+        let caller = Caller {
             subject: subject.to_owned(),
             roles: self.roles(&settings.roles_claim)?,
             credential: Credential::Jwt,
-        })
+        };
+        Ok((caller, expires_at.ceil() as u64))
     }
 
     /// `aud` is one text or several.
@@ -127,7 +131,7 @@ mod tests {
         let caller = Claims::new(map.clone()).caller(&settings, NOW);
         let roles = caller
             .as_ref()
-            .map(|caller| caller.roles.iter().map(String::as_str).collect::<Vec<_>>());
+            .map(|(caller, _)| caller.roles.iter().map(String::as_str).collect::<Vec<_>>());
         match (roles, expected) {
             (Ok(roles), Ok(expected)) => assert_eq!(roles, expected, "{changes}"),
             (Err(AuthError::Invalid(_)), Err(AuthError::Invalid(_))) => {}

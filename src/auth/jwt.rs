@@ -1,11 +1,13 @@
 //! JSON Web Tokens (RFC 7519) as RFC 8725 wants them read: in the compact form, signed, by a key that is known.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
     AuthError, Claims,
-    keys::{Algorithm, KeySet},
+    keys::{Algorithm, Key, KeySet},
 };
 
 const TOKEN_BYTES_MAX: usize = 12 << 10;
@@ -80,23 +82,21 @@ impl<'t> Jwt<'t> {
         })
     }
 
-    /// Returns what it claims, if a key of the set has signed it.
-    pub(super) fn verify(&self, keys: &KeySet) -> Result<Claims, Unverified> {
+    /// Returns what it claims and the key of the set that has signed it, if one has.
+    pub(super) fn verify(&self, keys: &KeySet) -> Result<(Claims, Arc<Key>), Unverified> {
         let mut found = keys.find(self.key_id.as_deref()).peekable();
         if found.peek().is_none() {
             return Err(Unverified::UnknownKey);
         }
-        let is_verified = found.any(|key| {
+        let signer = found.find(|key| {
             key.algorithm() == self.algorithm && key.verifies(self.message.as_bytes(), &self.signature)
         });
-        if !is_verified {
-            return Err(Unverified::Invalid(
-                "the signature of the JWT is not of its key and algorithm",
-            ));
-        }
-        object(self.payload)
-            .map(Claims::new)
-            .ok_or(Unverified::Invalid("the payload of the JWT is no JSON object"))
+        let signer = signer.ok_or(Unverified::Invalid(
+            "the signature of the JWT is not of its key and algorithm",
+        ))?;
+        let claims = object(self.payload).map(Claims::new);
+        let claims = claims.ok_or(Unverified::Invalid("the payload of the JWT is no JSON object"))?;
+        Ok((claims, Arc::clone(signer)))
     }
 }
 

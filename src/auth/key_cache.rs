@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::{
     AuthError, Claims, KeySet,
     jwt::{Jwt, Unverified},
+    keys::Key,
 };
 
 /// The least time between two fetches.
@@ -18,6 +19,9 @@ const FETCH_INTERVAL_MIN: Duration = Duration::from_secs(10);
 
 /// Fetches the key set, on a thread that may block; an error says why it cannot be had.
 type Fetch = dyn Fn() -> Result<Vec<u8>, String> + Send + Sync;
+
+/// What a JWT claims, and the key that has signed it.
+type Verified = (Claims, Arc<Key>);
 
 /// How old keys may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +39,8 @@ pub struct KeyCache {
     cached: RwLock<Option<Cached>>,
     /// When the last fetch began. Held while one goes on: there is one at a time, and others wait for it.
     fetched_at: Mutex<Option<Instant>>,
+    /// Marked whenever they have been fetched.
+    renewed: watch::Sender<()>,
 }
 
 #[derive(Clone)]
@@ -54,11 +60,21 @@ impl fmt::Debug for KeyCache {
 impl KeyCache {
     /// Returns an empty one.
     pub fn new(times: KeyTimes, fetch: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static) -> Self {
+        Self::telling(watch::Sender::default(), times, fetch)
+    }
+
+    /// Returns an empty one that marks `renewed` whenever keys have been fetched.
+    pub fn telling(
+        renewed: watch::Sender<()>,
+        times: KeyTimes,
+        fetch: impl Fn() -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             times,
             fetch: Arc::new(fetch),
             cached: RwLock::new(None),
             fetched_at: Mutex::new(None),
+            renewed,
         }
     }
 
@@ -78,8 +94,13 @@ impl KeyCache {
         }
     }
 
-    /// Returns what a JWT claims. Whatever ids strangers make up, a fetch is no more frequent than [`FETCH_INTERVAL_MIN`].
-    pub(super) async fn verify(self: &Arc<Self>, jwt: &Jwt<'_>) -> Result<Claims, AuthError> {
+    /// Tells whether a key is still one of them; `None`: there are no keys that are not too old.
+    pub(super) fn has(&self, key: &Key) -> Option<bool> {
+        Some(self.fresh()?.keys.has(key))
+    }
+
+    /// Returns what a JWT claims, and its key. Whatever ids strangers make up, a fetch is no more frequent than [`FETCH_INTERVAL_MIN`].
+    pub(super) async fn verify(self: &Arc<Self>, jwt: &Jwt<'_>) -> Result<Verified, AuthError> {
         match self.verify_now(jwt) {
             Some(Err(Unverified::UnknownKey)) | None => {}
             Some(verified) => return Ok(verified?),
@@ -89,9 +110,14 @@ impl KeyCache {
     }
 
     /// `None`: there are no keys that are not too old.
-    fn verify_now(&self, jwt: &Jwt<'_>) -> Option<Result<Claims, Unverified>> {
-        let cached = self.cached()?;
-        (cached.at.elapsed() < self.times.expire_after).then(|| jwt.verify(&cached.keys))
+    fn verify_now(&self, jwt: &Jwt<'_>) -> Option<Result<Verified, Unverified>> {
+        Some(jwt.verify(&self.fresh()?.keys))
+    }
+
+    /// Returns the keys that are not too old.
+    fn fresh(&self) -> Option<Cached> {
+        self.cached()
+            .filter(|cached| cached.at.elapsed() < self.times.expire_after)
     }
 
     fn cached(&self) -> Option<Cached> {
@@ -126,6 +152,7 @@ impl KeyCache {
                 let keys = Arc::new(keys);
                 // Their age counts from before they were asked for.
                 *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(Cached { keys, at: now });
+                self.renewed.send_replace(());
             }
             Err(error) => tracing::warn!(error, "the keys of JWTs cannot be fetched"),
         }

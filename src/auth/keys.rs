@@ -3,6 +3,8 @@
 //! Each key has one algorithm, the one that the set says or that of its kind, and verifies nothing made by another. There are
 //! only public keys here: `none` and the HMACs, for which a public key could pass as the secret, have no name.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
 use serde_json::Value;
@@ -46,7 +48,7 @@ impl Algorithm {
 
 /// The keys of an issuer.
 #[derive(Clone, Debug, Default)]
-pub struct KeySet(Vec<Key>);
+pub struct KeySet(Vec<Arc<Key>>);
 
 /// Why a text is no key set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -64,14 +66,14 @@ pub enum KeySetFault {
     NoKey,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Key {
     id: Option<String>,
     algorithm: Algorithm,
     public: Public,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Public {
     Rsa {
         modulus: Vec<u8>,
@@ -89,15 +91,20 @@ impl KeySet {
         let listed = listed
             .filter(|listed| listed.len() <= KEY_COUNT_MAX)
             .ok_or(KeySetFault::Shape)?;
-        let keys: Vec<_> = listed.iter().filter_map(Key::of_value).collect();
+        let keys: Vec<_> = listed.iter().filter_map(Key::of_value).map(Arc::new).collect();
         if keys.is_empty() {
             return Err(KeySetFault::NoKey);
         }
         Ok(Self(keys))
     }
 
+    /// Tells whether a key is one of them.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.0.iter().any(|other| **other == *key)
+    }
+
     /// Returns the keys of an id; without an id the only key that there is.
-    pub(super) fn find<'k>(&'k self, id: Option<&'k str>) -> impl Iterator<Item = &'k Key> {
+    pub(super) fn find<'k>(&'k self, id: Option<&'k str>) -> impl Iterator<Item = &'k Arc<Key>> {
         let is_only = self.0.len() == 1;
         self.0.iter().filter(move |key| match id {
             Some(id) => key.id.as_deref() == Some(id),

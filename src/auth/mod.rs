@@ -15,6 +15,7 @@ mod key_cache;
 mod keys;
 mod limits;
 mod policy;
+mod tenure;
 mod token;
 
 use std::{
@@ -23,6 +24,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+
+use keys::Key;
+use tenure::Evidence;
 
 pub use authorizer::Authorizer;
 pub use certificate::ClientName;
@@ -34,6 +38,7 @@ pub use limits::{
     Account, Accounts, CallerLimit, CallerLimitReached, CallerLimits, Left, OpenQuery, OpenRequest,
 };
 pub use policy::{Policy, PolicyError};
+pub use tenure::{Lapse, Shown, Tenure};
 pub use token::{NewToken, TokenRecord, Tokens, TokensFault};
 
 /// Bytes of the name of a caller.
@@ -158,6 +163,16 @@ pub enum Keys {
     Remote(Arc<KeyCache>),
 }
 
+impl Keys {
+    /// Tells whether a key is still one of them; an error if that is not known.
+    fn have(&self, key: &Key) -> Result<bool, AuthError> {
+        match self {
+            Self::Local(keys) => Ok(keys.load().has(key)),
+            Self::Remote(cache) => cache.has(key).ok_or(AuthError::Unverifiable),
+        }
+    }
+}
+
 impl Authenticator {
     /// Returns one that asks nobody, until it is told what shows who calls.
     pub fn open() -> Self {
@@ -195,42 +210,75 @@ impl Authenticator {
         self.tokens.is_none() && self.jwt.is_none() && self.certificate_roles.is_none()
     }
 
-    /// Returns who calls. It waits only where the key of a JWT must be fetched.
+    /// Returns who calls, and how that is known. It waits only where the key of a JWT must be fetched.
     ///
     /// What a header shows counts, and a certificate without one: a fault of the first is not made good by the second.
-    pub async fn caller(&self, presented: Presented<'_>) -> Result<Arc<Caller>, AuthError> {
+    pub async fn identify(&self, presented: Presented<'_>) -> Result<Shown, AuthError> {
         if self.is_open() {
-            return Ok(Arc::clone(&self.anonymous));
+            return Ok(Shown {
+                caller: Arc::clone(&self.anonymous),
+                evidence: Evidence::None,
+            });
         }
         if let Some(authorization) = presented.authorization {
             return self.bearer(token_of(authorization)?).await;
         }
         if let (Some(roles), Some(name)) = (&self.certificate_roles, presented.certificate) {
             let caller = name.caller(now_seconds())?;
-            return Ok(Arc::new(Caller {
+            let caller = Caller {
                 roles: roles.clone(),
                 ..Caller::clone(&caller)
-            }));
+            };
+            return Ok(Shown {
+                caller: Arc::new(caller),
+                evidence: Evidence::Certificate(Arc::clone(name)),
+            });
         }
         Err(AuthError::Missing)
     }
 
-    async fn bearer(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
+    /// Asks again what somebody has shown who was let in before.
+    fn confirm(&self, shown: &Shown) -> Result<Shown, AuthError> {
+        let now = now_seconds();
+        match (&shown.evidence, &self.tokens, &self.jwt) {
+            (Evidence::None, ..) => {}
+            (Evidence::Certificate(name), ..) => drop(name.caller(now)?),
+            (Evidence::Token { hash, .. }, Some(tokens), _) => return tokens.load().find(*hash, now),
+            (Evidence::Jwt { key, expires_at }, _, Some((_, keys))) => {
+                if now >= *expires_at {
+                    return Err(AuthError::Expired);
+                }
+                if !keys.have(key)? {
+                    return Err(AuthError::Invalid("the key of the JWT was taken back"));
+                }
+            }
+            (Evidence::Token { .. } | Evidence::Jwt { .. }, ..) => {
+                return Err(AuthError::Invalid("credentials of this kind are not accepted"));
+            }
+        }
+        Ok(shown.clone())
+    }
+
+    async fn bearer(&self, token: &str) -> Result<Shown, AuthError> {
         if token::is_token(token) {
             let Some(tokens) = &self.tokens else {
                 return Err(AuthError::Invalid("tokens are not accepted"));
             };
-            return tokens.load().caller(token, now_seconds());
+            return tokens.load().identify(token, now_seconds());
         }
         let Some((settings, keys)) = &self.jwt else {
             return Err(AuthError::Invalid("neither a token nor a JWT that is accepted"));
         };
         let jwt = jwt::Jwt::parse(token)?;
-        let verified = match keys {
+        let (claims, key) = match keys {
             Keys::Local(keys) => jwt.verify(&keys.load())?,
             Keys::Remote(cache) => cache.verify(&jwt).await?,
         };
-        Ok(Arc::new(verified.caller(settings, now_seconds())?))
+        let (caller, expires_at) = claims.caller(settings, now_seconds())?;
+        Ok(Shown {
+            caller: Arc::new(caller),
+            evidence: Evidence::Jwt { key, expires_at },
+        })
     }
 }
 

@@ -62,13 +62,21 @@ async fn caller(authenticator: &Authenticator, authorization: &str) -> Result<Ar
         authorization: Some(authorization.as_bytes()),
         certificate: None,
     };
-    authenticator.caller(presented).await
+    let shown = authenticator.identify(presented).await?;
+    Ok(Arc::clone(shown.caller()))
 }
 
 #[tokio::test]
 async fn callers_are_told_by_what_they_present() {
     let open = Authenticator::open();
-    assert_eq!(open.caller(Presented::default()).await.unwrap().author(), "");
+    assert_eq!(
+        open.identify(Presented::default())
+            .await
+            .unwrap()
+            .caller()
+            .author(),
+        ""
+    );
     // Who is asked nothing cannot be wrong.
     assert!(caller(&open, "Bearer nonsense").await.is_ok());
 
@@ -80,7 +88,7 @@ async fn callers_are_told_by_what_they_present() {
         .with_tokens(Arc::new(ArcSwap::from_pointee(tokens)))
         .with_jwt(settings(), Keys::Local(Arc::new(ArcSwap::from_pointee(keys))));
     assert_eq!(
-        authenticator.caller(Presented::default()).await,
+        authenticator.identify(Presented::default()).await,
         Err(AuthError::Missing)
     );
     let secret = made.secret();

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{AuthError, Caller, Credential, is_subject};
+use super::{AuthError, Caller, Credential, Shown, is_subject, tenure::Evidence};
 
 /// Begins every token, so that scanners of texts and people know one.
 const PREFIX: &str = "dossier_";
@@ -21,7 +21,8 @@ const TOKEN_COUNT_MAX: usize = 100_000;
 const ROLE_COUNT_MAX: usize = 32;
 const ID_BYTES: usize = 6;
 
-type Hash = [u8; 32];
+/// The SHA-256 of a token.
+pub(super) type Hash = [u8; 32];
 
 /// Tells whether a text looks like a token.
 pub(super) fn is_token(text: &str) -> bool {
@@ -172,17 +173,28 @@ impl Tokens {
     }
 
     /// Returns whose a token is.
-    pub(super) fn caller(&self, token: &str, now: u64) -> Result<Arc<Caller>, AuthError> {
+    pub(super) fn identify(&self, token: &str, now: u64) -> Result<Shown, AuthError> {
         let is_whole = token
             .strip_prefix(PREFIX)
             .is_some_and(|secret| secret.len() == SECRET_LENGTH);
         if !is_whole {
             return Err(AuthError::Invalid("not the form of a token"));
         }
-        match self.by_hash.get(&hash_of(token)) {
+        self.find(hash_of(token), now)
+    }
+
+    /// Returns whose the token of a hash is.
+    pub(super) fn find(&self, hash: Hash, now: u64) -> Result<Shown, AuthError> {
+        match self.by_hash.get(&hash) {
             None => Err(AuthError::Invalid("no such token")),
             Some((_, Some(expires_at))) if *expires_at <= now => Err(AuthError::Expired),
-            Some((caller, _)) => Ok(Arc::clone(caller)),
+            Some((caller, expires_at)) => Ok(Shown {
+                caller: Arc::clone(caller),
+                evidence: Evidence::Token {
+                    hash,
+                    expires_at: *expires_at,
+                },
+            }),
         }
     }
 
@@ -320,13 +332,14 @@ mod tests {
         assert!(!text.contains(secret) && !format!("{made:?}{tokens:?}").contains(secret));
         let tokens = Tokens::parse(&text).unwrap();
         assert_eq!(tokens.records(), [made.record.clone(), other.record.clone()]);
-        let caller = tokens.caller(made.secret(), 1_999).unwrap();
+        let shown = tokens.identify(made.secret(), 1_999).unwrap();
+        let caller = shown.caller();
         assert_eq!(
             (caller.subject.as_str(), caller.roles.as_slice()),
             ("ci", &["write".to_owned()][..])
         );
-        assert_eq!(tokens.caller(made.secret(), 2_000), Err(AuthError::Expired));
-        assert!(tokens.caller(other.secret(), u64::MAX - 1).is_ok());
+        assert_eq!(tokens.identify(made.secret(), 2_000), Err(AuthError::Expired));
+        assert!(tokens.identify(other.secret(), u64::MAX - 1).is_ok());
         let mut changed = made.secret().to_owned();
         changed.pop();
         for wrong in [
@@ -336,7 +349,7 @@ mod tests {
             PREFIX.to_owned(),
         ] {
             assert!(
-                matches!(tokens.caller(&wrong, 1_500), Err(AuthError::Invalid(_))),
+                matches!(tokens.identify(&wrong, 1_500), Err(AuthError::Invalid(_))),
                 "{wrong}"
             );
         }
@@ -347,15 +360,15 @@ mod tests {
         let mut tokens = Tokens::default();
         let [first, second, third] = ["a", "a", "b"].map(|name| tokens.create(name, &[], 0, None).unwrap());
         assert_eq!(tokens.revoke(&first.record.id).len(), 1);
-        assert!(tokens.caller(first.secret(), 1).is_err());
-        assert!(tokens.caller(second.secret(), 1).is_ok());
+        assert!(tokens.identify(first.secret(), 1).is_err());
+        assert!(tokens.identify(second.secret(), 1).is_ok());
         assert_eq!(tokens.revoke("a").len(), 1);
-        assert!(tokens.caller(second.secret(), 1).is_err());
+        assert!(tokens.identify(second.secret(), 1).is_err());
         assert!(tokens.revoke("a").is_empty());
         assert!(
             Tokens::parse(&tokens.to_text())
                 .unwrap()
-                .caller(third.secret(), 1)
+                .identify(third.secret(), 1)
                 .is_ok()
         );
     }

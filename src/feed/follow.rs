@@ -1,7 +1,8 @@
 //! From a watcher to its reader, who may be slow.
 
+use std::pin::pin;
+
 use tokio::{sync::mpsc, time::timeout};
-use tokio_util::sync::CancellationToken;
 
 use super::{Event, FRAGMENT_BYTES_MAX, FeedError, Watcher};
 use crate::log::LogError;
@@ -22,8 +23,8 @@ pub enum EndReason {
     Gone,
     /// The reader left a frame lying for too long.
     TooSlow,
-    /// The server shuts down.
-    ShuttingDown,
+    /// It was stopped, or the server shuts down.
+    Stopped,
     /// The log is being opened again, after the disk was full.
     LogClosed,
     /// The feed cannot be read.
@@ -33,31 +34,33 @@ pub enum EndReason {
 /// Events that are handed over at once, if they are at hand.
 pub(super) const BATCH_EVENT_COUNT_MAX: usize = 64;
 
-/// Sends what a watcher gets, several events at once where they are at hand, until the reader has gone, is too slow, or `drain` is cancelled.
+/// Sends what a watcher gets, several events at once where they are at hand, until the reader has gone, is too slow, or `stop` is
+/// ready.
 pub async fn follow<T>(
     mut watcher: Watcher,
     sender: mpsc::Sender<Vec<T>>,
-    drain: CancellationToken,
+    stop: impl Future<Output = ()>,
     convert: impl Fn(Event) -> T,
 ) -> End {
     let stall_max = watcher.feed().settings().stall_max;
     let mut resume_after = watcher.resume_after();
+    let mut stop = pin!(stop);
     let reason = loop {
         let event = tokio::select! {
             biased;
-            () = drain.cancelled() => break EndReason::ShuttingDown,
+            () = &mut stop => break EndReason::Stopped,
             () = sender.closed() => break EndReason::Gone,
             event = watcher.next() => event,
         };
         let event = match event {
             Ok(event) => event,
-            Err(FeedError::Closed) => break EndReason::ShuttingDown,
+            Err(FeedError::Closed) => break EndReason::Stopped,
             Err(FeedError::Log(LogError::Unavailable)) => break EndReason::LogClosed,
             Err(error) => break EndReason::Failed(error),
         };
         let room = tokio::select! {
             biased;
-            () = drain.cancelled() => break EndReason::ShuttingDown,
+            () = &mut stop => break EndReason::Stopped,
             room = timeout(stall_max, sender.reserve()) => room,
         };
         match room {

@@ -282,12 +282,11 @@ fn a_reader_that_takes_nothing_is_ended_where_it_can_resume() {
     }
     let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
     let watcher = base.watch(Start::After(1), Filter::default());
-    let end = base.runtime.block_on(follow(
-        watcher,
-        sender,
-        tokio_util::sync::CancellationToken::new(),
-        |event| event.completes(),
-    ));
+    let end = base
+        .runtime
+        .block_on(follow(watcher, sender, std::future::pending(), |event| {
+            event.completes()
+        }));
     assert!(matches!(end.reason, EndReason::TooSlow), "{end:?}");
     let last = 1 + follow::BATCH_EVENT_COUNT_MAX as u64;
     assert_eq!(end.resume_after, Some(last));

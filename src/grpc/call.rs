@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    future::poll_fn,
+    future::{pending, poll_fn},
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
@@ -21,8 +21,12 @@ use tokio::time::{Sleep, sleep_until, timeout_at};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
-use super::status::{deadline_exceeded, ended_at, internal, malformed, no_role, of_tonic};
-use crate::{knowledge::KnowledgeBase, model::access::Access};
+use super::status::{deadline_exceeded, ended_at, internal, lapsed, malformed, no_role, of_tonic};
+use crate::{
+    auth::{Lapse, Tenure},
+    knowledge::KnowledgeBase,
+    model::access::Access,
+};
 
 const TIMEOUT: &str = "grpc-timeout";
 /// The longest time that `grpc-timeout` can say is 99,999,999 hours; what is past this many seconds is no deadline.
@@ -92,21 +96,25 @@ pub fn access(extensions: &Extensions) -> Result<Access, Status> {
     extensions.get::<Access>().cloned().ok_or_else(no_role)
 }
 
-/// Runs a call under the deadline of its headers and until its end, and puts right what comes out.
+/// Runs a call under the deadline of its headers and until its end, and puts right what comes out. A stream ends with its
+/// `tenure`, unless it sees to that itself.
 pub async fn answer(
     call: impl Future<Output = Result<Response<Body>, Infallible>>,
     deadline: Option<Instant>,
     end: Option<End>,
+    tenure: Option<Tenure>,
 ) -> Response<Body> {
+    let mut lapse = tenure.map(|tenure| -> Lapsing { Box::pin(Tenure::over(Some(tenure))) });
     let call = async {
         let mut call = pin!(without_panics(call));
-        let Some(end) = &end else {
+        if end.is_none() && lapse.is_none() {
             return call.await;
-        };
+        }
         tokio::select! {
             biased;
             response = &mut call => response,
-            () = end.token.cancelled() => end.status().into_http(),
+            status = ended(end.as_ref()) => status.into_http(),
+            lapse = over(&mut lapse) => lapsed(lapse).into_http(),
         }
     };
     let response = match deadline {
@@ -118,16 +126,37 @@ pub async fn answer(
     };
     let end = end.filter(|end| end.is_stream);
     with_our_errors(response).map(|body| {
-        if body.is_end_stream() || (deadline.is_none() && end.is_none()) {
+        if body.is_end_stream() || (deadline.is_none() && end.is_none() && lapse.is_none()) {
             return body;
         }
         Body::new(Bounded {
             body,
             deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline.into()))),
             end: end.map(|end| (Box::pin(end.token.clone().cancelled_owned()), end)),
+            lapse,
             is_ended: false,
         })
     })
+}
+
+/// Until a tenure is over.
+type Lapsing = Pin<Box<dyn Future<Output = Lapse> + Send>>;
+
+async fn ended(end: Option<&End>) -> Status {
+    match end {
+        Some(end) => {
+            end.token.cancelled().await;
+            end.status()
+        }
+        None => pending().await,
+    }
+}
+
+async fn over(lapse: &mut Option<Lapsing>) -> Lapse {
+    match lapse {
+        Some(lapse) => lapse.await,
+        None => pending().await,
+    }
 }
 
 /// Returns the deadline that headers set (`grpc-timeout`), `None` without one.
@@ -182,11 +211,13 @@ fn with_our_errors(mut response: Response<Body>) -> Response<Body> {
     }
 }
 
-/// A response that ends with `DEADLINE_EXCEEDED` at the deadline, or with `UNAVAILABLE` at its end, whatever has come by then.
+/// A response that ends with `DEADLINE_EXCEEDED` at the deadline, with `UNAVAILABLE` at its end, or with its tenure, whatever has
+/// come by then.
 struct Bounded {
     body: Body,
     deadline: Option<Pin<Box<Sleep>>>,
     end: Option<(Pin<Box<WaitForCancellationFutureOwned>>, End)>,
+    lapse: Option<Lapsing>,
     is_ended: bool,
 }
 
@@ -197,6 +228,11 @@ impl Bounded {
             && deadline.as_mut().poll(context).is_ready()
         {
             return Some(deadline_exceeded());
+        }
+        if let Some(lapse) = &mut self.lapse
+            && let Poll::Ready(lapse) = lapse.as_mut().poll(context)
+        {
+            return Some(lapsed(lapse));
         }
         let (token, end) = self.end.as_mut()?;
         token.as_mut().poll(context).is_ready().then(|| end.status())
@@ -282,7 +318,7 @@ mod tests {
         call: impl Future<Output = Result<Response<Body>, Infallible>>,
         deadline: Option<Instant>,
     ) -> tonic::Code {
-        let response = answer(call, deadline, None).await;
+        let response = answer(call, deadline, None, None).await;
         let status = Status::from_header_map(response.headers()).unwrap();
         assert!(!status.details().is_empty());
         status.code()

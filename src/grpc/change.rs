@@ -24,12 +24,13 @@ use super::{
     page_token,
     read::deadline,
     status::{
-        LOG_CLOSED, cancelled, deadline_exceeded, internal, overloaded, reader_too_slow, revision_not_found,
-        too_many_watchers, unavailable, unavailable_after,
+        LOG_CLOSED, cancelled, deadline_exceeded, internal, lapsed_after, overloaded, reader_too_slow,
+        revision_not_found, too_many_watchers, unavailable, unavailable_after,
     },
     validate::Violations,
 };
 use crate::{
+    auth::Tenure,
     feed::{
         Change, DiffError, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, follow, fragments,
     },
@@ -113,10 +114,22 @@ impl ChangeService for ChangeApi {
         let (tell, told) = oneshot::channel();
         let ending = extensions.get::<Ending>().map(|ending| ending.stream.clone());
         let drain = ending.unwrap_or_else(|| self.drain.clone());
+        let tenure = extensions.get::<Tenure>().cloned();
         tokio::spawn(async move {
-            let end = follow(watcher, sender, drain, watch_response).await;
+            let mut lapsed = None;
+            let stop = async {
+                tokio::select! {
+                    () = drain.cancelled() => {}
+                    lapse = Tenure::over(tenure) => lapsed = Some(lapse),
+                }
+            };
+            let end = follow(watcher, sender, stop, watch_response).await;
+            let status = match (&end.reason, lapsed) {
+                (EndReason::Stopped, Some(lapse)) => lapsed_after(lapse, end.resume_after),
+                _ => end_of_watch(end),
+            };
             // The reader may have gone.
-            let _ = tell.send(Err(end_of_watch(end)));
+            let _ = tell.send(Err(status));
         });
         Ok(Response::new(Frames::new(receiver, told)))
     }
@@ -258,7 +271,7 @@ fn end_of_watch(end: End) -> Status {
     match end.reason {
         EndReason::Gone => cancelled(),
         EndReason::TooSlow => reader_too_slow(after),
-        EndReason::ShuttingDown => unavailable_after(SHUTTING_DOWN, after),
+        EndReason::Stopped => unavailable_after(SHUTTING_DOWN, after),
         EndReason::LogClosed => unavailable_after(LOG_CLOSED, after),
         EndReason::Failed(error) => error.into(),
     }

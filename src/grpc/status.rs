@@ -18,9 +18,9 @@ use crate::{proto::v1::ErrorReason, request};
 
 pub use self::{
     backup::backup_not_configured,
-    caller::{caller_limit_reached, credentials_reason, unauthenticated},
+    caller::{caller_limit_reached, credentials_reason, lapsed, unauthenticated},
     commit::of_model,
-    feed::{reader_too_slow, revision_compacted, too_many_watchers, unavailable_after},
+    feed::{lapsed_after, reader_too_slow, revision_compacted, too_many_watchers, unavailable_after},
     sparql::{query_cancelled, query_not_found},
 };
 

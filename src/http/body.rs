@@ -1,6 +1,7 @@
 //! Bodies of responses: whole, or a stream that is broken, never short, when something fails late.
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -22,7 +23,10 @@ use super::{
     problem::{Problem, internal},
     revision_header,
 };
-use crate::sparql::{Interrupt, SparqlError};
+use crate::{
+    auth::{Lapse, Tenure},
+    sparql::{Interrupt, SparqlError},
+};
 
 /// Chunks that wait for the reader; with more the work waits.
 const WAITING_CHUNK_COUNT_MAX: usize = 4;
@@ -54,6 +58,22 @@ impl Body {
             events,
             last: Some(last),
         }))
+    }
+
+    /// Breaks a stream off that has an end of its own, once its caller may not have it any more. Events see to that themselves.
+    pub(super) fn end_with(&mut self, tenure: Option<Tenure>) {
+        if let (Kind::Stream(stream), Some(tenure)) = (&mut self.0, tenure) {
+            stream.lapse = Some(Lapsing(Box::pin(Tenure::over(Some(tenure)))));
+        }
+    }
+}
+
+/// Until a tenure is over.
+struct Lapsing(Pin<Box<dyn Future<Output = Lapse> + Send>>);
+
+impl fmt::Debug for Lapsing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lapsing").finish_non_exhaustive()
     }
 }
 
@@ -141,6 +161,7 @@ pub(super) fn open(interrupt: &Interrupt) -> (Chunks, Reply) {
         end: interrupt
             .deadline()
             .map(|deadline| Box::pin(sleep_until(deadline.into()))),
+        lapse: None,
         cancel: CancelOnDrop(interrupt.clone()),
         is_ended: false,
     };
@@ -281,11 +302,12 @@ impl Reply {
     }
 }
 
-/// The chunks of a body: an error at the deadline, whatever the work is at, and if they end without a last word.
+/// The chunks of a body: an error at the deadline and when the caller may not have it any more, whatever the work is at, and if they end without a last word.
 #[derive(Debug)]
 struct ChunkStream {
     receiver: mpsc::Receiver<Part>,
     end: Option<Pin<Box<Sleep>>>,
+    lapse: Option<Lapsing>,
     cancel: CancelOnDrop,
     is_ended: bool,
 }
@@ -301,6 +323,11 @@ impl ChunkStream {
             .is_some_and(|end| end.as_mut().poll(context).is_ready())
         {
             return self.broken(SparqlError::DeadlineExceeded.to_string());
+        }
+        if let Some(Lapsing(lapse)) = &mut self.lapse
+            && let Poll::Ready(lapse) = lapse.as_mut().poll(context)
+        {
+            return self.broken(lapse.to_string());
         }
         match std::task::ready!(self.receiver.poll_recv(context)) {
             Some(Part::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),

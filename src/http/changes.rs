@@ -17,6 +17,7 @@ use super::{
     problem::{Problem, invalid, method_not_allowed, of_feed, too_many_watchers},
 };
 use crate::{
+    auth::Tenure,
     feed::{Filter, Output, Start, follow},
     model::iri,
 };
@@ -66,10 +67,18 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
     let (tell, told) = oneshot::channel();
     let ending = parts.extensions.get::<Ending>();
     let drain = ending.map_or_else(|| api.drain.clone(), |ending| ending.0.clone());
+    let tenure = parts.extensions.get::<Tenure>().cloned();
     tokio::spawn(async move {
-        let end = follow(watcher, sender, drain, events::of).await;
+        let mut lapsed = None;
+        let stop = async {
+            tokio::select! {
+                () = drain.cancelled() => {}
+                lapse = Tenure::over(tenure) => lapsed = Some(lapse),
+            }
+        };
+        let end = follow(watcher, sender, stop, events::of).await;
         // The reader may have gone.
-        let _ = tell.send(events::end(&end));
+        let _ = tell.send(events::end(&end, lapsed));
     });
     let mut response = Response::new(Body::events(receiver, told));
     let headers = response.headers_mut();

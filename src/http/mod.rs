@@ -40,7 +40,7 @@ use problem::{
 };
 
 use crate::{
-    auth::{Account, AuthError, CallerLimitReached},
+    auth::{Account, AuthError, CallerLimitReached, Tenure},
     feed::Feed,
     knowledge::{KnowledgeBase, Writes},
     model::access::Access,
@@ -141,6 +141,7 @@ pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<I
     let is_head = request.method() == Method::HEAD;
     let log =
         tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), request.uri().path().to_owned()));
+    let tenure = request.extensions().get::<Tenure>().cloned();
     let mut answering = pin!(dispatch(api, is_draining, request));
     // The panic's message is on standard error by then.
     let outcome =
@@ -151,6 +152,7 @@ pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<I
             },
         );
     let mut response = outcome.await.unwrap_or_else(Problem::into_response);
+    response.body_mut().end_with(tenure);
     if let Some((started_at, path)) = log {
         let status = response.status().as_u16();
         let elapsed_us = started_at.elapsed().as_micros();

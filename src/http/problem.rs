@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::body::Body;
 use crate::{
-    auth::{AuthError, CallerLimitReached},
+    auth::{AuthError, CallerLimitReached, Lapse},
     facts::ModelError,
     feed::{FeedError, LogError},
     knowledge::{CommitError, RevisionNotReached},
@@ -184,6 +184,20 @@ pub(super) fn unauthenticated(error: AuthError) -> Problem {
     let mut problem = Problem::of(StatusCode::UNAUTHORIZED, reason, error.to_string());
     problem.0.challenge = Some(challenge);
     problem
+}
+
+impl From<Lapse> for Problem {
+    fn from(lapse: Lapse) -> Self {
+        match lapse {
+            Lapse::Credentials(error) => unauthenticated(error),
+            Lapse::NoRole => no_role(),
+            Lapse::AccessReduced => Self::of(
+                StatusCode::FORBIDDEN,
+                ErrorReason::AccessReduced,
+                lapse.to_string(),
+            ),
+        }
+    }
 }
 
 impl From<CallerLimitReached> for Problem {

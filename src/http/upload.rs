@@ -17,7 +17,10 @@ use super::{
     negotiate::media_type,
     problem::{Problem, body_timeout, internal, invalid, overloaded, unsupported_media_type},
 };
-use crate::rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Parsed};
+use crate::{
+    auth::Tenure,
+    rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Parsed},
+};
 
 /// Chunks that wait for the parser.
 const WAITING_CHUNK_COUNT_MAX: usize = 2;
@@ -48,8 +51,21 @@ pub(super) fn format(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
         .ok_or_else(|| unsupported_media_type(format!("`{media_type}` is no format that the server reads")))
 }
 
-/// Reads all documents of a body.
+/// Reads all documents of a body, as long as its caller may send them.
 pub(super) async fn read(
+    api: &Inner,
+    parts: &Parts,
+    body: Incoming,
+    target: &Target,
+) -> Result<Vec<Parsed>, Problem> {
+    let tenure = parts.extensions.get::<Tenure>().cloned();
+    tokio::select! {
+        documents = read_all(api, parts, body, target) => documents,
+        lapse = Tenure::over(tenure) => Err(lapse.into()),
+    }
+}
+
+async fn read_all(
     api: &Inner,
     parts: &Parts,
     body: Incoming,

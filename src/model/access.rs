@@ -93,6 +93,20 @@ impl GraphSet {
         }
     }
 
+    /// Tells whether it has all graphs of another set, as far as their names tell.
+    fn covers(&self, other: &Self) -> bool {
+        let has_prefix = |prefix: &String| {
+            self.prefixes
+                .iter()
+                .any(|shorter| prefix.starts_with(shorter.as_str()))
+        };
+        self.is_everything
+            || (!other.is_everything
+                && (self.has_default || !other.has_default)
+                && other.names.iter().all(|name| self.has_named(name))
+                && other.prefixes.iter().all(has_prefix))
+    }
+
     /// Returns the names of its named graphs, if it is known by names alone.
     pub fn names(&self) -> Option<impl Iterator<Item = &str>> {
         let unit = DEFAULT_UNIT.into_iter().filter(|_| self.has_default);
@@ -212,6 +226,13 @@ impl Access {
         &self.0.writes
     }
 
+    /// Tells whether it allows all that another access does.
+    pub fn covers(&self, other: &Self) -> bool {
+        (self.is_admin() || !other.is_admin())
+            && self.reads().covers(other.reads())
+            && self.writes().covers(other.writes())
+    }
+
     /// Tells whether it may do what is nobody's graph: look at others' queries, fetch from elsewhere, administer.
     pub fn is_admin(&self) -> bool {
         self.0.is_admin
@@ -274,6 +295,42 @@ mod tests {
         assert!(some.names().is_none());
         assert!(!some.is_empty());
         assert!(GraphSet::default().is_empty());
+    }
+
+    #[test]
+    fn an_access_covers_what_allows_no_more() {
+        let none = GraphSet::default;
+        let reader = |reads| Access::new("r", reads, none(), false);
+        let team = "http://example.com/team/";
+        for (wide, narrow) in [
+            (set(true, &[], &[]), none()),
+            (
+                GraphSet::everything(),
+                set(true, &["http://example.com/a"], &[team]),
+            ),
+            (
+                set(false, &[], &[team]),
+                set(false, &["http://example.com/team/a"], &[]),
+            ),
+            (
+                set(false, &[], &["http://example.com/"]),
+                set(false, &[], &[team]),
+            ),
+            (
+                set(true, &["http://example.com/a"], &[team]),
+                set(true, &[], &[team]),
+            ),
+        ] {
+            assert!(wide.covers(&wide) && wide.covers(&narrow), "{narrow}");
+            assert!(!narrow.covers(&wide), "{narrow} and {wide}");
+            let (wide, narrow) = (reader(wide), reader(narrow));
+            assert!(wide.covers(&narrow) && !narrow.covers(&wide));
+        }
+        let all = GraphSet::everything;
+        let writer = Access::new("w", all(), all(), false);
+        let admin = Access::new("a", none(), none(), true);
+        assert!(admin.covers(&writer) && !writer.covers(&admin));
+        assert!(writer.covers(&reader(all())) && !reader(all()).covers(&writer));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 
 use super::fresh::Fresh;
 use crate::{
@@ -85,6 +85,8 @@ pub(super) struct Callers {
     keys: Option<(JwtSettings, Place)>,
     /// The roles that a certificate brings, if clients must have one.
     certificate_roles: Option<Vec<String>>,
+    /// Marked whenever one of these was read anew.
+    renewed: watch::Sender<()>,
 }
 
 enum Place {
@@ -96,19 +98,23 @@ impl Callers {
     /// Reads the files. Keys of a URL are fetched later: what is there need not be up before this server.
     pub(super) fn load(settings: &ServeSettings) -> Result<Self, CallersError> {
         let auth = &settings.auth;
+        let renewed = watch::Sender::default();
         let policy = match auth.policy.clone() {
             None => None,
             Some(path) => {
                 let paths = vec![path.clone()];
                 let read = move || Ok(Policy::read(&path)?);
-                Some(Arc::new(Fresh::load("the policy", paths, read)?))
+                Some(Arc::new(
+                    Fresh::load("the policy", paths, read)?.telling(&renewed),
+                ))
             }
         };
         let tokens = match auth.tokens.clone() {
             None => None,
             Some(path) => {
                 let paths = vec![path.clone()];
-                Some(Arc::new(Fresh::load("the tokens", paths, move || tokens(&path))?))
+                let tokens = Fresh::load("the tokens", paths, move || tokens(&path))?;
+                Some(Arc::new(tokens.telling(&renewed)))
             }
         };
         let keys = match auth.jwt()? {
@@ -123,14 +129,15 @@ impl Callers {
                     JwksPlace::File(path) => {
                         let paths = vec![path.clone()];
                         let keys = Fresh::load("the keys of JWTs", paths, move || keys(&path))?;
-                        Place::File(Arc::new(keys))
+                        Place::File(Arc::new(keys.telling(&renewed)))
                     }
                     JwksPlace::Url(target) => {
                         let times = KeyTimes {
                             refresh_after: auth.jwks_refresh,
                             expire_after: auth.jwks_age_max,
                         };
-                        Place::Url(Arc::new(KeyCache::new(times, move || fetch(&target))))
+                        let keys = KeyCache::telling(renewed.clone(), times, move || fetch(&target));
+                        Place::Url(Arc::new(keys))
                     }
                 };
                 Some((claims, place))
@@ -144,6 +151,7 @@ impl Callers {
                 .tls_client_ca
                 .as_ref()
                 .map(|_| auth.certificate_roles.clone()),
+            renewed,
         })
     }
 
@@ -153,6 +161,11 @@ impl Callers {
             None => Authorizer::default(),
             Some(policy) => Authorizer::new(policy.value()),
         }
+    }
+
+    /// Returns what is marked whenever tokens, keys or the policy were read anew.
+    pub(super) fn renewed(&self) -> watch::Receiver<()> {
+        self.renewed.subscribe()
     }
 
     /// Returns what tells who calls.

@@ -8,7 +8,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -22,6 +25,8 @@ pub(super) struct Fresh<T, E> {
     paths: Vec<PathBuf>,
     make: Make<T, E>,
     value: Arc<ArcSwap<T>>,
+    /// Marked whenever the value is another.
+    renewed: watch::Sender<()>,
     seen: Mutex<Vec<Option<Seen>>>,
 }
 
@@ -52,8 +57,15 @@ where
             paths,
             make: Box::new(make),
             value,
+            renewed: watch::Sender::default(),
             seen,
         })
+    }
+
+    /// Marks `renewed` whenever the value is another.
+    pub(super) fn telling(mut self, renewed: &watch::Sender<()>) -> Self {
+        self.renewed = renewed.clone();
+        self
     }
 
     /// Returns where the newest value is.
@@ -90,6 +102,7 @@ where
         match (self.make)() {
             Ok(value) => {
                 self.value.store(Arc::new(value));
+                self.renewed.send_replace(());
                 tracing::info!("{} were read anew", self.what);
             }
             Err(error) => {

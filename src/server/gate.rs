@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, HeaderValue, Request, header};
+use tokio::sync::watch;
 
 use super::{
     admitted::{Admitted, Refusal},
     audit::{Audit, AuditedRequest, Denial},
 };
 use crate::{
-    auth::{Accounts, AuthError, Authenticator, Authorizer, Caller, ClientName, Presented},
+    auth::{Accounts, AuthError, Authenticator, Authorizer, Caller, ClientName, Presented, Shown, Tenure},
     grpc::call::Peer,
     http as api,
+    model::access::Access,
 };
 
 /// Where the methods of health are.
@@ -19,16 +21,22 @@ pub(super) const HEALTH_PATH: &str = "/grpc.health.v1.Health/";
 
 /// What is asked of those who make requests.
 pub(super) struct Gate {
-    pub(super) authenticator: Authenticator,
+    pub(super) authenticator: Arc<Authenticator>,
     pub(super) authorizer: Authorizer,
+    /// Marked whenever tokens, keys or the policy were read anew.
+    pub(super) renewed: watch::Receiver<()>,
     pub(super) accounts: Accounts,
     pub(super) audit: Audit,
 }
 
 impl Gate {
     /// Learns who makes a request and what that caller may do, and hands both on with it: every request of every protocol passes
-    /// here. Only health is told to strangers, and to whoever has had enough.
-    pub(super) async fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Refusal> {
+    /// here. Only health is told to strangers, and to whoever has had enough. One that may last gets its [`Tenure`] too.
+    pub(super) async fn admit<B>(
+        &self,
+        request: &mut Request<B>,
+        may_last: bool,
+    ) -> Result<Admitted, Refusal> {
         let path = request.uri().path();
         if path.starts_with(HEALTH_PATH) || api::is_health(path) {
             return Ok(Admitted::default());
@@ -45,8 +53,9 @@ impl Gate {
             });
             refusal
         };
-        let caller = self.caller(request.headers(), request.extensions()).await;
-        let caller = caller.map_err(|error| denied(None, error.into()))?;
+        let shown = self.identify(request.headers(), request.extensions()).await;
+        let shown = shown.map_err(|error| denied(None, error.into()))?;
+        let caller = Arc::clone(shown.caller());
         let account = self.accounts.of(&caller, peer.map(|peer| peer.ip()));
         let admitted = account.clone().map(Admitted::of).transpose();
         let admitted = admitted.map_err(|reached| denied(Some(&caller), reached.into()))?;
@@ -57,6 +66,9 @@ impl Gate {
         });
         let extensions = request.extensions_mut();
         if let Some(access) = access {
+            if may_last && !self.authenticator.is_open() {
+                extensions.insert(self.tenure(shown, access.clone()));
+            }
             extensions.insert(access);
         }
         if let Some(account) = account {
@@ -66,12 +78,17 @@ impl Gate {
         Ok(admitted.unwrap_or_default().audited(audited))
     }
 
-    async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Arc<Caller>, AuthError> {
+    fn tenure(&self, shown: Shown, access: Access) -> Tenure {
+        let (authenticator, authorizer) = (Arc::clone(&self.authenticator), self.authorizer.clone());
+        Tenure::new(authenticator, authorizer, shown, access, self.renewed.clone())
+    }
+
+    async fn identify(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Shown, AuthError> {
         let presented = Presented {
             authorization: authorization(headers)?,
             certificate: extensions.get::<Arc<ClientName>>(),
         };
-        self.authenticator.caller(presented).await
+        self.authenticator.identify(presented).await
     }
 }
 

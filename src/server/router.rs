@@ -32,6 +32,7 @@ use super::{
     metrics::{self, Metrics},
 };
 use crate::{
+    auth::Tenure,
     backup::Backups,
     config::ServeSettings,
     feed::{Feed, FeedSettings},
@@ -312,7 +313,7 @@ impl Router {
             }
             Protocol::Http if self.has_metrics && request.uri().path() == METRICS_PATH => {
                 let mut request = request;
-                Ok(match self.gate.admit(&mut request).await {
+                Ok(match self.gate.admit(&mut request, false).await {
                     Ok(admitted) => admitted.answered(self.scrape(&request)),
                     Err(refusal) => refusal.over_http(),
                 })
@@ -353,7 +354,7 @@ impl Router {
             .metrics
             .request(request.method(), request.uri().path(), request.headers());
         let working = call.request().clone();
-        let admitted = match working.scope(self.gate.admit(&mut request)).await {
+        let admitted = match working.scope(self.gate.admit(&mut request, true)).await {
             Ok(admitted) => admitted,
             Err(refusal) => return call.answered(refusal.over_http()),
         };
@@ -376,7 +377,8 @@ impl Router {
         // A watch knows itself of its end, and where to go on.
         let is_told = counted.is_stream() && !WATCHES.contains(&path);
         let working = counted.request().clone();
-        let admitted = match working.scope(self.gate.admit(&mut request)).await {
+        let admitting = self.gate.admit(&mut request, counted.is_stream());
+        let admitted = match working.scope(admitting).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(counted.answered(refusal.over_grpc())),
         };
@@ -388,11 +390,13 @@ impl Router {
             request.extensions_mut().insert(Deadline(deadline));
         }
         let knowledge = self.services.get().map(|services| services.knowledge.clone());
-        let end = request
-            .extensions()
+        let extensions = request.extensions();
+        let end = extensions
             .get::<Ending>()
             .map(|ending| End::new(ending, knowledge, is_told));
-        let answering = async { call::answer(self.dispatch(request, place.clone()), deadline, end).await };
+        let tenure = extensions.get::<Tenure>().filter(|_| is_told).cloned();
+        let answering =
+            async { call::answer(self.dispatch(request, place.clone()), deadline, end, tenure).await };
         let response = working.scope(answering).await;
         if let Some((started_at, path)) = log {
             let code = response

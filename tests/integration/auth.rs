@@ -5,6 +5,7 @@ mod certificates;
 mod issuer;
 mod limits;
 mod matrix;
+mod streams;
 
 use std::path::Path;
 

@@ -3,9 +3,9 @@
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{error_info, status};
+use super::{error_info, no_role, status};
 use crate::{
-    auth::{AuthError, CallerLimitReached},
+    auth::{AuthError, CallerLimitReached, Lapse},
     proto::v1::ErrorReason,
 };
 
@@ -17,6 +17,20 @@ pub fn unauthenticated(error: AuthError) -> Status {
         error.to_string(),
         [],
     )
+}
+
+/// Returns what the caller of a stream hears that may not go on.
+pub fn lapsed(lapse: Lapse) -> Status {
+    match lapse {
+        Lapse::Credentials(error) => unauthenticated(error),
+        Lapse::NoRole => no_role(),
+        Lapse::AccessReduced => status(
+            Code::PermissionDenied,
+            ErrorReason::AccessReduced,
+            lapse.to_string(),
+            [],
+        ),
+    }
 }
 
 /// Returns `RESOURCE_EXHAUSTED` for a caller that has had what one may have.

@@ -3,8 +3,9 @@
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{LOG_CLOSED, cancelled, internal, status, unavailable};
+use super::{LOG_CLOSED, cancelled, internal, lapsed, status, unavailable};
 use crate::{
+    auth::Lapse,
     feed::{DiffError, FeedError, LogError},
     proto::v1::ErrorReason,
 };
@@ -35,6 +36,11 @@ pub fn reader_too_slow(after_revision: Option<u64>) -> Status {
 /// As [`unavailable`], with what a watch resumes after.
 pub fn unavailable_after(message: &str, after_revision: Option<u64>) -> Status {
     with_revision(&unavailable(message), after_revision)
+}
+
+/// As [`lapsed`], with what a watch resumes after.
+pub fn lapsed_after(lapse: Lapse, after_revision: Option<u64>) -> Status {
+    with_revision(&lapsed(lapse), after_revision)
 }
 
 fn with_revision(status: &Status, after_revision: Option<u64>) -> Status {

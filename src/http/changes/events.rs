@@ -6,6 +6,7 @@ use bytes::Bytes;
 use oxigraph::model::{Literal, vocab::xsd};
 
 use crate::{
+    auth::Lapse,
     feed::{Change, End, EndReason, Event, Header},
     http::problem::{Problem, of_feed, reader_too_slow, unavailable},
 };
@@ -37,16 +38,20 @@ pub(super) fn of(event: Event) -> Bytes {
     text.into()
 }
 
-/// Returns the last event, which says why it is the last. Browsers connect again by themselves.
-pub(super) fn end(end: &End) -> Bytes {
-    let problem: Problem = match &end.reason {
-        EndReason::Gone => return Bytes::new(),
-        EndReason::TooSlow => reader_too_slow(),
-        EndReason::ShuttingDown => unavailable("the server is shutting down"),
-        EndReason::LogClosed => unavailable("the log is being opened again"),
-        EndReason::Failed(error) => of_feed(error),
+/// Returns the last event, which says why it is the last, and where to go on. Browsers connect again by themselves.
+pub(super) fn end(end: &End, lapsed: Option<Lapse>) -> Bytes {
+    let problem: Problem = match (&end.reason, lapsed) {
+        (EndReason::Gone, _) => return Bytes::new(),
+        (EndReason::TooSlow, _) => reader_too_slow(),
+        (EndReason::Stopped, Some(lapse)) => lapse.into(),
+        (EndReason::Stopped, None) => unavailable("the server is shutting down"),
+        (EndReason::LogClosed, _) => unavailable("the log is being opened again"),
+        (EndReason::Failed(error), _) => of_feed(error),
     };
-    let value = serde_json::json!({"reason": problem.reason(), "detail": problem.detail()});
+    let mut value = serde_json::json!({"reason": problem.reason(), "detail": problem.detail()});
+    if let Some(revision) = end.resume_after {
+        value["after_revision"] = revision.into();
+    }
     format!("event: end\ndata: {value}\n\n").into()
 }
 
@@ -94,7 +99,7 @@ mod tests {
     use oxigraph::model::{GraphName, NamedNode, Quad};
 
     use super::*;
-    use crate::feed::Fragment;
+    use crate::{auth::AuthError, feed::Fragment};
 
     #[test]
     fn only_the_last_part_of_a_commit_has_an_id_and_no_text_breaks_a_line() {
@@ -124,14 +129,24 @@ mod tests {
         assert_eq!(part(true), format!("{rows}data: TC .\nid: 7\n\n"));
         let checkpoint = "event: checkpoint\ndata: 9\nid: 9\n\n";
         assert_eq!(of(Event::Checkpoint(9)), checkpoint);
-        let ended = end(&End {
-            reason: EndReason::TooSlow,
-            resume_after: Some(7),
-        });
-        let ended = std::str::from_utf8(&ended).unwrap();
-        assert!(
-            ended.starts_with("event: end\ndata: {") && ended.contains("READER_TOO_SLOW"),
-            "{ended}"
-        );
+        for (reason, lapsed, said) in [
+            (EndReason::TooSlow, None, "READER_TOO_SLOW"),
+            (EndReason::Stopped, None, "UNAVAILABLE"),
+            (
+                EndReason::Stopped,
+                Some(AuthError::Expired.into()),
+                "CREDENTIALS_EXPIRED",
+            ),
+            (EndReason::Stopped, Some(Lapse::AccessReduced), "ACCESS_REDUCED"),
+        ] {
+            let resume_after = Some(7);
+            let ended = end(&End { reason, resume_after }, lapsed);
+            let ended = std::str::from_utf8(&ended).unwrap();
+            assert!(
+                ended.starts_with("event: end\ndata: {") && ended.contains(said),
+                "{ended}"
+            );
+            assert!(ended.contains("\"after_revision\":7"), "{ended}");
+        }
     }
 }
