@@ -85,6 +85,11 @@ pub struct ServeSettings {
     )]
     pub auth: AuthSettings,
 
+    /// Let tokens travel in plain text, on other addresses than loopback: something in front speaks TLS, or it is the inside of a
+    /// container whose port is published on loopback alone
+    #[arg(long, env = "DOSSIER_PLAIN_TOKENS", value_parser = BoolishValueParser::new())]
+    pub plain_tokens: bool,
+
     /// Listen on other addresses than loopback although nothing authenticates callers, or their tokens travel in plain text
     #[arg(long, env = "DOSSIER_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
@@ -456,6 +461,7 @@ impl Default for ServeSettings {
             tls_key: None,
             tls_client_ca: None,
             auth: AuthSettings::default(),
+            plain_tokens: false,
             insecure: false,
             data_dir: PathBuf::from("dossier-data"),
             backup_to: None,

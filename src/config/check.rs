@@ -68,7 +68,8 @@ impl SettingsError {
                  container's network or a proxy",
             ),
             Self::PlainTokens(_) => Some(
-                "set --tls-cert and --tls-key, or pass --insecure (DOSSIER_INSECURE=true) if a proxy in front speaks TLS",
+                "set --tls-cert and --tls-key, or pass --plain-tokens (DOSSIER_PLAIN_TOKENS=true) if a proxy in front speaks TLS, or \
+                 the port is published on loopback alone",
             ),
             Self::Jwt(_) | Self::OutOfRange { .. } | Self::QueryLargerThanMessage { .. } => None,
         }
@@ -83,7 +84,8 @@ impl ServeSettings {
         if is_exposed && !is_asked && !self.insecure {
             return Err(SettingsError::Exposed(self.listen));
         }
-        if is_exposed && self.auth.has_bearers() && self.tls_cert.is_none() && !self.insecure {
+        let may_be_plain = self.insecure || self.plain_tokens;
+        if is_exposed && self.auth.has_bearers() && self.tls_cert.is_none() && !may_be_plain {
             return Err(SettingsError::PlainTokens(self.listen));
         }
         self.auth.jwt()?;

@@ -54,6 +54,15 @@ pub enum CallersError {
         /// What is read.
         bytes_max: u64,
     },
+    /// There is no file of tokens yet.
+    #[error(
+        "{path}: there is no such file; `dossier token create --tokens {path} --name NAME --role ROLE` makes it, with a token",
+        path = path.display()
+    )]
+    NoTokens {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file of tokens is none.
     #[error("{path}: {fault}", path = path.display())]
     Tokens {
@@ -204,7 +213,12 @@ impl Callers {
 }
 
 fn tokens(path: &Path) -> Result<Tokens, CallersError> {
-    let text = read(path, TOKENS_BYTES_MAX)?;
+    let text = read(path, TOKENS_BYTES_MAX).map_err(|error| match error {
+        CallersError::File { path, error } if error.kind() == io::ErrorKind::NotFound => {
+            CallersError::NoTokens { path }
+        }
+        error => error,
+    })?;
     let text = String::from_utf8_lossy(&text);
     Tokens::parse(&text).map_err(|fault| CallersError::Tokens {
         path: path.to_owned(),
