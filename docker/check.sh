@@ -20,7 +20,7 @@ image=dossier:check
 server=http://127.0.0.1:50051
 query='PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 SELECT ?l WHERE { <https://w3id.org/dossier/e/KR> rdfs:label ?l FILTER(lang(?l)="en") }'
-tmp='' engine_pid='' bridge='' container='' volume='' updated='' client='' log='' host_client=''
+tmp='' engine_pid='' bridge='' container='' volume='' updated='' client='' log='' host_client='' token=''
 passed=0 told=''
 image_bytes_max=40000000
 # Put wherever a secret may be by mistake; no layer, log or answer may have it.
@@ -172,6 +172,21 @@ bill() { # the parts that the image names are those of Cargo.lock
     ((${#missing[@]} == 0)) || fail "the SBOM lacks ${missing[*]}"
     ok "the SBOM names all parts, $(grep -c '"purl": "pkg:cargo/' "$bill")"
 }
+refuses() { # without a token nobody is let in, and the message says how to make one
+    local said
+    ! said=$(limit=30 d run --rm --read-only -v "$volume:/data" --network none "$image" 2>&1) || fail 'it serves without tokens'
+    grep -qF 'dossier token create --tokens /data/tokens.json' <<<"$said" || fail "without tokens it says: $said"
+    ok 'without tokens it does not start, and says what to do'
+}
+make_token() { # as README.md has it
+    token=$(limit=30 d run --rm --read-only -v "$volume:/data" --network none "$image" \
+        token create --tokens /data/tokens.json --name me --role admin 2>"$tmp/token.err") || fail "token create: $(<"$tmp/token.err")"
+    [[ $token == dossier_* ]] || fail 'token create makes no token'
+    ok 'a token is made'
+}
+in_container() { # ARGUMENT...: of the client, with the token
+    DOSSIER_TOKEN=$token d exec -e DOSSIER_TOKEN "$container" dossier --server "$server" "$@"
+}
 start() { # [ARGUMENT...]: of the image's program
     local start=$SECONDS net=(--network none) health
     [[ -n $engine_pid && -z $bridge ]] || net=(-p 127.0.0.1::50051)
@@ -193,15 +208,15 @@ start() { # [ARGUMENT...]: of the image's program
     ok 'the image'\''s health check says healthy'
 }
 ask() {
-    expect 'get e:KR, inside the container' 'South Korea' \
-        d exec "$container" dossier --server "$server" get e:KR
-    expect 'SPARQL query, inside the container' '^"?South Korea"?\s*$' \
-        d exec "$container" dossier --server "$server" query "$query" --output csv
+    expect 'get e:KR, inside the container' 'South Korea' in_container get e:KR
+    expect 'SPARQL query, inside the container' '^"?South Korea"?\s*$' in_container query "$query" --output csv
+    expect 'whoever has no token is turned away' 'CREDENTIALS_MISSING' \
+        bash -c '! "$@"' '' timeout 20 "$client" exec "$container" dossier --server "$server" get e:KR
     published || return 0
     expect 'get e:KR, from the host through the published port' 'South Korea' \
-        timeout 20 "$host_client" --server "http://$address" get e:KR
+        env "DOSSIER_TOKEN=$token" timeout 20 "$host_client" --server "http://$address" get e:KR
     [[ -z ${DOSSIER_PYTHON:-} ]] ||
-        expect 'the Python client, from the host' '' timeout 120 "$DOSSIER_PYTHON" "$here/../examples/python/check.py" --server "$address"
+        expect 'the Python client, from the host' '' env "DOSSIER_TOKEN=$token" timeout 120 "$DOSSIER_PYTHON" "$here/../examples/python/check.py" --server "$address"
 }
 published() { # sets address, where there is a network
     address=$(d port "$container" 50051/tcp 2>/dev/null | head -n 1) || address=''
@@ -210,14 +225,18 @@ published() { # sets address, where there is a network
 }
 told() { # nothing that it says has the canary
     local said
-    said=$(d logs "$container" 2>&1; d exec "$container" dossier --server "$server" info --output json)
+    said=$(d logs "$container" 2>&1; in_container info --output json)
     [[ -n $said ]] || fail 'it says nothing'
-    ! grep -qF "$canary" <<<"$said" || fail 'the log or GetServerInfo has the canary'
-    ok 'neither the log nor GetServerInfo has the canary'
+    local secret
+    for secret in "$canary" "${token#dossier_}"; do
+        ! grep -qF "$secret" <<<"$said" || fail 'the log or GetServerInfo has a secret'
+    done
+    ok 'neither the log nor GetServerInfo has the canary or the token'
 }
 hostile() { # the hostile set against the container, with its limit of memory
     local flag flags=() pid
     while read -r flag; do flags+=("$flag"); done < <(sed -n '/^const FLAGS/,/^];/s/^ *"\(--.*\)",$/\1/p' "$context/tests/hostile/main.rs")
+    # Its requests have no token.
     start serve --listen 0.0.0.0:50051 --insecure --no-shipped-data "${flags[@]}"
     if published; then
         pid=$(d inspect -f '{{.State.Pid}}' "$container")
@@ -286,17 +305,19 @@ done
 layers
 bill
 volume=$(d volume create --label dossier.check)
+refuses
+make_token
 start
 host_client=${DOSSIER_BIN:-$tmp/dossier}
 [[ -n ${DOSSIER_BIN:-} ]] || d cp "$container:/usr/local/bin/dossier" "$tmp/dossier" >/dev/null
 confined
 ask
 told
-expect 'a write' 'revision' d exec "$container" dossier --server "$server" update 'INSERT DATA { e:check rdfs:label "kept" }'
+expect 'a write' 'revision' in_container update 'INSERT DATA { e:check rdfs:label "kept" }'
 stop
 say 'again, on the same volume'
 start
-expect 'what was written before' 'kept' d exec "$container" dossier --server "$server" get e:check
+expect 'what was written before' 'kept' in_container get e:check
 stop
 if [[ -n ${DOSSIER_CHECK_HOSTILE:-} ]]; then
     say 'again, under attack'

@@ -160,7 +160,7 @@ def main() -> int:
     parser.add_argument("--server", default="127.0.0.1:50051", help="ADDRESS:PORT")
     arguments = parser.parse_args()
     failed = 0
-    with grpc.insecure_channel(arguments.server, options=client.CHANNEL_OPTIONS) as channel:
+    with client.connect(arguments.server) as channel:
         grpc.channel_ready_future(channel).result(timeout=30)
         for check in CHECKS:
             try:

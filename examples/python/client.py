@@ -44,6 +44,31 @@ CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
 Binding = dict[str, term.Term]
 
 
+def connect(server: str) -> grpc.Channel:
+    """Returns a channel in plain text that shows the token of DOSSIER_TOKEN, if there is one, with each call.
+
+    A token must not travel in plain text to other machines: there, take grpc.secure_channel.
+    """
+    channel = grpc.insecure_channel(server, options=CHANNEL_OPTIONS)
+    token = os.environ.get("DOSSIER_TOKEN", "").strip()
+    return grpc.intercept_channel(channel, Bearer(token)) if token else channel
+
+
+class Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Shows a token with each call."""
+
+    def __init__(self, token: str) -> None:
+        self.header = ("authorization", f"Bearer {token}")
+
+    def intercept_unary_unary(self, continuation, details, request):
+        return continuation(self.with_token(details), request)
+
+    intercept_unary_stream = intercept_unary_unary
+
+    def with_token(self, details: grpc.ClientCallDetails) -> grpc.ClientCallDetails:
+        return details._replace(metadata=[*(details.metadata or ()), self.header])
+
+
 def get_entity(
     channel: grpc.Channel, name: str, *, min_revision: int = 0, page_size: int = 0
 ) -> tuple[entity.Entity, int]:
@@ -247,7 +272,7 @@ def main() -> int:
     if "encoding" in arguments:
         arguments.encoding = encodings[arguments.encoding]
 
-    with grpc.insecure_channel(arguments.server, options=CHANNEL_OPTIONS) as channel:
+    with connect(arguments.server) as channel:
         try:
             arguments.run(channel, arguments)
         except grpc.RpcError as error:
