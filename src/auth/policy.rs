@@ -38,6 +38,7 @@ struct Role {
     reads: GraphSet,
     writes: GraphSet,
     is_admin: bool,
+    has_metrics: bool,
 }
 
 /// Why a policy cannot be used: every fault of its file, with its line.
@@ -72,17 +73,23 @@ impl fmt::Display for PolicyError {
 }
 
 impl Default for Policy {
-    /// Returns the roles that there are without a file: `read` and `write` of all graphs, and `admin`.
+    /// Returns the roles that there are without a file: `read` and `write` of all graphs, `metrics`, and `admin`.
     fn default() -> Self {
         let role = |reads, writes, is_admin| Role {
             reads,
             writes,
             is_admin,
+            has_metrics: false,
+        };
+        let metrics = Role {
+            has_metrics: true,
+            ..Role::default()
         };
         let (all, none) = (GraphSet::everything, GraphSet::default);
         let roles = [
             ("read", role(all(), none(), false)),
             ("write", role(all(), all(), false)),
+            ("metrics", metrics),
             ("admin", role(all(), all(), true)),
         ];
         Self {
@@ -164,13 +171,19 @@ impl Policy {
         let names = self.role_names(identity, &caller.roles);
         let mut roles = names.iter().filter_map(|name| self.roles.get(*name)).peekable();
         roles.peek()?;
-        let (mut reads, mut writes, mut is_admin) = (GraphSet::default(), GraphSet::default(), false);
+        let mut all = Role::default();
         for role in roles {
-            reads.add_all(&role.reads);
-            writes.add_all(&role.writes);
-            is_admin |= role.is_admin;
+            all.reads.add_all(&role.reads);
+            all.writes.add_all(&role.writes);
+            all.is_admin |= role.is_admin;
+            all.has_metrics |= role.has_metrics;
         }
-        Some(Access::new(identity, reads, writes, is_admin).by(caller.author()))
+        let access = Access::new(identity, all.reads, all.writes, all.is_admin).by(caller.author());
+        Some(if all.has_metrics {
+            access.with_metrics()
+        } else {
+            access
+        })
     }
 
     /// Returns the names of all roles that somebody has, known or not: those of the credential, and those by the file.
@@ -210,8 +223,9 @@ impl Policy {
                 lines.push(format!("role {name}: administers, reads and writes all graphs"));
                 continue;
             }
+            let metrics = if role.has_metrics { ", sees /metrics" } else { "" };
             lines.push(format!(
-                "role {name}: reads {}, writes {}",
+                "role {name}: reads {}, writes {}{metrics}",
                 role.reads, role.writes
             ));
         }
@@ -278,9 +292,14 @@ impl Reading<'_> {
                     ("read", _) => role.reads = self.graphs(value),
                     ("write", _) => role.writes = self.graphs(value),
                     ("admin", DeValue::Boolean(is_admin)) => role.is_admin = *is_admin,
-                    ("admin", _) => self.fault(at, "`admin` must be true or false"),
+                    ("metrics", DeValue::Boolean(has_metrics)) => role.has_metrics = *has_metrics,
+                    (name @ ("admin" | "metrics"), _) => {
+                        self.fault(at, format!("`{name}` must be true or false"));
+                    }
                     (other, _) => {
-                        let message = format!("`{other}` is unknown: a role has `read`, `write` and `admin`");
+                        let message = format!(
+                            "`{other}` is unknown: a role has `read`, `write`, `metrics` and `admin`"
+                        );
                         self.fault(at, message);
                     }
                 }

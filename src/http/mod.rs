@@ -181,6 +181,16 @@ pub fn caller_limit_reached(reached: CallerLimitReached) -> Response<Body> {
     Problem::from(reached).into_response()
 }
 
+/// Returns 403 for a caller who may not see what the server counts.
+pub fn metrics_denied() -> Response<Body> {
+    problem::metrics_denied().into_response()
+}
+
+/// Returns 403 for a caller to whom the policy gives nothing.
+pub fn nothing_allowed() -> Response<Body> {
+    no_role().into_response()
+}
+
 /// Tells whether a path is one of HTTP's.
 pub fn has_path(path: &str) -> bool {
     let under = |root: &str| {

@@ -163,6 +163,12 @@ pub(super) fn no_role() -> Problem {
     Problem::of(StatusCode::FORBIDDEN, ErrorReason::NoRole, detail)
 }
 
+/// Returns 403 for a caller who may not see what the server counts.
+pub(super) fn metrics_denied() -> Problem {
+    let detail = "/metrics is for administrators and for callers with the role metrics";
+    Problem::of(StatusCode::FORBIDDEN, ErrorReason::AdminOnly, detail)
+}
+
 /// Returns 403 for a web page of an origin that the settings do not name.
 pub(super) fn origin_not_allowed() -> Problem {
     Problem::new(

@@ -142,13 +142,14 @@ pub trait Witness: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Access(Arc<Inner>, Option<Arc<dyn Witness>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     subject: String,
     author: String,
     reads: Arc<GraphSet>,
     writes: GraphSet,
     is_admin: bool,
+    may_scrape: bool,
 }
 
 impl Access {
@@ -163,28 +164,23 @@ impl Access {
             reads: Arc::new(all_if_admin(reads)),
             writes: all_if_admin(writes),
             is_admin,
+            may_scrape: is_admin,
         };
         Self(Arc::new(inner), None)
     }
 
     /// Returns the same access, with another name for the log.
     #[must_use]
-    pub fn by(self, author: &str) -> Self {
-        let Inner {
-            subject,
-            reads,
-            writes,
-            is_admin,
-            ..
-        } = &*self.0;
-        let inner = Inner {
-            subject: subject.clone(),
-            author: author.to_owned(),
-            reads: Arc::clone(reads),
-            writes: writes.clone(),
-            is_admin: *is_admin,
-        };
-        Self(Arc::new(inner), self.1)
+    pub fn by(mut self, author: &str) -> Self {
+        author.clone_into(&mut Arc::make_mut(&mut self.0).author);
+        self
+    }
+
+    /// Returns the same access, which may also see what the server counts.
+    #[must_use]
+    pub fn with_metrics(mut self) -> Self {
+        Arc::make_mut(&mut self.0).may_scrape = true;
+        self
     }
 
     /// Returns the same access, with a witness of what is committed.
@@ -229,8 +225,14 @@ impl Access {
     /// Tells whether it allows all that another access does.
     pub fn covers(&self, other: &Self) -> bool {
         (self.is_admin() || !other.is_admin())
+            && (self.may_scrape() || !other.may_scrape())
             && self.reads().covers(other.reads())
             && self.writes().covers(other.writes())
+    }
+
+    /// Tells whether it may see what the server counts, of all graphs and callers.
+    pub fn may_scrape(&self) -> bool {
+        self.0.may_scrape
     }
 
     /// Tells whether it may do what is nobody's graph: look at others' queries, fetch from elsewhere, administer.
@@ -331,6 +333,8 @@ mod tests {
         let admin = Access::new("a", none(), none(), true);
         assert!(admin.covers(&writer) && !writer.covers(&admin));
         assert!(writer.covers(&reader(all())) && !reader(all()).covers(&writer));
+        let scraper = reader(none()).with_metrics();
+        assert!(admin.covers(&scraper) && !writer.covers(&scraper) && scraper.covers(&reader(none())));
     }
 
     #[test]

@@ -51,6 +51,7 @@ use crate::{
     },
     http::{self as api, HttpApi},
     knowledge::KnowledgeBase,
+    model::access::Access,
     proto::v1::{
         self, admin_service_server::AdminServiceServer, change_service_server::ChangeServiceServer,
         entity_service_server::EntityServiceServer, fact_service_server::FactServiceServer,
@@ -314,7 +315,12 @@ impl Router {
             Protocol::Http if self.has_metrics && request.uri().path() == METRICS_PATH => {
                 let mut request = request;
                 Ok(match self.gate.admit(&mut request, false).await {
-                    Ok(admitted) => admitted.answered(self.scrape(&request)),
+                    Ok(admitted) => admitted.answered(match request.extensions().get::<Access>() {
+                        Some(access) if access.may_scrape() => self.scrape(&request),
+                        // They are about all graphs and all callers.
+                        Some(_) => api::metrics_denied().map(Body::new),
+                        None => api::nothing_allowed().map(Body::new),
+                    }),
                     Err(refusal) => refusal.over_http(),
                 })
             }

@@ -87,7 +87,11 @@ fn a_server_that_cannot_know_callers_does_not_start() {
         1,
         "`dossier token create --tokens /nowhere --name NAME --role ROLE` makes it",
     );
-    check(&["--auth-tokens", data.parent().unwrap().to_str().unwrap()], 1, "directory");
+    check(
+        &["--auth-tokens", data.parent().unwrap().to_str().unwrap()],
+        1,
+        "directory",
+    );
     check(&["--auth-tokens", file], 1, "tokens[0].");
     check(&["--auth-jwks", file], 2, "--auth-jwt-issuer");
     let jwt = [
@@ -112,5 +116,9 @@ fn a_server_that_cannot_know_callers_does_not_start() {
     let exposed = ["--auth-tokens", file, "--listen", "0.0.0.0:0", "--plain-tokens"];
     check(&exposed, 1, "tokens[0].");
     // That is no reason to ask nobody.
-    check(&["--listen", "0.0.0.0:0", "--plain-tokens"], 2, "refusing to listen");
+    check(
+        &["--listen", "0.0.0.0:0", "--plain-tokens"],
+        2,
+        "refusing to listen",
+    );
 }

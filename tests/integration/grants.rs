@@ -59,6 +59,7 @@ impl Guarded {
             ("read", "read"),
             ("write", "write"),
             ("admin", "admin"),
+            ("metrics", "metrics"),
             ("stranger", "no-such-role"),
             ("subject", "no-such-role"),
         ];
@@ -433,6 +434,33 @@ async fn what_administers_is_for_administrators() {
         &[("query_id", "mine")],
     );
     cancel("admin").await.unwrap();
+}
+
+#[tokio::test]
+async fn counts_are_for_who_has_the_role_for_them() {
+    let server = Guarded::start().await;
+    for (name, expected, said) in [
+        ("admin", 200, "dossier_quads"),
+        ("metrics", 200, "dossier_quads"),
+        ("mine", 403, "ADMIN_ONLY"),
+        ("read", 403, "ADMIN_ONLY"),
+        ("write", 403, "ADMIN_ONLY"),
+        ("stranger", 403, "NO_ROLE"),
+    ] {
+        let (status, body) = server.http(name, "GET", "/metrics", "text/plain", "").await;
+        assert!(
+            status == expected && body.contains(said),
+            "{name} {status} {body}"
+        );
+    }
+    // And for nothing else.
+    assert_eq!(server.quad_count("metrics").await, 0);
+    check_denied(
+        server
+            .update("metrics", "INSERT DATA { <http://ex/s> <http://ex/p> 1 }")
+            .await,
+        "the default graph",
+    );
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ write = ["https://example.org/team/*", "<urn:x:one>"]
 [roles.operator]
 admin = true
 
+[roles.monitoring]
+metrics = true
+
 [roles.analyst]
 read = ["g:sources", "e:a"]
 
@@ -69,6 +72,9 @@ fn whoever_has_no_known_role_may_do_nothing() {
     assert!(access(&["write"]).unwrap().writes().is_everything());
     assert!(!access(&["write"]).unwrap().is_admin());
     assert!(access(&["admin"]).unwrap().is_admin());
+    let metrics = access(&["metrics"]).unwrap();
+    assert!(metrics.may_scrape() && metrics.reads().is_empty() && metrics.writes().is_empty());
+    assert!(access(&["admin"]).unwrap().may_scrape() && !access(&["write"]).unwrap().may_scrape());
     // Asked again, and with others in between.
     assert!(access(&[]).is_none());
     assert!(policy.access(&Caller::anonymous()).unwrap().is_admin());
@@ -95,6 +101,10 @@ fn a_policy_explains_itself() {
         ]
     );
     assert_eq!(
+        Policy::default().explain("token:p", &["metrics".to_owned()]),
+        ["role metrics: reads nothing, writes nothing, sees /metrics"]
+    );
+    assert_eq!(
         Policy::default().explain("jwt:a", &[]),
         ["no role: every request is denied"]
     );
@@ -109,16 +119,17 @@ fn every_fault_is_told_with_its_line() {
         assert_eq!(told.lines().collect::<Vec<_>>(), expected, "{text}");
     };
     check(
-        "rolls = 1\n[roles.a]\nread = [\"nope:x\", 7,\n\"<>\"]\nwrites = []\nadmin = 1\n[subjects]\nbob = [\"b\"]\n",
+        "rolls = 1\n[roles.a]\nread = [\"nope:x\", 7,\n\"<>\"]\nwrites = []\nadmin = 1\nmetrics = 1\n[subjects]\nbob = [\"b\"]\n",
         &[
             "policy.toml:1: `rolls` is unknown: there are `roles` and `subjects`",
             "policy.toml:3: expected graphs, as texts",
             "policy.toml:3: unknown prefix `nope` in `nope:x`",
             "policy.toml:4: `<>` is not an absolute IRI: No scheme found in an absolute IRI",
-            "policy.toml:5: `writes` is unknown: a role has `read`, `write` and `admin`",
+            "policy.toml:5: `writes` is unknown: a role has `read`, `write`, `metrics` and `admin`",
             "policy.toml:6: `admin` must be true or false",
-            "policy.toml:8: `bob` is nobody: write `token:NAME`, `jwt:SUBJECT` or `certificate:NAME`, with `*` for all of a kind, or `*`",
-            "policy.toml:8: there is no role `b`",
+            "policy.toml:7: `metrics` must be true or false",
+            "policy.toml:9: `bob` is nobody: write `token:NAME`, `jwt:SUBJECT` or `certificate:NAME`, with `*` for all of a kind, or `*`",
+            "policy.toml:9: there is no role `b`",
         ],
     );
     check("roles = 1\n", &["policy.toml:1: `roles` must be a table"]);
