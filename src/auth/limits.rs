@@ -226,6 +226,11 @@ impl Account {
         state.query_seconds.take(took.as_secs_f64());
     }
 
+    /// Returns what its caller may ask for.
+    pub fn limits(&self) -> CallerLimits {
+        self.limits
+    }
+
     /// Returns what is left.
     pub fn left(&self) -> Left {
         let now = Instant::now();

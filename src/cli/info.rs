@@ -15,7 +15,7 @@ use super::{
     output::{Json, Output, thousands},
     term::printable,
 };
-use crate::proto::v1::GetServerInfoResponse;
+use crate::proto::v1::{CallerLimits, GetServerInfoResponse};
 
 /// Arguments of `dossier info`.
 #[derive(Args, Debug)]
@@ -49,6 +49,10 @@ pub(super) async fn info(args: InfoArgs, server: &ServerArgs) -> Result<(), Fail
             }
             output.table(&["LIMIT", ""], limits(&info))?;
             writeln!(output)?;
+            if let Some(limits) = &info.caller_limits {
+                output.table(&["YOUR LIMIT", "", "LEFT"], caller_limits(limits))?;
+                writeln!(output)?;
+            }
             let prefixes = info.prefixes.into_iter();
             let rows = prefixes.map(|prefix| vec![Cell::new(prefix.name), Cell::new(prefix.iri)]);
             output.table(&["PREFIX", "IRI"], rows.collect())?;
@@ -169,6 +173,29 @@ fn limits(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
         ("connections", thousands(limits.connection_count_max)),
         ("streams a connection", thousands(limits.stream_count_max)),
     ])
+}
+
+fn caller_limits(limits: &CallerLimits) -> Vec<Vec<Cell>> {
+    let rows = [
+        (
+            "requests a minute",
+            limits.requests_per_minute,
+            limits.requests_left,
+        ),
+        (
+            "seconds of queries a minute",
+            limits.query_seconds_per_minute,
+            limits.query_seconds_left,
+        ),
+        ("requests at once", limits.stream_count_max, None),
+        ("queries at once", limits.query_count_max, None),
+    ];
+    let set = rows.into_iter().filter(|(_, limit, _)| *limit > 0);
+    set.map(|(name, limit, left)| {
+        let left = left.map_or_else(String::new, thousands);
+        [name.to_owned(), thousands(limit), left].map(Cell::new).to_vec()
+    })
+    .collect()
 }
 
 fn rows<const N: usize>(rows: [(&str, String); N]) -> Vec<Vec<Cell>> {

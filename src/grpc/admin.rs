@@ -1,6 +1,6 @@
 //! `AdminService`.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use oxigraph::model::NamedNode;
 use tonic::{Request, Response, Status};
@@ -15,6 +15,7 @@ use super::{
     write::MESSAGE_BYTES_MAX,
 };
 use crate::{
+    auth::Account,
     backup::Backups,
     facts::{Budget, Reader},
     knowledge::{EraseRequest, KnowledgeBase},
@@ -87,10 +88,11 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::GetServerInfoRequest>,
     ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
-        let access = access(request.extensions())?;
+        let extensions = request.extensions();
+        let access = access(extensions)?;
         let view = self.knowledge.read(&access);
         let read = |reader: Reader<'_>, budget: &mut Budget| reader.data_sets(budget);
-        let data_sets = self.reads.run(&view, request.extensions(), read).await?;
+        let data_sets = self.reads.run(&view, extensions, read).await?;
         let prefix = |(name, iri): (&str, &str)| v1::Prefix {
             name: name.to_owned(),
             iri: iri.to_owned(),
@@ -113,6 +115,9 @@ impl AdminService for AdminApi {
             graph_memory_bytes: of_all(view.snapshot.memory_bytes()),
             prefixes: PREFIXES.into_iter().map(prefix).collect(),
             limits: Some(self.limits),
+            caller_limits: extensions
+                .get::<Arc<Account>>()
+                .map(|account| caller_limits(account)),
             service_allowed: fetched(&self.service_allowed),
             load_allowed: fetched(&self.load_allowed),
             reference_date: self.knowledge.reference_day(&view).to_string(),
@@ -182,5 +187,17 @@ impl From<DataSet> for v1::DataSet {
             version: set.version,
             rights: set.rights,
         }
+    }
+}
+
+fn caller_limits(account: &Account) -> v1::CallerLimits {
+    let (limits, left) = (account.limits(), account.left());
+    v1::CallerLimits {
+        requests_per_minute: limits.requests_per_minute.into(),
+        query_seconds_per_minute: limits.query_seconds_per_minute.into(),
+        stream_count_max: limits.stream_count_max.into(),
+        query_count_max: limits.query_count_max.into(),
+        requests_left: left.requests.map(Into::into),
+        query_seconds_left: left.query_seconds.map(Into::into),
     }
 }

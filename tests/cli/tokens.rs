@@ -35,13 +35,24 @@ fn tokens_let_in_until_they_are_taken_back() {
         assert!(!listed.contains(secret) && !kept.contains(secret));
     }
 
-    let server = Server::start(&["--auth-tokens", tokens, "--no-shipped-data"]);
+    let server = Server::start(&[
+        "--auth-tokens",
+        tokens,
+        "--no-shipped-data",
+        "--caller-queries-max=7",
+    ]);
     server.run(&["info"], "").failed(1, "error[CREDENTIALS_MISSING]");
     server.run(&["health"], "").succeeded();
     let token_file = folder.path().join("loader.token");
     fs::write(&token_file, &loader).unwrap();
     let with_file = ["info", "--token-file", token_file.to_str().unwrap()];
-    server.run(&with_file, "").succeeded();
+    let told = server.run(&with_file, "").succeeded();
+    let (_, limits) = told.split_once("YOUR LIMIT").unwrap();
+    let mut limits = limits.lines().map(str::split_whitespace);
+    assert!(
+        limits.any(|words| words.eq(["queries", "at", "once", "7"])),
+        "{told}"
+    );
     let info = |token: &str| {
         dossier_with(
             &[("DOSSIER_TOKEN", token)],

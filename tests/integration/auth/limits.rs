@@ -5,7 +5,7 @@ use std::time::Duration;
 use dossier::{
     auth::Tokens,
     proto::v1::{
-        ErrorReason, GetServerInfoRequest, QueryRequest, WatchRequest,
+        CallerLimits, ErrorReason, GetServerInfoRequest, QueryRequest, WatchRequest,
         admin_service_client::AdminServiceClient, change_service_client::ChangeServiceClient,
         sparql_service_client::SparqlServiceClient,
     },
@@ -59,12 +59,12 @@ impl Asked {
         request
     }
 
-    async fn info(&self, caller: usize) -> Result<Response<()>, Status> {
+    async fn info(&self, caller: usize) -> Result<Response<Option<CallerLimits>>, Status> {
         let mut admin = AdminServiceClient::new(self.server.channel.clone());
         let answer = admin
             .get_server_info(self.by(caller, GetServerInfoRequest {}))
             .await?;
-        Ok(answer.map(|_| ()))
+        Ok(answer.map(|info| info.caller_limits))
     }
 
     /// Runs a query to its end.
@@ -84,7 +84,7 @@ impl Asked {
     }
 }
 
-fn left(answer: &Response<()>, name: &str) -> u32 {
+fn left<T>(answer: &Response<T>, name: &str) -> u32 {
     answer
         .metadata()
         .get(name)
@@ -133,6 +133,30 @@ async fn a_caller_has_so_many_requests_in_a_minute() {
         asked.server.health().check(check).await.unwrap();
     }
     asked.info(1).await.unwrap();
+}
+
+#[tokio::test]
+async fn callers_are_told_their_limits() {
+    let asked = Asked::start(|auth| {
+        auth.caller_requests_per_minute = 100;
+        auth.caller_query_count_max = 3;
+    })
+    .await;
+    asked.info(0).await.unwrap();
+    let told = |requests_left| CallerLimits {
+        requests_per_minute: 100,
+        query_seconds_per_minute: 0,
+        stream_count_max: 0,
+        query_count_max: 3,
+        requests_left: Some(requests_left),
+        query_seconds_left: None,
+    };
+    let limits = asked.info(0).await.unwrap().into_inner();
+    // Some may have come in meanwhile.
+    assert!([told(98), told(99)].map(Some).contains(&limits), "{limits:?}");
+    assert_eq!(asked.info(1).await.unwrap().into_inner(), Some(told(99)));
+    let without = Asked::start(|_| {}).await;
+    assert_eq!(without.info(0).await.unwrap().into_inner(), None);
 }
 
 #[tokio::test]
