@@ -99,6 +99,11 @@ impl KeyCache {
         Some(self.fresh()?.keys.has(key))
     }
 
+    /// Returns the keys, if they are not too old.
+    pub(super) fn current(&self) -> Option<Arc<KeySet>> {
+        Some(self.fresh()?.keys)
+    }
+
     /// Returns what a JWT claims, and its key. Whatever ids strangers make up, a fetch is no more frequent than [`FETCH_INTERVAL_MIN`].
     pub(super) async fn verify(self: &Arc<Self>, jwt: &Jwt<'_>) -> Result<Verified, AuthError> {
         match self.verify_now(jwt) {

@@ -17,6 +17,7 @@ mod limits;
 mod policy;
 mod tenure;
 mod token;
+mod verified;
 
 use std::{
     sync::Arc,
@@ -27,6 +28,7 @@ use arc_swap::ArcSwap;
 
 use keys::Key;
 use tenure::Evidence;
+use verified::Verified;
 
 pub use authorizer::Authorizer;
 pub use certificate::ClientName;
@@ -43,6 +45,8 @@ pub use token::{NewToken, TokenRecord, Tokens, TokensFault};
 
 /// Bytes of the name of a caller.
 const SUBJECT_BYTES_MAX: usize = 256;
+/// Bytes of a JWT that is kept at hand once it is verified: those that are kept have 16 MiB together.
+const KEPT_TOKEN_BYTES_MAX: usize = 4 << 10;
 /// The scheme of the header `authorization` (RFC 6750), in lower case.
 const BEARER: &[u8] = b"bearer ";
 
@@ -149,6 +153,7 @@ pub struct Presented<'r> {
 pub struct Authenticator {
     tokens: Option<Arc<ArcSwap<Tokens>>>,
     jwt: Option<(JwtSettings, Keys)>,
+    verified: Verified,
     /// The roles that a certificate brings, if certificates are accepted.
     certificate_roles: Option<Vec<String>>,
     anonymous: Arc<Caller>,
@@ -164,6 +169,14 @@ pub enum Keys {
 }
 
 impl Keys {
+    /// Returns the keys that are at hand.
+    fn current(&self) -> Option<Arc<KeySet>> {
+        match self {
+            Self::Local(keys) => Some(keys.load_full()),
+            Self::Remote(cache) => cache.current(),
+        }
+    }
+
     /// Tells whether a key is still one of them; an error if that is not known.
     fn have(&self, key: &Key) -> Result<bool, AuthError> {
         match self {
@@ -179,6 +192,7 @@ impl Authenticator {
         Self {
             tokens: None,
             jwt: None,
+            verified: Verified::default(),
             certificate_roles: None,
             anonymous: Arc::new(Caller::anonymous()),
         }
@@ -269,16 +283,33 @@ impl Authenticator {
         let Some((settings, keys)) = &self.jwt else {
             return Err(AuthError::Invalid("neither a token nor a JWT that is accepted"));
         };
+        let hash = token::hash_of(token);
+        if let Some(keys) = keys.current()
+            && let Some(shown) = self.verified.find(&keys, &hash, now_seconds())
+        {
+            return shown;
+        }
         let jwt = jwt::Jwt::parse(token)?;
         let (claims, key) = match keys {
             Keys::Local(keys) => jwt.verify(&keys.load())?,
             Keys::Remote(cache) => cache.verify(&jwt).await?,
         };
         let (caller, expires_at) = claims.caller(settings, now_seconds())?;
-        Ok(Shown {
+        let shown = Shown {
             caller: Arc::new(caller),
-            evidence: Evidence::Jwt { key, expires_at },
-        })
+            evidence: Evidence::Jwt {
+                key: Arc::clone(&key),
+                expires_at,
+            },
+        };
+        // Others may have come meanwhile.
+        if token.len() <= KEPT_TOKEN_BYTES_MAX
+            && let Some(keys) = keys.current()
+            && keys.has(&key)
+        {
+            self.verified.keep(&keys, hash, shown.clone());
+        }
+        Ok(shown)
     }
 }
 

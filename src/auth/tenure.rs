@@ -41,7 +41,7 @@ impl Shown {
     }
 
     /// Returns from when it holds no longer, in seconds since 1970.
-    fn expires_at(&self) -> Option<u64> {
+    pub(super) fn expires_at(&self) -> Option<u64> {
         match &self.evidence {
             Evidence::None => None,
             Evidence::Token { expires_at, .. } => *expires_at,

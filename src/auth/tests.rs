@@ -179,3 +179,40 @@ async fn keys_that_have_expired_verify_nothing() {
     keys.store(Arc::new(Some(issuer.keys())));
     caller(&authenticator, &token).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_jwt_is_verified_once_for_each_key_set() {
+    let (old, new) = (Issuer::new("old"), Issuer::new("new"));
+    let set = |issuer: &Issuer| Arc::new(KeySet::parse(&issuer.keys()).unwrap());
+    let keys = Arc::new(ArcSwap::new(set(&old)));
+    let authenticator = Authenticator::open().with_jwt(settings(), Keys::Local(Arc::clone(&keys)));
+    let bearer = format!("Bearer {}", old.good());
+    let hash = token::hash_of(bearer.strip_prefix("Bearer ").unwrap());
+    let is_kept = || {
+        authenticator
+            .verified
+            .find(&keys.load_full(), &hash, now_seconds())
+            .is_some()
+    };
+    assert!(!is_kept());
+    let first = caller(&authenticator, &bearer).await.unwrap();
+    assert!(is_kept());
+    // It is the very same caller: nothing was read or verified again.
+    assert!(Arc::ptr_eq(
+        &first,
+        &caller(&authenticator, &bearer).await.unwrap()
+    ));
+    keys.store(set(&new));
+    assert!(matches!(
+        caller(&authenticator, &bearer).await,
+        Err(AuthError::Invalid(_))
+    ));
+    assert!(!is_kept());
+    keys.store(set(&old));
+    assert_eq!(*caller(&authenticator, &bearer).await.unwrap(), *first);
+    // One that is not good is not kept.
+    let wrong = format!("{bearer}x");
+    assert!(caller(&authenticator, &wrong).await.is_err());
+    let hash = token::hash_of(wrong.strip_prefix("Bearer ").unwrap());
+    assert!(authenticator.verified.find(&keys.load_full(), &hash, 0).is_none());
+}

@@ -290,7 +290,7 @@ fn shape(place: &str, expected: &'static str) -> TokensFault {
     }
 }
 
-fn hash_of(token: &str) -> Hash {
+pub(super) fn hash_of(token: &str) -> Hash {
     Sha256::digest(token).into()
 }
 
