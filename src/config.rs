@@ -99,9 +99,9 @@ pub struct ServeSettings {
         value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub data_dir: PathBuf,
 
-    /// Directory for backups; made if it is missing
+    /// Directory for backups, made if it is missing, or the URL (s3, gs or az) of a prefix in an object store
     ///
-    /// Only this setting says it, never a caller.
+    /// Only this setting says it, never a caller. An object store's credentials and endpoint come from the environment.
     #[arg(long, env = "DOSSIER_BACKUP_TO", value_name = "PLACE", value_parser = NonEmptyStringValueParser::new())]
     pub backup_to: Option<String>,
 

@@ -1,6 +1,9 @@
 //! Making a backup of a knowledge base that goes on.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::{
     Backup, BackupError, Place, Progress, Watch,
@@ -28,87 +31,134 @@ pub struct Made {
 
 /// Copies the records since the last backup of a place, up to the revision that is the newest now.
 ///
-/// Blocks. The manifest is written last: a backup that is cut off, anywhere, leaves those before it as they were.
+/// Blocks. The manifest is written last: a backup that is cut off, anywhere, leaves those before it as they were. Of two that are
+/// made at the same time in an object store, one stands and the other is [`BackupError::Overtaken`].
 pub fn create(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -> Result<Made, BackupError> {
     let made_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut manifest = Manifest::read(place)?.unwrap_or_default();
     let (view, records) = consistent(knowledge)?;
-    let before = manifest.backups.last();
-    let (mut chain, first_revision) = match before {
+    let revision = view.revision;
+    let (chain, first_revision) = match manifest.backups.last() {
         Some(before) => {
-            check_history(&records, before.head, view.revision)?;
+            check_history(&records, before.head, revision)?;
             (Chain::after(before.head), before.head.revision + 1)
         }
         // The base record stands for those before it.
         None => (Chain::default(), records.earliest().max(1)),
     };
-    if first_revision > view.revision {
+    if first_revision > revision {
         return Ok(Made {
-            revision: view.revision,
+            revision,
             backup: None,
         });
     }
-    remove_left_over(place, &manifest)?;
-    let mut graph = before.and_then(Backup::graph);
-    let mut quad_count = before.map_or(0, |before| before.quad_count);
-    let mut writer = Writer::new(place, first_revision, view.revision);
-    for revision in first_revision..=view.revision {
-        let record = records.stored(revision)?;
-        let followed = match &mut graph {
-            Some(graph) => {
-                let mut each = |change| graph.change(&change);
-                writer.record(record, &mut chain, Some(&mut each))?
-            }
-            None => writer.record(record, &mut chain, None)?,
-        };
-        let counts = followed.counts();
-        quad_count = (quad_count + counts.quads_inserted).saturating_sub(counts.quads_removed);
-        if revision % RECORDS_PER_LOOK == 0 || revision == view.revision {
-            let progress = Progress {
-                revision,
-                first_revision,
-                last_revision: view.revision,
-            };
-            if !watch(progress) {
-                return Err(BackupError::Over);
-            }
-        }
+    let left_over = left_over(place, &manifest)?;
+    if !place.is_shared() {
+        // First: the disk may be full of it.
+        left_over.iter().try_for_each(|name| place.remove(name))?;
     }
-    if quad_count != view.snapshot.quad_count() {
-        return Err(BackupError::Erased {
-            revision: view.revision,
-        });
-    }
-    let files = writer.finish()?;
-    let mut go_on = || {
-        watch(Progress {
-            revision: view.revision,
-            first_revision,
-            last_revision: view.revision,
-        })
-    };
-    let graph = match graph {
-        Some(graph) => graph,
-        None => GraphHash::of(&view.snapshot, &mut go_on).ok_or(BackupError::Over)?,
-    };
-    let backup = Backup {
-        made_at_us: u64::try_from(made_at.as_micros()).unwrap_or(u64::MAX),
-        first_revision,
-        head: chain.head(),
-        quad_count: graph.quad_count,
-        named_graph_count: graph.named_graph_count,
-        graph_hash: graph.to_hex(),
-        files,
-    };
     if manifest.backups.is_empty() {
         manifest.log = hex(&records.digest(first_revision)?);
     }
+    let source = Source {
+        view,
+        records,
+        before: manifest.backups.last(),
+        chain,
+        first_revision,
+        made_at_us: u64::try_from(made_at.as_micros()).unwrap_or(u64::MAX),
+    };
+    let mut writer = Writer::new(place, first_revision, revision)?;
+    let backup = match source.copy(&mut writer, watch) {
+        Ok(backup) => backup,
+        Err(error) => {
+            writer.give_up();
+            return Err(error);
+        }
+    };
     manifest.backups.push(backup.clone());
-    manifest.write(place)?;
+    match manifest.write(place) {
+        Err(error @ BackupError::Overtaken) => {
+            writer.give_up();
+            return Err(error);
+        }
+        // Whether it is there nobody knows: the next one clears up.
+        written => written?,
+    }
+    if place.is_shared() {
+        // Last, and only what was there before: whose files these are, this has overtaken.
+        if let Err(error) = left_over.iter().try_for_each(|name| place.remove(name)) {
+            tracing::warn!(%error, "what a backup that was cut off has left cannot be removed");
+        }
+    }
     Ok(Made {
-        revision: view.revision,
+        revision,
         backup: Some(backup),
     })
+}
+
+/// What is backed up.
+struct Source<'a> {
+    view: View,
+    records: Records,
+    before: Option<&'a Backup>,
+    /// Up to the backup before.
+    chain: Chain,
+    first_revision: u64,
+    made_at_us: u64,
+}
+
+impl Source<'_> {
+    /// Writes its records; returns the backup that they are.
+    fn copy(mut self, writer: &mut Writer<'_>, watch: &mut Watch<'_>) -> Result<Backup, BackupError> {
+        let (first_revision, last_revision) = (self.first_revision, self.view.revision);
+        let mut watch = |revision| {
+            watch(Progress {
+                revision,
+                first_revision,
+                last_revision,
+            })
+        };
+        let mut graph = self.before.and_then(Backup::graph);
+        let mut quad_count = self.before.map_or(0, |before| before.quad_count);
+        for revision in first_revision..=last_revision {
+            let record = self.records.stored(revision)?;
+            let followed = match &mut graph {
+                Some(graph) => {
+                    let mut each = |change| graph.change(&change);
+                    writer.record(record, &mut self.chain, Some(&mut each))?
+                }
+                None => writer.record(record, &mut self.chain, None)?,
+            };
+            let counts = followed.counts();
+            quad_count = (quad_count + counts.quads_inserted).saturating_sub(counts.quads_removed);
+            let is_look = revision % RECORDS_PER_LOOK == 0 || revision == last_revision;
+            if is_look && !watch(revision) {
+                return Err(BackupError::Over);
+            }
+        }
+        if quad_count != self.view.snapshot.quad_count() {
+            return Err(BackupError::Erased {
+                revision: last_revision,
+            });
+        }
+        let files = writer.finish()?;
+        let graph = match graph {
+            Some(graph) => graph,
+            None => {
+                GraphHash::of(&self.view.snapshot, &mut || watch(last_revision)).ok_or(BackupError::Over)?
+            }
+        };
+        Ok(Backup {
+            made_at_us: self.made_at_us,
+            first_revision,
+            head: self.chain.head(),
+            quad_count: graph.quad_count,
+            named_graph_count: graph.named_graph_count,
+            graph_hash: graph.to_hex(),
+            files,
+        })
+    }
 }
 
 /// Returns a view, and the records that make it: nothing was erased between the one and the other.
@@ -133,14 +183,11 @@ fn check_history(records: &Records, before: Head, newest: u64) -> Result<(), Bac
     Ok(())
 }
 
-/// Removes what a backup that was cut off has left.
-fn remove_left_over(place: &Place, manifest: &Manifest) -> Result<(), BackupError> {
+/// Returns the files that no backup has: a backup that was cut off has left them, or one that is being made.
+fn left_over(place: &Place, manifest: &Manifest) -> Result<Vec<String>, BackupError> {
     let files = manifest.backups.iter().flat_map(|backup| &backup.files);
-    let named: std::collections::HashSet<_> = files.map(|file| file.name.as_str()).collect();
-    for name in place.list(RECORDS)? {
-        if !named.contains(name.as_str()) {
-            place.remove(&name)?;
-        }
-    }
-    Ok(())
+    let named: HashSet<_> = files.map(|file| file.name.as_str()).collect();
+    let mut left_over = place.list(RECORDS)?;
+    left_over.retain(|name| !named.contains(name.as_str()));
+    Ok(left_over)
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{BackupError, Place, graph_hash::GraphHash};
+use super::{BackupError, Place, graph_hash::GraphHash, place::Version};
 use crate::log::{Digest, Head};
 
 /// The name of its file.
@@ -27,6 +27,8 @@ pub(super) struct Manifest {
     pub(super) log: String,
     /// The oldest first; each goes on where the one before ended.
     pub(super) backups: Vec<Backup>,
+    /// What its file was when it was read; nothing if there was none.
+    read: Option<Version>,
 }
 
 /// One backup: the records since the one before.
@@ -85,7 +87,7 @@ impl Backup {
 impl Manifest {
     /// Reads the manifest of a place; nothing if there is none.
     pub(super) fn read(place: &Place) -> Result<Option<Self>, BackupError> {
-        let Some(bytes) = place.get(MANIFEST)? else {
+        let Some((bytes, version)) = place.get(MANIFEST)? else {
             return Ok(None);
         };
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| damaged("it is no JSON"))?;
@@ -102,18 +104,19 @@ impl Manifest {
             }
             _ => return Err(damaged("it has no version")),
         }
-        let manifest =
+        let mut manifest =
             Self::from_value(&value).ok_or_else(|| damaged("a field is missing, or is another"))?;
         // To the byte: whatever was changed shows.
         if manifest.to_bytes() != bytes {
             return Err(damaged("it does not match its checksum"));
         }
+        manifest.read = Some(version);
         Ok(Some(manifest))
     }
 
-    /// Writes it in the place of the one before.
+    /// Writes it in the place of the one that was read; [`BackupError::Overtaken`] if another is there.
     pub(super) fn write(&self, place: &Place) -> Result<(), BackupError> {
-        place.put(MANIFEST, &self.to_bytes())
+        place.replace(MANIFEST, self.read.as_ref(), self.to_bytes())
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -138,6 +141,7 @@ impl Manifest {
         Some(Self {
             log: text(value, "log")?,
             backups: backups.iter().map(Backup::from_value).collect::<Option<_>>()?,
+            read: None,
         })
     }
 }

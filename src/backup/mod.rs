@@ -63,6 +63,12 @@ pub enum BackupError {
         #[source]
         error: io::Error,
     },
+    /// Another has written to the place since this one began.
+    #[error(
+        "another server has backed up to the same place meanwhile, and its backup stands: this one was given up. Give each server a \
+         place of its own"
+    )]
+    Overtaken,
     /// There is no backup.
     #[error("there is no backup")]
     None,
@@ -93,7 +99,8 @@ pub enum BackupError {
     },
     /// Something was erased that the backups before have.
     #[error(
-        "something was erased from the log that the backups before this one still have: they cannot go on. Nothing was changed.          Back up to another place, and remove this one when it is no longer needed"
+        "something was erased from the log that the backups before this one still have: they cannot go on. Nothing was \
+         changed. Back up to another place, and remove this one when it is no longer needed"
     )]
     Erased {
         /// The newest revision.

@@ -1,108 +1,117 @@
 //! Where backups are kept: files by name, each written whole and durably.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+mod client;
+mod folder;
+mod store;
 
-use super::BackupError;
+use self::{folder::Folder, store::Store};
+use super::{BackupError, manifest::RECORDS};
 
-/// The end of the name of a file that is being written.
-const UNFINISHED: &str = ".unfinished";
+/// What a file was when it was read. A folder does not tell.
+pub(super) type Version = object_store::UpdateVersion;
 
-/// A folder.
+/// A folder, or a prefix in a bucket of an object store.
 #[derive(Clone, Debug)]
-pub struct Place {
-    folder: PathBuf,
+pub struct Place(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Folder(Folder),
+    Store(Store),
 }
 
 impl Place {
-    /// Reads where a place is: a path, or a URL of the scheme `file`.
+    /// Reads where a place is: a path, a URL of the scheme `file`, or the URL of an object store, whose credentials and endpoint
+    /// the environment has.
     pub fn open(text: &str) -> Result<Self, BackupError> {
         let folder = match text.split_once("://") {
-            None if text.is_empty() => Err("it is empty".to_owned()),
-            None => Ok(text),
-            Some(("file", path)) if path.starts_with('/') => Ok(path),
-            Some(("file", _)) => Err("a file URL has three slashes, as in file:///var/backups".to_owned()),
-            Some((scheme, _)) => Err(format!(
-                "there is no {scheme}:// yet: give a directory, such as one that is mounted"
-            )),
+            None if text.is_empty() => return Err(BackupError::NoPlace("it is empty".to_owned())),
+            None => text,
+            Some(("file", path)) if path.starts_with('/') => path,
+            Some(("file", _)) => {
+                let what = "a file URL has three slashes, as in file:///var/backups";
+                return Err(BackupError::NoPlace(what.to_owned()));
+            }
+            Some(_) => return Ok(Self(Kind::Store(Store::open(text)?))),
         };
-        Ok(Self {
-            folder: folder.map_err(BackupError::NoPlace)?.into(),
-        })
+        Ok(Self(Kind::Folder(Folder::new(folder))))
+    }
+
+    /// Returns a place in a store, at its root.
+    #[cfg(test)]
+    pub(super) fn of(store: std::sync::Arc<dyn object_store::ObjectStore>) -> Self {
+        Self(Kind::Store(Store::new(
+            store,
+            object_store::path::Path::default(),
+        )))
     }
 
     /// Writes a file whole: when this returns, a crash loses nothing of it, and until then there is the one before, or none.
-    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
-        put(&self.folder.join(name), bytes).map_err(|error| fault(name, error))
+    pub(super) fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), BackupError> {
+        match &self.0 {
+            Kind::Folder(folder) => folder.put(name, &bytes),
+            Kind::Store(store) => store.put(name, bytes),
+        }
+    }
+
+    /// Writes a file in the place of that one, or where there was none: [`BackupError::Overtaken`] if another is there.
+    ///
+    /// A folder does not look: it is of one server.
+    pub(super) fn replace(
+        &self,
+        name: &str,
+        before: Option<&Version>,
+        bytes: Vec<u8>,
+    ) -> Result<(), BackupError> {
+        match &self.0 {
+            Kind::Folder(folder) => folder.put(name, &bytes),
+            Kind::Store(store) => store.replace(name, before, bytes),
+        }
     }
 
     /// Reads a file; nothing if it is not there.
-    pub(super) fn get(&self, name: &str) -> Result<Option<Vec<u8>>, BackupError> {
-        match fs::read(self.folder.join(name)) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(fault(name, error)),
+    pub(super) fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BackupError> {
+        match &self.0 {
+            Kind::Folder(folder) => Ok(folder.get(name)?.map(|bytes| (bytes, NO_VERSION))),
+            Kind::Store(store) => store.get(name),
         }
     }
 
     /// Returns the names of the files below a folder, unfinished ones too.
     pub(super) fn list(&self, below: &str) -> Result<Vec<String>, BackupError> {
-        let names = list(&self.folder.join(below)).map_err(|error| fault(below, error))?;
-        Ok(names.into_iter().map(|name| format!("{below}/{name}")).collect())
+        match &self.0 {
+            Kind::Folder(folder) => folder.list(below),
+            Kind::Store(store) => store.list(below),
+        }
     }
 
     /// Removes a file.
     pub(super) fn remove(&self, name: &str) -> Result<(), BackupError> {
-        fs::remove_file(self.folder.join(name)).map_err(|error| fault(name, error))
-    }
-}
-
-fn fault(name: &str, error: io::Error) -> BackupError {
-    BackupError::Place {
-        file: name.to_owned(),
-        error,
-    }
-}
-
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        fs::create_dir_all(folder)?;
-        // The folders that were made, durably; the topmost one's own folder is the operator's.
-        for made in folder.ancestors().skip(1).take(2).filter(|made| made.is_dir()) {
-            sync(made)?;
+        match &self.0 {
+            Kind::Folder(folder) => folder.remove(name),
+            Kind::Store(store) => store.remove(name),
         }
     }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(UNFINISHED);
-    let mut file = File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&unfinished, path)?;
-    sync(folder)
-}
 
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
+    /// Tells whether others may write there at the same time.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.0, Kind::Store(_))
+    }
 
-fn list(folder: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
+    /// Returns what the names of the files of a backup begin with: in a shared place, what no other attempt has.
+    pub(super) fn new_name(&self, first_revision: u64, last_revision: u64) -> Result<String, BackupError> {
+        let name = format!("{RECORDS}/{first_revision:020}-{last_revision:020}");
+        match &self.0 {
+            Kind::Folder(_) => Ok(name),
+            Kind::Store(_) => {
+                let attempt = getrandom::u64().map_err(std::io::Error::from)?;
+                Ok(format!("{name}-{attempt:020}"))
+            }
         }
     }
-    names.sort();
-    Ok(names)
 }
+
+const NO_VERSION: Version = Version {
+    e_tag: None,
+    version: None,
+};

@@ -7,10 +7,7 @@
 
 use std::io::{self, Cursor, Read, Write};
 
-use super::{
-    Backup, BackupError, BackupFile, Place,
-    manifest::{RECORDS, sha256},
-};
+use super::{Backup, BackupError, BackupFile, Place, manifest::sha256};
 use crate::log::{Chain, Change, CopyError, Followed, LogError, PayloadReader, StoredChunks, StoredRecord};
 
 const MAGIC: [u8; 8] = *b"DOSSIERR";
@@ -23,22 +20,26 @@ const HEADER_BYTES_MAX: usize = 16 << 20;
 /// Writes the stream of one backup.
 pub(super) struct Writer<'a> {
     place: &'a Place,
-    /// What the names begin with: the first and the last revision.
+    /// What the names begin with: the first and the last revision, and the attempt.
     name: String,
     buffer: Vec<u8>,
     files: Vec<BackupFile>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(place: &'a Place, first_revision: u64, last_revision: u64) -> Self {
+    pub(super) fn new(
+        place: &'a Place,
+        first_revision: u64,
+        last_revision: u64,
+    ) -> Result<Self, BackupError> {
         let mut buffer = MAGIC.to_vec();
         buffer.extend(VERSION.to_le_bytes());
-        Self {
+        Ok(Self {
             place,
-            name: format!("{RECORDS}/{first_revision:020}-{last_revision:020}"),
+            name: place.new_name(first_revision, last_revision)?,
             buffer,
             files: Vec::new(),
-        }
+        })
     }
 
     /// Copies a record, if it is the next one of the chain and its payload is sound. Calls `each` for its changes, if it is
@@ -82,11 +83,20 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes what is left; returns all files.
-    pub(super) fn finish(mut self) -> Result<Vec<BackupFile>, BackupError> {
+    pub(super) fn finish(&mut self) -> Result<Vec<BackupFile>, BackupError> {
         if !self.buffer.is_empty() {
             self.put()?;
         }
-        Ok(self.files)
+        Ok(self.files.clone())
+    }
+
+    /// Removes what was written, as far as that goes: no manifest names it, and none will.
+    pub(super) fn give_up(self) {
+        for file in &self.files {
+            if self.place.remove(&file.name).is_err() {
+                return;
+            }
+        }
     }
 
     fn put(&mut self) -> Result<(), BackupError> {
@@ -96,7 +106,7 @@ impl<'a> Writer<'a> {
             bytes: bytes.len() as u64,
             sha256: sha256(&bytes),
         };
-        self.place.put(&file.name, &bytes)?;
+        self.place.put(&file.name, bytes)?;
         self.files.push(file);
         Ok(())
     }
@@ -259,7 +269,7 @@ pub(super) fn read_file(place: &Place, file: &BackupFile) -> Result<Vec<u8>, Bac
         file: file.name.clone(),
         what,
     };
-    let bytes = place
+    let (bytes, _) = place
         .get(&file.name)?
         .ok_or_else(|| damaged("it is missing".to_owned()))?;
     if bytes.len() as u64 != file.bytes {

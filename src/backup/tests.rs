@@ -1,4 +1,6 @@
-//! Tests of backups in a folder.
+//! Tests of backups in a folder; `store` has those in an object store.
+
+mod store;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -521,7 +523,7 @@ fn the_hash_of_a_graph_does_not_depend_on_the_way_to_it() {
 fn places_are_told_apart() {
     assert!(Place::open("/var/backups").is_ok());
     assert!(Place::open("file:///var/backups").is_ok());
-    for text in ["", "file://backups", "s3://bucket/backups"] {
+    for text in ["", "file://backups", "ftp://bucket/backups"] {
         assert!(
             matches!(Place::open(text), Err(BackupError::NoPlace(_))),
             "{text}"

@@ -61,7 +61,7 @@ enum Action {
 
 #[derive(Args, Debug)]
 struct From {
-    /// Directory of the backups, to be read without the server. Default: what the server is told with --backup-to
+    /// Directory or object store of the backups, to be read without the server. Default: what the server is told with --backup-to
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
 }
@@ -78,7 +78,7 @@ enum Format {
 /// Arguments of `dossier restore`.
 #[derive(Args, Debug)]
 pub(super) struct RestoreArgs {
-    /// Directory of the backups
+    /// Directory of the backups, or the URL (s3, gs or az) of a prefix in an object store
     #[arg(long, value_name = "PLACE")]
     from: String,
 

@@ -231,6 +231,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::TooManyWatchers => Some("start the server with a larger --watchers-max"),
         ErrorReason::DiffTooLarge => Some("take the commits themselves: `dossier watch --after`"),
         ErrorReason::BackupOtherHistory => Some("start the server with another --backup-to"),
+        ErrorReason::BackupOvertaken => Some("give each server a --backup-to of its own"),
         ErrorReason::BackupNotFound => Some("`dossier backup` makes one"),
         ErrorReason::BackupDamaged => Some("`dossier backup verify` lists all that is damaged"),
         ErrorReason::RevisionTooFarBack => Some("start the server with a larger --past-changes-max"),

@@ -8,6 +8,7 @@ mod harness;
 mod reads;
 mod resume;
 mod secrets;
+mod stores;
 mod tokens;
 mod traces;
 mod writes;

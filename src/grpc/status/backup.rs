@@ -38,6 +38,7 @@ impl From<BackupError> for Status {
                 message,
                 [("revision", revision.to_string())],
             ),
+            BackupError::Overtaken => status(Code::Aborted, ErrorReason::BackupOvertaken, message, []),
             BackupError::Place { file, .. } => status(
                 Code::Unavailable,
                 ErrorReason::BackupUnreachable,
