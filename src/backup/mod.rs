@@ -5,6 +5,7 @@
 
 mod create;
 mod graph_hash;
+mod holding;
 mod manifest;
 mod place;
 mod records;
@@ -24,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::{
     create::{Made, create},
+    holding::{Holding, holding},
     manifest::{Backup, BackupFile},
     place::Place,
     restore::{Restored, Until, restore},

@@ -342,7 +342,7 @@ fn rfc3339(time_us: u64) -> String {
     humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + Duration::from_micros(time_us)).to_string()
 }
 
-fn rfc3339_of(time: Option<prost_types::Timestamp>) -> String {
+pub(super) fn rfc3339_of(time: Option<prost_types::Timestamp>) -> String {
     time.and_then(|time| SystemTime::try_from(time).ok())
         .map(|time| humantime::format_rfc3339_seconds(time).to_string())
         .unwrap_or_default()

@@ -6,11 +6,12 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
 use super::{
+    backup::rfc3339_of,
     client::{Client, ServerArgs},
     failure::Failure,
     output::{Json, Output, thousands},
 };
-use crate::proto::v1::{EraseEntityRequest, EraseEntityResponse};
+use crate::proto::v1::{BackupsHolding, EraseEntityRequest, EraseEntityResponse};
 
 /// Arguments of `dossier erase`.
 #[derive(Args, Debug)]
@@ -83,11 +84,50 @@ fn tell(output: &mut Output, answer: &EraseEntityResponse, is_done: bool) -> std
             bytes(answer.log_bytes_before),
             bytes(answer.log_bytes)
         )?;
+    }
+    tell_backups(output, answer.backups.as_ref())?;
+    if !is_done {
+        writeln!(output, "nothing was done: --yes does it, for good")?;
+    }
+    Ok(())
+}
+
+fn tell_backups(output: &mut Output, backups: Option<&BackupsHolding>) -> std::io::Result<()> {
+    let Some(backups) = backups else {
+        return writeln!(
+            output,
+            "the server has no place for backups: those that were made before this may hold it"
+        );
+    };
+    if !backups.fault.is_empty() {
+        return writeln!(
+            output,
+            "any backup that was made before this may hold it: {}",
+            backups.fault
+        );
+    }
+    if backups.holding_count + backups.possibly_holding_count == 0 {
+        return writeln!(output, "no backup of the server's place holds it");
+    }
+    writeln!(
+        output,
+        "{} backups hold it, and {} may: make a new one in another place, and delete these",
+        thousands(backups.holding_count),
+        thousands(backups.possibly_holding_count)
+    )?;
+    let holding = backups.holding.iter().map(|backup| (backup, "holds it"));
+    let possibly = backups
+        .possibly_holding
+        .iter()
+        .map(|backup| (backup, "may hold it"));
+    for (backup, what) in holding.chain(possibly) {
         writeln!(
             output,
-            "backups that were made before this may still hold it: make a new one, and delete those"
-        )
-    } else {
-        writeln!(output, "nothing was done: --yes does it, for good")
+            "  revisions {} to {}, made {}: {what}",
+            backup.first_revision,
+            backup.last_revision,
+            rfc3339_of(backup.made_at)
+        )?;
     }
+    Ok(())
 }

@@ -147,6 +147,7 @@ impl AdminService for AdminApi {
             naming_commit_count: to_int64(erased.naming_header_count),
             log_bytes_before: to_int64(erased.log_bytes_before),
             log_bytes: to_int64(erased.log_bytes),
+            backups: backup::holding(self.backups.as_ref(), erased.mentions).await,
         }))
     }
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     backup::{self, Backup, BackupError, Backups, Fault, Made, Progress, Verified},
+    knowledge::Mentions,
     model::fact::UnixTime,
     proto::v1::{self, create_backup_response, verify_backup_response},
 };
@@ -82,6 +83,37 @@ pub(super) async fn list(
             .unwrap_or_default(),
         backups: page.into_iter().map(Into::into).collect(),
     })
+}
+
+/// Returns which backups have what was erased; nothing without a place. A place that cannot be read is told of: the erasure is done.
+pub(super) async fn holding(backups: Option<&Backups>, mentions: Mentions) -> Option<v1::BackupsHolding> {
+    let place = backups?.place().clone();
+    let found = tokio::task::spawn_blocking(move || backup::holding(&place, &mentions));
+    let found = match found.await {
+        Ok(found) => found.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    Some(match found {
+        Ok(found) => v1::BackupsHolding {
+            holding: newest(&found.sure),
+            holding_count: to_int64(found.sure.len() as u64),
+            possibly_holding: newest(&found.possible),
+            possibly_holding_count: to_int64(found.possible.len() as u64),
+            fault: String::new(),
+        },
+        Err(fault) => {
+            tracing::warn!(fault, "which backups hold what was erased is not known");
+            v1::BackupsHolding {
+                fault,
+                ..Default::default()
+            }
+        }
+    })
+}
+
+/// Returns backups of one answer, the newest first.
+fn newest(backups: &[Backup]) -> Vec<v1::Backup> {
+    backups.iter().rev().take(PAGE_MAX).map(Into::into).collect()
 }
 
 /// Runs a work on a thread that may block, and tells how far it is.

@@ -37,7 +37,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 pub use self::compact::compact;
-pub use self::erase::{EraseError, EraseRequest, Erased};
+pub use self::erase::{EraseError, EraseRequest, Erased, Mentioned, Mentions};
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
 pub use self::past::PastError;
 pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild, reindex};

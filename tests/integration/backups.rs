@@ -272,3 +272,45 @@ async fn backups_that_cannot_be_are_refused() {
         ErrorReason::BackupUnreachable,
     );
 }
+
+#[tokio::test]
+async fn an_erasure_names_the_backups_that_hold_it() {
+    let folder = TempDir::new().unwrap();
+    let backups = folder.path().join("backups");
+    let server = start(&backups).await;
+    for number in 1..=3 {
+        insert(&server, number).await;
+        create(&server).await.unwrap();
+    }
+    let erase = async |validate_only| {
+        let request = v1::EraseEntityRequest {
+            entity: "http://example.com/2".to_owned(),
+            validate_only,
+            ..Default::default()
+        };
+        let erased = server.admin().erase_entity(request).await.unwrap().into_inner();
+        let backups = erased.backups.unwrap();
+        let revisions = |backups: &[v1::Backup]| -> Vec<_> {
+            backups.iter().map(|backup| backup.last_revision).collect()
+        };
+        assert_eq!(
+            backups.holding.len(),
+            usize::try_from(backups.holding_count).unwrap()
+        );
+        (
+            revisions(&backups.holding),
+            revisions(&backups.possibly_holding),
+            backups.fault,
+        )
+    };
+    let holds = (vec![2], vec![], String::new());
+    assert_eq!(erase(true).await, holds);
+    assert_eq!(erase(false).await, holds);
+    // The log does not have it any more, and knows of what.
+    assert_eq!(erase(false).await, (vec![], vec![2], String::new()));
+    fs::remove_dir_all(&backups).unwrap();
+    assert_eq!(erase(true).await, (vec![], vec![], String::new()));
+    fs::write(&backups, "a file").unwrap();
+    let (.., fault) = erase(true).await;
+    assert!(fault.contains("cannot be read"), "{fault}");
+}

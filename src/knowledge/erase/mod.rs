@@ -4,9 +4,10 @@
 //! Whatever is cut short is done by erasing again.
 
 mod mention;
+mod mentions;
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
@@ -15,6 +16,7 @@ use oxigraph::model::{NamedNode, NamedOrBlankNode};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use self::mention::Nodes;
+pub use self::mentions::{Mentioned, Mentions};
 use super::{CommitError, CommitRequest, KnowledgeBase, Shared, View, compact, writer::Message};
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
@@ -41,7 +43,7 @@ pub struct EraseRequest {
 }
 
 /// What an erasure did, or would do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Erased {
     /// The revision of the commit that removed it; the newest one if the graph did not have it.
     pub revision: u64,
@@ -57,6 +59,8 @@ pub struct Erased {
     pub log_bytes_before: u64,
     /// Bytes of the log's file now.
     pub log_bytes: u64,
+    /// Where the log had it: copies of it that were made before have it still.
+    pub mentions: Mentions,
 }
 
 /// Why an entity was not erased, or not everywhere.
@@ -123,6 +127,14 @@ impl ErasedView {
     }
 }
 
+/// What is in the log.
+#[derive(Default)]
+struct Found {
+    record_count: u64,
+    naming_header_count: u64,
+    mentions: Mentions,
+}
+
 /// What a commit found.
 #[derive(Default)]
 struct Removed {
@@ -166,17 +178,16 @@ impl KnowledgeBase {
             }
         }
         let statement_count = nodes.len() as u64 - 1;
-        let counts = self
-            .count(nodes.clone(), request.entity.clone(), revision)
-            .await?;
+        let found = self.find(nodes.clone(), request.entity.clone(), revision).await?;
         let mut erased = Erased {
             revision,
             quads_removed,
             statement_count,
-            record_count: counts.0,
-            naming_header_count: counts.1,
+            record_count: found.record_count,
+            naming_header_count: found.naming_header_count,
             log_bytes_before: 0,
             log_bytes: 0,
+            mentions: found.mentions,
         };
         if !request.validate_only && revision > 0 {
             let rewritten = self.rewrite(nodes, revision).await?;
@@ -227,24 +238,36 @@ impl KnowledgeBase {
         })
     }
 
-    /// Counts the records that mention the nodes, and those whose headers name the entity.
-    async fn count(&self, nodes: Nodes, entity: NamedNode, to: u64) -> Result<(u64, u64), EraseError> {
+    /// Finds the records that mention the nodes, and those whose headers name the entity.
+    async fn find(&self, nodes: Nodes, entity: NamedNode, to: u64) -> Result<Found, EraseError> {
         let log = self.inner.log.clone();
         spawn_blocking(move || {
-            let mut mentioning = HashSet::new();
+            let mut mentioning = BTreeSet::new();
             each_change(&log, 1, to, &mut |revision, change| {
                 if nodes.are_mentioned(change) {
                     mentioning.insert(revision);
                 }
             })?;
-            let mut naming = 0;
+            let mut found = Found {
+                record_count: mentioning.len() as u64,
+                ..Found::default()
+            };
+            let base = log.earliest()?;
+            // What the base record has is of some revision up to its own.
+            mentioning.retain(|&revision| revision > base);
+            found.mentions.records.extend(mentioning);
+            found.mentions.base = base;
             log.headers(1..=to, false, &mut |header| {
+                if header.is_redacted {
+                    found.mentions.redacted.push(header.revision);
+                }
                 let request_id = header.request_id.map(|request| request.id).unwrap_or_default();
                 let texts = [header.author, header.message, request_id];
-                naming += u64::from(texts.iter().any(|text| text.contains(entity.as_str())));
+                found.naming_header_count +=
+                    u64::from(texts.iter().any(|text| text.contains(entity.as_str())));
                 true
             })?;
-            Ok((mentioning.len() as u64, naming))
+            Ok(found)
         })
         .await?
         .map_err(EraseError::Log)
