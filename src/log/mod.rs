@@ -215,7 +215,7 @@ impl Log {
 
     /// Writes the last record's revision and hash into the high-water file, durably.
     pub fn mark(&mut self) -> Result<(), LogError> {
-        self.retired.retain(|opened| opened.is_read());
+        self.retired.retain_mut(Opened::is_read);
         let mark = Mark {
             revision: self.head.revision,
             digest: self.head.digest,

@@ -35,9 +35,11 @@ impl Opened {
         }
     }
 
-    /// Tells whether anybody reads it.
-    pub(super) fn is_read(&self) -> bool {
-        Arc::strong_count(&self.readers) > 1
+    /// Tells whether anybody reads it, or is about to: whoever has taken it is not yet among the readers. One that is still in use
+    /// may be taken at any time.
+    pub(super) fn is_read(this: &mut Arc<Self>) -> bool {
+        let untaken = Arc::get_mut(this);
+        untaken.is_none_or(|this| Arc::get_mut(&mut this.readers).is_none())
     }
 }
 

@@ -129,7 +129,7 @@ impl Log {
         if let Some(StagedFile { database, .. }) = rewrite.file.take() {
             let old = self.opened.swap(Some(Arc::new(Opened::new(database))));
             self.retired.extend(old);
-            self.retired.retain(|opened| opened.is_read());
+            self.retired.retain_mut(Opened::is_read);
         }
         if rewrite.redacted_count > 0 {
             self.erasure_count.fetch_add(1, Ordering::Release);
