@@ -351,7 +351,8 @@ impl Feed {
     }
 
     /// Returns the details of consecutive records, read once for all watchers. They must be whole and among the newest.
-    async fn details(&self, run: &[Arc<Record>]) -> Result<Vec<Arc<Details>>, FeedError> {
+    /// `erasure_count`: how often something had been erased when they were read.
+    async fn details(&self, run: &[Arc<Record>], erasure_count: u64) -> Result<Vec<Arc<Details>>, FeedError> {
         let Some(first) = run.first().map(|record| record.header.revision) else {
             return Ok(Vec::new());
         };
@@ -369,11 +370,11 @@ impl Feed {
         if !found.is_empty() {
             return Ok(found);
         }
-        let erasure_count = self.log().erasure_count();
         let (feed, run) = (self.clone(), run.to_vec());
         let read = move || Details::of_run(&mut Past::at(&feed, first - 1)?, &run);
         let details = tokio::task::spawn_blocking(read).await??;
         let mut kept = self.kept();
+        // What was read before something was erased is not kept.
         if kept.erasure_count() == erasure_count {
             kept.put(first, &details);
         }

@@ -117,6 +117,8 @@ pub struct Watcher {
     /// All up to it was given out or does not pass the filter.
     position: u64,
     run: VecDeque<Arc<Record>>,
+    /// How often something had been erased from the log, at the least, when `run` was read.
+    run_erasure_count: u64,
     ready: VecDeque<Event>,
     scan: Option<Scan>,
     /// The graph at `position`, while the watcher is far behind, and its place.
@@ -163,6 +165,7 @@ impl Watcher {
             revisions,
             position,
             run: VecDeque::new(),
+            run_erasure_count: 0,
             ready: VecDeque::new(),
             scan,
             past: None,
@@ -232,6 +235,7 @@ impl Watcher {
             }
             let newest = *self.revisions.borrow_and_update();
             if self.position < newest {
+                self.run_erasure_count = self.feed.log().erasure_count();
                 self.run = self.feed.records(self.position + 1, newest).await?.into();
                 continue;
             }

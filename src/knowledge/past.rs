@@ -103,6 +103,8 @@ impl KnowledgeBase {
         if let Some(view) = past.find(revision) {
             return Ok(view);
         }
+        // Not the one from before the wait: it may have what was erased meanwhile, which would be kept with what is made of it.
+        let newest = self.inner.shared.view.load().whole();
         let (past, log) = (Arc::clone(past), self.inner.log.clone());
         // It goes on if the caller goes away: what was read is kept for the next one.
         let made = tokio::task::spawn_blocking(move || {
