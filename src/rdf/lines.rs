@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use oxigraph::io::{RdfFormat, RdfParser};
+use oxigraph::io::{RdfFormat, RdfParser, RdfSyntaxError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
@@ -121,9 +121,7 @@ fn parse(parser: &RdfParser, salt: u64, block: &Block) -> Outcome {
     let mut batch = Batch::default();
     let mut quad_count = 0;
     for quad in parser.clone().for_slice(&block.text) {
-        let Ok(quad) = quad else {
-            return Err(fault(parser, block));
-        };
+        let quad = quad.map_err(|error| fault(&error, block.line_count))?;
         batch.insert(relabelled(quad, salt).as_ref());
         quad_count += 1;
     }
@@ -136,25 +134,22 @@ fn parse(parser: &RdfParser, salt: u64, block: &Block) -> Outcome {
     })
 }
 
-/// Returns what is wrong with a block, with the place in the document: the parser only knows that in the block.
-fn fault(parser: &RdfParser, block: &Block) -> ImportError {
-    let lines_before = usize::try_from(block.line_count).unwrap_or(0);
-    let mut text = vec![b'\n'; lines_before];
-    text.extend_from_slice(&block.text);
-    let fault = parser.clone().for_slice(&text).find_map(Result::err);
-    ImportError::Document(match fault {
-        Some(error) => DocumentError {
-            place: place_of(&error),
-            message: error.to_string(),
-        },
-        None => DocumentError {
-            message: "the lines are malformed".to_owned(),
-            place: Some(Place {
-                line: block.line_count + 1,
-                column: 1,
-            }),
-        },
-    })
+/// Returns what is wrong with a block, with the place in the document: the parser only knows that in the block. Nothing is made as
+/// large as the count of lines, which a resume token may say.
+fn fault(error: &RdfSyntaxError, lines_before: u64) -> ImportError {
+    let (mut place, mut message) = (place_of(error), error.to_string());
+    if let (Some(place), Some(range)) = (&mut place, error.location()) {
+        let shift = |message: &str, word: &str, line: u64| {
+            let there = format!("{word}line {} ", line.saturating_add(lines_before));
+            message.replacen(&format!("{word}line {line} "), &there, 1)
+        };
+        if range.start.line != range.end.line {
+            message = shift(&message, " and ", range.end.line + 1);
+        }
+        message = shift(&message, "", place.line);
+        place.line = place.line.saturating_add(lines_before);
+    }
+    ImportError::Document(DocumentError { message, place })
 }
 
 /// Cuts a document into blocks.
@@ -305,6 +300,36 @@ mod tests {
         assert_eq!(cut(&one, 0), [one.len()]);
         assert_eq!(cut("<a> <b> <c> .", 0), [13]);
         assert_eq!(cut("", 0), [0_usize; 0]);
+    }
+
+    #[test]
+    fn an_error_is_placed_in_the_document() {
+        let parser = RdfParser::from_format(RdfFormat::NQuads);
+        let parsed = |text: &[u8], line_count: u64| {
+            let block = Block {
+                text: text.to_vec(),
+                line_count,
+            };
+            match parse(&parser, 0, &block) {
+                Err(ImportError::Document(error)) => (error.message, error.place.unwrap()),
+                _ => panic!("{}", String::from_utf8_lossy(text)),
+            }
+        };
+        // On one character, on several, and over lines.
+        for fault in [
+            "<http://a> <http://b> ?",
+            "<http://a> <http://b c> 1 .",
+            "<http://a> <http://b>\n\n<http://c>",
+        ] {
+            let text = format!("<http://a> <http://b> <http://line> .\n{fault} .\n");
+            for line_count in [0, 1, 9, 1_000] {
+                let whole = "\n".repeat(line_count) + &text;
+                let expected = parsed(whole.as_bytes(), 0);
+                assert_eq!(parsed(text.as_bytes(), line_count as u64), expected, "{fault}");
+            }
+            let (message, place) = parsed(text.as_bytes(), u64::MAX / 2);
+            assert!(place.line > u64::MAX / 2, "{message}");
+        }
     }
 
     #[test]
