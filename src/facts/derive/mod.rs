@@ -199,10 +199,12 @@ impl Change {
         subjects.dedup();
         subjects.sort_unstable();
         subjects.dedup();
-        let judged = nodes.judged(default, None);
-        if self.now.count(judged) < subjects.len() as u64 {
-            let judged = self.now.quads(judged).map(|quad| quad.subject);
+        let judged = [default, nodes.statements].map(|graph| nodes.judged(graph, None));
+        let judged_count: u64 = judged.iter().map(|judged| self.now.count(*judged)).sum();
+        if judged_count < subjects.len() as u64 {
+            let judged = judged.into_iter().flat_map(|judged| self.now.quads(judged));
             subjects = judged
+                .map(|quad| quad.subject)
                 .filter(|node| subjects.binary_search(node).is_ok())
                 .collect();
         }

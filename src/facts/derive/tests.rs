@@ -282,6 +282,26 @@ fn check_node_faults(text: &str, properties: &[&str]) {
     assert_eq!(found, properties, "{text}");
 }
 
+/// Whether a node is checked does not hang on how much else there is.
+#[test]
+fn a_node_among_the_statements_is_checked_when_its_class_comes() {
+    let standing = "g:statements { e:node d:standing d:Accepted }";
+    let base = commit(&Snapshot::default(), "", standing).unwrap();
+    for other_count in [0, 1, 100] {
+        let others: Vec<_> = (0..other_count)
+            .map(|number| format!("e:other{number} d:p e:b . "))
+            .collect();
+        let others = others.concat();
+        let class = "e:node a <http://schema.org/Event> . ";
+        let refused = commit(&base, "", &format!("{class}{others}"));
+        assert!(
+            matches!(refused, Err(ModelError::StatementInvalid { node_count: 1, .. })),
+            "{other_count}"
+        );
+        commit(&base, "", &others).unwrap();
+    }
+}
+
 #[test]
 fn events_claims_and_figures_are_what_they_are_to_be() {
     let check = check_node_faults;
