@@ -145,11 +145,7 @@ pub(super) fn from_proto(term: v1::Term) -> Option<Term> {
 
 /// Returns the triple; None if it lacks a subject or an object, or the subject is a literal.
 pub(super) fn triple_from_proto(triple: v1::TripleTerm) -> Option<Triple> {
-    let subject: NamedOrBlankNode = match from_proto(*triple.subject?)? {
-        Term::NamedNode(node) => node.into(),
-        Term::BlankNode(node) => node.into(),
-        Term::Literal(_) | Term::Triple(_) => return None,
-    };
+    let subject = NamedOrBlankNode::try_from(from_proto(*triple.subject?)?).ok()?;
     let object = from_proto(*triple.object?)?;
     Some(Triple::new(
         subject,

@@ -66,11 +66,7 @@ impl<'a> Reified<'a> {
             let first = quads.next()?;
             quads.next().is_none().then(|| self.snapshot.term(first.object))
         };
-        let subject: NamedOrBlankNode = match only(subject)? {
-            Term::NamedNode(node) => node.into(),
-            Term::BlankNode(node) => node.into(),
-            Term::Literal(_) | Term::Triple(_) => return None,
-        };
+        let subject = NamedOrBlankNode::try_from(only(subject)?).ok()?;
         let Term::NamedNode(predicate) = only(predicate)? else {
             return None;
         };

@@ -93,13 +93,9 @@ fn triple_from_proto(triple: &v1::TripleTerm, field: &str, violations: &mut Viol
     let subject = part(&triple.subject, "subject");
     let object = part(&triple.object, "object");
     let predicate = violations.name(&format!("{field}.predicate"), &triple.predicate);
-    let subject: NamedOrBlankNode = match subject? {
-        Term::NamedNode(node) => node.into(),
-        Term::BlankNode(node) => node.into(),
-        Term::Literal(_) | Term::Triple(_) => {
-            violations.invalid(&format!("{field}.subject"), "a subject is an IRI or a blank node");
-            return None;
-        }
+    let Ok(subject) = NamedOrBlankNode::try_from(subject?) else {
+        violations.invalid(&format!("{field}.subject"), "a subject is an IRI or a blank node");
+        return None;
     };
     Some(Triple::new(subject, predicate?, object?))
 }

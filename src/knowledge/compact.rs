@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use oxigraph::model::NamedOrBlankNode;
+
 use super::{OpenError, Settings, View, open};
 use crate::{
     graph::{Draft, GraphPattern, Pattern, Snapshot, Undo},
@@ -81,10 +83,8 @@ fn write_graph(
     is_over: &AtomicBool,
 ) -> Result<(), LogError> {
     for name in graph.named_graphs() {
-        match graph.term(name) {
-            oxigraph::model::Term::NamedNode(node) => writer.create_graph(node.as_ref().into())?,
-            oxigraph::model::Term::BlankNode(node) => writer.create_graph(node.as_ref().into())?,
-            _ => {}
+        if let Ok(name) = NamedOrBlankNode::try_from(graph.term(name)) {
+            writer.create_graph(name.as_ref())?;
         }
     }
     for (index, quad) in graph.quads(Pattern::all(GraphPattern::Any)).enumerate() {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use oxigraph::model::NamedOrBlankNode;
+
 use super::{
     Committed, View, Writes,
     clock::Clock,
@@ -303,11 +305,7 @@ fn refusal(error: &LogError) -> Refusal {
 
 fn write_changes(writer: &mut PayloadWriter<'_>, changes: &Changes) -> Result<(), LogError> {
     let snapshot = changes.snapshot();
-    let graph = |id| match snapshot.term(id) {
-        oxigraph::model::Term::NamedNode(node) => Some(oxigraph::model::NamedOrBlankNode::from(node)),
-        oxigraph::model::Term::BlankNode(node) => Some(node.into()),
-        _ => None,
-    };
+    let graph = |id| NamedOrBlankNode::try_from(snapshot.term(id)).ok();
     for dropped in changes.dropped_graphs().filter_map(graph) {
         writer.drop_graph(dropped.as_ref())?;
     }

@@ -273,13 +273,9 @@ fn check_quad(violations: &mut Violations, path: &str, quad: &v1::Quad) -> Optio
             }
         }
     };
-    let subject: NamedOrBlankNode = match subject? {
-        Term::NamedNode(node) => node.into(),
-        Term::BlankNode(node) => node.into(),
-        Term::Literal(_) | Term::Triple(_) => {
-            violations.invalid(&format!("{path}.subject"), "a subject is an IRI or a blank node");
-            return None;
-        }
+    let Ok(subject) = NamedOrBlankNode::try_from(subject?) else {
+        violations.invalid(&format!("{path}.subject"), "a subject is an IRI or a blank node");
+        return None;
     };
     Some(Quad::new(subject, predicate?, object?, graph?))
 }
