@@ -320,7 +320,7 @@ impl Side {
     fn tell(&self, quad: QuadIds, statement: Option<Statement>) -> Option<Told> {
         let sources = statement.iter().flat_map(|statement| &statement.sources);
         let sources = sources.map(|source| source.iri.clone()).collect();
-        let fact = self.reader().fact(quad, statement, &mut Budget::page())?;
+        let fact = self.reader().fact(quad, statement, true, &mut Budget::page())?;
         let types = self.origin(quad.subject).types;
         Some(Told {
             fact: *fact,

@@ -162,9 +162,8 @@ impl Reader<'_> {
     /// Returns the fact of a triple without a statement, with what it inherits.
     pub(super) fn plain_fact(&self, triple: QuadIds, budget: &mut Budget) -> Option<Fact> {
         let inherited = self.inherited_by(triple, budget);
-        let mut fact = *self.fact(triple, inherited, budget)?;
-        fact.holds = self.snapshot.contains(triple);
-        Some(fact)
+        let holds = self.snapshot.contains(triple);
+        self.fact(triple, inherited, holds, budget).map(|fact| *fact)
     }
 
     pub(super) fn group_fact(

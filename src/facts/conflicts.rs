@@ -8,7 +8,6 @@ use super::{
     Budget, Cursor, Part, Reader,
     check::triple,
     group::{Group, Groups},
-    inherit::Inherited,
     record::{Record, TimeView},
 };
 use crate::{
@@ -60,6 +59,13 @@ pub(super) enum Sign {
     Denies,
 }
 
+impl Sign {
+    /// Tells whether it is the standing itself, which nodes have too that are no statements.
+    fn is_standing(self) -> bool {
+        matches!(self, Self::Disputed | Self::Rejected)
+    }
+}
+
 impl Reader<'_> {
     /// Returns a page of conflicts, each once. A page may be shorter than `size`, and even empty, and yet not the last one.
     pub fn conflicts(
@@ -107,7 +113,9 @@ impl Reader<'_> {
                     Some(record) if record.is_known(view) && is_sought(record.triple[0]) => {
                         self.conflict(&record, *sign, source, &mut groups, budget)
                     }
-                    None if is_sought(quad.subject) => self.node_conflict(quad.subject, source, view, budget),
+                    None if sign.is_standing() && is_sought(quad.subject) => {
+                        self.node_conflict(quad.subject, source, view, budget)
+                    }
                     Some(_) | None => None,
                 };
                 if let Some(conflict) = conflict {
@@ -168,7 +176,7 @@ impl Reader<'_> {
             return None;
         };
         Some(Conflict {
-            subject: self.resource(subject)?,
+            subject: NamedOrBlankNode::try_from(self.snapshot.term(subject)).ok()?,
             predicate: Some(predicate),
             facts,
         })
@@ -183,42 +191,29 @@ impl Reader<'_> {
         budget: &mut Budget,
     ) -> Option<Conflict> {
         let is_from = source.is_none_or(|source| self.is_node_from(node, source));
-        if !is_from || !self.is_node_known(node, view) {
+        let statement = self.inherited(node, budget)?;
+        if !is_from || !statement.is_known_at(view.known_at) {
             return None;
         }
-        let mut inherited = Inherited::default();
         let mut facts: Vec<Fact> = Vec::new();
         for quad in self.snapshot.quads(self.in_statements(Some(node), None, None)) {
             if facts.len() == FACT_COUNT_MAX || budget.is_overdue() {
                 break;
             }
             budget.step(1);
-            if self.is_name(quad.predicate) {
+            if self.is_name(quad.predicate) || self.is_of_node(quad.predicate) {
                 continue;
             }
-            if let Some(statement) = inherited.by(self, quad, budget).cloned() {
-                let about = triple(quad.subject, quad.predicate, quad.object);
-                let fact = self.fact(about, Some(statement), budget);
-                facts.extend(fact.map(|fact| Fact {
-                    holds: self.snapshot.contains(about),
-                    ..*fact
-                }));
-            }
+            let about = triple(quad.subject, quad.predicate, quad.object);
+            let holds = self.snapshot.contains(about);
+            let fact = self.fact(about, Some(statement.clone()), holds, budget);
+            facts.extend(fact.map(|fact| *fact));
         }
-        // What is none of the three has no facts of its own.
         (!facts.is_empty()).then_some(Conflict {
-            subject: self.resource(node)?,
+            subject: NamedOrBlankNode::try_from(self.snapshot.term(node)).ok()?,
             predicate: None,
             facts,
         })
-    }
-
-    fn resource(&self, id: TermId) -> Option<NamedOrBlankNode> {
-        match self.snapshot.term(id) {
-            Term::NamedNode(node) => Some(node.into()),
-            Term::BlankNode(node) => Some(node.into()),
-            Term::Literal(_) | Term::Triple(_) => None,
-        }
     }
 
     /// Returns the first sign of a conflict in the group of a subject and a predicate, and whose it is; `None` if its statements

@@ -54,7 +54,7 @@ impl Statement {
 impl Reader<'_> {
     /// Returns what a node says of the facts about it, as a statement without an id; `None` if it is no event, claim or
     /// observation with one standing. A statement says what it says of its own triple.
-    fn inherited(&self, node: TermId, budget: &mut Budget) -> Option<Statement> {
+    pub(super) fn inherited(&self, node: TermId, budget: &mut Budget) -> Option<Statement> {
         let words = &self.words;
         budget.step(1);
         let mut standings = self.objects(node, words.standing);

@@ -180,9 +180,8 @@ impl Reader<'_> {
         if holds && (self.is_derived(triple) || self.is_known_stated(support, triple, view, budget)) {
             return None;
         }
-        let mut fact = *self.fact(triple, Some(statement), budget)?;
-        fact.holds = holds;
-        Some(fact)
+        self.fact(triple, Some(statement), holds, budget)
+            .map(|fact| *fact)
     }
 
     fn quads_from(&self, pattern: Pattern, after: Option<QuadIds>) -> Quads<'_> {

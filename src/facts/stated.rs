@@ -88,7 +88,7 @@ impl Reader<'_> {
                 if page.facts.len() == size {
                     return false;
                 }
-                let fact = self.fact(quad, inherited.cloned(), budget);
+                let fact = self.fact(quad, inherited.cloned(), true, budget);
                 page.facts.extend(fact.map(|fact| *fact));
             }
             page.end = Some(Cursor::after_triple(quad));
@@ -253,9 +253,8 @@ impl Reader<'_> {
             statement.retracted_at = None;
             statement.is_retracted = false;
         }
-        let mut fact = *self.fact(triple, Some(statement), budget)?;
-        fact.holds = holds;
-        Some(fact)
+        self.fact(triple, Some(statement), holds, budget)
+            .map(|fact| *fact)
     }
 
     pub(super) fn standing_id(&self, standing: Standing) -> TermId {

@@ -1,6 +1,6 @@
 //! Walks over facts in index order, from any place, within a budget.
 
-use oxigraph::model::{NamedNode, NamedOrBlankNode, Term};
+use oxigraph::model::{NamedNode, NamedOrBlankNode};
 
 use super::{
     Budget, Cursor, FactPage, Reader,
@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
                     return self
                         .wanted
                         .is_statement(&statement)
-                        .then(|| self.reader.fact(current.quad, Some(statement), budget))
+                        .then(|| self.reader.fact(current.quad, Some(statement), true, budget))
                         .flatten()
                         .map(|fact| Step::Fact(fact, cursor));
                 }
@@ -157,7 +157,7 @@ impl<'a> Walk<'a> {
                 if !self.wanted.is_plain(inherited) {
                     return None;
                 }
-                let fact = self.reader.fact(current.quad, inherited.cloned(), budget)?;
+                let fact = self.reader.fact(current.quad, inherited.cloned(), true, budget)?;
                 Some(Step::Fact(fact, cursor))
             }
         }
@@ -229,17 +229,11 @@ impl Reader<'_> {
         &self,
         quad: QuadIds,
         statement: Option<Statement>,
+        holds: bool,
         budget: &mut Budget,
     ) -> Option<Box<Fact>> {
-        let subject: NamedOrBlankNode = match self.snapshot.term(quad.subject) {
-            Term::NamedNode(node) => node.into(),
-            Term::BlankNode(node) => node.into(),
-            _ => return None,
-        };
-        let Term::NamedNode(predicate) = self.snapshot.term(quad.predicate) else {
-            return None;
-        };
-        let predicate: NamedNode = predicate;
+        let subject = NamedOrBlankNode::try_from(self.snapshot.term(quad.subject)).ok()?;
+        let predicate = NamedNode::try_from(self.snapshot.term(quad.predicate)).ok()?;
         let object = self.snapshot.term(quad.object);
         budget.text(64 + predicate.as_str().len() + term_bytes(&object));
         if let NamedOrBlankNode::NamedNode(subject) = &subject {
@@ -250,7 +244,7 @@ impl Reader<'_> {
             predicate,
             object,
             statement: statement.map(Box::new),
-            holds: true,
+            holds,
             labels: None,
         }))
     }

@@ -197,6 +197,20 @@ fn a_node_that_is_disputed_or_rejected_is_a_conflict() {
     assert_eq!(of(None, Some("e/other")), []);
 }
 
+/// Of what a node says, its standing alone puts it in question, and it is listed once.
+#[test]
+fn a_node_is_no_conflict_for_what_it_disputes_or_denies() {
+    let node = |name: &str, standing: &str| {
+        format!(
+            "g:statements {{ e:{name} a <http://schema.org/Event> ; d:actor e:KR ; d:stance d:Asserted ; d:standing d:{standing} ;
+                d:basis d:Stated ; prov:wasDerivedFrom e:src ; d:disputes s:1 ; d:negated false }} "
+        )
+    };
+    let text = node("disputed", "Disputed") + &node("planned", "Unconfirmed");
+    let found = conflicts(&Lookup::default().on(&snapshot(&text)));
+    assert_eq!(found, [format!("<{}>", iri("e/disputed"))]);
+}
+
 /// A property with more statements than the others together is read once for a page, not anew for every some of its facts.
 #[test]
 fn what_is_known_of_a_property_is_remembered() {
