@@ -16,9 +16,6 @@ use super::{
     value::{Key, Number},
 };
 
-/// Keys of a group that are hashed in a unit of work.
-const KEYS_PER_TICK: usize = 16;
-
 /// An aggregate function.
 #[derive(Clone, Debug)]
 pub(super) enum Function {
@@ -123,12 +120,12 @@ impl<'a> Group<'a> {
             groups.keys.insert(std::iter::empty())?;
             begin(&mut groups);
         }
+        let ticks = 1 + groups.keys.ticks();
         let holds_terms = self.aggregates.iter().any(Aggregate::holds_terms);
         while let Some(batch) = self.input.next(context, ROWS_MAX)? {
             let fetched = context.terms.made_count();
             for row in batch.rows() {
-                // There may be ten thousand keys.
-                context.ticks(1 + self.keys.len() / KEYS_PER_TICK)?;
+                context.ticks(ticks)?;
                 let (group, is_new) = groups.keys.insert(self.keys.iter().map(|&slot| row[slot]))?;
                 if is_new {
                     begin(&mut groups);
@@ -164,7 +161,13 @@ impl Seen {
         }
     }
 
-    fn is_new(&mut self, group: u32, value: u32, row: &[u32]) -> Result<bool, SparqlError> {
+    fn is_new(
+        &mut self,
+        context: &Context<'_>,
+        group: u32,
+        value: u32,
+        row: &[u32],
+    ) -> Result<bool, SparqlError> {
         match self {
             Self::All => Ok(true),
             Self::Terms(terms, account) => {
@@ -173,6 +176,7 @@ impl Seen {
                 Ok(is_new)
             }
             Self::Rows(slots, rows) => {
+                context.ticks(rows.ticks())?;
                 let cells = std::iter::once(group).chain(slots.iter().map(|&slot| row[slot]));
                 Ok(rows.insert(cells)?.1)
             }
@@ -204,7 +208,7 @@ impl Groups {
                 value
             }
         };
-        if !seen.is_new(group, value, row)? {
+        if !seen.is_new(context, group, value, row)? {
             return Ok(());
         }
         let grown = self.accumulators[place].add(context, &aggregate.function, value)?;

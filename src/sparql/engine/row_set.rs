@@ -10,6 +10,9 @@ use super::super::{
     memory::{Account, Budget},
 };
 
+/// Cells that are hashed in a unit of work.
+const CELLS_PER_TICK: usize = 16;
+
 /// Distinct rows of one width.
 pub(super) struct RowSet {
     width: usize,
@@ -28,6 +31,11 @@ impl RowSet {
             count: 0,
             account: budget.account(),
         }
+    }
+
+    /// Returns the work of hashing a row besides that of any row, in ticks: it may have ten thousand cells.
+    pub(super) fn ticks(&self) -> usize {
+        self.width / CELLS_PER_TICK
     }
 
     /// Returns the number of a row, and whether it is new.

@@ -109,9 +109,10 @@ impl<'a> Operator<'a> for Distinct<'a> {
             input, slots, seen, ..
         } = self;
         let seen = seen.get_or_insert_with(|| RowSet::new(slots.len(), &context.budget));
+        let ticks = 1 + seen.ticks();
         while let Some(mut batch) = input.next(context, rows_below(wanted))? {
             batch.retain(|row| {
-                context.tick()?;
+                context.ticks(ticks)?;
                 Ok::<_, SparqlError>(seen.insert(slots.iter().map(|&slot| row[slot]))?.1)
             })?;
             if !batch.is_empty() {
