@@ -99,6 +99,8 @@ impl Tenure {
         let Some(mut tenure) = tenure else {
             return pending().await;
         };
+        // What was read anew by now is seen by the first look.
+        tenure.renewed.mark_unchanged();
         loop {
             if let Err(lapse) = tenure.check() {
                 let subject = tenure.shown.caller.subject.as_str();
@@ -127,9 +129,9 @@ impl Tenure {
     fn time(&self) -> Duration {
         let end = self.shown.expires_at().and_then(|seconds| {
             let end = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-            end.duration_since(SystemTime::now()).ok()
+            // What has ended since it was looked at is looked at at once.
+            Some(end.duration_since(SystemTime::now()).unwrap_or_default())
         });
-        // What ends at this moment is looked at in the next one.
         let end = end.unwrap_or(LOOK_INTERVAL_MAX);
         end.clamp(Duration::from_millis(1), LOOK_INTERVAL_MAX)
     }
