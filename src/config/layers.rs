@@ -172,18 +172,20 @@ fn of_variable(command: &Command, arguments: &[OsString], error: clap::Error) ->
         }
         _ => return LayersError::CommandLine(error),
     };
-    let is_said = |arg: &Arg| {
+    let is_on_command_line = |arg: &Arg| {
         let flag = format!("--{}", arg.get_long().unwrap_or_default());
-        arguments
-            .iter()
-            .any(|argument| argument.to_string_lossy().starts_with(&flag))
+        arguments.iter().any(|argument| {
+            let argument = argument.to_string_lossy();
+            let rest = argument.strip_prefix(&flag);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        })
     };
     // What an argument is called it knows only then.
     let mut command = command.clone();
     command.build();
     let variable = all_arguments(&command)
         .into_iter()
-        .find(|arg| arg.to_string() == *wrong && !is_said(arg))
+        .find(|arg| arg.to_string() == *wrong && !is_on_command_line(arg))
         .and_then(Arg::get_env);
     match variable {
         Some(variable) => LayersError::Variable {
