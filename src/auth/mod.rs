@@ -1,6 +1,6 @@
 //! Who is calling, and how much each may ask for.
 //!
-//! Every request is made by a [`Caller`], whom the server learns in one place (`server/router.rs`) from what the request
+//! Every request is made by a [`Caller`], whom the server learns in one place (`server/gate.rs`) from what the request
 //! [presents](Presented), and hands on as an extension of the request, an `Arc<Caller>`. Nothing here knows of gRPC, of HTTP, or
 //! of the graph, and nothing but the policy reads files or fetches URLs: the server does.
 //!

@@ -21,7 +21,7 @@ pub struct AuthSettings {
     #[arg(long = "auth-tokens", env = "DOSSIER_AUTH_TOKENS", value_name = "FILE")]
     pub tokens: Option<PathBuf>,
 
-    /// Roles that a client's certificate brings: `read`, `write` or `admin`; give it again for each, or separate them with commas
+    /// Roles that a client's certificate brings: `read`, `write`, `metrics` or `admin`; give it again for each, or separate them with commas
     #[arg(
         long = "auth-certificate-role",
         env = "DOSSIER_AUTH_CERTIFICATE_ROLES",
@@ -32,7 +32,7 @@ pub struct AuthSettings {
     pub certificate_roles: Vec<String>,
     /// Policy: which roles there are, what each may do, and who has which; `dossier policy check` reads one as the server does
     ///
-    /// Read anew when it changes. Without it there are the roles read, write and admin.
+    /// Read anew when it changes. Without it there are the roles read, write, metrics and admin.
     #[arg(long = "auth-policy", env = "DOSSIER_AUTH_POLICY", value_name = "FILE")]
     pub policy: Option<PathBuf>,
 

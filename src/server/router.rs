@@ -405,6 +405,7 @@ impl Router {
             async { call::answer(self.dispatch(request, place.clone()), deadline, end, tenure).await };
         let response = working.scope(answering).await;
         if let Some((started_at, path)) = log {
+            let _working = working.enter();
             let code = response
                 .headers()
                 .get(tonic::Status::GRPC_STATUS)
