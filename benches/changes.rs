@@ -7,6 +7,8 @@
 //!
 //! Server, writers and watchers share this machine's cores: what is lost is theirs to share, not what a writer waits for.
 
+mod server;
+
 use std::{
     error::Error,
     net::SocketAddr,
@@ -24,7 +26,7 @@ use dossier::{
         sparql_service_client::SparqlServiceClient, watch_request::Start, watch_response::Frame,
     },
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -83,12 +85,7 @@ async fn measure(watcher_count: usize, time: Duration) -> Result<(f64, f64, Dura
         load_shipped_data: false,
         ..ServeSettings::default()
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(dossier::server::serve(settings, listener, async {
-        let _ = stopped.await;
-    }));
+    let (address, stop, server) = server::start(settings).await?;
     let channel = connect(address).await?;
     while update(&channel, "INSERT DATA { e:a e:p 0 }").await.is_err() {
         tokio::time::sleep(Duration::from_millis(10)).await;

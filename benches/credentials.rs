@@ -8,6 +8,8 @@
 //! Server and clients share this machine's cores, so rates are those of the pair. Each round calls with every credential, so that
 //! what else the machine does falls on all alike; the median of the rounds is printed.
 
+mod server;
+
 use std::{
     error::Error,
     net::SocketAddr,
@@ -27,7 +29,7 @@ use ring::{
     signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair},
 };
 use serde_json::json;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tokio::{sync::oneshot, task::JoinSet};
 use tonic::{
     Code, Request,
     metadata::{Ascii, MetadataValue},
@@ -165,15 +167,7 @@ async fn start(
         ..ServeSettings::default()
     };
     adjust(&mut settings);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(async move {
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        dossier::server::serve(settings, listener, stopped).await
-    });
+    let (address, stop, _) = server::start(settings).await?;
     Ok((address, stop))
 }
 

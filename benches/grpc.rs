@@ -28,7 +28,7 @@ use dossier::{
     },
 };
 use prost::Message as _;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
 mod echo;
@@ -36,6 +36,7 @@ mod facts;
 #[path = "../examples/generate/graph.rs"]
 mod generate;
 mod oxigraph;
+mod server;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -81,7 +82,12 @@ async fn run(
     oxigraph: Option<SocketAddr>,
 ) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let (address, stop, server) = start_dossier(folder.path()).await?;
+    let settings = ServeSettings {
+        data_dir: folder.path().to_owned(),
+        load_shipped_data: false,
+        ..ServeSettings::default()
+    };
+    let (address, stop, server) = server::start(settings).await?;
     let channels = connect(address).await?;
     wait_until_ready(&channels[0]).await?;
     load(&channels[0], quad_count).await?;
@@ -213,33 +219,6 @@ async fn verdicts(
         .await?;
     }
     Ok(())
-}
-
-async fn start_dossier(
-    folder: &std::path::Path,
-) -> Result<
-    (
-        SocketAddr,
-        oneshot::Sender<()>,
-        tokio::task::JoinHandle<Result<(), Failure>>,
-    ),
-    Failure,
-> {
-    let settings = ServeSettings {
-        data_dir: folder.to_owned(),
-        load_shipped_data: false,
-        ..ServeSettings::default()
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(async move {
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        Ok(dossier::server::serve(settings, listener, stopped).await?)
-    });
-    Ok((address, stop, server))
 }
 
 async fn connect(address: SocketAddr) -> Result<Vec<Channel>, Failure> {

@@ -25,7 +25,7 @@ use dossier::{
         sparql_service_client::SparqlServiceClient, write_service_client::WriteServiceClient,
     },
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tokio::{sync::oneshot, task::JoinSet};
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
@@ -33,6 +33,7 @@ use tonic::{
 
 #[path = "../examples/generate/graph.rs"]
 mod generate;
+mod server;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -203,12 +204,7 @@ async fn start(folder: &Path) -> Result<(Channel, oneshot::Sender<()>), Failure>
         query_concurrency_max: CALLER_COUNT,
         ..ServeSettings::default()
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(dossier::server::serve(settings, listener, async {
-        let _ = stopped.await;
-    }));
+    let (address, stop, _) = server::start(settings).await?;
     let channel = Endpoint::from_shared(format!("http://{address}"))?
         .connect()
         .await?;

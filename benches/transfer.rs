@@ -10,6 +10,7 @@
 
 #[path = "../examples/generate/graph.rs"]
 mod generate;
+mod server;
 
 use std::{error::Error, time::Instant};
 
@@ -21,7 +22,7 @@ use dossier::{
         import_response, write_service_client::WriteServiceClient,
     },
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -115,7 +116,7 @@ fn memory_mb() -> Result<u64, Failure> {
 struct Server {
     channel: Channel,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), Failure>>,
     _folder: tempfile::TempDir,
 }
 
@@ -127,17 +128,7 @@ impl Server {
             load_shipped_data: false,
             ..ServeSettings::default()
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            if let Err(error) = dossier::server::serve(settings, listener, stopped).await {
-                eprintln!("the server failed: {error}");
-            }
-        });
+        let (address, stop, task) = server::start(settings).await?;
         let channel = Endpoint::from_shared(format!("http://{address}"))?
             .connect()
             .await?;
@@ -161,7 +152,7 @@ impl Server {
     async fn stop(self) -> Result<(), Failure> {
         let _ = self.stop.send(());
         drop(self.channel);
-        Ok(self.task.await?)
+        self.task.await?
     }
 
     fn client(&self) -> WriteServiceClient<Channel> {
