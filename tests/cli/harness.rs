@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, Read as _, Write as _},
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
@@ -10,6 +10,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+use crate::process::{signal, wait_until_it_serves};
 
 /// A running server; it ends with this.
 pub(crate) struct Server {
@@ -52,11 +54,7 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(" serving ") {
-            assert_ne!(log.read_line(&mut said).unwrap(), 0, "the server ended: {said}");
-        }
+        let (url, said, log) = wait_until_it_serves(&mut child);
         // What it says later must not block it.
         let (lines, later) = mpsc::channel();
         std::thread::spawn(move || {
@@ -64,8 +62,6 @@ impl Server {
                 .map_while(Result::ok)
                 .try_for_each(|line| lines.send(line))
         });
-        let url = said.split("Dossier listens on ").nth(1).expect(&said);
-        let url = url[..url.find(". Try:").expect(&said)].to_owned();
         Self {
             child,
             url,
@@ -142,14 +138,7 @@ impl Server {
     }
 
     fn terminate(&mut self) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(&self.child, "TERM");
         assert!(self.child.wait().unwrap().success());
     }
 }

@@ -5,6 +5,8 @@ mod backups;
 mod config;
 mod disk;
 mod harness;
+#[path = "../process/mod.rs"]
+mod process;
 mod reads;
 mod resume;
 mod secrets;

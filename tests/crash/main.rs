@@ -10,6 +10,8 @@
 mod backup;
 mod bits;
 mod power;
+#[path = "../process/mod.rs"]
+mod process;
 mod server;
 
 use std::{

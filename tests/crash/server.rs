@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
     env,
     fmt::Write as _,
-    io::{BufRead as _, BufReader},
+    io::BufRead as _,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -18,7 +18,10 @@ use dossier::proto::v1::{
 };
 use tonic::transport::Channel;
 
-use super::Random;
+use super::{
+    Random,
+    process::{signal, wait_until_it_serves},
+};
 
 /// Kills of the long form: `DOSSIER_SERVER_KILLS=1000`.
 const KILLS: &str = "DOSSIER_SERVER_KILLS";
@@ -55,33 +58,16 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(" serving ") {
-            assert_ne!(log.read_line(&mut said).unwrap(), 0, "the server ended: {said}");
-        }
+        let (url, _, log) = wait_until_it_serves(&mut child);
         let ready = begun_at.elapsed();
         // What it says later must not block it.
         std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(drop));
-        let address = said.split_once("listens on ").unwrap().1;
-        let url = address.split_once(". Try:").unwrap().0.to_owned();
         Self { child, url, ready }
     }
 
     async fn connect(&self) -> Channel {
         let endpoint = Channel::from_shared(self.url.clone()).unwrap();
         endpoint.connect().await.unwrap()
-    }
-
-    fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
     }
 
     fn kill(mut self) {
@@ -116,7 +102,7 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
         text
     });
     import(server.connect().await, graph).await.unwrap();
-    server.terminate();
+    signal(&server.child, "TERM");
     assert!(server.child.wait().unwrap().success());
     let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
     let mut ready = Vec::new();
@@ -148,7 +134,7 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
         }
         if round % 3 == 2 {
             // It writes the snapshot file as it shuts down.
-            server.terminate();
+            signal(&server.child, "TERM");
         }
         for _ in 0..random.below(20_000) {
             std::thread::yield_now();

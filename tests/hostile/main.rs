@@ -20,6 +20,8 @@ mod health;
 mod honest;
 mod http;
 mod overload;
+#[path = "../process/mod.rs"]
+mod process;
 mod server;
 mod siege;
 mod target;

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -14,6 +14,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+use crate::process::{self, wait_until_it_serves};
 
 /// Memory that the process may take, whatever is asked of it.
 pub(crate) const MEMORY_BYTES_MAX: u64 = 2 << 30;
@@ -91,11 +93,7 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(" serving ") {
-            assert_ne!(log.read_line(&mut said).unwrap(), 0, "the server ended: {said}");
-        }
+        let (url, _, mut log) = wait_until_it_serves(&mut child);
         // What it says later must not block it, and is of interest if it dies.
         std::thread::spawn(move || {
             let mut said = String::new();
@@ -109,8 +107,6 @@ impl Server {
                 said.clear();
             }
         });
-        let url = said.strip_prefix("Dossier listens on ").unwrap();
-        let url = url[..url.find(". Try:").unwrap()].to_owned();
         Self {
             child,
             url,
@@ -140,11 +136,7 @@ impl Server {
 
     /// Sends a signal, by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.child.id().to_string())
-            .status();
-        assert!(sent.unwrap().success());
+        process::signal(&self.child, name);
     }
 
     /// Waits until it has ended.

@@ -9,7 +9,6 @@ use dossier::{
     },
 };
 use http::Request as HttpRequest;
-use tempfile::TempDir;
 use tonic::{
     Code, Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -51,7 +50,6 @@ struct Guarded {
 
 impl Guarded {
     async fn start() -> Self {
-        let folder = TempDir::new().unwrap();
         let mut tokens = Tokens::default();
         let secrets = [
             ("mine", "mine"),
@@ -67,16 +65,7 @@ impl Guarded {
             let made = tokens.create(name, &[role.to_owned()], 0, None).unwrap();
             (name, made.secret().to_owned())
         });
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("tokens.json"), tokens.to_text()).unwrap();
-        std::fs::write(path("policy.toml"), POLICY).unwrap();
-        let (tokens, policy) = (path("tokens.json"), path("policy.toml"));
-        let server = Server::start_in(folder, |settings| {
-            settings.load_shipped_data = false;
-            settings.auth.tokens = Some(tokens);
-            settings.auth.policy = Some(policy);
-        })
-        .await;
+        let server = Server::start_guarded(&tokens, POLICY).await;
         let guarded = Self {
             server,
             tokens: secrets.into(),

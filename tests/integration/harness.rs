@@ -3,6 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, path::Path};
 
 use dossier::{
+    auth::Tokens,
     config::ServeSettings,
     proto::v1::{
         self, ErrorReason, admin_service_client::AdminServiceClient,
@@ -47,6 +48,20 @@ impl Server {
         let server = Self::begin(folder, adjust).await;
         server.wait_until(ServingStatus::Serving).await;
         server
+    }
+
+    /// Starts an empty one that knows callers by these tokens, and what they may do by a policy.
+    pub(crate) async fn start_guarded(tokens: &Tokens, policy: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let [tokens_file, policy_file] = ["tokens.json", "policy.toml"].map(|name| folder.path().join(name));
+        std::fs::write(&tokens_file, tokens.to_text()).unwrap();
+        std::fs::write(&policy_file, policy).unwrap();
+        Self::start_in(folder, |settings| {
+            settings.load_shipped_data = false;
+            settings.auth.tokens = Some(tokens_file);
+            settings.auth.policy = Some(policy_file);
+        })
+        .await
     }
 
     async fn begin(folder: TempDir, adjust: impl FnOnce(&mut ServeSettings)) -> Self {

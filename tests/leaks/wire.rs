@@ -19,7 +19,6 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use tempfile::TempDir;
 use tonic::{
     Request, Status, Streaming,
     metadata::{Ascii, MetadataValue},
@@ -62,23 +61,13 @@ struct Side {
 impl Side {
     /// Starts a server whose caller has a role.
     async fn restricted(role: &str) -> Self {
-        let folder = TempDir::new().unwrap();
         let mut tokens = Tokens::default();
         let mut token = |name: &str, role: &str| {
             let made = tokens.create(name, &[role.to_owned()], 0, None).unwrap();
             made.secret().to_owned()
         };
         let (some, admin) = (token("some", "some"), token("admin", "admin"));
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("tokens.json"), tokens.to_text()).unwrap();
-        std::fs::write(path("policy.toml"), role).unwrap();
-        let (tokens, policy) = (path("tokens.json"), path("policy.toml"));
-        let server = Server::start_in(folder, |settings| {
-            settings.load_shipped_data = false;
-            settings.auth.tokens = Some(tokens);
-            settings.auth.policy = Some(policy);
-        })
-        .await;
+        let server = Server::start_guarded(&tokens, role).await;
         Self {
             server,
             token: Some(some),
