@@ -146,8 +146,8 @@ struct Removed {
 impl KnowledgeBase {
     /// Erases an entity: every quad that mentions it, and the statements about it with all that is said of them.
     ///
-    /// Returns when it is nowhere in the data directory any more. One at a time; commits and reads go on. If the caller goes
-    /// away, it goes on.
+    /// Returns when it is nowhere in the data directory any more. One at a time. Reads go on; commits too,
+    /// but for the time in which the dictionary is looked through. If the caller goes away, it goes on.
     pub async fn erase(&self, request: EraseRequest) -> Result<Erased, EraseError> {
         let base = self.clone();
         tokio::spawn(async move { base.erase_all(request).await }).await?
