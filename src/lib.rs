@@ -12,6 +12,7 @@ pub mod http;
 pub mod knowledge;
 pub mod log;
 pub mod model;
+pub mod pace;
 pub mod proto;
 pub mod rdf;
 pub mod remote;

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("model", &[]),
     ("proto", &[]),
     ("remote", &[]),
@@ -18,6 +18,8 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("config", &["remote", "model"]),
     // Which request a thread works on: everybody may ask.
     ("request", &[]),
+    // How long a caller is waited for.
+    ("pace", &[]),
     ("telemetry", &["config", "request"]),
     ("graph", &["model"]),
     ("log", &["graph", "model"]),
@@ -45,6 +47,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "backup",
             "auth",
             "request",
+            "pace",
         ],
     ),
     // Of `proto` the reasons of errors.
@@ -61,13 +64,14 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "feed",
             "auth",
             "request",
+            "pace",
         ],
     ),
 ];
 /// Crates of the transport, which nothing below `grpc` and `http` names; but for Jelly, a format of documents that is made of
 /// Protocol Buffers.
 const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
-const BELOW_GRPC: [&str; 12] = [
+const BELOW_GRPC: [&str; 13] = [
     "model",
     "graph",
     "log",
@@ -80,6 +84,7 @@ const BELOW_GRPC: [&str; 12] = [
     "auth",
     "config",
     "request",
+    "pace",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -45,7 +45,7 @@ pub struct ConnectionSettings {
         default_value = "1m")]
     pub answer_stall_max: Duration,
 
-    /// Time that a caller may be silent in the middle of a request
+    /// Time that a caller has for each 16 KiB of a request, or for its rest
     #[arg(long, env = "DOSSIER_REQUEST_STALL_MAX", value_name = "DURATION", value_parser = duration,
         default_value = "30s")]
     pub request_stall_max: Duration,

@@ -1,4 +1,4 @@
-//! The bodies of requests on their way in: a silent caller is not waited for, and all together take so much memory.
+//! The bodies of requests on their way in: a caller who is too slow is not waited for, and all together take so much memory.
 
 use std::{
     pin::Pin,
@@ -12,10 +12,11 @@ use std::{
 
 use bytes::Buf as _;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep_until};
 use tonic::{Status, codegen::StdError};
 
 use super::status::{cancelled, overloaded, request_stalled};
+use crate::pace::Pace;
 
 /// What a request may have without taking of the memory of all: most are smaller.
 const FREE_BYTES: u64 = 64 << 10;
@@ -32,7 +33,7 @@ struct Shared {
 }
 
 impl RequestBodies {
-    /// A caller may be silent for `stall_max`; messages that are not whole yet may take `bytes_max`.
+    /// A caller has `stall_max` for 16 KiB, or for the rest; messages that are not whole yet may take `bytes_max`.
     pub fn new(stall_max: Duration, bytes_max: u64) -> Self {
         Self(Arc::new(Shared {
             stall_max,
@@ -49,8 +50,8 @@ impl RequestBodies {
         Received {
             body,
             admit: Some(admit),
+            pace: Pace::new(self.0.stall_max),
             stall: None,
-            is_waiting: false,
             held: Held {
                 shared: Arc::clone(&self.0),
                 received_bytes: 0,
@@ -102,21 +103,23 @@ pub struct Received<B, A> {
     body: B,
     /// None once it was asked.
     admit: Option<A>,
-    /// Runs while the caller is silent.
+    pace: Pace,
+    /// There once the caller was waited for.
     stall: Option<Pin<Box<Sleep>>>,
-    is_waiting: bool,
     held: Held,
 }
 
 impl<B, A> Received<B, A> {
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Status> {
-        let stall_max = self.held.shared.stall_max;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_max)));
-        if !self.is_waiting {
-            self.is_waiting = true;
-            stall.as_mut().reset(Instant::now() + stall_max);
+        let deadline = self.pace.deadline();
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if stall.deadline() != deadline {
+            stall.as_mut().reset(deadline);
         }
-        stall.as_mut().poll(context).map(|()| request_stalled(stall_max))
+        stall
+            .as_mut()
+            .poll(context)
+            .map(|()| request_stalled(self.pace.time()))
     }
 }
 
@@ -137,7 +140,6 @@ where
             let status = ready!(self.wait(context));
             return Poll::Ready(Some(Err(status.into())));
         };
-        self.is_waiting = false;
         // Trailers are the last frame.
         let is_whole = match &polled {
             None => true,
@@ -153,6 +155,7 @@ where
             // Whoever breaks off makes no fault of ours.
             let frame = frame.map_err(|_| StdError::from(cancelled()))?;
             let byte_count = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+            self.pace.came(byte_count);
             if self.held.take(byte_count) {
                 Ok(frame)
             } else {
@@ -172,6 +175,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt as _;
     use http_body_util::{BodyExt as _, Full};
     use tonic::{Code, body::Body};
 
@@ -226,6 +230,37 @@ mod tests {
         sender.send(Err(Status::unknown("reset"))).await.unwrap();
         assert_eq!(code(&mut body).await, Some(Code::Cancelled));
         assert_eq!(code(&mut body).await, Some(Code::DeadlineExceeded));
+    }
+
+    #[tokio::test]
+    async fn who_lets_bytes_trickle_is_not_waited_for() {
+        let time = Duration::from_millis(500);
+        let bodies = RequestBodies::new(time, u64::MAX);
+        let received = async |piece_bytes: u64| {
+            let piece = bytes::Bytes::from(vec![0; usize::try_from(piece_bytes).unwrap()]);
+            let pieces = futures::stream::repeat(piece)
+                .take(20)
+                .then(move |piece| async move {
+                    tokio::time::sleep(time / 10).await;
+                    Ok::<_, Status>(Frame::data(piece))
+                });
+            let body = http_body_util::StreamBody::new(pieces);
+            let mut body = bodies.receive(Body::new(body), ADMITTED);
+            let mut count = 0;
+            while let Some(frame) = body.frame().await {
+                match frame {
+                    Ok(_) => count += 1,
+                    Err(error) => return (count, Some(error.downcast::<Status>().unwrap().code())),
+                }
+            }
+            (count, None)
+        };
+        let (count, end) = received(1).await;
+        assert!(
+            count < 20 && end == Some(Code::DeadlineExceeded),
+            "{count} {end:?}"
+        );
+        assert_eq!(received(crate::pace::BYTES_MIN).await, (20, None));
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::{proto::v1::ErrorReason, request};
+use crate::{pace::BYTES_MIN, proto::v1::ErrorReason, request};
 
 pub use self::{
     backup::backup_not_configured,
@@ -196,12 +196,16 @@ pub fn deadline_exceeded() -> Status {
     )
 }
 
-/// Returns `DEADLINE_EXCEEDED` for a caller who begins a request and does not go on with it.
+/// Returns `DEADLINE_EXCEEDED` for a caller who begins a request and goes on with it too slowly, or not at all.
 pub fn request_stalled(stall_max: Duration) -> Status {
     status(
         Code::DeadlineExceeded,
         ErrorReason::DeadlineExceeded,
-        format!("nothing of the request came for {} ms", stall_max.as_millis()),
+        format!(
+            "less than {} KiB of the request, and not its rest, came in {} ms",
+            BYTES_MIN >> 10,
+            stall_max.as_millis()
+        ),
         [],
     )
 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use oxigraph::{io::RdfFormat, model::NamedNode};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::timeout_at,
 };
 
 use super::{
@@ -19,13 +19,14 @@ use super::{
 };
 use crate::{
     auth::Tenure,
+    pace::Pace,
     rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Parsed},
 };
 
 /// Chunks that wait for the parser.
 const WAITING_CHUNK_COUNT_MAX: usize = 2;
-/// How long a document waits for its caller's next bytes: its place is wanted by others.
-const SILENCE_MAX: Duration = Duration::from_mins(1);
+/// How long a document waits for its caller's next 16 KiB, or for the rest: its place is wanted by others.
+const SLOWNESS_MAX: Duration = Duration::from_mins(1);
 /// Documents in one body.
 const PART_COUNT_MAX: usize = 100;
 const MULTIPART: &str = "multipart/form-data";
@@ -118,7 +119,9 @@ fn compression(encoding: Option<&HeaderValue>) -> Result<Compression, Problem> {
 
 async fn read_whole(api: &Inner, mut body: Incoming, document: Document) -> Result<Parsed, Problem> {
     let mut parsing = Parsing::start(api, document)?;
-    while let Some(bytes) = next(&mut body).await? {
+    let mut pace = Pace::new(SLOWNESS_MAX);
+    while let Some(bytes) = next(&mut body, &mut pace).await? {
+        pace.came(bytes.len() as u64);
         if !parsing.feed(bytes).await {
             break;
         }
@@ -127,9 +130,9 @@ async fn read_whole(api: &Inner, mut body: Incoming, document: Document) -> Resu
 }
 
 /// Returns the next bytes of a body.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+async fn next(body: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, Problem> {
     loop {
-        let frame = timeout(SILENCE_MAX, body.frame())
+        let frame = timeout_at(pace.deadline(), body.frame())
             .await
             .map_err(|_| body_timeout())?;
         match frame.transpose().map_err(|_| ImportError::BrokenOff)? {
@@ -158,14 +161,16 @@ async fn read_parts(
         .map_err(|error| invalid(error.to_string()))?;
     let mut parts = multer::Multipart::new(body.into_data_stream(), boundary);
     let mut all = Vec::new();
-    while let Some(mut field) = in_time(parts.next_field()).await? {
+    let mut pace = Pace::new(SLOWNESS_MAX);
+    while let Some(mut field) = in_time(&mut pace, parts.next_field()).await? {
         if all.len() >= PART_COUNT_MAX {
             return Err(invalid(format!("more than {PART_COUNT_MAX} parts")));
         }
         let format =
             format(field.headers())?.ok_or_else(|| unsupported_media_type("a part cannot have parts"))?;
         let mut parsing = Parsing::start(api, target.document(format, Compression::None)?)?;
-        while let Some(bytes) = in_time(field.chunk()).await? {
+        while let Some(bytes) = in_time(&mut pace, field.chunk()).await? {
+            pace.came(bytes.len() as u64);
             if !parsing.feed(bytes).await {
                 break;
             }
@@ -175,8 +180,11 @@ async fn read_parts(
     Ok(all)
 }
 
-async fn in_time<T>(step: impl Future<Output = Result<T, multer::Error>>) -> Result<T, Problem> {
-    timeout(SILENCE_MAX, step)
+async fn in_time<T>(
+    pace: &mut Pace,
+    step: impl Future<Output = Result<T, multer::Error>>,
+) -> Result<T, Problem> {
+    timeout_at(pace.deadline(), step)
         .await
         .map_err(|_| body_timeout())?
         .map_err(|error| invalid(format!("the parts cannot be read: {error}")))
