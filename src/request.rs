@@ -1,6 +1,7 @@
 //! The request at hand: its id for the log, and its span in a trace.
 //!
-//! A thread knows it as long as it works on the request. Who hands the work to another thread hands it on with [`current`].
+//! A thread knows it as long as it works on the request. Who hands work to another thread or task hands it on: with [`on_task`],
+//! [`on_thread`] or [`current`].
 
 use std::{
     cell::RefCell,
@@ -108,6 +109,26 @@ pub fn current() -> Option<Request> {
     CURRENT.with_borrow(Clone::clone)
 }
 
+/// Has a task go on with the request that this thread works on.
+pub fn on_task<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let request = current();
+    async move {
+        match request {
+            Some(request) => request.scope(work).await,
+            None => work.await,
+        }
+    }
+}
+
+/// Has another thread go on with the request that this one works on.
+pub fn on_thread<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let request = current();
+    move || {
+        let _working = request.as_ref().map(Request::enter);
+        work()
+    }
+}
+
 /// Returns the id of the request that this thread works on, else a new one.
 pub fn current_id() -> String {
     CURRENT
@@ -168,7 +189,13 @@ mod tests {
         let (outer, inner) = (request("outer"), request("inner"));
         outer
             .scope(async {
-                tokio::task::yield_now().await;
+                let task = tokio::spawn(on_task(async {
+                    tokio::task::yield_now().await;
+                    current_id()
+                }));
+                assert_eq!(task.await.unwrap(), "outer");
+                let thread = std::thread::spawn(on_thread(current_id));
+                assert_eq!(thread.join().unwrap(), "outer");
                 assert_eq!(current_id(), "outer");
                 {
                     let _working = inner.enter();

@@ -18,6 +18,7 @@ use crate::{
     knowledge::Mentions,
     model::fact::UnixTime,
     proto::v1::{self, create_backup_response, verify_backup_response},
+    request::on_thread,
 };
 
 const PAGE_DEFAULT: usize = 100;
@@ -128,7 +129,7 @@ fn run<T: Send + 'static, Done: 'static>(
         .turn()
         .ok_or_else(|| overloaded("a backup is being made or verified: one goes at a time"))?;
     let (answers, stream) = mpsc::channel(WAITING_ANSWER_COUNT_MAX);
-    tokio::task::spawn_blocking(move || {
+    tokio::task::spawn_blocking(on_thread(move || {
         let mut told_at = Instant::now();
         let mut watch = |now: Progress| {
             if told_at.elapsed() >= PROGRESS_INTERVAL {
@@ -142,7 +143,7 @@ fn run<T: Send + 'static, Done: 'static>(
         drop(turn);
         // An error says that nobody listens any more.
         let _ = answers.blocking_send(last);
-    });
+    }));
     Ok(ReceiverStream::new(stream))
 }
 

@@ -36,6 +36,7 @@ use crate::{
     },
     model::access::Access,
     proto::v1::{self, change_service_server::ChangeService},
+    request::{on_task, on_thread},
 };
 
 const PAGE_DEFAULT: usize = 100;
@@ -62,7 +63,7 @@ impl ChangeApi {
         read: impl FnOnce(&Feed) -> Result<T, FeedError> + Send + 'static,
     ) -> Result<T, Status> {
         let feed = self.feed.clone();
-        match spawn_blocking(move || read(&feed)).await {
+        match spawn_blocking(on_thread(move || read(&feed))).await {
             Ok(outcome) => Ok(outcome?),
             Err(error) => Err(internal(&error)),
         }
@@ -115,7 +116,7 @@ impl ChangeService for ChangeApi {
         let ending = extensions.get::<Ending>().map(|ending| ending.stream.clone());
         let drain = ending.unwrap_or_else(|| self.drain.clone());
         let tenure = extensions.get::<Tenure>().cloned();
-        tokio::spawn(async move {
+        tokio::spawn(on_task(async move {
             let mut lapsed = None;
             let stop = async {
                 tokio::select! {
@@ -130,7 +131,7 @@ impl ChangeService for ChangeApi {
             };
             // The reader may have gone.
             let _ = tell.send(Err(status));
-        });
+        }));
         Ok(Response::new(Frames::new(receiver, told)))
     }
 
@@ -207,12 +208,12 @@ impl ChangeService for ChangeApi {
             sender,
             deadline: deadline(&extensions),
         };
-        tokio::spawn(async move {
+        tokio::spawn(on_task(async move {
             let outcome = difference.send(from, to).await;
             drop(place);
             // The reader may have gone.
             let _ = tell.send(outcome);
-        });
+        }));
         Ok(Response::new(Frames::new(receiver, told)))
     }
 }

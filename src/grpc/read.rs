@@ -14,7 +14,7 @@ use crate::{
     facts::{Budget, Lookup, Reader},
     knowledge::{KnowledgeBase, View},
     model::day::Day,
-    request,
+    request::{self, on_thread},
 };
 
 /// Reads facts from the knowledge base.
@@ -88,7 +88,7 @@ impl Reads {
             let answer = read(lookup.on(&snapshot), &mut budget);
             (!budget.is_late()).then_some(answer)
         };
-        let answer = tokio::task::spawn_blocking(run).await;
+        let answer = tokio::task::spawn_blocking(on_thread(run)).await;
         answer
             .map_err(|error| internal(&error))?
             .ok_or_else(deadline_exceeded)

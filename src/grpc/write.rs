@@ -28,6 +28,7 @@ use crate::{
     knowledge::KnowledgeBase,
     proto::v1::{self, write_service_server::WriteService},
     rdf::{Compression, Memory},
+    request::on_task,
 };
 
 /// Imports at once.
@@ -85,7 +86,7 @@ impl WriteService for WriteApi {
             answers: answers.clone(),
             heard_at: Instant::now(),
         };
-        tokio::spawn(async move {
+        tokio::spawn(on_task(async move {
             let gone = answers.clone();
             let outcome = tokio::select! {
                 outcome = import.run() => outcome,
@@ -96,7 +97,7 @@ impl WriteService for WriteApi {
             drop(permit);
             // An error says that nobody listens any more.
             let _ = answers.send(answer).await;
-        });
+        }));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 

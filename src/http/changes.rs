@@ -20,6 +20,7 @@ use crate::{
     auth::Tenure,
     feed::{Filter, Output, Start, follow},
     model::iri,
+    request::on_task,
 };
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -68,7 +69,7 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
     let ending = parts.extensions.get::<Ending>();
     let drain = ending.map_or_else(|| api.drain.clone(), |ending| ending.0.clone());
     let tenure = parts.extensions.get::<Tenure>().cloned();
-    tokio::spawn(async move {
+    tokio::spawn(on_task(async move {
         let mut lapsed = None;
         let stop = async {
             tokio::select! {
@@ -79,7 +80,7 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
         let end = follow(watcher, sender, stop, events::of).await;
         // The reader may have gone.
         let _ = tell.send(events::end(&end, lapsed));
-    });
+    }));
     let mut response = Response::new(Body::events(receiver, told));
     let headers = response.headers_mut();
     let media_type = HeaderValue::from_static("text/event-stream");

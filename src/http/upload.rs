@@ -21,6 +21,7 @@ use crate::{
     auth::Tenure,
     pace::Pace,
     rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Parsed},
+    request::on_thread,
 };
 
 /// Chunks that wait for the parser.
@@ -211,7 +212,7 @@ impl Parsing {
         std::thread::Builder::new()
             .name("upload".to_owned())
             .stack_size(rdf::STACK_BYTES)
-            .spawn(work)
+            .spawn(on_thread(work))
             .map_err(|error| internal(&error))?;
         Ok(Self { chunks, parsed })
     }

@@ -27,6 +27,7 @@ use crate::{
     model::prefixes::PREFIXES,
     proto::v1::{self, export_request::Scope, export_response::Part},
     rdf::{Compression, DocumentWriter, Format},
+    request::on_thread,
 };
 
 /// Exports at once.
@@ -85,7 +86,7 @@ impl Exports {
             byte_count: 0,
             fault: None,
         };
-        tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(on_thread(move || {
             let header = v1::ExportHeader {
                 revision: to_int64(view.revision),
                 quad_count: to_int64(view.snapshot.count(pattern)),
@@ -98,7 +99,7 @@ impl Exports {
                 written.map_err(|error| out.fault.take().unwrap_or_else(|| export.unwritable(&error)));
             drop((view, place));
             out.end(written);
-        });
+        }));
         Ok(stream)
     }
 }

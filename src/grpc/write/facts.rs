@@ -14,6 +14,7 @@ use crate::{
     knowledge::{CommitError, CommitRequest, Committed, KnowledgeBase},
     model::access::Access,
     proto::v1,
+    request::on_thread,
 };
 
 /// Facts, or ids, up to which a request is checked on an async thread: some tens of microseconds.
@@ -82,7 +83,7 @@ async fn apart<T: Send + 'static>(
     if count <= INLINE_COUNT_MAX {
         return check();
     }
-    tokio::task::spawn_blocking(check)
+    tokio::task::spawn_blocking(on_thread(check))
         .await
         .map_err(|error| internal(&error))?
 }

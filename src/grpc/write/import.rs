@@ -33,6 +33,7 @@ use crate::{
     model::access::Access,
     proto::v1::{self, import_request, import_response::Part},
     rdf::{self, Chunk, ChunkReader, Document, Format, ImportError, Memory, Parsed, Position},
+    request::on_thread,
 };
 
 /// Chunks that wait for the parser.
@@ -154,7 +155,7 @@ impl Import {
         std::thread::Builder::new()
             .name("import".to_owned())
             .stack_size(rdf::STACK_BYTES)
-            .spawn(work)
+            .spawn(on_thread(work))
             .map_err(|error| internal(&error))?;
         Ok(parsed)
     }

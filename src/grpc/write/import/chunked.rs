@@ -19,6 +19,7 @@ use crate::{
     knowledge::{CommitRequest, Committed, RequestId},
     proto::v1::{self, import_request, import_response::Part},
     rdf::{self, Chunk, ChunkReader, Cut, Document, Format, ImportError, Piece, Position},
+    request::on_thread,
 };
 
 /// A piece on its way into the log.
@@ -153,7 +154,7 @@ impl Import {
         std::thread::Builder::new()
             .name("import".to_owned())
             .stack_size(rdf::STACK_BYTES)
-            .spawn(work)
+            .spawn(on_thread(work))
             .map_err(|error| internal(&error))?;
         Ok((pieces, parsed))
     }
