@@ -65,6 +65,17 @@ pub enum Lapse {
     AccessReduced,
 }
 
+impl Lapse {
+    /// Returns what the operator hears.
+    fn cause(self) -> &'static str {
+        match self {
+            Self::Credentials(error) => error.cause(),
+            Self::NoRole => "no role any more",
+            Self::AccessReduced => "less access than when the stream began",
+        }
+    }
+}
+
 /// How long a stream may go on: as long as its caller would be let in again, with no less to be had.
 #[derive(Clone, Debug)]
 pub struct Tenure {
@@ -104,7 +115,11 @@ impl Tenure {
         loop {
             if let Err(lapse) = tenure.check() {
                 let subject = tenure.shown.caller.subject.as_str();
-                tracing::info!(subject, %lapse, "ending a stream");
+                let cause = lapse.cause();
+                tracing::info!(subject, cause, "ending a stream");
+                if let Some(witness) = tenure.access.witness() {
+                    witness.lapsed(cause);
+                }
                 return lapse;
             }
             tokio::select! {

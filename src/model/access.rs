@@ -132,10 +132,13 @@ impl fmt::Display for GraphSet {
     }
 }
 
-/// Is told of what is committed with an access.
+/// Is told of what is done with an access, and of its end.
 pub trait Witness: fmt::Debug + Send + Sync {
     /// A commit was made: it is durable, and nobody has been answered yet.
     fn committed(&self, revision: u64, quads_inserted: u64, quads_removed: u64);
+
+    /// What its caller was let in for ends before it is over, and why.
+    fn lapsed(&self, cause: &str);
 }
 
 /// What one caller may do. Clones are the same one.
@@ -183,7 +186,7 @@ impl Access {
         self
     }
 
-    /// Returns the same access, with a witness of what is committed.
+    /// Returns the same access, with a witness.
     #[must_use]
     pub fn before(mut self, witness: Arc<dyn Witness>) -> Self {
         self.1 = Some(witness);

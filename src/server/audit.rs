@@ -135,6 +135,12 @@ impl Witness for AuditedRequest {
         line.insert("quads_removed".to_owned(), quads_removed.into());
         self.audit.write(line);
     }
+
+    fn lapsed(&self, cause: &str) {
+        let mut line = line("lapse", Some(&self.caller), self.peer, &self.path);
+        line.insert("cause".to_owned(), cause.into());
+        self.audit.write(line);
+    }
 }
 
 impl Sink {

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use dossier::{
     auth::Tokens,
-    config::ServeSettings,
+    config::{AuditPlace, ServeSettings},
     proto::v1::{
         self, ErrorReason, change_service_client::ChangeServiceClient, import_request::Part,
         sparql_service_client::SparqlServiceClient, watch_response::Frame,
@@ -173,6 +173,7 @@ impl Guarded {
             super::ask(settings, &path("tokens.json"), &issuer);
             settings.load_shipped_data = true;
             settings.auth.policy = Some(path("policy.toml"));
+            settings.auth.audit_log = Some(AuditPlace::File(path("audit.jsonl")));
             settings.auth.jwks_refresh = Duration::from_millis(100);
             settings.query_concurrency_max = 4;
             without_limits(settings);
@@ -204,6 +205,32 @@ async fn streams_end_when_their_token_expires() {
         .check_end(Code::Unauthenticated, ErrorReason::CredentialsExpired)
         .await;
     assert!((expires_at..=expires_at + DELAY_MAX.as_secs()).contains(&now_seconds()));
+    // Of each the audit log tells.
+    let audit = fs::read_to_string(guarded.folder.path().join("audit.jsonl")).unwrap();
+    let lines: Vec<Value> = audit
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["event"] == "lapse" && line["subject"] == "short" && line["cause"] == "expired"),
+        "{audit}"
+    );
+    let mut methods: Vec<_> = lines
+        .iter()
+        .map(|line| line["method"].as_str().unwrap())
+        .collect();
+    methods.sort_unstable();
+    let all = [
+        "/changes",
+        "/dossier.v1.ChangeService/Watch",
+        "/dossier.v1.SparqlService/Query",
+        "/dossier.v1.WriteService/Export",
+        "/dossier.v1.WriteService/Import",
+        "/sparql",
+    ];
+    assert_eq!(methods, all, "{audit}");
 }
 
 #[tokio::test]
