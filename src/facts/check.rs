@@ -5,6 +5,7 @@ use oxigraph::model::TermRef;
 use super::{
     Budget, Reader,
     group::{Group, Groups},
+    inherit::is_inherited,
     record::TimeView,
 };
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
         fact::Fact,
         truthy::Evidence,
         verdict::{Judgement, Question, Rule, Verdict, judge},
+        vocabulary as iris,
     },
 };
 
@@ -52,6 +54,7 @@ impl Reader<'_> {
                 evidence: Vec::new(),
             };
         };
+        let is_some_value = matches!(object, TermRef::NamedNode(name) if name.as_str() == iris::SOME_VALUE);
         // An object that no quad has differs from all others all the same.
         let object = self.snapshot.id(object).unwrap_or(TermId::MAX);
         let triple = QuadIds {
@@ -61,7 +64,12 @@ impl Reader<'_> {
             graph: TermId::DEFAULT_GRAPH,
         };
         let mut groups = Groups::new(*self, *view, None);
-        let closing = self.closing([subject, predicate], &mut groups, budget);
+        // That all objects are recorded does not say that there is none.
+        let closing = if is_some_value {
+            None
+        } else {
+            self.closing([subject, predicate], &mut groups, budget)
+        };
         let judged = self.judged(triple, closing.is_some(), &mut groups, budget);
         let mut evidence = self.evidence_of(triple, &judged, &mut groups, budget);
         if let (Rule::NotAmongAll, Some(closing)) = (judged.judgement.rule, &closing) {
@@ -86,7 +94,7 @@ impl Reader<'_> {
             statements: &[&group.evidence[..], &inherited].concat(),
             object: triple.object,
             day: view.day,
-            plain: is_plain && inherited.is_empty(),
+            plain: is_plain && !is_inherited(triple.object, &inherited),
             closed,
         });
         Judged {

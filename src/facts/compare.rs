@@ -9,6 +9,7 @@ use super::{
     check::triple,
     default_graph,
     group::{Group, Groups},
+    inherit::is_inherited,
     record::TimeView,
     statement::term_bytes,
 };
@@ -130,8 +131,8 @@ impl Reader<'_> {
                 statements: &own.chain(&of_all).copied().collect::<Vec<_>>(),
                 object: side.0,
                 day: view.day,
-                plain: inherited.is_empty() && known.is_plain(side.0),
-                closed,
+                plain: known.is_plain(side.0) && !is_inherited(side.0, &inherited),
+                closed: closed && side.0 != self.words.some_value,
             };
             let rule = judge(&question).rule;
             let (group, omitted) = self.object_group(&known, side, rule, budget);

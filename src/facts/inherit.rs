@@ -16,6 +16,11 @@ use crate::{
     },
 };
 
+/// Tells whether a triple is as its subject says, going by what the subject gives: it is not plain then.
+pub(super) fn is_inherited(object: TermId, inherited: &[Evidence<TermId>]) -> bool {
+    inherited.iter().any(|evidence| evidence.object == object)
+}
+
 /// What the facts about the last node that was asked for inherit: facts about one node follow each other.
 #[derive(Debug, Default)]
 pub(super) struct Inherited(Option<(TermId, Option<Statement>)>);

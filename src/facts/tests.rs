@@ -20,7 +20,7 @@ const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <
     @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .
     @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . @prefix prov: <http://www.w3.org/ns/prov#> . ";
 
-fn snapshot(text: &str) -> Snapshot {
+pub(super) fn snapshot(text: &str) -> Snapshot {
     let mut batch = Batch::default();
     for quad in RdfParser::from_format(RdfFormat::TriG).for_slice(format!("{PREFIXES}{text}").as_bytes()) {
         batch.insert(quad.unwrap().as_ref());

@@ -12,7 +12,7 @@
 //!    statements, of a time that does not exclude the day.
 //! 5. [`Verdict::Unknown`]: all else. That nothing is recorded does not make it false.
 //!
-//! Asked whether there is some value, `d:SomeValue` is an object like any other.
+//! Asked whether there is some value, `d:SomeValue` is an object like any other; but that the predicate is closed says nothing of it.
 //!
 //! What is true here holds by the truthy rule ([`super::truthy`]) or plainly, but that there is some value. What holds by that rule can be unknown here, as
 //! it takes a side where a verdict does not: after the last observation, for one.

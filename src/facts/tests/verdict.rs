@@ -75,6 +75,39 @@ fn a_predicate_is_closed_if_it_certainly_is() {
     check(&both, "2019-08-27", Rule::NotAmongAll, &["c"]);
     // Closed for another predicate.
     check("e:s d:closedFor d:q .", "2019-08-27", Rule::NothingRecorded, &[]);
+    // That all are recorded does not say that there is none.
+    let some = format!(
+        "{}{}",
+        closing("Accepted", ""),
+        stated("1", "d:p e:x", "Accepted", "")
+    );
+    assert_eq!(
+        ask(&some, "d:SomeValue", "2019-08-27").rule,
+        Rule::NothingRecorded
+    );
+}
+
+/// What a node says of others is no reason to judge one triple otherwise.
+#[test]
+fn the_verdict_on_a_triple_does_not_hang_on_its_siblings() {
+    let event = "e:s a <http://schema.org/Event> ; d:standing d:Accepted ; d:stance d:Asserted ; d:p e:x";
+    for (standing, more) in [("Rejected", ""), ("Accepted", "; d:edtf \"2016/2018\"")] {
+        let stated = stated("1", "d:p e:x", standing, more);
+        for sibling in ["", ", e:y"] {
+            let text = format!("{event} {sibling} . {stated}");
+            assert_eq!(ask(&text, "e:x", "2019-08-27").rule, Rule::Plain, "{text}");
+            let snapshot = snapshot(&text);
+            let names = [iri("e/s"), iri("ns#p")];
+            let compared = Lookup::default().on(&snapshot).compare(
+                names.each_ref().map(String::as_str),
+                &view("2019-08-27"),
+                &mut Budget::page(),
+            );
+            let object = NamedNode::new_unchecked(iri("e/x")).into();
+            let group = compared.groups.iter().find(|group| group.object == object);
+            assert_eq!(group.unwrap().rule, Rule::Plain, "{text}");
+        }
+    }
 }
 
 fn conflicts(reader: &Reader<'_>) -> Vec<String> {
