@@ -116,6 +116,8 @@ fn check_claimed(
         Some(triple)
             if node.is_live()
                 && !is_accepted(nodes, &node)
+                // Who says that it is not so claims nothing of it.
+                && !node.is_negated(snapshot)
                 && inserted.binary_search(&triple).is_ok()
                 && !has_accepted(snapshot, nodes, triple) =>
         {
@@ -148,6 +150,30 @@ fn is_accepted(nodes: &Nodes, node: &Node) -> bool {
         nodes.standing(node),
         Some(Standing::Accepted | Standing::Preferred)
     )
+}
+
+/// Returns the claims whose content is one of the statements, which are sorted.
+pub(super) fn claims_of(snapshot: &Snapshot, nodes: &Nodes, statements: &[TermId]) -> Vec<TermId> {
+    if nodes.content == TermId::MAX {
+        return Vec::new();
+    }
+    let claims = |content: Option<TermId>| Pattern {
+        predicate: Some(nodes.content),
+        object: content,
+        ..Pattern::all(GraphPattern::Any)
+    };
+    if snapshot.count(claims(None)) <= statements.len() as u64 {
+        return snapshot
+            .quads(claims(None))
+            .filter(|quad| statements.binary_search(&quad.object).is_ok())
+            .map(|quad| quad.subject)
+            .collect();
+    }
+    statements
+        .iter()
+        .flat_map(|statement| snapshot.quads(claims(Some(*statement))))
+        .map(|quad| quad.subject)
+        .collect()
 }
 
 /// Returns a claim whose content a statement is.

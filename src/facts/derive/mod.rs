@@ -211,6 +211,8 @@ impl Change {
         // A standing that comes to hold is not there yet.
         subjects.extend(settled.changed().map(|quad| quad.subject));
         subjects.extend(touched);
+        // A claim is as good as its content.
+        subjects.extend(claim::claims_of(&self.now, nodes, touched));
         subjects.sort_unstable();
         subjects.dedup();
         subjects.retain(|&node| !nodes.is_statement(&self.now, node));

@@ -227,6 +227,37 @@ fn what_is_only_claimed_does_not_come_to_hold() {
     let other = commit(&base, "", &statement("2", "e:a d:p e:b", "Accepted", "")).unwrap();
     assert!(has(&other, "e:a d:p e:b . g:derived { e:a d:p e:b }"));
     commit(&base, "", "e:a d:p e:c .").unwrap();
+    // Who says that it is not so claims nothing of it.
+    let denied = format!(
+        "e:claim d:content s:1 . {}",
+        statement(
+            "1",
+            "e:a d:p e:b",
+            "Unconfirmed",
+            "; d:attributedTo e:x ; d:negated true"
+        )
+    );
+    let base = commit(&Snapshot::default(), "", &denied).unwrap();
+    commit(&base, "", "e:a d:p e:b .").unwrap();
+}
+
+/// A claim is checked with its content, whichever of them changes.
+#[test]
+fn a_claim_keeps_a_content() {
+    let claim = "e:claim a <http://schema.org/Claim> ; d:standing d:Accepted ; d:stance d:Asserted ; d:basis d:Stated ;
+        prov:wasDerivedFrom src:a ; d:speaker e:x ; d:content s:1 .";
+    let content = statement("1", "e:a d:p e:b", "Unconfirmed", "; d:attributedTo e:x");
+    let base = commit(&Snapshot::default(), "", &format!("{claim} {content}")).unwrap();
+    let attributed = "g:statements { s:1 d:stance d:Attributed }";
+    let reported = "g:statements { s:1 d:stance d:Reported }";
+    match commit(&base, attributed, reported) {
+        Err(ModelError::StatementInvalid { faults, .. }) => {
+            assert_eq!(faults[0].node, "https://w3id.org/dossier/e/claim");
+            assert_eq!(faults[0].property, iris::CONTENT);
+        }
+        other => panic!("{other:?}"),
+    }
+    commit(&base, &format!("{claim} {attributed}"), reported).unwrap();
 }
 
 #[test]
