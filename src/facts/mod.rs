@@ -30,6 +30,7 @@ mod tests;
 mod time;
 mod timeline;
 mod walk;
+mod whole;
 mod words;
 pub mod write;
 
@@ -49,6 +50,7 @@ pub use moment::{Moment, MomentKind, Span, TimelinePage};
 pub use record::TimeView;
 pub use reified::Reified;
 pub use schema::{SchemaPage, SchemaTerm};
+pub use whole::in_pieces;
 pub use words::Lookup;
 
 use words::Words;

@@ -47,14 +47,20 @@ pub struct Cut {
     pub quads_min: u64,
 }
 
+impl Format {
+    /// Tells whether a document can be read in pieces: N-Triples, N-Quads and Jelly.
+    pub fn has_pieces(self) -> bool {
+        match self {
+            Self::Jelly => true,
+            Self::Text(format) => lines::are_statements(format),
+        }
+    }
+}
+
 impl Document {
-    /// Tells whether it can be read in pieces: N-Triples, N-Quads and Jelly, not compressed.
+    /// Tells whether it can be read in pieces: not if it is compressed.
     pub fn has_pieces(&self) -> bool {
-        self.compression == Compression::None
-            && match self.format {
-                Format::Jelly => true,
-                Format::Text(format) => lines::are_statements(format),
-            }
+        self.compression == Compression::None && self.format.has_pieces()
     }
 
     /// Returns the byte with which a document goes on from a position: Jelly begins anew, since what comes later rests on what
@@ -183,6 +189,13 @@ impl<T: FnMut(Piece) -> bool> Pieces<'_, T> {
 
     fn hand_on(&mut self) -> Result<(), ImportError> {
         let mut batch = std::mem::take(&mut self.batch);
+        if statements::has_annotated(&batch) {
+            return Err(ImportError::document(
+                "in pieces it cannot be told whether a triple with a reifier that has a d:standing is there too: import the document \
+                 whole, or write the statement nodes in g:statements"
+                    .to_owned(),
+            ));
+        }
         statements::gather(&mut batch);
         let mut share = std::mem::replace(&mut self.share, Share::new(self.memory));
         share.set(batch.memory_bytes(), self.graph_bytes)?;

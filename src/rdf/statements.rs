@@ -98,6 +98,20 @@ pub(super) fn gather(batch: &mut Batch) {
     batch.set_inserted(gathered);
 }
 
+/// Tells whether [`gather`] would make a statement node of a reifier in the default graph.
+pub(super) fn has_annotated(batch: &Batch) -> bool {
+    let known = |iri| batch.number_of(NamedNodeRef::new_unchecked(iri).into());
+    let (Some(reifies), Some(standing)) = (known(vocabulary::REIFIES), known(vocabulary::STANDING)) else {
+        return false;
+    };
+    let of = |property: TermId| {
+        let quads = batch.inserted();
+        quads.filter(move |quad| quad.graph == TermId::DEFAULT_GRAPH && quad.predicate == property)
+    };
+    let judged: HashSet<_> = of(standing).map(|quad| quad.subject).collect();
+    of(reifies).any(|quad| judged.contains(&quad.subject))
+}
+
 /// Returns the triples that follow from statements, if the document tells: it has the day that they were derived for.
 fn derived(batch: &Batch) -> Option<HashSet<[TermId; 3]>> {
     let known = |iri| batch.number_of(NamedNodeRef::new_unchecked(iri).into());

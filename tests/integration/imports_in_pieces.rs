@@ -343,3 +343,54 @@ async fn what_cannot_be_cut_and_bad_tokens_are_refused() {
     };
     check(unknown, &["header.mode"]).await;
 }
+
+/// Statements, what follows from them and what is plain come in different pieces, and mean the same.
+#[tokio::test]
+async fn a_knowledge_base_is_the_same_whole_and_in_pieces() {
+    let ours = Server::start_with(|settings| settings.load_shipped_data = true).await;
+    let whole = |reified_statements: bool, format: &str| ExportRequest {
+        format: format.into(),
+        reified_statements,
+        ..Default::default()
+    };
+    let lines = |document: Vec<u8>| {
+        let text = String::from_utf8(document).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let all = lines(export(&ours, whole(false, "nq")).await.unwrap().1);
+    assert!(all.iter().any(|line| line.ends_with("/g/derived> .")));
+    for (format, reified_statements) in [("nq", false), ("nq", true), ("jelly", false)] {
+        let document = export(&ours, whole(reified_statements, format)).await.unwrap().1;
+        let server = Server::start_empty().await;
+        let import = Import::begin(&server, chunked(format, "")).await.unwrap();
+        import.send_from(&document, document.len()).await;
+        let (acks, _) = import.complete().await;
+        assert!(
+            acks.len() > 2,
+            "{format} {reified_statements}: {} pieces",
+            acks.len()
+        );
+        let again = lines(export(&server, whole(false, "nq")).await.unwrap().1);
+        assert!(again == all, "{format} {reified_statements}");
+    }
+}
+
+#[tokio::test]
+async fn annotated_triples_are_not_imported_in_pieces() {
+    let text = "<http://e.com/s> <http://e.com/p> <http://e.com/o> .
+        <http://e.com/r> <http://www.w3.org/1999/02/22-rdf-syntax-ns#reifies> <<( <http://e.com/s> <http://e.com/p> <http://e.com/o> )>> .
+        <http://e.com/r> <https://w3id.org/dossier/ns#standing> <https://w3id.org/dossier/ns#Disputed> .
+        ";
+    let server = Server::start_empty().await;
+    let mut import = Import::begin(&server, chunked("nt", "")).await.unwrap();
+    import.send_from(text.as_bytes(), text.len()).await;
+    import.parts = None;
+    let refused = import.next().await.unwrap_err();
+    assert!(
+        refused.message().contains("import the document whole"),
+        "{refused}"
+    );
+    assert_eq!(server.info().await.quad_count, 0);
+}
