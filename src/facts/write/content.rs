@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Properties of a statement that have fields of their own: no qualifier has them.
-pub const OWN_PROPERTIES: [&str; 20] = [
+pub const OWN_PROPERTIES: [&str; 18] = [
     vocabulary::SUBJECT,
     vocabulary::PREDICATE,
     vocabulary::OBJECT,
@@ -26,9 +26,7 @@ pub const OWN_PROPERTIES: [&str; 20] = [
     vocabulary::EDTF,
     vocabulary::VALID_FROM,
     vocabulary::VALID_UNTIL,
-    vocabulary::OBSERVED_ON,
     vocabulary::DISPUTES,
-    vocabulary::LOCATOR,
     vocabulary::DERIVED_FROM,
     vocabulary::GENERATED_AT,
     vocabulary::INVALIDATED_AT,
@@ -108,10 +106,25 @@ pub(super) fn is_same(state: &State<'_>, fact: &NewFact) -> bool {
         })
         .collect();
     for content in [&mut wanted, &mut found] {
+        split_locators(content);
         content.sort_by_cached_key(|(property, value)| (property.clone(), value.to_string()));
         content.dedup();
     }
     wanted == found
+}
+
+/// Makes each place a locator of its own: those of one source are told as one text.
+fn split_locators(content: &mut Vec<(String, Term)>) {
+    let is_locator = |(property, _): &mut (String, Term)| property == vocabulary::LOCATOR;
+    for (property, value) in content.extract_if(.., is_locator).collect::<Vec<_>>() {
+        match value {
+            Term::Literal(literal) => content.extend(literal.value().split(", ").map(|place| {
+                let place = Literal::new_simple_literal(place);
+                (property.clone(), place.into())
+            })),
+            other => content.push((property, other)),
+        }
+    }
 }
 
 /// Returns a property in the form that is compared. `None` for what follows from others, or says nothing.

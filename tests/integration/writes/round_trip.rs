@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use dossier::proto::v1::{
-    Basis, Fact, GetFactRequest, ListFactsRequest, Literal, Qualifier, Source, Stance, Standing, Term,
-    ValidTime, term::Term as Kind,
+    Basis, ExportRequest, Fact, GetFactRequest, ListFactsRequest, Literal, Qualifier, Source, Stance,
+    Standing, Term, ValidTime, export_request::Scope, term::Term as Kind,
 };
 use proptest::{
     prelude::*,
@@ -14,7 +14,7 @@ use proptest::{
 use prost_types::Timestamp;
 
 use super::{S, iri, request, write};
-use crate::harness::Server;
+use crate::{exports::export, harness::Server};
 
 const NAMES: &str = "http://example.com/";
 const FACT_COUNT: usize = 400;
@@ -247,6 +247,40 @@ async fn what_is_written_is_read() {
         }
     }
     assert!(found.is_empty(), "{found:?}");
+}
+
+/// What was read may be written again, whatever statements the data sets have: nothing changes.
+#[tokio::test]
+async fn what_is_read_may_be_written_back() {
+    let server = Server::start_with(|settings| settings.load_shipped_data = true).await;
+    let statements = ExportRequest {
+        format: "nt".into(),
+        scope: Some(Scope::Graph("https://w3id.org/dossier/g/statements".into())),
+        ..ExportRequest::default()
+    };
+    let document = export(&server, statements).await.unwrap().1;
+    let ids: Vec<_> = std::str::from_utf8(&document)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains("22-rdf-syntax-ns#subject>"))
+        .map(|line| line[1..line.find('>').unwrap()].to_owned())
+        .collect();
+    assert!(ids.len() > 100);
+    let revision = server.info().await.revision;
+    for some in ids.chunks(500) {
+        let mut facts = Vec::new();
+        for id in some {
+            let request = GetFactRequest {
+                id: id.clone(),
+                ..GetFactRequest::default()
+            };
+            let answer = server.facts().get_fact(request).await.unwrap().into_inner();
+            // What is retracted would live again.
+            facts.extend(answer.fact.filter(|fact| fact.retracted_at.is_none()));
+        }
+        let answer = write(&server, request(facts)).await.unwrap();
+        assert_eq!((answer.revision, answer.quads_inserted), (revision, 0));
+    }
 }
 
 /// Checks that a fact is as it was written; what only answers have aside.
