@@ -184,16 +184,21 @@ impl Reader<'_> {
             }
         }
         // What is planned or expected is an event among the statements.
-        let among_statements = self.in_statements(None, None, Some(entity));
-        for quad in self.snapshot.quads(among_statements) {
-            if budget.is_overdue() {
-                return;
-            }
-            budget.step(2);
-            let is_statement = quad.predicate == self.words.subject || quad.predicate == self.words.object;
-            if !is_statement && self.triple_of(quad.subject, None).is_none() {
-                let triple = [quad.subject, quad.predicate, quad.object];
-                add(quad.subject, Some((triple, None)), budget);
+        for pattern in [
+            self.in_statements(None, None, Some(entity)),
+            self.in_statements(Some(entity), None, None),
+        ] {
+            for quad in self.snapshot.quads(pattern) {
+                if budget.is_overdue() {
+                    return;
+                }
+                budget.step(2);
+                let is_statement =
+                    quad.predicate == self.words.subject || quad.predicate == self.words.object;
+                if !is_statement && self.triple_of(quad.subject, None).is_none() {
+                    let triple = [quad.subject, quad.predicate, quad.object];
+                    add(other(triple), Some((triple, None)), budget);
+                }
             }
         }
         let mut support = Support::default();

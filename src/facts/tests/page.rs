@@ -75,6 +75,20 @@ fn a_timeline_goes_on_after_an_entry_that_has_gone() {
     assert_eq!(timeline(&after, 100, end).0, all[2..]);
 }
 
+/// What is planned is linked as what has come to pass is.
+#[test]
+fn a_timeline_has_what_a_planned_event_is_linked_with() {
+    let early = "e:early d:happenedOn \"2018-01-01\" .";
+    let links = "e:s a <http://schema.org/Event> ; d:follows e:early ; d:edtf \"2019-01-01\" .";
+    let planned =
+        format!("{early} g:statements {{ {links} e:s d:standing d:Unconfirmed ; d:stance d:Planned }}");
+    let accepted = format!("{early} {links} e:s d:standing d:Accepted ; d:stance d:Asserted .");
+    for text in [planned, accepted] {
+        let (all, _) = timeline(&snapshot(&text), 100, None);
+        assert_eq!(all, ["Event 2018-01-01", "Event 2019-01-01"], "{text}");
+    }
+}
+
 /// All versions are told, be there one after the other or many of one.
 #[test]
 fn a_long_history_is_told_whole() {
