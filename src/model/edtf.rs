@@ -17,6 +17,9 @@
 //! A single date is an interval from itself to itself: `2016` begins some day in 2016 and ends some day in 2016.
 //! Seasons are meteorological ones of the northern hemisphere, as in other readers of EDTF. In one thing this reads more
 //! than level 1: a side of an interval may have unspecified digits.
+//!
+//! Sets, `{2016,2018}` and `[2016,2018]`, are of level 2 and are refused: a statement has one interval, so that what holds on a day is
+//! plain to see. What was so at several times is stated for each of them; of two possible times each is a statement that is disputed.
 
 mod parse;
 #[cfg(test)]
