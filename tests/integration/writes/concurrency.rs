@@ -1,8 +1,10 @@
 //! Many clients write, retract and state anew, at once.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use dossier::{
     knowledge::{Settings, rebuild},
-    proto::v1::{ErrorReason, Fact, RetractFactsRequest},
+    proto::v1::{ErrorReason, Fact, RetractFactsRequest, Stance, Standing, ValidTime},
 };
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
@@ -33,6 +35,46 @@ fn named(id: String, revises: String, number: usize) -> Fact {
     }
 }
 
+/// Returns a fact of any standing and time, with a chance to be denied: siblings of one subject that all clients write about.
+fn any(id: String, revises: String) -> Fact {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    let mut dice = hasher.finish();
+    let mut choose = |count: u64| {
+        dice = dice.rotate_left(19).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        usize::try_from((dice >> 32) % count).unwrap()
+    };
+    let (stance, standing) = [
+        (Stance::Asserted, Standing::Accepted),
+        (Stance::Asserted, Standing::Preferred),
+        (Stance::Asserted, Standing::Disputed),
+        (Stance::Asserted, Standing::Rejected),
+        (Stance::Reported, Standing::Unconfirmed),
+        (Stance::Planned, Standing::Unconfirmed),
+    ][choose(6)];
+    let edtf = ["", "2016/2018", "2016-11-23/..", "2019-08~", "2030/..", "../2019"][choose(6)];
+    Fact {
+        predicate: format!("e:q{}", choose(2)),
+        stance: stance.into(),
+        standing: standing.into(),
+        negated: choose(5) == 0,
+        valid_time: (!edtf.is_empty()).then(|| ValidTime {
+            edtf: edtf.into(),
+            ..ValidTime::default()
+        }),
+        ..named(id, revises, choose(50))
+    }
+}
+
+/// Returns one of both kinds.
+fn some(id: String, revises: String, number: usize) -> Fact {
+    if number.is_multiple_of(2) {
+        named(id, revises, number)
+    } else {
+        any(id, revises)
+    }
+}
+
 fn reason(status: &Status) -> (Code, String) {
     (
         status.code(),
@@ -50,7 +92,7 @@ async fn client(mut writes: Writes, client: usize) -> Told {
     let mut told = Told::default();
     for round in 0..ROUND_COUNT {
         let id = |kind: &str, number: usize| format!("{S}{kind}-{client}-{round}-{number}");
-        let facts = (0..FACT_COUNT).map(|number| named(id("a", number), String::new(), number + round));
+        let facts = (0..FACT_COUNT).map(|number| some(id("a", number), String::new(), number + round));
         let written = writes.write_facts(request(facts)).await.unwrap().into_inner();
         told.written += written.ids.len();
         let ended: Vec<_> = (0..FACT_COUNT)
@@ -70,7 +112,7 @@ async fn client(mut writes: Writes, client: usize) -> Told {
         );
         let anew = (0..FACT_COUNT)
             .filter(|number| number % 3 == 1)
-            .map(|number| named(id("b", number), id("a", number), number));
+            .map(|number| some(id("b", number), id("a", number), number));
         let written = writes.write_facts(request(anew)).await.unwrap().into_inner();
         told.written += written.ids.len();
         told.retracted += written.ids.len();
@@ -157,6 +199,10 @@ async fn no_statement_is_lost_or_doubled() {
     assert_eq!(count(&server, "?a e:p ?c").await, expected_triples);
     let joined = format!("{live} ?a e:p ?c . GRAPH g:derived {{ ?a e:p ?c }}");
     assert_eq!(count(&server, &joined).await, expected_triples);
+    // Of the others some hold.
+    let others = "{ SELECT DISTINCT ?a ?b ?c { ?a ?b ?c . GRAPH g:derived { ?a ?b ?c } FILTER(?b != e:p) } }";
+    let held = count(&server, others).await;
+    assert!((20..650).contains(&held), "{held}");
     // Nothing was written in part.
     let whole = "GRAPH g:statements { ?s rdf:subject ?a ; rdf:predicate ?b ; rdf:object ?c ; d:standing ?d ;
         prov:generatedAtTime ?e ; prov:wasDerivedFrom src:a }";
