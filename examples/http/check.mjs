@@ -18,6 +18,9 @@ const urls = {
 const parsing = new ParsingClient(urls)
 const streaming = new StreamClient(urls)
 const { factory } = streaming
+const RDF = 'http://www.w3.org/1999/02/22-rdf-syntax-ns#'
+const text = ({ termType, value, language, datatype }) =>
+  [termType, value, language, datatype?.value].join('|')
 const FULL_NAME = 'General Security of Military Information Agreement'
 const graph = factory.namedNode('https://example.org/http-client-check')
 
@@ -60,13 +63,22 @@ const checks = {
       'SELECT (COUNT(*) AS ?count) WHERE { GRAPH g:statements { ?statement rdf:subject ?subject } }')
     const statements = encodeURIComponent('https://w3id.org/dossier/g/statements')
     for (const accept of ['text/turtle', 'application/n-triples']) {
-      const url = `${server}/store?graph=${statements}&statements=reified`
-      const response = await fetch(url, { headers: { accept } })
-      const quads = new Parser({ format: accept }).parse(await response.text())
+      const read = async more => {
+        const response = await fetch(`${server}/store?graph=${statements}${more}`, { headers: { accept } })
+        return new Parser({ format: accept }).parse(await response.text())
+      }
+      const [quads, nodes] = [await read('&statements=reified'), await read('')]
       const reifiers = quads.filter(({ predicate, object }) =>
         predicate.value.endsWith('#reifies') && object.termType === 'Quad' && object.subject.termType === 'NamedNode')
       assert.equal(reifiers.length, Number(rows[0].count.value), accept)
       assert(reifiers.length > 0)
+      // Each is about the triple that its node has in parts, and all else is the same.
+      const parts = reifiers.flatMap(({ subject, object: triple }) => ['subject', 'predicate', 'object'].map(part =>
+        [subject, factory.namedNode(`${RDF}${part}`), triple[part]]))
+      const others = quads.filter(quad => !reifiers.includes(quad))
+      const sorted = triples => triples.map(terms => terms.map(text).join(' ')).sort()
+      const terms = ({ subject, predicate, object }) => [subject, predicate, object]
+      assert.deepEqual(sorted([...parts, ...others.map(terms)]), sorted(nodes.map(terms)), accept)
     }
   },
   async 'errors are told' () {
