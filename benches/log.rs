@@ -61,6 +61,8 @@ async fn run(quad_count: u64) -> Result<(), Failure> {
     let data_dir = folder.path().join("data");
     let settings = Settings {
         graph_memory_bytes_max: 16 << 30,
+        // The rows of revisions come beside the quads.
+        past_change_count_max: 2 * u64::from(COMMIT_COUNT * QUADS_PER_COMMIT),
         ..Settings::new(&data_dir)
     };
     let base = KnowledgeBase::open(settings.clone())?;
