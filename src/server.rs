@@ -42,7 +42,7 @@ use connection::{Connections, Shutdown};
 use gate::Gate;
 use metrics::Metrics;
 use operations::Operations;
-use router::{Router, SERVICE_NAMES, Services, WRITE_SERVICE};
+use router::{Router, SERVICE_NAMES, SMALL_MESSAGE_BYTES_MAX, Services, WRITE_SERVICE};
 use state::{Parts, State};
 use tls::Tls;
 pub use tls::TlsError;
@@ -335,9 +335,10 @@ async fn health() -> (HealthReporter, router::Health) {
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::NotServing).await;
     let service = tonic_health::server::HealthService::from_health_reporter(reporter.clone());
+    let health = tonic_health::pb::health_server::HealthServer::new(service);
     (
         reporter,
-        tonic_health::pb::health_server::HealthServer::new(service),
+        health.max_decoding_message_size(SMALL_MESSAGE_BYTES_MAX),
     )
 }
 

@@ -47,16 +47,27 @@ impl RequestBodies {
     where
         A: FnOnce() -> Result<(), Status>,
     {
+        let held = Held {
+            shared: Arc::clone(&self.0),
+            received_bytes: 0,
+            counted_bytes: 0,
+        };
+        self.received(body, admit, Some(held))
+    }
+
+    /// Receives a body whose messages are small, however many they are: nobody needs a place, and no memory of all is taken. So
+    /// strangers can take none.
+    pub fn receive_small<B>(&self, body: B) -> Received<B, Always> {
+        self.received(body, || Ok(()), None)
+    }
+
+    fn received<B, A>(&self, body: B, admit: A, held: Option<Held>) -> Received<B, A> {
         Received {
             body,
             admit: Some(admit),
             pace: Pace::new(self.0.stall_max),
             stall: None,
-            held: Held {
-                shared: Arc::clone(&self.0),
-                received_bytes: 0,
-                counted_bytes: 0,
-            },
+            held,
         }
     }
 
@@ -65,6 +76,9 @@ impl RequestBodies {
         self.0.bytes.load(Ordering::Relaxed)
     }
 }
+
+/// Lets every call in.
+pub type Always = fn() -> Result<(), Status>;
 
 /// What one body takes, until it is dropped.
 struct Held {
@@ -106,7 +120,8 @@ pub struct Received<B, A> {
     pace: Pace,
     /// There once the caller was waited for.
     stall: Option<Pin<Box<Sleep>>>,
-    held: Held,
+    /// None where it is little.
+    held: Option<Held>,
 }
 
 impl<B, A> Received<B, A> {
@@ -156,7 +171,7 @@ where
             let frame = frame.map_err(|_| StdError::from(cancelled()))?;
             let byte_count = frame.data_ref().map_or(0, |data| data.remaining() as u64);
             self.pace.came(byte_count);
-            if self.held.take(byte_count) {
+            if self.held.as_mut().is_none_or(|held| held.take(byte_count)) {
                 Ok(frame)
             } else {
                 Err(overloaded("requests that are being received take as much memory as they may").into())
@@ -187,8 +202,7 @@ mod tests {
         Full::from(vec![0; usize::try_from(len).unwrap()])
     }
 
-    /// Lets every call in.
-    const ADMITTED: fn() -> Result<(), Status> = || Ok(());
+    const ADMITTED: Always = || Ok(());
 
     async fn code<B, A>(body: &mut Received<B, A>) -> Option<Code>
     where
@@ -214,6 +228,8 @@ mod tests {
         assert_eq!((code(&mut third).await, bodies.bytes()), (None, 10));
         drop((first, third));
         assert_eq!(bodies.bytes(), 0);
+        let mut small = bodies.receive_small(full(FREE_BYTES + 11));
+        assert_eq!((code(&mut small).await, bodies.bytes()), (None, 0));
     }
 
     #[tokio::test]

@@ -65,6 +65,8 @@ use crate::{
 /// The health service.
 pub(super) type Health = HealthServer<HealthService>;
 
+/// Bytes of a message to the services around ours, health and reflection: names.
+pub(super) const SMALL_MESSAGE_BYTES_MAX: usize = 1 << 10;
 /// The services whose health is told.
 pub(super) const SERVICE_NAMES: [&str; 6] = [
     "dossier.v1.AdminService",
@@ -429,7 +431,10 @@ impl Router {
             .map_or("", |(service, _)| service);
         let is_import = path == IMPORT_PATH;
         match service {
-            "grpc.health.v1.Health" => return self.health.clone().call(request),
+            "grpc.health.v1.Health" => {
+                let request = request.map(|body| self.bodies.receive_small(body));
+                return self.health.clone().call(request);
+            }
             "grpc.reflection.v1.ServerReflection" => return (self.reflect)(request.map(Body::new)),
             "grpc.reflection.v1alpha.ServerReflection" => {
                 return (self.reflect_alpha)(request.map(Body::new));

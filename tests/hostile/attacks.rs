@@ -19,12 +19,16 @@ use crate::frames::{
 
 /// A call that asks for much.
 pub(crate) const LOOKUP: &str = "/dossier.v1.EntityService/GetEntity";
-/// A message of it: `entity`, of 5 bytes, which has a text of 100 kB.
+/// A call that strangers may make.
+pub(crate) const CHECK_HEALTH: &str = "/grpc.health.v1.Health/Check";
+/// A message of a lookup: `entity`, of 5 bytes, which has a text of 100 kB.
 pub(crate) const GET: &[u8] = b"\x0a\x05<d:0>";
 /// The same for an entity of some facts.
 const GET_LITTLE: &[u8] = b"\x0a\x18<http://example.org/e/1>";
 /// Frames that are sent at once.
 pub(crate) const FRAME_COUNT: usize = 100;
+/// What a frame may have, unless more is agreed upon (RFC 9113, section 4.2).
+const DATA_BYTES_MAX: usize = 16 << 10;
 /// Connections that each attacker holds, of those that do not flood.
 const HELD_COUNT: usize = 50;
 /// An attacker that is not listened to for so long begins anew.
@@ -61,7 +65,7 @@ const HOLD: Attack = Attack {
     ..FLOOD
 };
 
-pub(crate) const ATTACKS: [Attack; 23] = [
+pub(crate) const ATTACKS: [Attack; 24] = [
     Attack {
         name: "PING",
         again: Some(ping),
@@ -189,6 +193,11 @@ pub(crate) const ATTACKS: [Attack; 23] = [
         begin: messages_without_end,
         ..HOLD
     },
+    Attack {
+        name: "half messages of health",
+        begin: half_messages_of_health,
+        ..HOLD
+    },
 ];
 
 #[expect(clippy::unnecessary_wraps, reason = "one of several")]
@@ -236,20 +245,33 @@ pub(crate) fn open_streams(raw: &mut Raw) -> io::Result<()> {
 }
 
 fn half_messages(raw: &mut Raw) -> io::Result<()> {
-    open_with(raw, |message| &message[..message.len() / 2])
+    let message = message(GET_LITTLE);
+    open_with(raw, LOOKUP, &message[..message.len() / 2])
 }
 
 fn messages_without_end(raw: &mut Raw) -> io::Result<()> {
-    open_with(raw, |message| message)
+    open_with(raw, LOOKUP, &message(GET_LITTLE))
+}
+
+fn half_messages_of_health(raw: &mut Raw) -> io::Result<()> {
+    open_with(raw, CHECK_HEALTH, &half_message(32 << 10))
+}
+
+/// Returns the first half of a message.
+pub(crate) fn half_message(byte_count: usize) -> Vec<u8> {
+    let mut message = message(&vec![0; 2 * byte_count]);
+    message.truncate(byte_count);
+    message
 }
 
 /// Opens streams, each with a part of a message, and ends none.
-fn open_with(raw: &mut Raw, part: fn(&[u8]) -> &[u8]) -> io::Result<()> {
-    let message = message(GET_LITTLE);
+fn open_with(raw: &mut Raw, path: &str, part: &[u8]) -> io::Result<()> {
     (0..FRAME_COUNT).try_for_each(|_| {
         let stream = raw.stream();
-        let mut frames = frame(HEADERS, END_HEADERS, stream, &call(LOOKUP));
-        frames.extend(frame(DATA, 0, stream, part(&message)));
+        let mut frames = frame(HEADERS, END_HEADERS, stream, &call(path));
+        for piece in part.chunks(DATA_BYTES_MAX) {
+            frames.extend(frame(DATA, 0, stream, piece));
+        }
         raw.send(&frames)
     })
 }

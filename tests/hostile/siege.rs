@@ -7,7 +7,10 @@ use std::{
 };
 
 use crate::{
-    attacks::{ATTACKS, FRAME_COUNT, GET, INITIAL_WINDOW_SIZE, LOOKUP, Siege, calls, open_streams},
+    attacks::{
+        ATTACKS, CHECK_HEALTH, FRAME_COUNT, GET, INITIAL_WINDOW_SIZE, LOOKUP, Siege, calls, half_message,
+        open_streams,
+    },
     frames::{DATA, END_HEADERS, GOAWAY, HEADERS, RST_STREAM, Raw, WINDOW_UPDATE, call, frame},
     honest::Honest,
     load,
@@ -151,20 +154,26 @@ fn slow_readers_and_silent_callers_are_cut() {
     calls(&mut raw).unwrap();
     calls(&mut raw).unwrap();
     wait_for_cut(&server, "slow_reader");
-    // Its message does not come.
-    let mut raw = Raw::begin(address, &[]).unwrap();
-    let stream = raw.stream();
-    raw.send(&frame(HEADERS, END_HEADERS, stream, &call(LOOKUP)))
-        .unwrap();
-    raw.send(&frame(DATA, 0, stream, &[0, 0])).unwrap();
-    loop {
-        let (kind, of, payload) = raw.receive().unwrap().expect("a status for who is silent");
-        if kind == HEADERS && of == stream {
-            // Both are written as they are: HPACK leaves what Huffman does not shorten.
-            println!("{}", String::from_utf8_lossy(&payload));
-            break;
+    // Its message does not come, or is far larger than a question about health.
+    for (path, part) in [
+        (LOOKUP, half_message(2)),
+        (CHECK_HEALTH, half_message(2)),
+        (CHECK_HEALTH, half_message(16 << 10)),
+    ] {
+        let mut raw = Raw::begin(address, &[]).unwrap();
+        let stream = raw.stream();
+        raw.send(&frame(HEADERS, END_HEADERS, stream, &call(path)))
+            .unwrap();
+        raw.send(&frame(DATA, 0, stream, &part)).unwrap();
+        loop {
+            let (kind, of, payload) = raw.receive().unwrap().expect("a status for who is silent");
+            if kind == HEADERS && of == stream {
+                // Both are written as they are: HPACK leaves what Huffman does not shorten.
+                println!("{}", String::from_utf8_lossy(&payload));
+                break;
+            }
+            assert_ne!(kind, GOAWAY);
         }
-        assert_ne!(kind, GOAWAY);
     }
     for settings in ["", "PRI * HTTP/2", "GET / HTTP/1.1\r\n"] {
         let mut raw = Raw::connect(address).unwrap();

@@ -1,5 +1,6 @@
 use dossier::proto::v1::{self, ErrorReason};
 use tonic::{Code, Request, Status, codegen::http::uri::PathAndQuery};
+use tonic_health::pb::HealthCheckRequest;
 use tonic_prost::ProstCodec;
 
 use crate::{
@@ -69,6 +70,21 @@ async fn oversized_messages_are_refused() {
         Code::ResourceExhausted,
         ErrorReason::MessageTooLarge,
     );
+}
+
+/// Health is told to strangers.
+#[tokio::test]
+async fn messages_about_health_are_small() {
+    let server = Server::start_empty().await;
+    let check = |bytes: usize| {
+        // Tag and length take three bytes.
+        let service = "x".repeat(bytes - 3);
+        let mut health = server.health();
+        async move { health.check(HealthCheckRequest { service }).await }
+    };
+    check_error(check(1 << 10).await, Code::NotFound, ErrorReason::Unimplemented);
+    let outcome = check((1 << 10) + 1).await;
+    check_error(outcome, Code::ResourceExhausted, ErrorReason::MessageTooLarge);
 }
 
 #[tokio::test]
