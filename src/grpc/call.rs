@@ -49,22 +49,41 @@ pub struct Ending {
     pub call: CancellationToken,
 }
 
+/// What the answer of a call is, for its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lasting {
+    /// One message, or a stream that knows itself of its end.
+    Itself,
+    /// A stream that comes to an end.
+    Stream,
+    /// A stream without an end of its own, which has its say before it is ended.
+    Endless,
+}
+
 /// What a call is told at its [`Ending`], and what it needs for that.
 #[derive(Clone)]
 pub struct End {
-    token: CancellationToken,
+    ending: Ending,
     knowledge: Option<KnowledgeBase>,
-    /// Whether the answer is a stream that does not know of its end itself.
-    is_stream: bool,
+    lasting: Lasting,
 }
 
 impl End {
     /// Of a call that reads or writes `knowledge`.
-    pub fn new(ending: &Ending, knowledge: Option<KnowledgeBase>, is_stream: bool) -> Self {
+    pub fn new(ending: &Ending, knowledge: Option<KnowledgeBase>, lasting: Lasting) -> Self {
         Self {
-            token: ending.call.clone(),
+            ending: ending.clone(),
             knowledge,
-            is_stream,
+            lasting,
+        }
+    }
+
+    /// Returns the token of an answer that is a stream.
+    fn token(&self) -> Option<&CancellationToken> {
+        match self.lasting {
+            Lasting::Itself => None,
+            Lasting::Stream => Some(&self.ending.call),
+            Lasting::Endless => Some(&self.ending.stream),
         }
     }
 
@@ -124,7 +143,7 @@ pub async fn answer(
             Err(_) => return deadline_exceeded().into_http(),
         },
     };
-    let end = end.filter(|end| end.is_stream);
+    let end = end.and_then(|end| Some((Box::pin(end.token()?.clone().cancelled_owned()), end)));
     with_our_errors(response).map(|body| {
         if body.is_end_stream() || (deadline.is_none() && end.is_none() && lapse.is_none()) {
             return body;
@@ -132,7 +151,7 @@ pub async fn answer(
         Body::new(Bounded {
             body,
             deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline.into()))),
-            end: end.map(|end| (Box::pin(end.token.clone().cancelled_owned()), end)),
+            end,
             lapse,
             is_ended: false,
         })
@@ -145,7 +164,7 @@ type Lapsing = Pin<Box<dyn Future<Output = Lapse> + Send>>;
 async fn ended(end: Option<&End>) -> Status {
     match end {
         Some(end) => {
-            end.token.cancelled().await;
+            end.ending.call.cancelled().await;
             end.status()
         }
         None => pending().await,
@@ -234,8 +253,21 @@ impl Bounded {
         {
             return Some(lapsed(lapse));
         }
-        let (token, end) = self.end.as_mut()?;
+        self.ended(context, Lasting::Stream)
+    }
+
+    /// Returns how a stream of one kind ends, if its end has come.
+    fn ended(&mut self, context: &mut Context<'_>, lasting: Lasting) -> Option<Status> {
+        let (token, end) = self.end.as_mut().filter(|(_, end)| end.lasting == lasting)?;
         token.as_mut().poll(context).is_ready().then(|| end.status())
+    }
+
+    fn end_with(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.is_ended = true;
+        self.body = Body::empty();
+        let mut trailers = HeaderMap::new();
+        let ended = status.add_header(&mut trailers);
+        Poll::Ready(Some(ended.map(|()| Frame::trailers(trailers))))
     }
 }
 
@@ -251,13 +283,15 @@ impl http_body::Body for Bounded {
             return Poll::Ready(None);
         }
         if let Some(status) = self.status(context) {
-            self.is_ended = true;
-            self.body = Body::empty();
-            let mut trailers = HeaderMap::new();
-            let ended = status.add_header(&mut trailers);
-            return Poll::Ready(Some(ended.map(|()| Frame::trailers(trailers))));
+            return self.end_with(&status);
         }
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_pending()
+            && let Some(status) = self.ended(context, Lasting::Endless)
+        {
+            return self.end_with(&status);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -259,8 +259,13 @@ fn with_code(labels: &Labels<2>, code: Code) -> Labels<3> {
 
 /// The methods that the server has: service, name, and whether it answers with a stream.
 fn methods() -> impl Iterator<Item = (String, String, bool)> {
-    [FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET]
-        .into_iter()
+    let sets = [
+        FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    sets.into_iter()
         .filter_map(|bytes| prost_types::FileDescriptorSet::decode(bytes).ok())
         .flat_map(|set| set.file)
         .flat_map(|file| {

@@ -38,7 +38,7 @@ use crate::{
     feed::{Feed, FeedSettings},
     grpc::{
         admin::AdminApi,
-        call::{self, BrokenOff, Deadline, End, Ending, Peer, Watched},
+        call::{self, BrokenOff, Deadline, End, Ending, Lasting, Peer, Watched},
         change::ChangeApi,
         convert::to_int64,
         entity::EntityApi,
@@ -211,6 +211,9 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
 const METRICS_PATH: &str = "/metrics";
 const IMPORT_PATH: &str = "/dossier.v1.WriteService/Import";
 const WATCHES: [&str; 2] = ["/dossier.v1.ChangeService/Watch", "/grpc.health.v1.Health/Watch"];
+const REFLECTION_PATH: &str = "/grpc.reflection.";
+const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
+const REFLECTION_ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
 const ADMIN_PATH: &str = "/dossier.v1.AdminService/";
 const SERVER_INFO_PATH: &str = "/dossier.v1.AdminService/GetServerInfo";
 
@@ -270,12 +273,14 @@ impl Router {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let reflection = builder().build_v1()?;
-        let reflection_alpha = builder().build_v1alpha()?;
+        let reflection = reflection.max_decoding_message_size(SMALL_MESSAGE_BYTES_MAX);
+        let alpha = builder().build_v1alpha()?;
+        let alpha = alpha.max_decoding_message_size(SMALL_MESSAGE_BYTES_MAX);
         Ok(Self {
             services,
             health,
             reflect: Box::new(move |request| reflection.clone().call(request)),
-            reflect_alpha: Box::new(move |request| reflection_alpha.clone().call(request)),
+            reflect_alpha: Box::new(move |request| alpha.clone().call(request)),
             cors: api::cors::layer(&settings.cors_origins),
             gate,
             admission: Admission::new(settings.connections.call_count_max),
@@ -383,7 +388,13 @@ impl Router {
         let counted = self.metrics.call(path, request.headers());
         let place = self.admission.place(path, counted.is_stream());
         // A watch knows itself of its end, and where to go on.
-        let is_told = counted.is_stream() && !WATCHES.contains(&path);
+        let lasting = if !counted.is_stream() || WATCHES.contains(&path) {
+            Lasting::Itself
+        } else if path.starts_with(REFLECTION_PATH) {
+            Lasting::Endless
+        } else {
+            Lasting::Stream
+        };
         let working = counted.request().clone();
         let admitting = self.gate.admit(&mut request, counted.is_stream());
         let admitted = match working.scope(admitting).await {
@@ -401,8 +412,9 @@ impl Router {
         let extensions = request.extensions();
         let end = extensions
             .get::<Ending>()
-            .map(|ending| End::new(ending, knowledge, is_told));
-        let tenure = extensions.get::<Tenure>().filter(|_| is_told).cloned();
+            .map(|ending| End::new(ending, knowledge, lasting));
+        let tenure = extensions.get::<Tenure>().filter(|_| lasting != Lasting::Itself);
+        let tenure = tenure.cloned();
         let answering =
             async { call::answer(self.dispatch(request, place.clone()), deadline, end, tenure).await };
         let response = working.scope(answering).await;
@@ -430,22 +442,24 @@ impl Router {
             .and_then(|path| path.split_once('/'))
             .map_or("", |(service, _)| service);
         let is_import = path == IMPORT_PATH;
-        match service {
-            "grpc.health.v1.Health" => {
-                let request = request.map(|body| self.bodies.receive_small(body));
-                return self.health.clone().call(request);
-            }
-            "grpc.reflection.v1.ServerReflection" => return (self.reflect)(request.map(Body::new)),
-            "grpc.reflection.v1alpha.ServerReflection" => {
-                return (self.reflect_alpha)(request.map(Body::new));
-            }
-            _ => {}
+        if service == "grpc.health.v1.Health" {
+            let request = request.map(|body| self.bodies.receive_small(body));
+            return self.health.clone().call(request);
         }
-        let Some(service) = SERVICE_NAMES.iter().copied().find(|&name| name == service) else {
+        let mut names = SERVICE_NAMES.into_iter().chain([REFLECTION, REFLECTION_ALPHA]);
+        let Some(service) = names.find(|&name| name == service) else {
             return answer(unimplemented(path));
         };
         if let Err(denied) = may_call(&request) {
             return answer(denied);
+        }
+        let reflect = match service {
+            REFLECTION => Some(&self.reflect),
+            REFLECTION_ALPHA => Some(&self.reflect_alpha),
+            _ => None,
+        };
+        if let Some(reflect) = reflect {
+            return reflect(request.map(|body| Body::new(self.bodies.receive_small(body))));
         }
         let Some(services) = self.services.get() else {
             return answer(unavailable("the server is starting: the log is being replayed"));

@@ -15,6 +15,7 @@ use tonic::{
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
 };
+use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
 
 use crate::{
     harness::{Server, check_error, header},
@@ -461,6 +462,10 @@ async fn whoever_has_no_role_may_do_nothing() {
     check(denied, Code::PermissionDenied, ErrorReason::NoRole, &[]);
     let mut admin = AdminServiceClient::new(server.client("stranger"));
     let denied = admin.get_server_info(v1::GetServerInfoRequest {}).await;
+    check(denied, Code::PermissionDenied, ErrorReason::NoRole, &[]);
+    let mut reflection = ServerReflectionClient::new(server.client("stranger"));
+    let question = tokio_stream::once(ServerReflectionRequest::default());
+    let denied = reflection.server_reflection_info(question).await;
     check(denied, Code::PermissionDenied, ErrorReason::NoRole, &[]);
     for path in ["/sparql?query=ASK%7B%7D", "/store?default", "/changes"] {
         let (status, body) = server.http("stranger", "GET", path, "text/plain", "").await;

@@ -1,9 +1,12 @@
 use std::time::{Duration, Instant};
 
+use dossier::proto::v1::ErrorReason;
 use tokio::io::AsyncReadExt as _;
+use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
 
-use crate::harness::Server;
+use crate::harness::{Server, check_error};
 
 #[tokio::test]
 async fn what_is_committed_is_there_after_a_restart() {
@@ -47,6 +50,42 @@ async fn health_follows_the_life_of_the_server() {
     );
     assert!(states.message().await.unwrap().is_none());
     server.served.await.unwrap().unwrap();
+}
+
+/// It has no end of its own, and would hold up the drain.
+#[tokio::test]
+async fn reflection_is_told_of_the_shutdown_and_not_waited_for() {
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.drain_timeout = Duration::from_hours(1);
+        settings.connections.request_stall_max = Duration::from_hours(1);
+    })
+    .await;
+    let (_questions, asked) = tokio::sync::mpsc::channel::<ServerReflectionRequest>(1);
+    let asked = tokio_stream::wrappers::ReceiverStream::new(asked);
+    let answers = ServerReflectionClient::new(server.channel.clone())
+        .server_reflection_info(asked)
+        .await;
+    server.shutdown.send(()).unwrap();
+    let told = answers.unwrap().into_inner().message().await;
+    check_error(told, Code::Unavailable, ErrorReason::Unavailable);
+    server.served.await.unwrap().unwrap();
+}
+
+/// Its task waits for the caller otherwise, for as long as the connection is there.
+#[tokio::test]
+async fn reflection_does_not_wait_for_who_is_silent() {
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.connections.request_stall_max = Duration::from_millis(100);
+    })
+    .await;
+    let (_questions, asked) = tokio::sync::mpsc::channel::<ServerReflectionRequest>(1);
+    let asked = tokio_stream::wrappers::ReceiverStream::new(asked);
+    let answers = ServerReflectionClient::new(server.channel.clone())
+        .server_reflection_info(asked)
+        .await;
+    assert!(answers.unwrap().into_inner().message().await.unwrap().is_none());
 }
 
 #[tokio::test]

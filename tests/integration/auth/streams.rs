@@ -28,6 +28,9 @@ use tonic::{
     Code, Request, Status, Streaming,
     transport::{Channel, ClientTlsConfig, Identity},
 };
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, ServerReflectionResponse, server_reflection_client::ServerReflectionClient,
+};
 
 use super::{Issuer, now_seconds, write_tokens};
 use crate::{
@@ -82,12 +85,14 @@ async fn get(server: &Server, bearer: &str, path: &str) -> Incoming {
 struct Streams {
     watch: Streaming<v1::WatchResponse>,
     query: Streaming<v1::QueryResponse>,
+    reflection: Streaming<ServerReflectionResponse>,
     import: Streaming<v1::ImportResponse>,
     export: Streaming<v1::ExportResponse>,
     events: Incoming,
     rows: Incoming,
     /// Held so that the import does not end.
     _parts: mpsc::Sender<v1::ImportRequest>,
+    _questions: mpsc::Sender<ServerReflectionRequest>,
 }
 
 /// Lets results be as long as it takes.
@@ -106,6 +111,8 @@ impl Streams {
             ..Default::default()
         };
         let mut writes = WriteServiceClient::new(server.channel.clone());
+        let mut reflection = ServerReflectionClient::new(server.channel.clone());
+        let (questions, asked) = mpsc::channel(1);
         let (parts, stream) = mpsc::channel(1);
         let part = Some(Part::Header(header("nt")));
         parts.send(v1::ImportRequest { part }).await.unwrap();
@@ -125,7 +132,16 @@ impl Streams {
             events: get(server, bearer, "/changes").await,
             rows: get(server, bearer, rows).await,
             query: sparql.query(by(bearer, query)).await.unwrap().into_inner(),
+            reflection: {
+                let asked = by(bearer, ReceiverStream::new(asked));
+                reflection
+                    .server_reflection_info(asked)
+                    .await
+                    .unwrap()
+                    .into_inner()
+            },
             _parts: parts,
+            _questions: questions,
         }
     }
 
@@ -138,6 +154,7 @@ impl Streams {
             end(self.query).await,
             end(self.import).await,
             end(self.export).await,
+            end(self.reflection).await,
         ] {
             check_error::<()>(Err(status), code, reason);
         }
