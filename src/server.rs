@@ -168,6 +168,7 @@ pub async fn serve(
         let probes = Connections::new(&settings, answers, metrics, tracker, probing);
         tokio::spawn(probes.accept(operations));
     }
+    let mut telling = JoinSet::new();
     let served = async {
         let knowledge = open(&settings).await?;
         let queries = Queries::start(query_settings(&settings), PREFIXES)
@@ -178,8 +179,8 @@ pub async fn serve(
         let (made, feed) = Services::new(&knowledge, &queries, backups.as_ref(), &settings, drain());
         let _ = services.set(made);
         let _ = parts.set(Parts::new(feed, queries, backups));
-        tokio::spawn(tell_writes(knowledge.writes(), reporter.clone(), drain()));
         set_health(&reporter, ServingStatus::Serving).await;
+        telling.spawn(tell_writes(knowledge.writes(), reporter.clone()));
         tracing::info!(%address, revision = knowledge.revision(), "serving");
         Ok::<_, ServeError>(knowledge)
     };
@@ -198,8 +199,10 @@ pub async fn serve(
     };
     tracing::info!(%address, "draining");
     let limit = Instant::now() + settings.drain_timeout;
+    // It would say that there can be writes.
+    telling.shutdown().await;
     set_health(&reporter, ServingStatus::NotServing).await;
-    drain(&end, &tracker, reporter, limit).await;
+    drain(&end, &tracker, limit).await;
     accepting.abort();
     if let Some(freshener) = freshener {
         freshener.abort();
@@ -218,9 +221,8 @@ pub async fn serve(
 }
 
 /// Lets calls end, tells those that do not, and then cuts, so that some of the time is left to close the log.
-async fn drain(end: &Shutdown, tracker: &TaskTracker, reporter: HealthReporter, limit: Instant) {
+async fn drain(end: &Shutdown, tracker: &TaskTracker, limit: Instant) {
     end.drain.cancel();
-    end_watches(reporter).await;
     tracker.close();
     let time = limit.saturating_duration_since(Instant::now());
     let (last_word, close) = (LAST_WORD_MAX.min(time / 4), CLOSE_MAX.min(time / 4));
@@ -343,24 +345,15 @@ async fn health() -> (HealthReporter, router::Health) {
 }
 
 /// Tells by the health of the service of writes whether there can be some. Reads go on without.
-async fn tell_writes(
-    mut writes: watch::Receiver<Writes>,
-    reporter: HealthReporter,
-    drain: CancellationToken,
-) {
+async fn tell_writes(mut writes: watch::Receiver<Writes>, reporter: HealthReporter) {
     loop {
-        let now = *writes.borrow_and_update();
-        // Once it drains, nothing serves any more.
-        if !drain.is_cancelled() {
-            let status = match now {
-                Writes::Open => ServingStatus::Serving,
-                Writes::DiskFull | Writes::LogUnavailable | Writes::Ended => ServingStatus::NotServing,
-            };
-            reporter.set_service_status(WRITE_SERVICE, status).await;
-        }
-        tokio::select! {
-            changed = writes.changed() => if changed.is_err() { return },
-            () = drain.cancelled() => return,
+        let status = match *writes.borrow_and_update() {
+            Writes::Open => ServingStatus::Serving,
+            Writes::DiskFull | Writes::LogUnavailable | Writes::Ended => ServingStatus::NotServing,
+        };
+        reporter.set_service_status(WRITE_SERVICE, status).await;
+        if writes.changed().await.is_err() {
+            return;
         }
     }
 }
@@ -368,13 +361,6 @@ async fn tell_writes(
 async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
     for name in SERVICE_NAMES.iter().copied().chain([""]) {
         reporter.set_service_status(name, status).await;
-    }
-}
-
-/// Ends watches of health, after their last word: they would hold up the drain.
-async fn end_watches(mut reporter: HealthReporter) {
-    for name in SERVICE_NAMES.iter().copied().chain([""]) {
-        reporter.clear_service_status(name).await;
     }
 }
 

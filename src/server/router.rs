@@ -210,7 +210,7 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
 
 const METRICS_PATH: &str = "/metrics";
 const IMPORT_PATH: &str = "/dossier.v1.WriteService/Import";
-const WATCHES: [&str; 2] = ["/dossier.v1.ChangeService/Watch", "/grpc.health.v1.Health/Watch"];
+const WATCH_PATH: &str = "/dossier.v1.ChangeService/Watch";
 const REFLECTION_PATH: &str = "/grpc.reflection.";
 const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
 const REFLECTION_ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
@@ -388,9 +388,9 @@ impl Router {
         let counted = self.metrics.call(path, request.headers());
         let place = self.admission.place(path, counted.is_stream());
         // A watch knows itself of its end, and where to go on.
-        let lasting = if !counted.is_stream() || WATCHES.contains(&path) {
+        let lasting = if !counted.is_stream() || path == WATCH_PATH {
             Lasting::Itself
-        } else if path.starts_with(REFLECTION_PATH) {
+        } else if path.starts_with(HEALTH_PATH) || path.starts_with(REFLECTION_PATH) {
             Lasting::Endless
         } else {
             Lasting::Stream

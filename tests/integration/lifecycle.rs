@@ -48,7 +48,11 @@ async fn health_follows_the_life_of_the_server() {
         states.message().await.unwrap().unwrap().status(),
         ServingStatus::NotServing
     );
-    assert!(states.message().await.unwrap().is_none());
+    check_error(
+        states.message().await,
+        Code::Unavailable,
+        ErrorReason::Unavailable,
+    );
     server.served.await.unwrap().unwrap();
 }
 

@@ -8,14 +8,18 @@ use dossier::{
 };
 use http::{Request, StatusCode};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 use crate::{
-    harness::{Server, check_error, connect, settings},
+    harness::{Server, check_error, complete, connect, settings},
     http_client::send,
 };
 
@@ -171,9 +175,20 @@ async fn probes_have_a_listener_of_their_own() {
     check_error(outcome, Code::Unimplemented, ErrorReason::Unimplemented);
 
     // Probes hear that the server drains, for as long as a call holds it up.
-    let mut changes = v1::change_service_client::ChangeServiceClient::new(connect(address).await);
-    let _watch = changes.watch(v1::WatchRequest::default()).await.unwrap();
+    let (parts, stream) = mpsc::channel::<v1::ImportRequest>(1);
+    let mut writes = v1::write_service_client::WriteServiceClient::new(connect(address).await);
+    let imported = writes.import(ReceiverStream::new(stream)).await;
     shutdown.send(()).unwrap();
     while states.message().await.unwrap().unwrap().status() != ServingStatus::NotServing {}
+    while get(probes, "/readyz").await.0 != StatusCode::SERVICE_UNAVAILABLE {}
+    for service in ["", "dossier.v1.EntityService", "dossier.v1.WriteService"] {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = health.check(request).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::NotServing, "{service}");
+    }
+    drop(parts);
+    assert!(complete(imported.unwrap().into_inner()).await.is_err());
     served.await.unwrap().unwrap();
 }
