@@ -142,6 +142,7 @@ pub async fn serve(
         gate,
     );
     let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
+    let intake = router.intake();
     let tracker = TaskTracker::new();
     let tls = settings.tls_files().map(Tls::load).transpose()?.map(Arc::new);
     let freshener = tls.as_ref().map(|tls| tokio::spawn(tls.keep_fresh()));
@@ -174,9 +175,9 @@ pub async fn serve(
         let queries = Queries::start(query_settings(&settings), PREFIXES)
             .map_err(|error| ServeError::Fault(format!("the query threads cannot be started: {error}")))?;
         let backups = start_backups(place, &knowledge, &settings, &end.drain);
+        let drain = end.drain.clone();
+        let (made, feed) = Services::new(&knowledge, &queries, backups.as_ref(), &settings, intake, drain);
         // Set once: nobody else does.
-        let drain = || end.drain.clone();
-        let (made, feed) = Services::new(&knowledge, &queries, backups.as_ref(), &settings, drain());
         let _ = services.set(made);
         let _ = parts.set(Parts::new(feed, queries, backups));
         set_health(&reporter, ServingStatus::Serving).await;

@@ -18,8 +18,8 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("config", &["remote", "model"]),
     // Which request a thread works on: everybody may ask.
     ("request", &[]),
-    // How long a caller is waited for.
-    ("pace", &[]),
+    // What requests may take on their way in.
+    ("intake", &[]),
     ("telemetry", &["config", "request"]),
     ("graph", &["model"]),
     ("log", &["graph", "model"]),
@@ -47,7 +47,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
             "backup",
             "auth",
             "request",
-            "pace",
+            "intake",
         ],
     ),
     // Of `proto` the reasons of errors.
@@ -64,7 +64,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
             "feed",
             "auth",
             "request",
-            "pace",
+            "intake",
         ],
     ),
 ];
@@ -84,7 +84,7 @@ const BELOW_GRPC: [&str; 13] = [
     "auth",
     "config",
     "request",
-    "pace",
+    "intake",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

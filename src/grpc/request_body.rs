@@ -2,12 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Buf as _;
@@ -16,30 +11,21 @@ use tokio::time::{Sleep, sleep_until};
 use tonic::{Status, codegen::StdError};
 
 use super::status::{cancelled, overloaded, request_stalled};
-use crate::pace::Pace;
+use crate::intake::{FULL, Held, Intake, Pace};
 
-/// What a request may have without taking of the memory of all: most are smaller.
-const FREE_BYTES: u64 = 64 << 10;
-
-/// What bodies may take, and how long each may keep the server waiting. Clones share the memory.
+/// Receives bodies.
 #[derive(Clone, Debug)]
-pub struct RequestBodies(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    stall_max: Duration,
-    bytes_max: u64,
-    bytes: AtomicU64,
-}
+pub struct RequestBodies(Intake);
 
 impl RequestBodies {
-    /// A caller has `stall_max` for 16 KiB, or for the rest; messages that are not whole yet may take `bytes_max`.
-    pub fn new(stall_max: Duration, bytes_max: u64) -> Self {
-        Self(Arc::new(Shared {
-            stall_max,
-            bytes_max,
-            bytes: AtomicU64::new(0),
-        }))
+    /// Receives under rules.
+    pub const fn new(intake: Intake) -> Self {
+        Self(intake)
+    }
+
+    /// Returns the rules.
+    pub const fn intake(&self) -> &Intake {
+        &self.0
     }
 
     /// Receives a body under these rules. Once all of it is there `admit` says whether the call may run.
@@ -47,12 +33,7 @@ impl RequestBodies {
     where
         A: FnOnce() -> Result<(), Status>,
     {
-        let held = Held {
-            shared: Arc::clone(&self.0),
-            received_bytes: 0,
-            counted_bytes: 0,
-        };
-        self.received(body, admit, Some(held))
+        self.received(body, admit, Some(self.0.hold()))
     }
 
     /// Receives a body whose messages are small, however many they are: nobody needs a place, and no memory of all is taken. So
@@ -65,52 +46,15 @@ impl RequestBodies {
         Received {
             body,
             admit: Some(admit),
-            pace: Pace::new(self.0.stall_max),
+            pace: self.0.pace(),
             stall: None,
             held,
         }
-    }
-
-    /// Returns the memory that bodies take.
-    pub fn bytes(&self) -> u64 {
-        self.0.bytes.load(Ordering::Relaxed)
     }
 }
 
 /// Lets every call in.
 pub type Always = fn() -> Result<(), Status>;
-
-/// What one body takes, until it is dropped.
-struct Held {
-    shared: Arc<Shared>,
-    received_bytes: u64,
-    counted_bytes: u64,
-}
-
-impl Held {
-    /// Takes room for what has come; false if there is none.
-    fn take(&mut self, byte_count: u64) -> bool {
-        self.received_bytes = self.received_bytes.saturating_add(byte_count);
-        let more = self
-            .received_bytes
-            .saturating_sub(FREE_BYTES)
-            .saturating_sub(self.counted_bytes);
-        if more == 0 {
-            return true;
-        }
-        let taken = self.shared.bytes.fetch_add(more, Ordering::Relaxed);
-        self.counted_bytes += more;
-        taken.saturating_add(more) <= self.shared.bytes_max
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.counted_bytes > 0 {
-            self.shared.bytes.fetch_sub(self.counted_bytes, Ordering::Relaxed);
-        }
-    }
-}
 
 /// A body that is received. Its errors are statuses.
 pub struct Received<B, A> {
@@ -174,7 +118,7 @@ where
             if self.held.as_mut().is_none_or(|held| held.take(byte_count)) {
                 Ok(frame)
             } else {
-                Err(overloaded("requests that are being received take as much memory as they may").into())
+                Err(overloaded(FULL).into())
             }
         }))
     }
@@ -190,6 +134,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::StreamExt as _;
     use http_body_util::{BodyExt as _, Full};
     use tonic::{Code, body::Body};
@@ -197,12 +143,16 @@ mod tests {
     use super::*;
 
     const STALL_MAX: Duration = Duration::from_millis(100);
+    const FREE_BYTES: u64 = 64 << 10;
+    const ADMITTED: Always = || Ok(());
+
+    fn bodies(stall_max: Duration, bytes_max: u64) -> RequestBodies {
+        RequestBodies::new(Intake::new(stall_max, bytes_max))
+    }
 
     fn full(len: u64) -> Full<bytes::Bytes> {
         Full::from(vec![0; usize::try_from(len).unwrap()])
     }
-
-    const ADMITTED: Always = || Ok(());
 
     async fn code<B, A>(body: &mut Received<B, A>) -> Option<Code>
     where
@@ -215,26 +165,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_take_memory_together_until_they_are_dropped() {
-        let bodies = RequestBodies::new(STALL_MAX, 10);
-        let mut small = bodies.receive(full(FREE_BYTES), ADMITTED);
-        assert_eq!((code(&mut small).await, bodies.bytes()), (None, 0));
+    async fn bodies_take_memory_unless_their_messages_are_small() {
+        let bodies = bodies(STALL_MAX, 10);
         let mut first = bodies.receive(full(FREE_BYTES + 6), ADMITTED);
-        assert_eq!((code(&mut first).await, bodies.bytes()), (None, 6));
+        assert_eq!((code(&mut first).await, bodies.0.bytes()), (None, 6));
         let mut second = bodies.receive(full(FREE_BYTES + 5), ADMITTED);
         assert_eq!(code(&mut second).await, Some(Code::ResourceExhausted));
-        drop(second);
-        let mut third = bodies.receive(full(FREE_BYTES + 4), ADMITTED);
-        assert_eq!((code(&mut third).await, bodies.bytes()), (None, 10));
-        drop((first, third));
-        assert_eq!(bodies.bytes(), 0);
+        drop((first, second));
+        assert_eq!(bodies.0.bytes(), 0);
         let mut small = bodies.receive_small(full(FREE_BYTES + 11));
-        assert_eq!((code(&mut small).await, bodies.bytes()), (None, 0));
+        assert_eq!((code(&mut small).await, bodies.0.bytes()), (None, 0));
     }
 
     #[tokio::test]
     async fn silence_and_breaking_off_are_statuses() {
-        let bodies = RequestBodies::new(STALL_MAX, 10);
+        let bodies = bodies(STALL_MAX, 10);
         let (sender, body) = tokio::sync::mpsc::channel::<Result<Frame<bytes::Bytes>, Status>>(1);
         let stream = tokio_stream::wrappers::ReceiverStream::new(body);
         let mut body = bodies.receive(Body::new(http_body_util::StreamBody::new(stream)), ADMITTED);
@@ -251,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn who_lets_bytes_trickle_is_not_waited_for() {
         let time = Duration::from_millis(500);
-        let bodies = RequestBodies::new(time, u64::MAX);
+        let bodies = bodies(time, u64::MAX);
         let received = async |piece_bytes: u64| {
             let piece = bytes::Bytes::from(vec![0; usize::try_from(piece_bytes).unwrap()]);
             let pieces = futures::stream::repeat(piece)
@@ -276,12 +221,12 @@ mod tests {
             count < 20 && end == Some(Code::DeadlineExceeded),
             "{count} {end:?}"
         );
-        assert_eq!(received(crate::pace::BYTES_MIN).await, (20, None));
+        assert_eq!(received(crate::intake::BYTES_MIN).await, (20, None));
     }
 
     #[tokio::test]
     async fn a_call_is_let_in_once_its_request_is_whole() {
-        let bodies = RequestBodies::new(STALL_MAX, 10);
+        let bodies = bodies(STALL_MAX, 10);
         for is_let_in in [true, false] {
             let (sender, body) = tokio::sync::mpsc::channel::<Result<Frame<bytes::Bytes>, Status>>(1);
             let stream = tokio_stream::wrappers::ReceiverStream::new(body);

@@ -14,7 +14,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::{pace::BYTES_MIN, proto::v1::ErrorReason, request};
+use crate::{intake::BYTES_MIN, proto::v1::ErrorReason, request};
 
 pub use self::{
     backup::backup_not_configured,

@@ -42,6 +42,7 @@ use problem::{
 use crate::{
     auth::{Account, AuthError, CallerLimitReached, Tenure},
     feed::Feed,
+    intake::Intake,
     knowledge::{KnowledgeBase, Writes},
     model::access::Access,
     rdf::Memory,
@@ -69,6 +70,7 @@ struct Inner {
     queries: Queries,
     memory: Memory,
     body_bytes_max: usize,
+    intake: Intake,
     uploads: Arc<Semaphore>,
     origins: Vec<String>,
 }
@@ -113,14 +115,15 @@ pub struct Peer(pub SocketAddr);
 pub struct Ending(pub CancellationToken);
 
 impl HttpApi {
-    /// Answers for a knowledge base. Documents take of `memory`; a body with a query or update has at most `body_bytes_max`;
-    /// pages of `origins` may write. The feed's streams end once `drain` is cancelled.
+    /// Answers for a knowledge base. Documents take of `memory`; a body with a query or update has at most `body_bytes_max`,
+    /// and comes in as `intake` says; pages of `origins` may write. The feed's streams end once `drain` is cancelled.
     pub fn new(
         feed: Feed,
         drain: CancellationToken,
         queries: Queries,
         memory: Memory,
         body_bytes_max: usize,
+        intake: Intake,
         origins: &[String],
     ) -> Self {
         Self(Arc::new(Inner {
@@ -130,6 +133,7 @@ impl HttpApi {
             queries,
             memory,
             body_bytes_max,
+            intake,
             uploads: Arc::new(Semaphore::new(UPLOAD_COUNT_MAX)),
             origins: origins.to_vec(),
         }))

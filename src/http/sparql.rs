@@ -1,7 +1,6 @@
 //! The SPARQL 1.1 Protocol: queries and updates on one endpoint.
 
 use http::{HeaderValue, Method, Response, header, request::Parts};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::{sync::oneshot, time::timeout_at};
@@ -11,11 +10,12 @@ use super::{
     body::{self, CancelOnDrop},
     description,
     negotiate::{Accept, media_type},
-    problem::{Problem, body_timeout, internal, invalid, too_large, unsupported_media_type},
+    problem::{Problem, body_timeout, internal, invalid, overloaded, too_large, unsupported_media_type},
     protocol::{self, Content, Graphs, Operation},
-    resource, results, revision_header,
+    resource, results, revision_header, upload,
 };
 use crate::{
+    intake,
     knowledge::CommitRequest,
     sparql::{Interrupt, Parameters, ParsedUpdate, Query, SparqlError, Ticket, UsingConflict},
 };
@@ -69,7 +69,7 @@ pub(super) async fn answer(api: &Inner, parts: &Parts, body: Incoming) -> Result
     }
 }
 
-/// Reads a body that fits into memory.
+/// Reads a body that fits into memory, at the pace that requests have.
 async fn content(
     api: &Inner,
     parts: &Parts,
@@ -82,22 +82,31 @@ async fn content(
             "SPARQL must be sent without Content-Encoding",
         ));
     }
-    let bytes_max = api.body_bytes_max;
-    let collected = Limited::new(body, bytes_max).collect();
-    let collected = match interrupt.deadline() {
-        Some(deadline) => timeout_at(deadline.into(), collected)
+    let receiving = receive(api, body);
+    let bytes = match interrupt.deadline() {
+        Some(deadline) => timeout_at(deadline.into(), receiving)
             .await
             .map_err(|_| body_timeout())?,
-        None => collected.await,
+        None => receiving.await,
     };
-    let bytes = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => too_large(bytes_max),
-        None => invalid("the body was broken off"),
-    })?;
-    Ok(Content {
-        media_type,
-        bytes: bytes.to_bytes().into(),
-    })
+    let bytes = bytes?;
+    Ok(Content { media_type, bytes })
+}
+
+/// Returns all bytes of a body; until then they are of the memory that requests have together.
+async fn receive(api: &Inner, mut body: Incoming) -> Result<Vec<u8>, Problem> {
+    let (mut pace, mut held) = (api.intake.pace(), api.intake.hold());
+    let mut bytes = Vec::new();
+    while let Some(piece) = upload::next(&mut body, &mut pace).await? {
+        if piece.len() > api.body_bytes_max - bytes.len() {
+            return Err(too_large(api.body_bytes_max));
+        }
+        if !held.take(piece.len() as u64) {
+            return Err(overloaded(intake::FULL));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 async fn update(

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     auth::Tenure,
-    pace::Pace,
+    intake::Pace,
     rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Parsed},
     request::on_thread,
 };
@@ -122,7 +122,6 @@ async fn read_whole(api: &Inner, mut body: Incoming, document: Document) -> Resu
     let mut parsing = Parsing::start(api, document)?;
     let mut pace = Pace::new(SLOWNESS_MAX);
     while let Some(bytes) = next(&mut body, &mut pace).await? {
-        pace.came(bytes.len() as u64);
         if !parsing.feed(bytes).await {
             break;
         }
@@ -131,7 +130,7 @@ async fn read_whole(api: &Inner, mut body: Incoming, document: Document) -> Resu
 }
 
 /// Returns the next bytes of a body.
-async fn next(body: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, Problem> {
+pub(super) async fn next(body: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, Problem> {
     loop {
         let frame = timeout_at(pace.deadline(), body.frame())
             .await
@@ -141,6 +140,7 @@ async fn next(body: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, Pro
             // A trailer is no data.
             Some(frame) => {
                 if let Ok(bytes) = frame.into_data() {
+                    pace.came(bytes.len() as u64);
                     return Ok(Some(bytes));
                 }
             }

@@ -50,6 +50,7 @@ use crate::{
         write::WriteApi,
     },
     http::{self as api, HttpApi},
+    intake::Intake,
     knowledge::KnowledgeBase,
     model::access::Access,
     proto::v1::{
@@ -108,6 +109,7 @@ impl Services {
         queries: &Queries,
         backups: Option<&Backups>,
         settings: &ServeSettings,
+        intake: Intake,
         drain: CancellationToken,
     ) -> (Self, Feed) {
         let reads = Reads::new(knowledge.clone());
@@ -135,6 +137,7 @@ impl Services {
             queries.clone(),
             memory,
             settings.message_bytes_max,
+            intake,
             &settings.cors_origins,
         );
         let sparql = SparqlApi::new(knowledge.clone(), queries.clone());
@@ -284,14 +287,19 @@ impl Router {
             cors: api::cors::layer(&settings.cors_origins),
             gate,
             admission: Admission::new(settings.connections.call_count_max),
-            bodies: RequestBodies::new(
+            bodies: RequestBodies::new(Intake::new(
                 settings.connections.request_stall_max,
                 settings.connections.request_memory_bytes_max,
-            ),
+            )),
             metrics,
             has_metrics,
             drain,
         })
+    }
+
+    /// Returns the rules for requests that come in, which are those of all protocols.
+    pub(super) fn intake(&self) -> Intake {
+        self.bodies.intake().clone()
     }
 
     /// Answers a probe or a scraper: nothing but health and counts.

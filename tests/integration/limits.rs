@@ -1,5 +1,7 @@
 //! What the server and the caller let one query or update come to: rows, bytes, work and values.
 
+use std::time::Duration;
+
 use dossier::{
     config::ServeSettings,
     proto::v1::{
@@ -8,6 +10,11 @@ use dossier::{
 };
 use http::Request;
 use prost::Message as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt as _;
 
@@ -294,6 +301,31 @@ async fn a_body_past_its_bytes_has_no_end() {
         "query_result_bytes_max",
         300_000,
     );
+}
+
+#[tokio::test]
+async fn bodies_over_http_come_in_as_messages_do() {
+    let server = start(|settings| {
+        settings.query_timeout_max = Duration::from_hours(1);
+        settings.connections.request_stall_max = Duration::from_millis(200);
+        settings.connections.request_memory_bytes_max = 1_000;
+    })
+    .await;
+    let query = |bytes: usize| over_http(&format!("ASK {{}} #{}", "x".repeat(bytes)), "*/*");
+    check_status(&server, query(65_000), 200).await;
+    check(&server, query(70_000), 503, "OVERLOADED").await;
+    check_status(&server, query(65_000), 200).await;
+
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = "POST /sparql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/sparql-query\r\nContent-Length: 9\r\n\r\n";
+    stream
+        .write_all(format!("{head}ASK {{").as_bytes())
+        .await
+        .unwrap();
+    let mut status = [0; 12];
+    let answered = stream.read_exact(&mut status);
+    timeout(Duration::from_mins(1), answered).await.unwrap().unwrap();
+    assert_eq!(&status, b"HTTP/1.1 408");
 }
 
 #[tokio::test]
