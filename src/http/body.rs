@@ -20,11 +20,12 @@ use tokio::{
 };
 
 use super::{
-    problem::{Problem, internal},
+    Ending,
+    problem::{NO_MORE_TIME, Problem, internal},
     revision_header,
 };
 use crate::{
-    auth::{Lapse, Tenure},
+    auth::Tenure,
     sparql::{Interrupt, SparqlError},
 };
 
@@ -60,20 +61,28 @@ impl Body {
         }))
     }
 
-    /// Breaks a stream off that has an end of its own, once its caller may not have it any more. Events see to that themselves.
-    pub(super) fn end_with(&mut self, tenure: Option<Tenure>) {
-        if let (Kind::Stream(stream), Some(tenure)) = (&mut self.0, tenure) {
-            stream.lapse = Some(Lapsing(Box::pin(Tenure::over(Some(tenure)))));
+    /// Breaks a stream off that has an end of its own, once its caller may not have it any more, or `ending` leaves no more time
+    /// for it. Events see to that themselves.
+    pub(super) fn end_with(&mut self, tenure: Option<Tenure>, ending: Option<Ending>) {
+        if let Kind::Stream(stream) = &mut self.0
+            && (tenure.is_some() || ending.is_some())
+        {
+            stream.over = Some(Over(Box::pin(async {
+                tokio::select! {
+                    lapse = Tenure::over(tenure) => lapse.to_string(),
+                    () = Ending::of_call(ending) => NO_MORE_TIME.to_owned(),
+                }
+            })));
         }
     }
 }
 
-/// Until a tenure is over.
-struct Lapsing(Pin<Box<dyn Future<Output = Lapse> + Send>>);
+/// Until a stream must be broken off, and why.
+struct Over(Pin<Box<dyn Future<Output = String> + Send>>);
 
-impl fmt::Debug for Lapsing {
+impl fmt::Debug for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lapsing").finish_non_exhaustive()
+        f.debug_struct("Over").finish_non_exhaustive()
     }
 }
 
@@ -161,7 +170,7 @@ pub(super) fn open(interrupt: &Interrupt) -> (Chunks, Reply) {
         end: interrupt
             .deadline()
             .map(|deadline| Box::pin(sleep_until(deadline.into()))),
-        lapse: None,
+        over: None,
         cancel: CancelOnDrop(interrupt.clone()),
         is_ended: false,
     };
@@ -302,12 +311,12 @@ impl Reply {
     }
 }
 
-/// The chunks of a body: an error at the deadline and when the caller may not have it any more, whatever the work is at, and if they end without a last word.
+/// The chunks of a body: an error at the deadline and when it is over, whatever the work is at, and if they end without a last word.
 #[derive(Debug)]
 struct ChunkStream {
     receiver: mpsc::Receiver<Part>,
     end: Option<Pin<Box<Sleep>>>,
-    lapse: Option<Lapsing>,
+    over: Option<Over>,
     cancel: CancelOnDrop,
     is_ended: bool,
 }
@@ -324,10 +333,10 @@ impl ChunkStream {
         {
             return self.broken(SparqlError::DeadlineExceeded.to_string());
         }
-        if let Some(Lapsing(lapse)) = &mut self.lapse
-            && let Poll::Ready(lapse) = lapse.as_mut().poll(context)
+        if let Some(Over(over)) = &mut self.over
+            && let Poll::Ready(why) = over.as_mut().poll(context)
         {
-            return self.broken(lapse.to_string());
+            return self.broken(why);
         }
         match std::task::ready!(self.receiver.poll_recv(context)) {
             Some(Part::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
@@ -350,6 +359,7 @@ impl ChunkStream {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -367,6 +377,23 @@ mod tests {
         drop(chunks);
         let body = reply.response().await.unwrap().into_body();
         assert!(body.collect().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_broken_off_when_there_is_no_more_time() {
+        let (mut chunks, reply) = open(&Interrupt::new(None));
+        chunks.send(b"a\n".to_vec(), head).unwrap();
+        let mut body = reply.response().await.unwrap().into_body();
+        let ending = Ending {
+            stream: CancellationToken::new(),
+            call: CancellationToken::new(),
+        };
+        body.end_with(None, Some(ending.clone()));
+        ending.stream.cancel();
+        assert!(body.frame().await.unwrap().unwrap().is_data());
+        ending.call.cancel();
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert!(error.to_string().contains(NO_MORE_TIME), "{error}");
     }
 
     #[tokio::test]

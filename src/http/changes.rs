@@ -67,7 +67,7 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
     let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
     let (tell, told) = oneshot::channel();
     let ending = parts.extensions.get::<Ending>();
-    let drain = ending.map_or_else(|| api.drain.clone(), |ending| ending.0.clone());
+    let drain = ending.map_or_else(|| api.drain.clone(), |ending| ending.stream.clone());
     let tenure = parts.extensions.get::<Tenure>().cloned();
     tokio::spawn(on_task(async move {
         let mut lapsed = None;

@@ -17,7 +17,7 @@ mod store;
 mod upload;
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -36,7 +36,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use body::{Body, BrokenOff};
 use problem::{
-    Problem, internal, invalid, method_not_allowed, no_role, no_such_path, origin_not_allowed, unavailable,
+    Problem, ended_at, internal, invalid, method_not_allowed, no_role, no_such_path, origin_not_allowed,
+    unavailable,
 };
 
 use crate::{
@@ -110,9 +111,24 @@ fn access(parts: &Parts) -> Result<Access, Problem> {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// When a stream without an end of its own is to end: an extension of requests.
+/// When a request must end although it could go on: an extension of requests.
 #[derive(Clone, Debug)]
-pub struct Ending(pub CancellationToken);
+pub struct Ending {
+    /// For a stream without an end of its own.
+    pub stream: CancellationToken,
+    /// For every request.
+    pub call: CancellationToken,
+}
+
+impl Ending {
+    /// Is ready once every request must end.
+    async fn of_call(ending: Option<Self>) {
+        match ending {
+            Some(ending) => ending.call.cancelled().await,
+            None => pending().await,
+        }
+    }
+}
 
 impl HttpApi {
     /// Answers for a knowledge base. Documents take of `memory`; a body with a query or update has at most `body_bytes_max`,
@@ -146,7 +162,15 @@ pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<I
     let log =
         tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), request.uri().path().to_owned()));
     let tenure = request.extensions().get::<Tenure>().cloned();
-    let mut answering = pin!(dispatch(api, is_draining, request));
+    let ending = request.extensions().get::<Ending>().cloned();
+    let ended = Ending::of_call(ending.clone());
+    let mut answering = pin!(async {
+        tokio::select! {
+            biased;
+            response = dispatch(api, is_draining, request) => response,
+            () = ended => Err(ended_at(api.map(|HttpApi(api)| api.knowledge.revision()))),
+        }
+    });
     // The panic's message is on standard error by then.
     let outcome =
         poll_fn(
@@ -156,7 +180,7 @@ pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<I
             },
         );
     let mut response = outcome.await.unwrap_or_else(Problem::into_response);
-    response.body_mut().end_with(tenure);
+    response.body_mut().end_with(tenure, ending);
     if let Some((started_at, path)) = log {
         let status = response.status().as_u16();
         let elapsed_us = started_at.elapsed().as_micros();

@@ -29,6 +29,9 @@ const INVALID_REQUEST: &str = "INVALID_REQUEST";
 const NO_CREDENTIALS: &str = r#"Bearer realm="dossier""#;
 const WRONG_CREDENTIALS: &str = r#"Bearer realm="dossier", error="invalid_token""#;
 
+/// What a caller hears at the end of the server or the connection.
+pub(super) const NO_MORE_TIME: &str = "the server, or this connection, has no more time for the request";
+
 /// An error response.
 #[derive(Debug)]
 pub(super) struct Problem(Box<Parts>);
@@ -276,6 +279,15 @@ pub(super) fn body_timeout() -> Problem {
 /// Returns 503 for a server that starts or shuts down.
 pub(super) fn unavailable(detail: impl Into<String>) -> Problem {
     Problem::of(StatusCode::SERVICE_UNAVAILABLE, ErrorReason::Unavailable, detail).retry()
+}
+
+/// Returns 503 for a request that the server has no more time for, with the newest revision.
+pub(super) fn ended_at(revision: Option<u64>) -> Problem {
+    let problem = unavailable(NO_MORE_TIME);
+    match revision {
+        Some(revision) => problem.with("revision", revision),
+        None => problem,
+    }
 }
 
 /// Returns 503 for a server that has as much to do as it takes.

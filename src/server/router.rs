@@ -367,9 +367,8 @@ impl Router {
         if let Some(&Peer(peer)) = request.extensions().get::<Peer>() {
             request.extensions_mut().insert(api::Peer(peer));
         }
-        if let Some(Ending { stream, .. }) = request.extensions().get::<Ending>() {
-            let ending = api::Ending(stream.clone());
-            request.extensions_mut().insert(ending);
+        if let Some(Ending { stream, call }) = request.extensions().get::<Ending>().cloned() {
+            request.extensions_mut().insert(api::Ending { stream, call });
         }
         let call = self
             .metrics

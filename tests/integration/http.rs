@@ -23,7 +23,7 @@ pub(crate) const UPDATE: &str = "application/sparql-update";
 /// Some 70 million rows.
 const PRODUCT: &str = "SELECT * { ?a ?b ?c . ?d ?e ?f }";
 /// As many, and one answer.
-const SUM: &str = "SELECT (SUM(STRLEN(CONCAT(STR(?a), STR(?d)))) AS ?n) { ?a ?b ?c . ?d ?e ?f }";
+pub(crate) const SUM: &str = "SELECT (SUM(STRLEN(CONCAT(STR(?a), STR(?d)))) AS ?n) { ?a ?b ?c . ?d ?e ?f }";
 
 pub(crate) fn get(path: &str) -> Request<String> {
     with_method(Method::GET, path)

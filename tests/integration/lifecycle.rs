@@ -6,7 +6,12 @@ use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
 
-use crate::harness::{Server, check_error};
+use crate::{
+    harness::{Server, check_error},
+    http::{SUM, query},
+    http_client::send,
+    operations::scrape,
+};
 
 #[tokio::test]
 async fn what_is_committed_is_there_after_a_restart() {
@@ -90,6 +95,31 @@ async fn reflection_does_not_wait_for_who_is_silent() {
         .server_reflection_info(asked)
         .await;
     assert!(answers.unwrap().into_inner().message().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn requests_over_http_are_told_of_the_end() {
+    let server = Server::start_with(|settings| {
+        settings.drain_timeout = Duration::from_secs(4);
+        settings.query_timeout_max = Duration::from_hours(1);
+        settings.query_work_max = i64::MAX as u64;
+    })
+    .await;
+    let revision = server.info().await.revision;
+    let answer = tokio::spawn(send(server.address, query(SUM, "*/*")));
+    while !scrape(server.address)
+        .await
+        .contains("dossier_queries_running 1\n")
+    {}
+    server.shutdown.send(()).unwrap();
+    let answer = answer.await.unwrap().unwrap();
+    let problem: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(
+        (&problem["reason"], &problem["revision"]),
+        (&"UNAVAILABLE".into(), &revision.into())
+    );
+    server.served.await.unwrap().unwrap();
 }
 
 #[tokio::test]
