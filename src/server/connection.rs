@@ -3,6 +3,7 @@
 mod descriptors;
 mod frames;
 mod places;
+mod stranger;
 mod streams;
 mod wire;
 
@@ -32,9 +33,11 @@ use tokio_rustls::rustls::ServerConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
+pub(super) use self::stranger::LetIn;
 use self::{
     descriptors::{Spare, affordable},
     places::Places,
+    stranger::STRANGER_MAX,
     streams::{Lying, Pieces, Streams},
     wire::Wire,
 };
@@ -244,13 +247,16 @@ impl<A: Answers> Shared<A> {
             stream: self.drain.child_token(),
             call: self.closing.child_token(),
         };
+        // Whoever has a certificate is no stranger.
+        let let_in = LetIn::new(name.is_some());
         let shared = Arc::clone(&self);
-        let to_end = ending.clone();
+        let (to_end, to_let_in) = (ending.clone(), let_in.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             let answers = Arc::clone(&shared.answers);
             let lying = Arc::clone(&shared.lying);
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(to_end.clone());
+            request.extensions_mut().insert(to_let_in.clone());
             if let Some(name) = &name {
                 request.extensions_mut().insert(Arc::clone(name));
             }
@@ -265,6 +271,7 @@ impl<A: Answers> Shared<A> {
                     () = self.drain.cancelled() => Ok(Over::Drain),
                     () = sleep(with_jitter(self.settings.age_max)) => Ok(Over::Age),
                     () = $idle => Ok(Over::Idle),
+                    () = let_in.nobody_for(STRANGER_MAX.min(self.settings.idle_max)) => Ok(Over::Stranger),
                 };
                 match over {
                     Err(ended) => ended,
@@ -272,7 +279,7 @@ impl<A: Answers> Shared<A> {
                         connection.as_mut().graceful_shutdown();
                         tokio::select! {
                             ended = &mut connection => ended,
-                            () = self.grace(over, &ending) => {
+                            () = self.grace(over, &ending, &let_in) => {
                                 tracing::debug!(%peer, ?over, "cut a connection that was to end");
                                 return;
                             }
@@ -308,18 +315,24 @@ impl<A: Answers> Shared<A> {
     /// Is ready once a connection that was told to end has had its time.
     ///
     /// Streams without an end of their own hear of it at once, all others at the end.
-    async fn grace(&self, over: Over, ending: &Ending) {
+    async fn grace(&self, over: Over, ending: &Ending, let_in: &LetIn) {
         match over {
             // Whoever drains tells streams, and cuts.
             Over::Drain => std::future::pending().await,
-            Over::Age => {
+            Over::Idle => return sleep(self.settings.answer_stall_max).await,
+            Over::Stranger => {
                 ending.stream.cancel();
-                sleep(self.settings.age_grace).await;
-                ending.call.cancel();
-                sleep(LAST_WORD_MAX).await;
+                sleep(self.settings.handshake_timeout).await;
+                // The first call may have been on its way.
+                if !let_in.is_set() {
+                    return;
+                }
             }
-            Over::Idle => sleep(self.settings.answer_stall_max).await,
+            Over::Age => ending.stream.cancel(),
         }
+        sleep(self.settings.age_grace).await;
+        ending.call.cancel();
+        sleep(LAST_WORD_MAX).await;
     }
 
     fn http1() -> http1::Builder {
@@ -357,6 +370,8 @@ enum Over {
     Age,
     /// Nobody calls.
     Idle,
+    /// Nobody was let in.
+    Stranger,
 }
 
 /// Returns a time give or take a tenth, so that what began together does not end together.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{
     admitted::{Admitted, Refusal},
     audit::{Audit, AuditedRequest, Denial},
+    connection::LetIn,
 };
 use crate::{
     auth::{Accounts, AuthError, Authenticator, Authorizer, Caller, ClientName, Presented, Shown, Tenure},
@@ -55,6 +56,9 @@ impl Gate {
         };
         let shown = self.identify(request.headers(), request.extensions()).await;
         let shown = shown.map_err(|error| denied(None, error.into()))?;
+        if let Some(let_in) = request.extensions().get::<LetIn>() {
+            let_in.set();
+        }
         let caller = Arc::clone(shown.caller());
         let account = self.accounts.of(&caller, peer.map(|peer| peer.ip()));
         let admitted = account.clone().map(Admitted::of).transpose();

@@ -8,13 +8,20 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::body::Body;
 
-use super::{connection::Answers, router::Router};
+use super::{
+    connection::{Answers, LetIn},
+    router::Router,
+};
 
 /// Answers probes and scrapers.
 pub(super) struct Operations(pub(super) Arc<Router>);
 
 impl Answers for Operations {
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        // Here everybody is.
+        if let Some(let_in) = request.extensions().get::<LetIn>() {
+            let_in.set();
+        }
         self.0.operations(request).await
     }
 }

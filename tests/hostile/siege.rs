@@ -257,12 +257,20 @@ fn one_address_cannot_take_all_connections() {
 fn old_and_idle_connections_get_a_goaway() {
     let _turn = turn();
     let runtime = runtime();
-    for flags in [
-        ["--connection-age-max=300ms", "--connection-age-grace=10s"],
-        ["--connection-idle-max=200ms", "--connection-age-max=1h"],
+    let soon_old = ["--connection-age-max=300ms", "--connection-age-grace=10s"];
+    let soon_idle = ["--connection-idle-max=200ms", "--connection-age-max=1h"];
+    for (flags, call) in [
+        (soon_old, None),
+        (soon_idle, None),
+        (soon_idle, Some((LOOKUP, &b"\x0a\x05<d:x>"[..]))),
+        // A watch is a call, but of a stranger.
+        (soon_idle, Some(("/grpc.health.v1.Health/Watch", &b""[..]))),
     ] {
         let server = start(&runtime, &flags, None);
         let mut raw = Raw::begin(server.address(), &[]).unwrap();
+        if let Some((path, message)) = call {
+            raw.call(path, message).unwrap();
+        }
         let mut goaway = None;
         while let Some((kind, _, payload)) = raw.receive().unwrap() {
             if kind == GOAWAY {
@@ -273,6 +281,6 @@ fn old_and_idle_connections_get_a_goaway() {
             }
         }
         // The last stream that was processed, and no error.
-        assert_eq!(goaway.unwrap()[4..8], [0; 4], "{flags:?}");
+        assert_eq!(goaway.unwrap()[4..8], [0; 4], "{flags:?} {call:?}");
     }
 }

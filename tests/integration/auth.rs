@@ -7,7 +7,7 @@ mod limits;
 mod matrix;
 mod streams;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use dossier::{
     auth::Tokens,
@@ -17,8 +17,11 @@ use dossier::{
 use http::StatusCode;
 use tempfile::TempDir;
 use tonic::{Code, Request, Status, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
-use crate::harness::{Server, check_error};
+use crate::harness::{Server, check_error, connect};
 use issuer::{Issuer, now_seconds};
 
 const AUDIENCE: &str = "dossier";
@@ -80,6 +83,41 @@ async fn tokens_are_read_anew_when_their_file_changes() {
     // What is no file of tokens revokes none and lets nobody in.
     std::fs::write(&path, "{}").unwrap();
     info(&server.channel, Some(second.secret())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nobody_is_let_in_ends() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("tokens.json");
+    let mut tokens = Tokens::default();
+    let good = tokens.create("loader", &[], now_seconds(), None).unwrap();
+    write_tokens(&path, &tokens);
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.auth.tokens = Some(path);
+        settings.connections.idle_max = Duration::from_secs(3);
+    })
+    .await;
+    let [caller, stranger] = [connect(server.address).await, connect(server.address).await];
+    info(&caller, Some(good.secret())).await.unwrap();
+    info(&stranger, Some("guessed")).await.unwrap_err();
+    let watch = async |channel| {
+        let mut health = HealthClient::new(channel);
+        let mut states = health
+            .watch(HealthCheckRequest::default())
+            .await
+            .unwrap()
+            .into_inner();
+        let state = states.message().await.unwrap().unwrap();
+        assert_eq!(state.status(), ServingStatus::Serving);
+        states
+    };
+    let (mut stays, mut ends) = (watch(caller).await, watch(stranger).await);
+    check_error(ends.message().await, Code::Unavailable, ErrorReason::Unavailable);
+    server.shutdown.send(()).unwrap();
+    let state = stays.message().await.unwrap().unwrap();
+    assert_eq!(state.status(), ServingStatus::NotServing);
+    server.served.await.unwrap().unwrap();
 }
 
 #[tokio::test]
