@@ -377,9 +377,11 @@ pub struct ServeSettings {
     )]
     pub log_retention_commit_count_min: u64,
 
-    /// Time that running calls get to finish when the server is told to stop
+    /// Time that the server has to end when it is told to, most of it for running calls
+    ///
+    /// Docker kills after 10 s.
     #[arg(long, env = "DOSSIER_DRAIN_TIMEOUT", value_name = "DURATION", value_parser = duration,
-        default_value = "10s")]
+        default_value = "8s")]
     pub drain_timeout: Duration,
 
     /// Collector of traces (OTLP over gRPC), such as `http://127.0.0.1:4317`; without it no spans are made
@@ -504,7 +506,7 @@ impl Default for ServeSettings {
             log_retention_age: None,
             log_retention_bytes: None,
             log_retention_commit_count_min: 1_000,
-            drain_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(8),
             otlp_endpoint: None,
             otlp_headers_file: None,
             otlp_sample_one_in: 1,

@@ -11,11 +11,11 @@ use crate::{
     telemetry,
 };
 
-/// How long the last spans may take to be sent.
-const SPANS_TIMEOUT: Duration = Duration::from_secs(3);
+/// Of the drain time: for the last spans to be sent, at most.
+const SPANS_MAX: Duration = Duration::from_secs(3);
 
 /// Serves until SIGTERM or SIGINT.
-pub(super) fn serve(settings: ServeSettings, layers: &[Setting]) -> Result<(), Failure> {
+pub(super) fn serve(mut settings: ServeSettings, layers: &[Setting]) -> Result<(), Failure> {
     validate(&settings, layers)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -25,6 +25,10 @@ pub(super) fn serve(settings: ServeSettings, layers: &[Setting]) -> Result<(), F
         let _within = runtime.enter();
         telemetry::init(&settings).map_err(|error| Failure::usage(error.to_string()))?
     };
+    let spans_time = SPANS_MAX.min(settings.drain_timeout / 4);
+    if traces.is_some() {
+        settings.drain_timeout -= spans_time;
+    }
     let served = runtime.block_on(async {
         let calls = bind(settings.listen).await?;
         let operations = match settings.operations_listen {
@@ -44,7 +48,7 @@ pub(super) fn serve(settings: ServeSettings, layers: &[Setting]) -> Result<(), F
             .map_err(|error| Failure::failed(error.to_string()))
     });
     if let Some(traces) = traces {
-        traces.shut_down(SPANS_TIMEOUT);
+        traces.shut_down(spans_time);
     }
     // Nothing that blocks may hold up the end.
     runtime.shutdown_background();

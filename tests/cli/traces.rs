@@ -1,6 +1,10 @@
 //! Traces, sent to a real receiver of OTLP, and the ids of requests.
 
-use std::{collections::HashMap, sync::mpsc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use dossier::proto::v1::{
     GetEntityRequest, QueryRequest, entity_service_client::EntityServiceClient,
@@ -171,6 +175,25 @@ fn a_collector_that_is_away_holds_up_nothing() {
     let server = Server::start(&["--otlp-endpoint", "http://127.0.0.1:0"]);
     server.run(&["get", "e:KR"], "").succeeded();
     server.stop();
+}
+
+#[test]
+fn a_collector_that_does_not_answer_gets_none_of_the_time_after_the_limit() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = Server::start(&[
+        "--otlp-endpoint",
+        &url,
+        "--otlp-sample-one-in",
+        "1",
+        "--drain-timeout",
+        "2s",
+    ]);
+    server.run(&["get", "e:KR"], "").succeeded();
+    let told_at = Instant::now();
+    server.stop();
+    let took = told_at.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[test]
