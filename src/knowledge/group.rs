@@ -12,7 +12,7 @@ use super::{
 use crate::{
     facts::derive,
     graph::{Changes, Draft, Snapshot},
-    log::{Append, Entry, Head, Header, Log, LogError, PayloadWriter},
+    log::{Append, Entry, Head, Header, Log, LogError, PayloadWriter, RequestId},
     model::day::Day,
 };
 
@@ -180,23 +180,36 @@ impl<'log> Group<'log> {
         let Some(request) = &terms.request_id else {
             return Ok(None);
         };
-        let known = match &self.append {
-            Some(append) => append.request(&request.id),
-            None => self.log.reader().request(&request.id),
-        };
-        match known {
+        match self.known(request) {
             Ok(None) => Ok(None),
-            Ok(Some(header)) if header.request_id.as_ref() == Some(request) => Ok(Some(Committed {
+            Ok(Some(header)) if is_the_same(&header, request) => Ok(Some(Committed {
                 revision: header.revision,
                 quads_inserted: header.counts.quads_inserted,
                 quads_removed: header.counts.quads_removed,
             })),
             Ok(Some(header)) => Err(Refusal::RequestIdReused {
-                request_id: request.id.clone(),
+                request_id: request.name().to_owned(),
                 revision: header.revision,
             }),
             Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// Returns the record that a request made, or another one of its subject with the same name.
+    fn known(&self, request: &RequestId) -> Result<Option<Header>, LogError> {
+        let made_by = |id: &str| match &self.append {
+            Some(append) => append.request(id),
+            None => self.log.reader().request(id),
+        };
+        if let Some(header) = made_by(&request.id)? {
+            return Ok(Some(header));
+        }
+        if request.name() == request.id {
+            return Ok(None);
+        }
+        // Older records do not say whose a name is: they answer the same request of the same subject, and tell nobody else.
+        let older = made_by(request.name())?;
+        Ok(older.filter(|header| is_the_same(header, request)))
     }
 
     fn append(&mut self, entry: Entry, changes: &Changes) -> Result<Header, Refusal> {
@@ -289,6 +302,12 @@ impl<'log> Group<'log> {
             .collect();
         done
     }
+}
+
+/// Tells whether a record of a name was made by this request of it.
+fn is_the_same(header: &Header, request: &RequestId) -> bool {
+    let made_it = header.request_id.as_ref();
+    made_it.is_some_and(|made_it| made_it.fingerprint == request.fingerprint)
 }
 
 fn state_after(error: &LogError) -> Writes {

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use super::{CommitError, CommitRequest, Committed, Plan};
@@ -120,7 +119,7 @@ impl<E> Pending<E> {
         } = request;
         // What is only validated makes no commit.
         let witness = access.witness().filter(|_| !validate_only).cloned();
-        let request_id = request_id.map(|request| of_subject(request, access.subject()));
+        let request_id = request_id.map(|request| request.of(access.subject()));
         let terms = Terms {
             access,
             request_id,
@@ -200,18 +199,5 @@ impl<E: Send> Member for Pending<E> {
         });
         // Nobody may wait for it any more.
         let _ = reply.send(answer);
-    }
-}
-
-/// Returns the request as one of its subject: to anybody else who sends the same, it is another.
-fn of_subject(request: RequestId, subject: &str) -> RequestId {
-    if subject.is_empty() {
-        return request;
-    }
-    let mut fingerprint = Sha256::new_with_prefix(request.fingerprint);
-    fingerprint.update(subject);
-    RequestId {
-        fingerprint: fingerprint.finalize().into(),
-        ..request
     }
 }

@@ -6,6 +6,7 @@ mod erase;
 mod formats;
 mod past;
 mod replay;
+mod requests;
 
 use std::{
     fs,
@@ -188,30 +189,6 @@ fn an_expected_revision_is_compared_with_the_newest() {
         ));
     }
     assert_eq!(commit(&base, expecting(1, 2)).unwrap().revision, 2);
-}
-
-#[test]
-fn a_request_id_answers_the_first_answer_again_also_after_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let named = |fingerprint| CommitRequest {
-        request_id: Some(RequestId {
-            id: "r".to_owned(),
-            fingerprint: [fingerprint; 32],
-        }),
-        ..inserting([1, 2])
-    };
-    let base = open(&dir);
-    let first = commit(&base, named(1)).unwrap();
-    commit(&base, inserting([3])).unwrap();
-    assert_eq!(commit(&base, named(1)).unwrap(), first);
-    base.close();
-    let base = open(&dir);
-    assert_eq!(commit(&base, named(1)).unwrap(), first);
-    let reused = commit(&base, named(2));
-    assert!(
-        matches!(reused, Err(CommitError::RequestIdReused { request_id, revision: 1 }) if request_id == "r")
-    );
-    assert_eq!(base.revision(), 2);
 }
 
 /// Holds the writer inside a plan until it is told to go on.

@@ -16,10 +16,41 @@ const VERSION: u8 = 1;
 /// A client's name for a request, and what tells it from other requests of that name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RequestId {
-    /// The name that the client gave.
+    /// The name that the client gave, marked as its subject's own where callers are told apart ([`Self::of`]).
     pub id: String,
     /// A hash of all that the request asks for.
     pub fingerprint: Digest,
+}
+
+/// What an id of a subject's own begins with, before the hash of the subject.
+const OWN_MARK: char = '\0';
+/// Bytes of the hash of a subject in an id.
+const SUBJECT_HASH_BYTES: usize = 16;
+
+impl RequestId {
+    /// Returns the request as one of its subject: what others name the same is another, and tells nothing of it. Where nobody is
+    /// asked who they are, the subject is empty, and names are those of all.
+    #[must_use]
+    pub fn of(self, subject: &str) -> Self {
+        if subject.is_empty() {
+            return self;
+        }
+        let mut hash = [0; SUBJECT_HASH_BYTES];
+        hash.copy_from_slice(&Sha256::digest(subject)[..SUBJECT_HASH_BYTES]);
+        let mut fingerprint = Sha256::new_with_prefix(self.fingerprint);
+        fingerprint.update(subject);
+        Self {
+            id: format!("{OWN_MARK}{:032x}{}", u128::from_be_bytes(hash), self.id),
+            fingerprint: fingerprint.finalize().into(),
+        }
+    }
+
+    /// Returns the name that the client gave, without the subject's mark.
+    pub fn name(&self) -> &str {
+        let own = self.id.strip_prefix(OWN_MARK);
+        own.and_then(|own| own.get(2 * SUBJECT_HASH_BYTES..))
+            .unwrap_or(&self.id)
+    }
 }
 
 /// How much a record changes.

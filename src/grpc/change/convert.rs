@@ -109,7 +109,10 @@ pub(super) fn revision_to_proto(header: Header) -> v1::Revision {
         }),
         author: header.author,
         message: header.message,
-        request_id: header.request_id.map(|request| request.id).unwrap_or_default(),
+        request_id: header
+            .request_id
+            .map(|request| request.name().to_owned())
+            .unwrap_or_default(),
         quads_inserted: to_int64(header.counts.quads_inserted),
         quads_removed: to_int64(header.counts.quads_removed),
         graphs_created: to_int64(header.counts.graphs_created),

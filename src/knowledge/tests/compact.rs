@@ -106,36 +106,6 @@ fn an_outdated_snapshot_file_gives_way_to_the_base_record() {
     assert_eq!(commit(&base, inserting([4])).unwrap().revision, 4);
 }
 
-#[test]
-fn requests_are_answered_after_their_records_are_gone() {
-    let dir = tempfile::tempdir().unwrap();
-    let request = || CommitRequest {
-        request_id: Some(RequestId {
-            id: "r".to_owned(),
-            fingerprint: [1; 32],
-        }),
-        ..inserting([1, 2])
-    };
-    let base = open(&dir);
-    let first = commit(&base, request()).unwrap();
-    commit(&base, inserting([3])).unwrap();
-    base.close();
-    crate::knowledge::compact(&settings(&dir), 0).unwrap().unwrap();
-    let base = open(&dir);
-    assert_eq!(commit(&base, request()).unwrap(), first);
-    let other = CommitRequest {
-        request_id: Some(RequestId {
-            id: "r".to_owned(),
-            fingerprint: [2; 32],
-        }),
-        ..inserting([9])
-    };
-    assert!(matches!(
-        commit(&base, other),
-        Err(CommitError::RequestIdReused { revision: 1, .. })
-    ));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
