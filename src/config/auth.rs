@@ -32,7 +32,7 @@ pub struct AuthSettings {
     pub certificate_roles: Vec<String>,
     /// Policy: which roles there are, what each may do, and who has which; `dossier policy check` reads one as the server does
     ///
-    /// Read anew when it changes. Without it there are the roles read, write, metrics and admin.
+    /// Read anew when it changes. Without it there are the roles read, write, metrics and admin. It needs something that shows who calls.
     #[arg(long = "auth-policy", env = "DOSSIER_AUTH_POLICY", value_name = "FILE")]
     pub policy: Option<PathBuf>,
 

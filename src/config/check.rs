@@ -21,6 +21,11 @@ pub enum SettingsError {
          on their way has them"
     )]
     PlainTokens(SocketAddr),
+    /// There is a policy for callers whom nobody would tell apart: all of them could do everything.
+    #[error(
+        "--auth-policy would hold for nobody: the server does not authenticate callers, so each may do everything"
+    )]
+    PolicyForNobody,
     /// What JWTs are known by is not whole.
     #[error(transparent)]
     Jwt(#[from] JwtIncomplete),
@@ -53,6 +58,7 @@ impl SettingsError {
     pub fn flags(&self) -> Vec<&'static str> {
         match self {
             Self::Exposed(_) | Self::PlainTokens(_) => vec!["listen"],
+            Self::PolicyForNobody => vec!["auth-policy"],
             Self::Jwt(_) => vec!["auth-jwks", "auth-jwt-issuer", "auth-jwt-audience"],
             Self::OutOfRange { flag, .. } => vec![flag],
             Self::QueryLargerThanMessage { .. } => vec!["query-size-max", "message-size-max"],
@@ -70,6 +76,9 @@ impl SettingsError {
             Self::PlainTokens(_) => Some(
                 "set --tls-cert and --tls-key, or pass --plain-tokens (DOSSIER_PLAIN_TOKENS=true) if a proxy in front speaks TLS, or \
                  the port is published on loopback alone",
+            ),
+            Self::PolicyForNobody => Some(
+                "ask for tokens with --auth-tokens or --auth-jwks, or for certificates with --tls-client-ca",
             ),
             Self::Jwt(_) | Self::OutOfRange { .. } | Self::QueryLargerThanMessage { .. } => None,
         }
@@ -89,6 +98,9 @@ impl ServeSettings {
             return Err(SettingsError::PlainTokens(self.listen));
         }
         self.auth.jwt()?;
+        if self.auth.policy.is_some() && !is_asked {
+            return Err(SettingsError::PolicyForNobody);
+        }
         for (flag, value, min, max) in self.sizes().into_iter().chain(self.connections.sizes()) {
             in_range(flag, value, min, max, |bytes| ByteSize(bytes).to_string())?;
         }

@@ -143,6 +143,27 @@ fn only_loopback_is_safe() {
     assert!(message.hint().unwrap().contains("--insecure"));
 }
 
+#[test]
+fn a_policy_needs_callers_who_are_known() {
+    let check = |flags: &[&str], expected: Result<(), SettingsError>| {
+        let settings = parse(&[&["--auth-policy=policy.toml"], flags].concat()).unwrap();
+        assert_eq!(settings.validate(), expected, "{flags:?}");
+    };
+    let refused = || Err(SettingsError::PolicyForNobody);
+    check(&[], refused());
+    check(&["--insecure", "--listen=0.0.0.0:1"], refused());
+    check(&["--auth-tokens=tokens.json"], Ok(()));
+    let tls = ["--tls-cert=cert.pem", "--tls-key=key.pem"];
+    check(&tls, refused());
+    check(&[&tls[..], &["--tls-client-ca=ca.pem"]].concat(), Ok(()));
+    let jwt = [
+        "--auth-jwks=keys.json",
+        "--auth-jwt-issuer=i",
+        "--auth-jwt-audience=a",
+    ];
+    check(&jwt, Ok(()));
+}
+
 /// Sets a field to its least, its greatest, and one past each.
 macro_rules! check {
     ($field:ident, $flag:literal, $min:expr, $max:expr, $one:expr) => {
