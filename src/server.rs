@@ -158,6 +158,9 @@ pub async fn serve(
     )
     .with_tls(tls);
     tracing::info!(%address, "listening: calls are answered once the log is replayed");
+    if let Some(danger) = settings.danger() {
+        tracing::warn!(%address, "{danger}");
+    }
     let accepting = tokio::spawn(connections.accept(calls));
     // Probes are answered until the end: they hear that the server drains.
     let probing = Shutdown::default();

@@ -88,17 +88,14 @@ impl SettingsError {
 impl ServeSettings {
     /// Checks what the types alone cannot say.
     pub fn validate(&self) -> Result<(), SettingsError> {
-        let is_exposed = !self.listen.ip().to_canonical().is_loopback();
-        let is_asked = self.auth.has_bearers() || self.tls_client_ca.is_some();
-        if is_exposed && !is_asked && !self.insecure {
+        if self.asks_nobody() && !self.insecure {
             return Err(SettingsError::Exposed(self.listen));
         }
-        let may_be_plain = self.insecure || self.plain_tokens;
-        if is_exposed && self.auth.has_bearers() && self.tls_cert.is_none() && !may_be_plain {
+        if self.has_plain_tokens() && !self.insecure && !self.plain_tokens {
             return Err(SettingsError::PlainTokens(self.listen));
         }
         self.auth.jwt()?;
-        if self.auth.policy.is_some() && !is_asked {
+        if self.auth.policy.is_some() && !self.knows_callers() {
             return Err(SettingsError::PolicyForNobody);
         }
         for (flag, value, min, max) in self.sizes().into_iter().chain(self.connections.sizes()) {
@@ -152,6 +149,39 @@ impl ServeSettings {
             });
         }
         Ok(())
+    }
+
+    /// Returns what is dangerous about them, though they may be used.
+    pub fn danger(&self) -> Option<&'static str> {
+        if self.asks_nobody() {
+            Some(
+                "INSECURE: whoever reaches this address may read and change everything; nobody is asked who they are",
+            )
+        } else if self.has_plain_tokens() {
+            Some(
+                "INSECURE: tokens travel in plain text; whoever reads along on the way to this address has them",
+            )
+        } else {
+            None
+        }
+    }
+
+    /// Tells whether others can reach the server, and nothing tells callers apart.
+    fn asks_nobody(&self) -> bool {
+        self.is_exposed() && !self.knows_callers()
+    }
+
+    /// Tells whether tokens travel to the server where others can read them.
+    fn has_plain_tokens(&self) -> bool {
+        self.is_exposed() && self.auth.has_bearers() && self.tls_cert.is_none()
+    }
+
+    fn is_exposed(&self) -> bool {
+        !self.listen.ip().to_canonical().is_loopback()
+    }
+
+    fn knows_callers(&self) -> bool {
+        self.auth.has_bearers() || self.tls_client_ca.is_some()
     }
 
     /// Returns limits in bytes, each with its flag, its least and its greatest value.

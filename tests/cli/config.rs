@@ -1,10 +1,13 @@
 //! The settings file, and `dossier config check`.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{Server, dossier, dossier_with};
+use crate::{
+    harness::{Server, command, dossier, dossier_with},
+    process::wait_until_it_serves,
+};
 
 #[test]
 fn settings_are_told_with_where_they_come_from() {
@@ -96,4 +99,40 @@ fn a_server_takes_its_settings_from_a_file() {
     let told = server.run(&["info", "--output", "json"], "").succeeded();
     let info: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(info["limits"]["streamCountMax"], "77");
+}
+
+#[test]
+fn what_is_insecure_is_said_loudly() {
+    let folder = TempDir::new().unwrap();
+    let tokens = folder.path().join("tokens.json");
+    let tokens = tokens.to_str().unwrap();
+    dossier(&["token", "create", "--tokens", tokens, "--name", "a"], "").succeeded();
+    let plain = ["--plain-tokens", "--auth-tokens", tokens];
+    for (listen, flags, danger) in [
+        (
+            "0.0.0.0:0",
+            &["--insecure"][..],
+            Some("nobody is asked who they are"),
+        ),
+        ("0.0.0.0:0", &plain[..], Some("tokens travel in plain text")),
+        ("127.0.0.1:0", &["--insecure"][..], None),
+    ] {
+        let data = folder.path().join("data");
+        let mut child = command()
+            .args(["serve", "--no-shipped-data", "--listen", listen, "--data-dir"])
+            .arg(data)
+            .args(flags)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (_, said, _log) = wait_until_it_serves(&mut child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut warnings = said.lines().filter(|line| line.contains("INSECURE"));
+        let warning = warnings.next();
+        assert_eq!(warning.is_some(), danger.is_some(), "{said}");
+        if let (Some(warning), Some(danger)) = (warning, danger) {
+            assert!(warning.contains("WARN") && warning.contains(danger), "{said}");
+        }
+    }
 }
