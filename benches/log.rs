@@ -114,6 +114,7 @@ async fn run(quad_count: u64) -> Result<(), Failure> {
             author: String::new(),
             message: String::new(),
             validate_only: false,
+            witness: None,
         })
         .await?;
     let told = format!("{} quads", erased.quads_removed);

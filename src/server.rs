@@ -131,7 +131,7 @@ pub async fn serve(
         settings.graph_memory_bytes_max,
     ));
     let callers = Callers::load(&settings)?;
-    let gate = gate(&callers, &settings)?;
+    let gate = gate(&callers, &settings, &metrics)?;
     let router = Router::new(
         Arc::clone(&services),
         health,
@@ -249,13 +249,14 @@ async fn drain(end: &Shutdown, tracker: &TaskTracker, limit: Instant) {
     tracker.wait().await;
 }
 
-fn gate(callers: &Callers, settings: &ServeSettings) -> Result<Gate, ServeError> {
+fn gate(callers: &Callers, settings: &ServeSettings, metrics: &Metrics) -> Result<Gate, ServeError> {
     Ok(Gate {
         authenticator: Arc::new(callers.authenticator()),
         authorizer: callers.authorizer(),
         renewed: callers.renewed(),
         accounts: callers::accounts(settings),
-        audit: Audit::open(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)?,
+        audit: Audit::open(settings.auth.audit_log.as_ref(), metrics.audit_failures())
+            .map_err(ServeError::Audit)?,
     })
 }
 

@@ -605,6 +605,7 @@ fn backups_do_not_go_on_past_an_erasure() {
         author: String::new(),
         message: String::new(),
         validate_only: false,
+        witness: None,
     };
     runtime().block_on(base.erase(request)).unwrap();
     let made = create(&base, &place, &mut always);

@@ -138,6 +138,7 @@ impl AdminService for AdminApi {
         }
         let mut request = erase_request(request.into_inner())?;
         access.author().clone_into(&mut request.author);
+        request.witness = access.witness().cloned();
         let erased = self.knowledge.erase(request).await?;
         Ok(Response::new(v1::EraseEntityResponse {
             revision: to_int64(erased.revision),
@@ -171,6 +172,7 @@ fn erase_request(request: v1::EraseEntityRequest) -> Result<EraseRequest, Status
         author: String::new(),
         message: request.message,
         validate_only: request.validate_only,
+        witness: None,
     })
 }
 

@@ -137,6 +137,9 @@ pub trait Witness: fmt::Debug + Send + Sync {
     /// A commit was made: it is durable, and nobody has been answered yet.
     fn committed(&self, revision: u64, quads_inserted: u64, quads_removed: u64);
 
+    /// Something was erased from the log, which is at this revision, and from so many of its records.
+    fn erased(&self, revision: u64, record_count: u64);
+
     /// What its caller was let in for ends before it is over, and why.
     fn lapsed(&self, cause: &str);
 }

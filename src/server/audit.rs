@@ -8,6 +8,7 @@ use std::{
     time::SystemTime,
 };
 
+use prometheus_client::metrics::counter::Counter;
 use serde_json::{Map, Value};
 
 use crate::{auth::Caller, config::AuditPlace, model::access::Witness};
@@ -23,6 +24,8 @@ pub(super) struct Audit(Option<Arc<Sink>>);
 struct Sink {
     writer: Mutex<Box<dyn Write + Send>>,
     denials: Mutex<Denials>,
+    /// Lines that could not be written.
+    failures: Counter,
 }
 
 #[derive(Default)]
@@ -52,8 +55,8 @@ pub(super) struct Denial<'d> {
 }
 
 impl Audit {
-    /// Opens the log, to add to what is there.
-    pub(super) fn open(place: Option<&AuditPlace>) -> io::Result<Self> {
+    /// Opens the log, to add to what is there. Lines that cannot be written are counted.
+    pub(super) fn open(place: Option<&AuditPlace>, failures: Counter) -> io::Result<Self> {
         let writer: Box<dyn Write + Send> = match place {
             None => return Ok(Self(None)),
             Some(AuditPlace::Stderr) => Box::new(io::stderr()),
@@ -62,6 +65,7 @@ impl Audit {
         Ok(Self(Some(Arc::new(Sink {
             writer: Mutex::new(writer),
             denials: Mutex::default(),
+            failures,
         }))))
     }
 
@@ -136,6 +140,13 @@ impl Witness for AuditedRequest {
         self.audit.write(line);
     }
 
+    fn erased(&self, revision: u64, record_count: u64) {
+        let mut line = line("erasure", Some(&self.caller), self.peer, &self.path);
+        line.insert("revision".to_owned(), revision.into());
+        line.insert("record_count".to_owned(), record_count.into());
+        self.audit.write(line);
+    }
+
     fn lapsed(&self, cause: &str) {
         let mut line = line("lapse", Some(&self.caller), self.peer, &self.path);
         line.insert("cause".to_owned(), cause.into());
@@ -149,6 +160,7 @@ impl Sink {
         text.push('\n');
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = writer.write_all(text.as_bytes()).and_then(|()| writer.flush()) {
+            self.failures.inc();
             tracing::error!(%error, "the audit log cannot be written");
         }
     }
@@ -199,11 +211,24 @@ mod tests {
     fn a_flood_of_denials_is_counted_and_not_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
-        let audit = Audit::open(Some(&AuditPlace::File(path))).unwrap();
+        let audit = Audit::open(Some(&AuditPlace::File(path)), Counter::default()).unwrap();
         let sink = audit.0.unwrap();
         let told = (0..1_000).filter(|_| sink.admit_denial(1) == Some(0)).count();
         assert_eq!(told, 100);
         assert_eq!(sink.admit_denial(2), Some(900));
         assert_eq!(sink.admit_denial(2), Some(0));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn lines_that_cannot_be_written_are_counted() {
+        let failures = Counter::default();
+        let full = AuditPlace::File("/dev/full".into());
+        let audit = Audit::open(Some(&full), failures.clone()).unwrap();
+        let caller = Arc::new(Caller::anonymous());
+        let request = audit.request(&caller, None, "/").unwrap();
+        request.committed(1, 1, 0);
+        request.denied("NO_ROLE");
+        assert_eq!(failures.get(), 2);
     }
 }

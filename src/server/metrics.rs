@@ -63,6 +63,7 @@ struct Inner {
     refused_connections: Counter,
     cut_connections: Family<Labels<1>, Counter>,
     cut_streams: Counter,
+    audit_failures: Counter,
 }
 
 /// One method of gRPC.
@@ -129,6 +130,12 @@ impl Metrics {
             "Streams cut because their reader took nothing",
             cut_streams.clone(),
         );
+        let audit_failures = Counter::default();
+        registry.register(
+            "dossier_audit_failures",
+            "Lines that could not be written to the audit log",
+            audit_failures.clone(),
+        );
         registry.register_collector(Box::new(state));
         let method = |service: &str, method: &str, is_stream: bool| {
             let labels = [
@@ -160,6 +167,7 @@ impl Metrics {
             refused_connections,
             cut_connections,
             cut_streams,
+            audit_failures,
         }))
     }
 
@@ -190,6 +198,11 @@ impl Metrics {
     /// Counts a stream that was cut.
     pub(super) fn cut_stream(&self) {
         self.0.cut_streams.inc();
+    }
+
+    /// Returns the count of lines that could not be written to the audit log.
+    pub(super) fn audit_failures(&self) -> Counter {
+        self.0.audit_failures.clone()
     }
 
     /// Begins to count a call of gRPC.

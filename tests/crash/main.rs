@@ -150,6 +150,7 @@ fn erasing() -> EraseRequest {
         author: String::new(),
         message: String::new(),
         validate_only: false,
+        witness: None,
     }
 }
 

@@ -21,7 +21,7 @@ use super::{CommitError, CommitRequest, KnowledgeBase, Shared, View, compact, wr
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     log::{LogError, LogReader, Rewrite, Rewritten},
-    model::access::Access,
+    model::access::{Access, Witness},
 };
 
 /// Quads that are put into a new index at once.
@@ -40,6 +40,8 @@ pub struct EraseRequest {
     pub message: String,
     /// Counts, and erases nothing.
     pub validate_only: bool,
+    /// Is told of the commit, and of the erasure once it is done.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// What an erasure did, or would do.
@@ -193,6 +195,9 @@ impl KnowledgeBase {
             let rewritten = self.rewrite(nodes, revision).await?;
             erased.log_bytes_before = rewritten.bytes_before;
             erased.log_bytes = rewritten.bytes;
+            if let Some(witness) = &request.witness {
+                witness.erased(erased.revision, erased.record_count);
+            }
         }
         Ok(erased)
     }
@@ -219,11 +224,15 @@ impl KnowledgeBase {
     async fn remove(&self, nodes: Nodes, request: &EraseRequest) -> Result<Removed, EraseError> {
         let found = Arc::new(Mutex::new(None));
         let keep = Arc::clone(&found);
+        let access = match &request.witness {
+            Some(witness) => Access::everything().before(Arc::clone(witness)),
+            None => Access::everything(),
+        };
         let commit = CommitRequest {
             author: request.author.clone(),
             message: request.message.clone(),
             validate_only: request.validate_only,
-            ..CommitRequest::new(Access::everything(), move |draft: &mut Draft| {
+            ..CommitRequest::new(access, move |draft: &mut Draft| {
                 let nodes = remove_from(draft, nodes);
                 *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(nodes);
                 Ok(())

@@ -49,6 +49,7 @@ fn erase(base: &KnowledgeBase, validate_only: bool) -> Result<Erased, EraseError
         author: "somebody else".to_owned(),
         message: "by request".to_owned(),
         validate_only,
+        witness: None,
     }))
 }
 

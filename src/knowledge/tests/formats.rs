@@ -70,6 +70,7 @@ fn make(dir: &Path) {
         author: String::new(),
         message: String::new(),
         validate_only: false,
+        witness: None,
     }));
     assert_eq!(erased.unwrap().record_count, 2);
     base.close();

@@ -4,7 +4,10 @@ use std::fs;
 
 use dossier::{
     auth::Tokens,
-    proto::v1::{UpdateRequest, sparql_service_client::SparqlServiceClient},
+    proto::v1::{
+        EraseEntityRequest, UpdateRequest, admin_service_client::AdminServiceClient,
+        sparql_service_client::SparqlServiceClient,
+    },
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -93,4 +96,70 @@ async fn writes_and_denials_are_told_and_no_secrets() {
         assert_eq!(line["method"], "/dossier.v1.SparqlService/Update");
         assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
     }
+}
+
+#[tokio::test]
+async fn erasures_are_told() {
+    let folder = TempDir::new().unwrap();
+    let (path, audit) = (
+        folder.path().join("tokens.json"),
+        folder.path().join("audit.jsonl"),
+    );
+    let mut tokens = Tokens::default();
+    let made = tokens.create("root", &["admin".to_owned()], now_seconds(), None);
+    let bearer: tonic::metadata::MetadataValue<_> =
+        format!("Bearer {}", made.unwrap().secret()).parse().unwrap();
+    write_tokens(&path, &tokens);
+    let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
+        settings.auth.tokens = Some(path);
+        settings.auth.audit_log = Some(dossier::config::AuditPlace::File(audit.clone()));
+    })
+    .await;
+    let mut update = Request::new(UpdateRequest {
+        update: "INSERT DATA { <http://example.com/canary> <http://example.com/p> 1, 2 }".to_owned(),
+        ..Default::default()
+    });
+    update.metadata_mut().insert("authorization", bearer.clone());
+    let mut sparql = SparqlServiceClient::new(server.channel.clone());
+    sparql.update(update).await.unwrap();
+    let mut admin = AdminServiceClient::new(server.channel.clone());
+    // The second time only the log is written anew.
+    for validate_only in [true, false, false] {
+        let mut erase = Request::new(EraseEntityRequest {
+            entity: "http://example.com/canary".to_owned(),
+            validate_only,
+            ..Default::default()
+        });
+        erase.metadata_mut().insert("authorization", bearer.clone());
+        admin.erase_entity(erase).await.unwrap();
+    }
+    let text = fs::read_to_string(&audit).unwrap();
+    assert!(!text.contains("canary"), "{text}");
+    let told: Vec<_> = text
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["subject"], "root");
+            let number = |name: &str| line[name].as_u64();
+            (
+                line["event"].as_str().unwrap().to_owned(),
+                number("revision"),
+                number("quads_removed").or(number("record_count")),
+            )
+        })
+        .collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|(event, revision, count)| (event.as_str(), *revision, *count))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("write", Some(1), Some(0)),
+            ("write", Some(2), Some(2)),
+            ("erasure", Some(2), Some(2)),
+            ("erasure", Some(2), Some(0)),
+        ]
+    );
 }
