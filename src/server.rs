@@ -12,6 +12,7 @@ mod metrics;
 mod operations;
 mod router;
 mod shipped;
+mod sparing;
 mod state;
 mod tls;
 
@@ -42,7 +43,8 @@ use connection::{Connections, Shutdown};
 use gate::Gate;
 use metrics::Metrics;
 use operations::Operations;
-use router::{Router, SERVICE_NAMES, SMALL_MESSAGE_BYTES_MAX, Services, WRITE_SERVICE};
+use router::{Router, SERVICE_NAMES, Services, WRITE_SERVICE};
+use sparing::Sparing;
 use state::{Parts, State};
 use tls::Tls;
 pub use tls::TlsError;
@@ -257,6 +259,7 @@ fn gate(callers: &Callers, settings: &ServeSettings, metrics: &Metrics) -> Resul
         accounts: callers::accounts(settings),
         audit: Audit::open(settings.auth.audit_log.as_ref(), metrics.audit_failures())
             .map_err(ServeError::Audit)?,
+        log: Sparing::default(),
     })
 }
 

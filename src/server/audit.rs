@@ -192,9 +192,13 @@ fn line(event: &str, caller: Option<&Caller>, peer: Option<SocketAddr>, path: &s
     line.insert("credential".to_owned(), credential.into());
     line.insert("peer".to_owned(), peer.map(|peer| peer.to_string()).into());
     // Without the query of a URL, which could have what it is about.
-    let path = &path[..path.floor_char_boundary(TEXT_BYTES_MAX)];
-    line.insert("method".to_owned(), path.into());
+    line.insert("method".to_owned(), cut(path).into());
     line
+}
+
+/// Returns as much of a path as is told: a stranger may have made it up.
+pub(super) fn cut(path: &str) -> &str {
+    &path[..path.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 
 fn seconds() -> u64 {

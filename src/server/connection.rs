@@ -7,15 +7,7 @@ mod stranger;
 mod streams;
 mod wire;
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{
@@ -41,7 +33,7 @@ use self::{
     streams::{Lying, Pieces, Streams},
     wire::Wire,
 };
-use super::{metrics::Metrics, tls::Tls};
+use super::{metrics::Metrics, sparing::Sparing, tls::Tls};
 use crate::{
     auth::ClientName,
     config::{ConnectionSettings, ServeSettings},
@@ -65,8 +57,6 @@ const SEND_BUFFER_BYTES: usize = 1 << 20;
 const HTTP1_BUFFER_BYTES: usize = 64 << 10;
 /// How long a stream that was told to end may take to say so.
 const LAST_WORD_MAX: Duration = Duration::from_secs(1);
-/// What is logged of connections that are turned away: so often, whoever makes how many.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Answers requests.
 pub(super) trait Answers: Send + Sync + 'static {
@@ -163,7 +153,7 @@ impl<A: Answers> Connections<A> {
                         Ok(place) => place,
                         Err(full) => {
                             metrics.refused_connection();
-                            log.warn(|others| tracing::warn!(%peer, others, "refused a connection: {full}"));
+                            log.say(|others| tracing::warn!(%peer, others, "refused a connection: {full}"));
                             continue;
                         }
                     };
@@ -175,7 +165,7 @@ impl<A: Answers> Connections<A> {
                     });
                 }
                 Err(error) => {
-                    log.warn(|others| tracing::warn!(%error, others, "cannot accept a connection"));
+                    log.say(|others| tracing::warn!(%error, others, "cannot accept a connection"));
                     spare.turn_away(&listener, &error).await;
                     sleep(ACCEPT_PAUSE).await;
                 }
@@ -306,7 +296,7 @@ impl<A: Answers> Shared<A> {
         if let Some(cut) = cut.get() {
             self.metrics.cut_connection(cut.name());
             self.log
-                .warn(|others| tracing::warn!(%peer, others, "cut a connection: {cut}"));
+                .say(|others| tracing::warn!(%peer, others, "cut a connection: {cut}"));
         } else if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended with an error");
         }
@@ -379,47 +369,6 @@ fn with_jitter(time: Duration) -> Duration {
     // Without a random number it is longest.
     let share = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
     time.mul_f64(0.9 + 0.2 * share)
-}
-
-/// Says what strangers can cause at any rate once a second, and how many others there were.
-struct Sparing {
-    began: Instant,
-    /// Milliseconds after it began when it may say something again.
-    next_ms: AtomicU64,
-    unsaid: AtomicU64,
-}
-
-impl Default for Sparing {
-    fn default() -> Self {
-        Self {
-            began: Instant::now(),
-            next_ms: AtomicU64::new(0),
-            unsaid: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Sparing {
-    /// Calls `say` with how many were not said since the last time, or counts one more.
-    fn warn(&self, say: impl FnOnce(u64)) {
-        let since = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let (now, next) = (since(self.began.elapsed()), self.next_ms.load(Ordering::Relaxed));
-        let mine = now >= next
-            && self
-                .next_ms
-                .compare_exchange(
-                    next,
-                    now + since(LOG_INTERVAL),
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                )
-                .is_ok();
-        if mine {
-            say(self.unsaid.swap(0, Ordering::Relaxed));
-        } else {
-            self.unsaid.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 }
 
 /// Returns the name in the certificate that the handshake has verified.

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use super::{
     admitted::{Admitted, Refusal},
-    audit::{Audit, AuditedRequest, Denial},
-    connection::LetIn,
+    audit::{self, Audit, AuditedRequest, Denial},
+    sparing::Sparing,
 };
 use crate::{
     auth::{Accounts, AuthError, Authenticator, Authorizer, Caller, ClientName, Presented, Shown, Tenure},
@@ -28,6 +28,7 @@ pub(super) struct Gate {
     pub(super) renewed: watch::Receiver<()>,
     pub(super) accounts: Accounts,
     pub(super) audit: Audit,
+    pub(super) log: Sparing,
 }
 
 impl Gate {
@@ -44,13 +45,15 @@ impl Gate {
         }
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let denied = |caller: Option<&Caller>, refusal: Refusal| {
-            tracing::info!(cause = refusal.cause(), ?peer, path, "refused a request");
+            let (cause, path) = (refusal.cause(), audit::cut(path));
+            self.log
+                .say(|others| tracing::info!(cause, ?peer, path, others, "refused a request"));
             self.audit.denied(Denial {
                 caller,
                 peer,
                 path,
                 reason: refusal.reason(),
-                cause: refusal.cause(),
+                cause,
             });
             refusal
         };

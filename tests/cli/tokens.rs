@@ -133,3 +133,23 @@ fn a_server_that_cannot_know_callers_does_not_start() {
         "refusing to listen",
     );
 }
+
+#[test]
+fn refused_requests_do_not_flood_the_log() {
+    let folder = TempDir::new().unwrap();
+    let tokens = folder.path().join("tokens.json");
+    let tokens = tokens.to_str().unwrap();
+    dossier(&["token", "create", "--tokens", tokens, "--name", "a"], "").succeeded();
+    let server = Server::start(&["--auth-tokens", tokens, "--no-shipped-data"]);
+    let path = format!("/{}", "x".repeat(8_000));
+    let begin = std::time::Instant::now();
+    for _ in 0..100 {
+        assert!(server.get(&path).contains("CREDENTIALS_MISSING"));
+    }
+    // One in a second, and the first.
+    let count_max = usize::try_from(begin.elapsed().as_secs()).unwrap() + 2;
+    let said = server.stop_and_listen();
+    let count = said.matches("refused a request").count();
+    assert!((1..=count_max).contains(&count), "{count} of {count_max}: {said}");
+    assert!(!said.contains(&"x".repeat(1_000)), "{said}");
+}
