@@ -91,7 +91,8 @@ pub fn check_files(settings: &ServeSettings) -> Result<(), ServeError> {
     if let Some(files) = settings.tls_files() {
         Tls::load(files)?;
     }
-    Ok(())
+    Callers::load(settings)?;
+    Audit::check(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)
 }
 
 /// Where a server listens.

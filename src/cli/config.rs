@@ -23,7 +23,7 @@ const NOT_OURS: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 pub(super) enum ConfigCommand {
     /// Check the settings as `dossier serve` would, and tell each with where it comes from
     ///
-    /// Takes the same flags, environment and file. The answer is a settings file itself. Exits with 2 if it finds a fault.
+    /// Takes the same flags, environment and file, and reads the files that they name. The answer is a settings file itself. Exits with 2 if it finds a fault.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<ServeSettings>),
 }

@@ -1,9 +1,10 @@
 //! The audit log: who wrote what, and who was denied what. One JSON object a line; no secret and nothing of the graph is in it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -67,6 +68,20 @@ impl Audit {
             denials: Mutex::default(),
             failures,
         }))))
+    }
+
+    /// Looks whether the log could be opened, and makes no file.
+    pub(super) fn check(place: Option<&AuditPlace>) -> io::Result<()> {
+        let Some(AuditPlace::File(path)) = place else {
+            return Ok(());
+        };
+        match File::options().append(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                fs::read_dir(folder.unwrap_or(Path::new("."))).map(drop)
+            }
+            opened => opened.map(drop),
+        }
     }
 
     /// Tells of a denial.

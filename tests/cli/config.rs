@@ -91,6 +91,45 @@ fn faults_exit_with_2() {
 }
 
 #[test]
+fn files_of_who_may_call_are_checked() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let tokens = path("tokens.json");
+    dossier(&["token", "create", "--tokens", &tokens, "--name", "a"], "").succeeded();
+    for (name, text) in [
+        ("none.json", "{}"),
+        ("faulty.toml", "[roles.a]\nread = 1\n"),
+        ("good.toml", "[roles.a]\nread = [\"*\"]\n"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let check = |flags: &[&str]| {
+        let asked = ["config", "check", "--auth-tokens", &tokens];
+        dossier(&[&asked, flags].concat(), "")
+    };
+    check(&["--auth-policy", &path("good.toml"), "--audit-log", &path("audit")]).succeeded();
+    assert!(!folder.path().join("audit").exists());
+    check(&["--auth-policy", &path("faulty.toml")]).failed(2, "faulty.toml:2: ");
+    check(&["--audit-log", &path("nowhere/audit")]).failed(2, "the audit log cannot be opened");
+    check(&["--audit-log", &path("")]).failed(2, "the audit log cannot be opened");
+    let jwks = [
+        "--auth-jwks",
+        &path("none.json"),
+        "--auth-jwt-issuer",
+        "i",
+        "--auth-jwt-audience",
+        "a",
+    ];
+    check(&jwks).failed(2, "no array `keys`");
+    for (name, said) in [
+        ("none.json", "none.json: "),
+        ("nowhere.json", "there is no such file"),
+    ] {
+        dossier(&["config", "check", "--auth-tokens", &path(name)], "").failed(2, said);
+    }
+}
+
+#[test]
 fn a_server_takes_its_settings_from_a_file() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("dossier.toml"), "streams-max = 77\n").unwrap();
