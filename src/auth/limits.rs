@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,6 +16,8 @@ use super::{Caller, Credential};
 const MINUTE: Duration = Duration::from_mins(1);
 /// With more accounts than these, those that owe nothing and are not in use are forgotten.
 const ACCOUNT_COUNT_MAX: usize = 10_000;
+/// Where most of them owe something, they are looked through no more often.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What one caller may ask for; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -89,10 +91,17 @@ pub struct Left {
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     limits: CallerLimits,
-    accounts: Arc<Mutex<HashMap<Key, Arc<Account>>>>,
+    known: Arc<Mutex<Known>>,
 }
 
-/// Where nobody is asked who they are, those of one address are one caller.
+#[derive(Debug, Default)]
+struct Known {
+    accounts: HashMap<Key, Arc<Account>>,
+    /// When to look again for accounts that owe nothing; at once if it is not said.
+    not_before: Option<Instant>,
+}
+
+/// Where nobody is asked who they are, those of one network are one caller.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Key {
     Known(Credential, String),
@@ -106,7 +115,7 @@ impl Accounts {
     pub fn new(limits: CallerLimits) -> Self {
         Self {
             limits,
-            accounts: Arc::default(),
+            known: Arc::default(),
         }
     }
 
@@ -116,21 +125,41 @@ impl Accounts {
             return None;
         }
         let mut key = match caller.credential {
-            Credential::None => Key::Address(peer.map(|address| address.to_canonical())),
+            Credential::None => Key::Address(peer.map(network)),
             credential => Key::Known(credential, caller.subject.clone()),
         };
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if accounts.len() >= ACCOUNT_COUNT_MAX && !accounts.contains_key(&key) {
-            let now = Instant::now();
-            accounts.retain(|_, account| !account.is_idle(now));
-            if accounts.len() >= ACCOUNT_COUNT_MAX {
-                key = Key::Others;
-            }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.accounts.contains_key(&key) && !known.has_room(Instant::now()) {
+            key = Key::Others;
         }
-        let account = accounts.entry(key);
+        let account = known.accounts.entry(key);
         Some(Arc::clone(account.or_insert_with(|| {
             Arc::new(Account::new(self.limits, Instant::now()))
         })))
+    }
+}
+
+impl Known {
+    /// Tells whether there is room for one more account, and makes some if it can.
+    fn has_room(&mut self, now: Instant) -> bool {
+        if self.accounts.len() < ACCOUNT_COUNT_MAX {
+            return true;
+        }
+        // All callers wait meanwhile.
+        if self.not_before.is_none_or(|not_before| now >= not_before) {
+            self.accounts.retain(|_, account| !account.is_idle(now));
+            let is_worth_it = self.accounts.len() <= ACCOUNT_COUNT_MAX / 2;
+            self.not_before = (!is_worth_it).then(|| now + LOOK_INTERVAL);
+        }
+        self.accounts.len() < ACCOUNT_COUNT_MAX
+    }
+}
+
+/// Returns what counts as one address: whoever has one of IPv6 has the 2⁶⁴ of its network.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -350,114 +379,4 @@ impl Bucket {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: CallerLimits = CallerLimits {
-        requests_per_minute: 60,
-        query_seconds_per_minute: 6,
-        stream_count_max: 0,
-        query_count_max: 0,
-    };
-
-    fn seconds(seconds: f64) -> Duration {
-        Duration::from_secs_f64(seconds)
-    }
-
-    #[test]
-    fn a_minute_allows_so_many_requests_and_then_one_at_a_time() {
-        let begin = Instant::now();
-        let account = Account::new(LIMITS, begin);
-        for _ in 0..60 {
-            account.request_at(begin).unwrap();
-        }
-        let reached = account.request_at(begin).unwrap_err();
-        assert_eq!(
-            (reached.limit, reached.limit_value),
-            (CallerLimit::RequestsPerMinute, 60)
-        );
-        assert!(account.request_at(begin + seconds(0.99)).is_err());
-        account.request_at(begin + reached.retry_after).unwrap();
-        assert!(account.request_at(begin + reached.retry_after).is_err());
-        // No more than a minute's is saved up.
-        let later = begin + seconds(3600.0);
-        assert_eq!((0..100).filter(|_| account.request_at(later).is_ok()).count(), 60);
-    }
-
-    #[test]
-    fn queries_are_paid_for_when_they_end() {
-        let begin = Instant::now();
-        let account = Account::new(LIMITS, begin);
-        account.query_at(begin).unwrap();
-        // It took twice what was there: what it owes must come in before the next.
-        account.end_query(seconds(12.0));
-        let reached = account.query_at(begin).unwrap_err();
-        assert_eq!(reached.limit, CallerLimit::QuerySecondsPerMinute);
-        assert!(account.query_at(begin + seconds(59.9)).is_err());
-        account.query_at(begin + reached.retry_after).unwrap();
-        // Requests are another matter.
-        account.request_at(begin).unwrap();
-    }
-
-    #[test]
-    fn requests_and_queries_at_once_are_counted_until_they_end() {
-        let limits = CallerLimits {
-            stream_count_max: 2,
-            query_count_max: 1,
-            ..CallerLimits::default()
-        };
-        let accounts = Accounts::new(limits);
-        let caller = |name: &str| Caller {
-            subject: name.to_owned(),
-            roles: Vec::new(),
-            credential: Credential::Token,
-        };
-        let account = accounts.of(&caller("a"), None).unwrap();
-        let (first, _second) = (account.begin_request().unwrap(), account.begin_request().unwrap());
-        let reached = account.begin_request().unwrap_err();
-        assert_eq!(
-            reached.to_string(),
-            "a caller may have 2 requests at once and no more"
-        );
-        drop(first);
-        drop(account.begin_request().unwrap());
-        let query = account.begin_query().unwrap();
-        assert_eq!(account.begin_query().unwrap_err().limit, CallerLimit::QueryCount);
-        drop(query);
-        drop(account.begin_query().unwrap());
-        // Another caller has an account of its own; the same one has the same.
-        let other = accounts.of(&caller("b"), None).unwrap();
-        drop(other.begin_request().unwrap());
-        let again = accounts.of(&caller("a"), None).unwrap();
-        assert!(Arc::ptr_eq(&account, &again));
-        assert_eq!(account.left(), Left::default());
-    }
-
-    #[test]
-    fn strangers_are_told_apart_by_their_address() {
-        let accounts = Accounts::new(LIMITS);
-        let of = |address: &str| {
-            accounts
-                .of(&Caller::anonymous(), Some(address.parse().unwrap()))
-                .unwrap()
-        };
-        assert!(Arc::ptr_eq(&of("10.0.0.1"), &of("::ffff:10.0.0.1")));
-        assert!(!Arc::ptr_eq(&of("10.0.0.1"), &of("10.0.0.2")));
-        assert!(Accounts::default().of(&Caller::anonymous(), None).is_none());
-    }
-
-    #[test]
-    fn accounts_that_owe_nothing_are_forgotten() {
-        let accounts = Accounts::new(LIMITS);
-        let of = |number: u32| {
-            let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(number));
-            accounts.of(&Caller::anonymous(), Some(address)).unwrap()
-        };
-        of(0).end_query(seconds(100.0));
-        for number in 0..2 * u32::try_from(ACCOUNT_COUNT_MAX).unwrap() {
-            of(number);
-        }
-        assert!(accounts.accounts.lock().unwrap().len() <= ACCOUNT_COUNT_MAX);
-        assert!(of(0).query_at(Instant::now()).is_err());
-    }
-}
+mod tests;

@@ -37,7 +37,7 @@ pub use jwt::JwtSettings;
 pub use key_cache::{KeyCache, KeyTimes};
 pub use keys::{KeySet, KeySetFault};
 pub use limits::{
-    Account, Accounts, CallerLimit, CallerLimitReached, CallerLimits, Left, OpenQuery, OpenRequest,
+    Account, Accounts, CallerLimit, CallerLimitReached, CallerLimits, Left, OpenQuery, OpenRequest, network,
 };
 pub use policy::{Policy, PolicyError};
 pub use tenure::{Lapse, Shown, Tenure};

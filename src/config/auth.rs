@@ -73,7 +73,7 @@ pub struct AuthSettings {
 
     /// Requests that one caller may make in a minute; 0 is no limit
     ///
-    /// Callers are told apart by who they are, or by their address where nobody is asked.
+    /// Callers are told apart by who they are, or by their address (IPv6: one /64) where nobody is asked.
     #[arg(
         long = "caller-requests-per-minute",
         env = "DOSSIER_CALLER_REQUESTS_PER_MINUTE",

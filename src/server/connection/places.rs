@@ -2,9 +2,11 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::auth::network;
 
 /// The connections that there are. Clones are the same ones.
 #[derive(Clone, Debug)]
@@ -85,14 +87,6 @@ impl Drop for Place {
                 of_address.remove();
             }
         }
-    }
-}
-
-/// Returns what counts as one address: whoever has one of IPv6 has the 2⁶⁴ of its network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 
