@@ -89,9 +89,14 @@ impl KeyCache {
                 .cached()
                 .is_none_or(|cached| cached.at.elapsed() + step > self.times.refresh_after);
             if is_due {
-                self.fetch().await;
+                self.fetch(false).await;
             }
         }
+    }
+
+    /// Fetches the keys now, because the operator says so, however new they are.
+    pub async fn refresh(self: &Arc<Self>) {
+        self.fetch(true).await;
     }
 
     /// Tells whether a key is still one of them; `None`: there are no keys that are not too old.
@@ -110,7 +115,7 @@ impl KeyCache {
             Some(Err(Unverified::UnknownKey)) | None => {}
             Some(verified) => return Ok(verified?),
         }
-        self.fetch().await;
+        self.fetch(false).await;
         Ok(self.verify_now(jwt).ok_or(AuthError::Unverifiable)??)
     }
 
@@ -133,19 +138,20 @@ impl KeyCache {
         FETCH_INTERVAL_MIN.min(self.times.refresh_after)
     }
 
-    /// Fetches the keys, unless that was done a moment ago. Whoever goes away meanwhile stops nothing: else strangers could keep
-    /// the keys old.
-    async fn fetch(self: &Arc<Self>) {
+    /// Fetches the keys, unless that was done a moment ago, or in any case. Whoever goes away meanwhile stops nothing: else strangers
+    /// could keep the keys old.
+    async fn fetch(self: &Arc<Self>, in_any_case: bool) {
         let this = Arc::clone(self);
         // A panic of it has been told.
-        let _ = tokio::spawn(async move { this.fetch_once().await }).await;
+        let _ = tokio::spawn(async move { this.fetch_once(in_any_case).await }).await;
     }
 
     /// What cannot be had is told, and what was before stays until it is too old.
-    async fn fetch_once(&self) {
+    async fn fetch_once(&self, in_any_case: bool) {
         let mut fetched_at = self.fetched_at.lock().await;
         let now = Instant::now();
-        if fetched_at.is_some_and(|at| now.duration_since(at) < self.fetch_interval()) {
+        let is_new = fetched_at.is_some_and(|at| now.duration_since(at) < self.fetch_interval());
+        if is_new && !in_any_case {
             return;
         }
         *fetched_at = Some(now);

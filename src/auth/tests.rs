@@ -152,6 +152,30 @@ async fn keys_are_fetched_for_new_ids_but_not_for_each() {
 }
 
 #[tokio::test]
+async fn keys_are_fetched_at_once_where_the_operator_says_so() {
+    let (old, new) = (Issuer::new("old"), Issuer::new("new"));
+    let served = Arc::new(ArcSwap::from_pointee(old.keys()));
+    let times = KeyTimes {
+        refresh_after: HOUR,
+        expire_after: HOUR,
+    };
+    let cache = {
+        let served = Arc::clone(&served);
+        Arc::new(KeyCache::new(times, move || Ok(served.load().to_vec())))
+    };
+    let keys = Keys::Remote(Arc::clone(&cache));
+    let authenticator = Authenticator::open().with_jwt(settings(), keys);
+    let [old_token, new_token] = [&old, &new].map(|issuer| format!("Bearer {}", issuer.good()));
+    caller(&authenticator, &old_token).await.unwrap();
+    served.store(Arc::new(new.keys()));
+    // A moment ago they were fetched.
+    assert!(caller(&authenticator, &new_token).await.is_err());
+    cache.refresh().await;
+    caller(&authenticator, &new_token).await.unwrap();
+    assert!(caller(&authenticator, &old_token).await.is_err());
+}
+
+#[tokio::test]
 async fn keys_that_have_expired_verify_nothing() {
     let issuer = Issuer::new("1");
     let keys = Arc::new(ArcSwap::from_pointee(Some(issuer.keys())));

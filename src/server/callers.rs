@@ -7,9 +7,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
 
-use super::fresh::Fresh;
+use super::fresh::{Fresh, received};
 use crate::{
     auth::{
         Accounts, Authenticator, Authorizer, CallerLimits, JwtSettings, KeyCache, KeySet, KeySetFault,
@@ -206,9 +210,20 @@ impl Callers {
         }
         match &self.keys {
             Some((_, Place::File(keys))) => drop(keepers.spawn(Arc::clone(keys).keep())),
-            Some((_, Place::Url(cache))) => drop(keepers.spawn(Arc::clone(cache).keep())),
+            Some((_, Place::Url(cache))) => {
+                keepers.spawn(Arc::clone(cache).keep());
+                keepers.spawn(fetch_on_hang_up(Arc::clone(cache)));
+            }
             None => {}
         }
+    }
+}
+
+async fn fetch_on_hang_up(cache: Arc<KeyCache>) {
+    let mut hang_ups = signal(SignalKind::hangup()).ok();
+    loop {
+        received(&mut hang_ups).await;
+        cache.refresh().await;
     }
 }
 

@@ -112,7 +112,8 @@ where
     }
 }
 
-async fn received(signals: &mut Option<Signal>) {
+/// Waits for the next signal; for ever where there are none.
+pub(super) async fn received(signals: &mut Option<Signal>) {
     match signals {
         Some(signals) => drop(signals.recv().await),
         None => std::future::pending().await,
