@@ -83,6 +83,13 @@ impl Target {
         self.reach
     }
 
+    /// Returns the URL without its query, where something may be that is not to be told.
+    pub fn without_query(&self) -> String {
+        let query = None;
+        let url = self.url.clone();
+        Url { query, ..url }.to_string()
+    }
+
     /// Returns the path, for the extension at its end.
     pub fn path(&self) -> &str {
         &self.url.path

@@ -277,5 +277,5 @@ fn fetch(target: &Target) -> Result<Vec<u8>, String> {
     let answer = target.fetch(request, limits, &watch, &mut |_| true);
     answer
         .map(|answer| answer.body)
-        .map_err(|error| format!("{target}: {error}"))
+        .map_err(|error| format!("{}: {error}", target.without_query()))
 }

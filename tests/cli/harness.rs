@@ -90,6 +90,11 @@ impl Server {
         }
     }
 
+    /// Has it read files anew.
+    pub(crate) fn hang_up(&self) {
+        signal(&self.child, "HUP");
+    }
+
     /// Ends it with SIGTERM, and returns what it said since it was last listened to.
     pub(crate) fn stop_and_listen(mut self) -> String {
         self.terminate();
