@@ -45,7 +45,7 @@ use metrics::Metrics;
 use operations::Operations;
 use router::{Router, SERVICE_NAMES, Services, WRITE_SERVICE};
 use sparing::Sparing;
-use state::{Parts, State};
+use state::{Load, Parts, State};
 use tls::Tls;
 pub use tls::TlsError;
 
@@ -160,6 +160,7 @@ pub async fn serve(
         end.clone(),
     )
     .with_tls(tls);
+    let load = load(&router, &connections, &callers);
     tracing::info!(%address, "listening: calls are answered once the log is replayed");
     if let Some(danger) = settings.danger() {
         tracing::warn!(%address, "{danger}");
@@ -185,7 +186,8 @@ pub async fn serve(
         let (made, feed) = Services::new(&knowledge, &queries, backups.as_ref(), &settings, intake, drain);
         // Set once: nobody else does.
         let _ = services.set(made);
-        let _ = parts.set(Parts::new(feed, queries, backups));
+        let _ = parts.set(Parts::new(feed, queries, backups, load));
+        tokio::spawn(tell_writes(knowledge.writes(), reporter.clone(), drain()));
         set_health(&reporter, ServingStatus::Serving).await;
         telling.spawn(tell_writes(knowledge.writes(), reporter.clone()));
         tracing::info!(%address, revision = knowledge.revision(), "serving");
@@ -252,6 +254,17 @@ async fn drain(end: &Shutdown, tracker: &TaskTracker, limit: Instant) {
     tracker.wait().await;
 }
 
+/// Returns what calls take of that for which all have one limit.
+fn load(router: &Router, connections: &Connections<Router>, callers: &Callers) -> Load {
+    let (calls, requests) = router.load();
+    Load {
+        calls,
+        requests,
+        answers: connections.lying(),
+        keys: callers.key_cache(),
+    }
+}
+
 fn gate(callers: &Callers, settings: &ServeSettings, metrics: &Metrics) -> Result<Gate, ServeError> {
     Ok(Gate {
         authenticator: Arc::new(callers.authenticator()),
@@ -260,6 +273,7 @@ fn gate(callers: &Callers, settings: &ServeSettings, metrics: &Metrics) -> Resul
         accounts: callers::accounts(settings),
         audit: Audit::open(settings.auth.audit_log.as_ref(), metrics.audit_failures())
             .map_err(ServeError::Audit)?,
+        metrics: metrics.clone(),
         log: Sparing::default(),
     })
 }

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -39,6 +42,7 @@ pub struct KeyCache {
     cached: RwLock<Option<Cached>>,
     /// When the last fetch began. Held while one goes on: there is one at a time, and others wait for it.
     fetched_at: Mutex<Option<Instant>>,
+    failure_count: AtomicU64,
     /// Marked whenever they have been fetched.
     renewed: watch::Sender<()>,
 }
@@ -74,6 +78,7 @@ impl KeyCache {
             fetch: Arc::new(fetch),
             cached: RwLock::new(None),
             fetched_at: Mutex::new(None),
+            failure_count: AtomicU64::new(0),
             renewed,
         }
     }
@@ -97,6 +102,11 @@ impl KeyCache {
     /// Fetches the keys now, because the operator says so, however new they are.
     pub async fn refresh(self: &Arc<Self>) {
         self.fetch(true).await;
+    }
+
+    /// Returns how many fetches have failed.
+    pub fn failure_count(&self) -> u64 {
+        self.failure_count.load(Ordering::Relaxed)
     }
 
     /// Tells whether a key is still one of them; `None`: there are no keys that are not too old.
@@ -165,7 +175,10 @@ impl KeyCache {
                 *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(Cached { keys, at: now });
                 self.renewed.send_replace(());
             }
-            Err(error) => tracing::warn!(error, "the keys of JWTs cannot be fetched"),
+            Err(error) => {
+                self.failure_count.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(error, "the keys of JWTs cannot be fetched");
+            }
         }
     }
 }

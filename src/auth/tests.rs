@@ -189,7 +189,9 @@ async fn keys_that_have_expired_verify_nothing() {
             Option::clone(&keys.load()).ok_or_else(|| "out of reach".to_owned())
         })
     };
-    let authenticator = Authenticator::open().with_jwt(settings(), Keys::Remote(Arc::new(cache)));
+    let cache = Arc::new(cache);
+    let keys_of_url = Keys::Remote(Arc::clone(&cache));
+    let authenticator = Authenticator::open().with_jwt(settings(), keys_of_url);
     let token = format!("Bearer {}", issuer.good());
     caller(&authenticator, &token).await.unwrap();
     keys.store(Arc::new(None));
@@ -198,8 +200,11 @@ async fn keys_that_have_expired_verify_nothing() {
         tokio::task::yield_now().await;
     }
     assert_eq!(caller(&authenticator, &token).await, Err(AuthError::Unverifiable));
+    let failure_count = cache.failure_count();
+    assert!(failure_count > 0);
     keys.store(Arc::new(Some(b"no keys".to_vec())));
     assert_eq!(caller(&authenticator, &token).await, Err(AuthError::Unverifiable));
+    assert!(cache.failure_count() > failure_count);
     keys.store(Arc::new(Some(issuer.keys())));
     caller(&authenticator, &token).await.unwrap();
 }

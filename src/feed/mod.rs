@@ -12,6 +12,7 @@ mod past;
 mod record;
 mod ring;
 mod scan;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod watcher;
@@ -29,6 +30,7 @@ use self::{
     past::Past,
     record::Record,
     ring::Ring,
+    standing::Standings,
 };
 pub use self::{
     diff::{Diff, DiffError},
@@ -73,6 +75,7 @@ struct Inner {
     knowledge: KnowledgeBase,
     settings: FeedSettings,
     watchers: Arc<Semaphore>,
+    standings: Arc<Standings>,
     diffs: Arc<Semaphore>,
     ring: Mutex<Ring>,
     /// Held while the newest records are read, so that one reads them for all.
@@ -143,6 +146,7 @@ impl Feed {
             knowledge,
             settings,
             watchers: Arc::new(Semaphore::new(settings.watcher_count_max)),
+            standings: Arc::default(),
             diffs: Arc::new(Semaphore::new(DIFF_COUNT_MAX)),
             ring: Mutex::new(Ring::new(next)),
             filling: tokio::sync::Mutex::default(),
@@ -179,6 +183,12 @@ impl Feed {
     /// Returns how many watch.
     pub fn watcher_count(&self) -> usize {
         self.0.settings.watcher_count_max - self.0.watchers.available_permits()
+    }
+
+    /// Returns how many revisions the slowest watcher has not taken yet; 0 if nobody watches.
+    pub fn lag(&self) -> u64 {
+        let slowest = self.0.standings.slowest();
+        slowest.map_or(0, |revision| self.revision().saturating_sub(revision))
     }
 
     /// Begins to watch what a caller may read. `checkpoint_interval`: the longest silence.

@@ -122,6 +122,28 @@ fn graphs(view: &View) -> HashSet<NamedOrBlankNode> {
 }
 
 #[test]
+fn the_lag_is_that_of_the_slowest_watcher() {
+    let base = Base::new(SETTINGS);
+    assert_eq!(base.feed.lag(), 0);
+    base.insert(&[quad(1, 0, 0)]);
+    let mut quick = base.watch(Start::After(0), Filter::default());
+    let mut slow = base.watch(Start::After(0), Filter::default());
+    assert_eq!(base.feed.lag(), 1);
+    base.until_checkpoint(&mut quick);
+    assert_eq!(base.feed.lag(), 1);
+    base.until_checkpoint(&mut slow);
+    assert_eq!(base.feed.lag(), 0);
+    for number in 2..5 {
+        base.insert(&[quad(number, 0, 0)]);
+    }
+    assert_eq!(base.feed.lag(), 3);
+    drop(quick);
+    assert_eq!(base.feed.lag(), 3);
+    drop(slow);
+    assert_eq!(base.feed.lag(), 0);
+}
+
+#[test]
 fn a_watcher_behind_the_earliest_revision_ends_with_it() {
     let base = Base::new(SETTINGS);
     for number in 0..5 {

@@ -18,6 +18,7 @@ use super::{
     past::Past,
     record::Record,
     scan::{GraphScan, LargeCommit, Step, fragments, text_bytes},
+    standing::Standing,
 };
 use crate::{
     facts::FactChange,
@@ -116,6 +117,7 @@ pub struct Watcher {
     revisions: watch::Receiver<u64>,
     /// All up to it was given out or does not pass the filter.
     position: u64,
+    standing: Standing,
     run: VecDeque<Arc<Record>>,
     /// How often something had been erased from the log, at the least, when `run` was read.
     run_erasure_count: u64,
@@ -158,6 +160,7 @@ impl Watcher {
             }
         };
         Self {
+            standing: feed.0.standings.begin(position),
             feed,
             filter,
             output,
@@ -209,6 +212,7 @@ impl Watcher {
 
     async fn find(&mut self) -> Result<Event, FeedError> {
         loop {
+            self.standing.set(self.position);
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }

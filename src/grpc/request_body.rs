@@ -48,7 +48,53 @@ impl RequestBodies {
             admit: Some(admit),
             pace: self.0.pace(),
             stall: None,
-            held,
+            held: Held {
+                shared: Arc::clone(&self.0),
+                received_bytes: 0,
+                counted_bytes: 0,
+            },
+        }
+    }
+
+    /// Returns the memory that bodies take.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the memory that bodies may take.
+    pub fn bytes_max(&self) -> u64 {
+        self.0.bytes_max
+    }
+}
+
+/// What one body takes, until it is dropped.
+struct Held {
+    shared: Arc<Shared>,
+    received_bytes: u64,
+    counted_bytes: u64,
+}
+
+impl Held {
+    /// Takes room for what has come; false if there is none.
+    fn take(&mut self, byte_count: u64) -> bool {
+        self.received_bytes = self.received_bytes.saturating_add(byte_count);
+        let more = self
+            .received_bytes
+            .saturating_sub(FREE_BYTES)
+            .saturating_sub(self.counted_bytes);
+        if more == 0 {
+            return true;
+        }
+        let taken = self.shared.bytes.fetch_add(more, Ordering::Relaxed);
+        self.counted_bytes += more;
+        taken.saturating_add(more) <= self.shared.bytes_max
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.counted_bytes > 0 {
+            self.shared.bytes.fetch_sub(self.counted_bytes, Ordering::Relaxed);
         }
     }
 }

@@ -35,6 +35,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use body::{Body, BrokenOff};
+pub use problem::Reason;
 use problem::{
     Problem, ended_at, internal, invalid, method_not_allowed, no_role, no_such_path, origin_not_allowed,
     unavailable,

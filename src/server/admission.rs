@@ -20,8 +20,8 @@ const NOT_COUNTED: [&str; 4] = [
     "/dossier.v1.SparqlService/",
 ];
 
-/// The calls that run: those whose request has arrived, and which are not answered.
-#[derive(Debug)]
+/// The calls that run: those whose request has arrived, and which are not answered. Clones are the same ones.
+#[derive(Clone, Debug)]
 pub(super) struct Admission(Arc<Calls>);
 
 #[derive(Debug)]
@@ -49,9 +49,13 @@ impl Admission {
     }
 
     /// Returns how many run.
-    #[cfg(test)]
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many may run.
+    pub(super) fn count_max(&self) -> usize {
+        self.0.count_max
     }
 }
 

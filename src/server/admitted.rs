@@ -11,7 +11,7 @@ use http::{HeaderName, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use tonic::{Code, Status, body::Body};
 
-use super::audit::AuditedRequest;
+use super::{audit::AuditedRequest, metrics::Metrics};
 use crate::{
     auth::{Account, AuthError, CallerLimitReached, OpenRequest},
     grpc::status::{caller_limit_reached, credentials_reason as reason_of, reason_name, unauthenticated},
@@ -81,12 +81,14 @@ impl Refusal {
 }
 
 /// A request that was let in.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Admitted {
     /// None where callers have no limits, and for health.
     open: Option<(Arc<Account>, OpenRequest)>,
     /// None without an audit log.
     audited: Option<Arc<AuditedRequest>>,
+    /// None for health.
+    metrics: Option<Metrics>,
 }
 
 impl Admitted {
@@ -95,22 +97,26 @@ impl Admitted {
         let open = account.begin_request()?;
         Ok(Self {
             open: Some((account, open)),
-            audited: None,
+            ..Self::default()
         })
     }
 
-    /// Has the audit log hear of it, if there is one.
-    pub(super) fn audited(mut self, audited: Option<Arc<AuditedRequest>>) -> Self {
+    /// Has a denial counted, and the audit log hear of it, if there is one.
+    pub(super) fn told(mut self, metrics: &Metrics, audited: Option<Arc<AuditedRequest>>) -> Self {
+        self.metrics = Some(metrics.clone());
         self.audited = audited;
         self
     }
 
     /// Says in an answer what is left, and ends the request with the answer's end.
     pub(super) fn answered(self, mut response: Response<Body>) -> Response<Body> {
-        if let Some(request) = &self.audited
+        if let Some(metrics) = &self.metrics
             && let Some(reason) = denial(&response)
         {
-            request.denied(&reason);
+            metrics.denied(&reason);
+            if let Some(request) = &self.audited {
+                request.denied(&reason);
+            }
         }
         let Some((account, open)) = self.open else {
             return response;
@@ -135,7 +141,8 @@ impl Admitted {
 /// Returns why an answer denies what was asked for, if it does.
 fn denial(response: &Response<Body>) -> Option<String> {
     if response.status() == StatusCode::FORBIDDEN {
-        return Some("HTTP 403".to_owned());
+        let reason = response.extensions().get::<api::Reason>();
+        return Some(reason.map_or("HTTP 403", |reason| reason.0).to_owned());
     }
     let status = Status::from_header_map(response.headers())?;
     (status.code() == Code::PermissionDenied).then(|| reason_name(&status))

@@ -181,6 +181,14 @@ impl Callers {
         self.renewed.subscribe()
     }
 
+    /// Returns where the keys of JWTs come from, if they are those of a URL.
+    pub(super) fn key_cache(&self) -> Option<Arc<KeyCache>> {
+        match &self.keys {
+            Some((_, Place::Url(cache))) => Some(Arc::clone(cache)),
+            _ => None,
+        }
+    }
+
     /// Returns what tells who calls.
     pub(super) fn authenticator(&self) -> Authenticator {
         let mut authenticator = Authenticator::open();

@@ -25,12 +25,11 @@ use tokio_rustls::rustls::ServerConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
-pub(super) use self::stranger::LetIn;
+pub(super) use self::streams::Lying;
 use self::{
     descriptors::{Spare, affordable},
     places::Places,
-    stranger::STRANGER_MAX,
-    streams::{Lying, Pieces, Streams},
+    streams::{Pieces, Streams},
     wire::Wire,
 };
 use super::{metrics::Metrics, sparing::Sparing, tls::Tls};
@@ -128,6 +127,11 @@ impl<A: Answers> Connections<A> {
             tracker,
             stop,
         }
+    }
+
+    /// Returns the memory of answers that their readers have not taken.
+    pub(super) fn lying(&self) -> Arc<Lying> {
+        Arc::clone(&self.shared.lying)
     }
 
     /// Speaks TLS, and nothing but TLS.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{
     admitted::{Admitted, Refusal},
     audit::{self, Audit, AuditedRequest, Denial},
+    metrics::Metrics,
     sparing::Sparing,
 };
 use crate::{
@@ -28,6 +29,7 @@ pub(super) struct Gate {
     pub(super) renewed: watch::Receiver<()>,
     pub(super) accounts: Accounts,
     pub(super) audit: Audit,
+    pub(super) metrics: Metrics,
     pub(super) log: Sparing,
 }
 
@@ -48,6 +50,7 @@ impl Gate {
             let (cause, path) = (refusal.cause(), audit::cut(path));
             self.log
                 .say(|others| tracing::info!(cause, ?peer, path, others, "refused a request"));
+            self.metrics.denied(refusal.reason());
             self.audit.denied(Denial {
                 caller,
                 peer,
@@ -82,7 +85,7 @@ impl Gate {
             extensions.insert(account);
         }
         extensions.insert(caller);
-        Ok(admitted.unwrap_or_default().audited(audited))
+        Ok(admitted.unwrap_or_default().told(&self.metrics, audited))
     }
 
     fn tenure(&self, shown: Shown, access: Access) -> Tenure {

@@ -26,6 +26,7 @@ use tonic_types::StatusExt as _;
 use tracing::Span;
 
 use crate::{
+    http as api,
     proto::v1::FILE_DESCRIPTOR_SET,
     request::{self, Request},
     telemetry,
@@ -58,6 +59,7 @@ struct Inner {
     unknown: Arc<Method>,
     handled: Family<Labels<3>, Counter>,
     errors: Family<Labels<1>, Counter>,
+    denials: Family<Labels<1>, Counter>,
     requests: Family<Labels<3>, Histogram>,
     connections: Gauge,
     refused_connections: Counter,
@@ -99,8 +101,14 @@ impl Metrics {
         );
         registry.register(
             "dossier_errors",
-            "Errors answered over gRPC, by the reason of their ErrorInfo",
+            "Errors answered over gRPC and HTTP, by their reason",
             errors.clone(),
+        );
+        let denials = Family::<Labels<1>, Counter>::default();
+        registry.register(
+            "dossier_denials",
+            "Calls and requests denied for who their caller is, for what it may not do, or for its limits",
+            denials.clone(),
         );
         registry.register_with_unit(
             "http_server_request_duration",
@@ -162,6 +170,7 @@ impl Metrics {
             unknown,
             handled,
             errors,
+            denials,
             requests,
             connections,
             refused_connections,
@@ -198,6 +207,12 @@ impl Metrics {
     /// Counts a stream that was cut.
     pub(super) fn cut_stream(&self) {
         self.0.cut_streams.inc();
+    }
+
+    /// Counts a call or request that was denied; `reason` is one of those that callers are told.
+    pub(super) fn denied(&self, reason: &str) {
+        let labels = [("reason", reason.to_owned())];
+        self.0.denials.get_or_create(&labels).inc();
     }
 
     /// Returns the count of lines that could not be written to the audit log.
@@ -338,6 +353,10 @@ impl Call {
         }
         if let Kind::Http { status, .. } = &mut self.kind {
             *status = response.status();
+            if let Some(reason) = response.extensions().get::<api::Reason>() {
+                let labels = [("reason", reason.0.to_owned())];
+                self.metrics.0.errors.get_or_create(&labels).inc();
+            }
         }
         // An error of gRPC has no body: its status is in the headers.
         if response.headers().contains_key(Status::GRPC_STATUS) {

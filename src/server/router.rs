@@ -297,9 +297,9 @@ impl Router {
         })
     }
 
-    /// Returns the rules for requests that come in, which are those of all protocols.
-    pub(super) fn intake(&self) -> Intake {
-        self.bodies.intake().clone()
+    /// Returns the calls that run, and what requests take.
+    pub(super) fn load(&self) -> (Admission, RequestBodies) {
+        (self.admission.clone(), self.bodies.clone())
     }
 
     /// Answers a probe or a scraper: nothing but health and counts.

@@ -14,7 +14,11 @@ use prometheus_client::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{backup::Backups, feed::Feed, knowledge::Writes, model::access::Access, sparql::Queries};
+use super::{admission::Admission, connection::Lying};
+use crate::{
+    auth::KeyCache, backup::Backups, feed::Feed, grpc::request_body::RequestBodies, knowledge::Writes,
+    model::access::Access, sparql::Queries,
+};
 
 /// What the state is read from; there once the knowledge base is open.
 #[derive(Clone)]
@@ -22,16 +26,28 @@ pub(super) struct Parts {
     pub(super) feed: Feed,
     pub(super) queries: Queries,
     pub(super) backups: Option<Backups>,
+    pub(super) load: Load,
 }
 
 impl Parts {
-    pub(super) fn new(feed: Feed, queries: Queries, backups: Option<Backups>) -> Self {
+    pub(super) fn new(feed: Feed, queries: Queries, backups: Option<Backups>, load: Load) -> Self {
         Self {
             feed,
             queries,
             backups,
+            load,
         }
     }
+}
+
+/// What calls take of that for which all have one limit.
+#[derive(Clone)]
+pub(super) struct Load {
+    pub(super) calls: Admission,
+    pub(super) requests: RequestBodies,
+    pub(super) answers: Arc<Lying>,
+    /// Where the keys of JWTs come from, if they are those of a URL.
+    pub(super) keys: Option<Arc<KeyCache>>,
 }
 
 /// The state of a server.
@@ -71,6 +87,7 @@ impl Collector for State {
             feed,
             queries,
             backups,
+            load,
         }) = parts
         {
             if let Some(backups) = backups {
@@ -132,16 +149,8 @@ impl Collector for State {
                 "Memory that queries may take",
                 queries.settings().memory.all_bytes_max,
             )?;
-            out.gauge(
-                "dossier_watchers",
-                "Watches of the change feed",
-                feed.watcher_count() as u64,
-            )?;
-            out.gauge(
-                "dossier_watchers_max",
-                "Watches that may be",
-                feed.settings().watcher_count_max as u64,
-            )?;
+            out.watches(feed)?;
+            out.load(load)?;
         }
         out.gauge(
             "dossier_graph_memory_bytes_max",
@@ -221,6 +230,72 @@ impl Out<'_, '_> {
             "dossier_backup_failures",
             "Backups that failed",
             told.failure_count,
+        )
+    }
+
+    fn watches(&mut self, feed: &Feed) -> fmt::Result {
+        self.gauge(
+            "dossier_watchers",
+            "Watches of the change feed",
+            feed.watcher_count() as u64,
+        )?;
+        self.gauge(
+            "dossier_watchers_max",
+            "Watches that may be",
+            feed.settings().watcher_count_max as u64,
+        )?;
+        self.gauge(
+            "dossier_watchers_lag_revisions",
+            "Revisions that the slowest watch has not taken yet",
+            feed.lag(),
+        )
+    }
+
+    fn load(&mut self, load: &Load) -> fmt::Result {
+        let Load {
+            calls,
+            requests,
+            answers,
+            keys,
+        } = load;
+        for (name, help, value) in [
+            (
+                "dossier_calls_running",
+                "Lookups and writes that have arrived and are not answered",
+                calls.count() as u64,
+            ),
+            (
+                "dossier_calls_running_max",
+                "Lookups and writes that may run",
+                calls.count_max() as u64,
+            ),
+            (
+                "dossier_requests_memory_bytes",
+                "Memory of requests that are being received, beyond 64 KiB of each",
+                requests.bytes(),
+            ),
+            (
+                "dossier_requests_memory_bytes_max",
+                "Memory that requests may take",
+                requests.bytes_max(),
+            ),
+            (
+                "dossier_answers_memory_bytes",
+                "Memory of answers that their readers have not taken",
+                answers.bytes(),
+            ),
+            (
+                "dossier_answers_memory_bytes_max",
+                "Memory that answers may take",
+                answers.bytes_max(),
+            ),
+        ] {
+            self.gauge(name, help, value)?;
+        }
+        self.counter(
+            "dossier_jwks_fetch_failures",
+            "Fetches of the keys of JWTs that failed",
+            keys.as_ref().map_or(0, |keys| keys.failure_count()),
         )
     }
 

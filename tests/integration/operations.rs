@@ -106,6 +106,21 @@ async fn what_is_done_is_counted() {
         sample(&text, "dossier_errors_total{reason=\"ENTITY_NOT_FOUND\"}"),
         1
     );
+    assert_eq!(
+        sample(&text, "dossier_errors_total{reason=\"GRAPH_NOT_FOUND\"}"),
+        1
+    );
+    for (name, max) in [
+        ("dossier_calls_running", 1_024),
+        ("dossier_requests_memory_bytes", 256 << 20),
+        ("dossier_answers_memory_bytes", 256 << 20),
+    ] {
+        assert_eq!(sample(&text, &format!("{name}_max")), max);
+        assert!((0..max).contains(&sample(&text, name)), "{text}");
+    }
+    assert_eq!(sample(&text, "dossier_watchers_lag_revisions"), 0);
+    assert_eq!(sample(&text, "dossier_jwks_fetch_failures_total"), 0);
+    assert_eq!(sample(&text, "dossier_audit_failures_total"), 0);
     let labels = "{grpc_service=\"dossier.v1.EntityService\",grpc_method=\"GetEntity\"}";
     assert_eq!(sample(&text, &format!("grpc_server_started_total{labels}")), 3);
     assert_eq!(

@@ -42,7 +42,7 @@ struct Handed {
 
 /// The memory of what is handed over and not taken, of all streams of all connections.
 #[derive(Debug)]
-pub(super) struct Lying {
+pub(in crate::server) struct Lying {
     bytes: AtomicU64,
     bytes_max: u64,
 }
@@ -53,6 +53,16 @@ impl Lying {
             bytes: AtomicU64::new(0),
             bytes_max,
         }
+    }
+
+    /// Returns the memory.
+    pub(in crate::server) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the memory that there may be.
+    pub(in crate::server) fn bytes_max(&self) -> u64 {
+        self.bytes_max
     }
 
     /// Tells whether there is so much that readers must be quick.
