@@ -224,17 +224,9 @@ impl Metrics {
     pub(super) fn call(&self, path: &str, headers: &HeaderMap) -> Call {
         let method = self.0.methods.get(path).unwrap_or(&self.0.unknown);
         method.started.inc();
-        let [(_, service), (_, name)] = &method.labels;
-        let id = request::id(chosen_id(headers));
-        // Probes would bury the rest.
-        let span = if service == HEALTH_SERVICE {
-            Span::none()
-        } else {
-            telemetry::rpc_span(service, name, &id, headers)
-        };
         Call {
             metrics: self.clone(),
-            request: Request::new(id, span),
+            request: Request::new(request::id(chosen_id(headers)), Span::none()),
             kind: Kind::Grpc(Arc::clone(method)),
             started_at: Instant::now(),
         }
@@ -249,15 +241,9 @@ impl Metrics {
         };
         let first = path.split('/').nth(1).filter(|name| ROUTES.contains(name));
         let route = format!("/{}", first.unwrap_or("unknown"));
-        let id = request::id(chosen_id(headers));
-        let span = if PROBES.contains(&route.as_str()) {
-            Span::none()
-        } else {
-            telemetry::http_span(method, &route, &id, headers)
-        };
         Call {
             metrics: self.clone(),
-            request: Request::new(id, span),
+            request: Request::new(request::id(chosen_id(headers)), Span::none()),
             kind: Kind::Http {
                 method: method.to_owned(),
                 route,
@@ -339,6 +325,26 @@ impl Call {
     /// Tells whether the answer is a stream.
     pub(super) fn is_stream(&self) -> bool {
         matches!(&self.kind, Kind::Grpc(method) if method.is_stream)
+    }
+
+    /// Begins its span in a trace, that of its caller if the headers name one. Only of who was let in: strangers must cause no
+    /// traces.
+    pub(super) fn traced(mut self, headers: &HeaderMap) -> Self {
+        let id = self.request.id();
+        let span = match &self.kind {
+            Kind::Grpc(method) => {
+                let [(_, service), (_, name)] = &method.labels;
+                // Probes would bury the rest.
+                if service == HEALTH_SERVICE {
+                    return self;
+                }
+                telemetry::rpc_span(service, name, id, headers)
+            }
+            Kind::Http { route, .. } if PROBES.contains(&route.as_str()) => return self,
+            Kind::Http { method, route, .. } => telemetry::http_span(method, route, id, headers),
+        };
+        self.request = Request::new(id.to_owned(), span);
+        self
     }
 
     /// Returns the request that is counted.

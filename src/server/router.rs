@@ -373,11 +373,13 @@ impl Router {
         let call = self
             .metrics
             .request(request.method(), request.uri().path(), request.headers());
-        let working = call.request().clone();
-        let admitted = match working.scope(self.gate.admit(&mut request, true)).await {
+        let admitting = self.gate.admit(&mut request, true);
+        let admitted = match call.request().scope(admitting).await {
             Ok(admitted) => admitted,
             Err(refusal) => return call.answered(refusal.over_http()),
         };
+        let call = call.traced(request.headers());
+        let working = call.request().clone();
         let http = self.services.get().map(|services| &services.http);
         let answering = api::answer(http, self.drain.is_cancelled(), request);
         let response = working.scope(answering).await;
@@ -395,19 +397,14 @@ impl Router {
         let counted = self.metrics.call(path, request.headers());
         let place = self.admission.place(path, counted.is_stream());
         // A watch knows itself of its end, and where to go on.
-        let lasting = if !counted.is_stream() || path == WATCH_PATH {
-            Lasting::Itself
-        } else if path.starts_with(HEALTH_PATH) || path.starts_with(REFLECTION_PATH) {
-            Lasting::Endless
-        } else {
-            Lasting::Stream
-        };
-        let working = counted.request().clone();
+        let is_told = counted.is_stream() && !WATCHES.contains(&path);
         let admitting = self.gate.admit(&mut request, counted.is_stream());
-        let admitted = match working.scope(admitting).await {
+        let admitted = match counted.request().scope(admitting).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(counted.answered(refusal.over_grpc())),
         };
+        let counted = counted.traced(request.headers());
+        let working = counted.request().clone();
         let deadline = match call::deadline_of(request.headers()) {
             Ok(deadline) => deadline,
             Err(status) => return Ok(counted.answered(status.into_http())),

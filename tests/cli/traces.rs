@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Request, Response, Status};
 
-use crate::harness::Server;
+use crate::harness::{Server, dossier};
 
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT_ID: &str = "b7ad6b7169203331";
@@ -212,4 +212,42 @@ fn lines_of_the_log_have_the_id_of_their_request() {
     });
     let line = server.logged("slow query");
     assert!(line.ends_with(" request_id=my-request"), "{line}");
+}
+
+#[test]
+fn strangers_cause_no_traces() {
+    let runtime = Runtime::new().unwrap();
+    let (collector, received) = collector(&runtime);
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens.json");
+    let tokens = tokens.to_str().unwrap();
+    let create = [
+        "token", "create", "--tokens", tokens, "--name", "a", "--role", "read",
+    ];
+    let bearer = format!("Bearer {}", dossier(&create, "").succeeded().trim());
+    let server = Server::start(&["--auth-tokens", tokens, "--otlp-endpoint", &collector]);
+    let url = server.url().to_owned();
+    runtime.block_on(async {
+        let mut entities = EntityServiceClient::connect(url).await.unwrap();
+        for bearer in [None, Some("Bearer dossier_nonsense"), Some(bearer.as_str())] {
+            let mut request = traced(GetEntityRequest {
+                entity: "e:KR".to_owned(),
+                ..GetEntityRequest::default()
+            });
+            if let Some(bearer) = bearer {
+                request
+                    .metadata_mut()
+                    .insert("authorization", bearer.parse().unwrap());
+            }
+            let _ = entities.get_entity(request).await;
+        }
+    });
+    server.get("/sparql?query=ASK%7B%7D");
+    // What waits is sent at the end.
+    server.stop();
+    let exports = received.try_iter().flat_map(|(export, _)| export.resource_spans);
+    let spans = exports.flat_map(|resource| resource.scope_spans);
+    let spans: Vec<_> = spans.flat_map(|scope| scope.spans).collect();
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["dossier.v1.EntityService/GetEntity"]);
 }
