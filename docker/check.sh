@@ -261,6 +261,10 @@ confined() {
         usage=$(d stats --no-stream --format '{{.MemUsage}}' "$container")
         [[ $usage == *' / 512MiB' ]] || fail "memory limit: $usage"
         ok "memory limit is in force, in use $usage"
+        # Half of it for the graph, a quarter for queries.
+        for want in "graphMemoryBytesMax $((512 << 19))" "queriesMemoryBytesMax $((512 << 18))"; do
+            expect "its budget: $want" "\"${want/ /\": *\"}\"" in_container info --output json
+        done
     else
         say 'note: cgroups on this machine do not let the engine limit memory'
     fi
