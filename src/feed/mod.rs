@@ -244,14 +244,19 @@ impl Feed {
         self.seen_header(&sight, revision, &mut 0)
     }
 
-    /// Returns the header of a revision if a change of it is to be seen; counts the changes that it looks at.
+    /// Returns the header of a revision if a change of it is to be seen; counts the changes that it looks at. What the commit of
+    /// the earliest revision changed nobody knows any more, so that it is not to be seen.
     fn seen_header(
         &self,
         sight: &Sight,
         revision: u64,
         looked_at: &mut usize,
     ) -> Result<Option<Header>, FeedError> {
-        let (header, changes) = self.log().record(revision)?;
+        let records = self.log().records()?;
+        if revision == records.earliest() {
+            return Ok(None);
+        }
+        let (header, changes) = records.get(revision)?;
         for change in changes {
             *looked_at += 1;
             if sight.has(&change?) {

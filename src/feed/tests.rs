@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     graph::{Batch, GraphPattern, Pattern, Snapshot},
     knowledge::{CommitRequest, Settings, View},
-    model::access::Access,
+    model::access::{Access, GraphSet},
 };
 
 const SETTINGS: FeedSettings = FeedSettings {
@@ -40,6 +40,21 @@ impl Base {
             runtime,
             _dir: dir,
         }
+    }
+
+    /// Goes on with a log that has no more than its newest records.
+    fn compacted(self, revision_count: u64) -> Self {
+        let Self { feed, _dir: dir, .. } = self;
+        feed.knowledge().close();
+        drop(feed);
+        let settings = Settings {
+            disk_free_bytes_min: 0,
+            ..Settings::new(dir.path())
+        };
+        crate::knowledge::compact(&settings, revision_count)
+            .unwrap()
+            .unwrap();
+        Self::in_dir(dir, SETTINGS)
     }
 
     fn commit(&self, fill: impl FnOnce(&mut Batch)) -> u64 {
@@ -149,15 +164,7 @@ fn a_watcher_behind_the_earliest_revision_ends_with_it() {
     for number in 0..5 {
         base.insert(&[quad(number, 0, 0)]);
     }
-    let Base { feed, _dir: dir, .. } = base;
-    feed.knowledge().close();
-    drop(feed);
-    let settings = Settings {
-        disk_free_bytes_min: 0,
-        ..Settings::new(dir.path())
-    };
-    crate::knowledge::compact(&settings, 2).unwrap().unwrap();
-    let base = Base::in_dir(dir, SETTINGS);
+    let base = base.compacted(2);
     let mut behind = base.watch(Start::After(2), Filter::default());
     let error = base.runtime.block_on(behind.next()).unwrap_err();
     assert!(
@@ -173,6 +180,37 @@ fn a_watcher_behind_the_earliest_revision_ends_with_it() {
     let mut earliest = base.watch(Start::Earliest, Filter::default());
     let parts = base.until_checkpoint(&mut earliest);
     assert_eq!(parts, [(4, 1, true), (5, 1, true), (5, 0, true)]);
+}
+
+#[test]
+fn a_reader_of_some_graphs_lists_a_compacted_log_to_its_end() {
+    let base = Base::new(SETTINGS);
+    for number in 0..6 {
+        base.insert(&[quad(number, 0, 7 + number % 2)]);
+    }
+    let base = base.compacted(3);
+    let mut reads = GraphSet::default();
+    reads.add(node(7).as_str());
+    let access = Access::new("r", reads, GraphSet::default(), false);
+    let list = |newest_first| {
+        let listing = Listing {
+            after: None,
+            newest_first,
+            from_us: 0,
+            until_us: u64::MAX,
+            count_max: 10,
+        };
+        let page = base.feed.headers(&access, listing).unwrap();
+        assert_eq!(page.next_after, None);
+        let revisions = page.headers.iter().map(|header| header.revision);
+        revisions.collect::<Vec<_>>()
+    };
+    // What revision 3 changed, the base record does not tell.
+    assert_eq!(list(true), [5]);
+    assert_eq!(list(false), [5]);
+    assert_eq!(base.feed.header(&access, 3).unwrap(), None);
+    assert!(base.feed.header(&access, 5).unwrap().is_some());
+    assert!(base.feed.header(&access, 2).is_err());
 }
 
 #[test]
