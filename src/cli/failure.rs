@@ -83,6 +83,15 @@ impl Failure {
         self
     }
 
+    /// Tells whether the server gave this reason.
+    pub(super) fn has_reason(&self, reason: ErrorReason) -> bool {
+        let name = reason.as_str_name().trim_start_matches("ERROR_REASON_");
+        match self {
+            Self::Report(report) => report.reason.as_deref() == Some(name),
+            Self::OutputClosed => false,
+        }
+    }
+
     /// Exits with [`EXIT_FAILED`], whatever went wrong.
     pub(super) fn into_failed(mut self) -> Self {
         if let Self::Report(report) = &mut self {

@@ -90,6 +90,11 @@ fn a_load_goes_on_after_kills_of_the_client_and_of_the_server() {
     server
         .run(&["load", "--resume", path], "")
         .failed(1, "no load of the file was begun, or it is done");
+    check_chain(&server);
+}
+
+/// Checks that there is the chain, whole and once.
+fn check_chain(server: &Server) {
     let count = |text: &str| {
         let query = format!("SELECT (COUNT(*) AS ?n) {{ {text} }}");
         let rows = server.run(&["query", &query, "--output", "csv"], "").succeeded();
@@ -100,6 +105,24 @@ fn a_load_goes_on_after_kills_of_the_client_and_of_the_server() {
         count("?a <http://e.com/next> ?b . ?b <http://e.com/number> ?number"),
         QUAD_COUNT / 2 - 1
     );
+}
+
+#[test]
+fn a_load_begins_anew_where_the_server_has_not_what_it_acknowledged() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("chain.nt");
+    fs::write(&file, document()).unwrap();
+    let first = Server::start(&["--no-shipped-data"]);
+    let mut child = begin(&first, &["--chunked", "--quads-per-commit", "1000"], &file);
+    wait_for_more(&mut child, &file, 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(committed(&file).is_some_and(|count| count > 0));
+    let second = Server::start(&["--no-shipped-data"]);
+    second
+        .run(&["load", "--resume", file.to_str().unwrap()], "")
+        .succeeded();
+    check_chain(&second);
 }
 
 #[test]

@@ -215,6 +215,31 @@ async fn a_request_id_makes_pieces_idempotent_from_the_beginning() {
 }
 
 #[tokio::test]
+async fn a_token_goes_on_only_where_the_log_has_what_it_says() {
+    let text = document();
+    let server = Server::start_empty().await;
+    let import = Import::begin(&server, chunked("nq", "")).await.unwrap();
+    import.send_from(text.as_bytes(), text.len()).await;
+    let (acks, _) = import.complete().await;
+    // A log that ends before the last piece, as after a restore.
+    let other = Server::start_empty().await;
+    let import = Import::begin(&other, chunked("nq", "")).await.unwrap();
+    import.send_from(text.as_bytes(), text.len() / 4).await;
+    let mut import = import;
+    import.ack().await;
+    drop(import);
+    for ack in [&acks[0], acks.last().unwrap()] {
+        Import::begin(&server, chunked("nq", &ack.resume_token))
+            .await
+            .unwrap();
+        let refused = Import::begin(&other, chunked("nq", &ack.resume_token)).await;
+        let (code, reason) = (Code::FailedPrecondition, ErrorReason::ImportOtherHistory);
+        let metadata = check_error(refused.map(|_| ()), code, reason);
+        assert_eq!(metadata["revision"], ack.revision.to_string());
+    }
+}
+
+#[tokio::test]
 async fn an_import_can_be_aborted() {
     let server = Server::start_empty().await;
     let text = document();

@@ -20,8 +20,8 @@ use super::{CHUNK_BYTES, CHUNK_COUNT_AHEAD, Client, CompressionArg, progress_bar
 use crate::{
     cli::failure::{Failure, SourceText},
     proto::v1::{
-        Compression, ImportAck, ImportComplete, ImportHeader, ImportMode, ImportRequest, import_request,
-        import_response::Part,
+        Compression, ErrorReason, ImportAck, ImportComplete, ImportHeader, ImportMode, ImportRequest,
+        import_request, import_response::Part,
     },
 };
 
@@ -137,6 +137,13 @@ impl State {
         write().map_err(|error| Failure::file(&self.path, &error))
     }
 
+    /// Goes back to the beginning: the server does not have what it has acknowledged.
+    fn begin_anew(&mut self) -> Result<(), Failure> {
+        self.resume_token.clear();
+        self.quads_committed = 0;
+        self.write()
+    }
+
     fn take(&mut self, ack: ImportAck) -> Result<(), Failure> {
         self.resume_token = ack.resume_token;
         self.quads_committed = ack.quads_committed;
@@ -185,7 +192,21 @@ pub(super) async fn load(
         .map_err(|error| Failure::file(path, &error))?
         .len();
     let progress = progress_bar((compression == CompressionArg::None).then_some(length));
-    let outcome = send(path, header, compression, &mut state, client, &progress).await;
+    let mut outcome = send(path, header.clone(), compression, &mut state, client, &progress).await;
+    let is_of_another_log = |failure: &Failure| {
+        [ErrorReason::ImportOtherHistory, ErrorReason::RevisionCompacted]
+            .into_iter()
+            .any(|reason| failure.has_reason(reason))
+    };
+    if !header.resume_token.is_empty() && outcome.as_ref().err().is_some_and(is_of_another_log) {
+        // Under the same name: what is still there is not imported twice.
+        state.begin_anew()?;
+        let header = ImportHeader {
+            resume_token: String::new(),
+            ..header
+        };
+        outcome = send(path, header, compression, &mut state, client, &progress).await;
+    }
     progress.finish_and_clear();
     match outcome {
         Ok(complete) => {

@@ -3,7 +3,7 @@
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{cancelled, error_info, graph_full, internal, shortened};
+use super::{cancelled, error_info, graph_full, internal, shortened, status};
 use crate::{
     proto::v1::ErrorReason,
     rdf::{DocumentError, ImportError},
@@ -20,6 +20,18 @@ impl From<ImportError> for Status {
             ImportError::Fault(cause) => internal(&cause),
         }
     }
+}
+
+/// Returns `FAILED_PRECONDITION` for an import that would go on behind what the log does not have.
+pub fn import_of_other_history(revision: u64) -> Status {
+    status(
+        Code::FailedPrecondition,
+        ErrorReason::ImportOtherHistory,
+        format!(
+            "the log does not have the commit of the import's last piece, revision {revision}: begin it anew"
+        ),
+        [("revision", revision.to_string())],
+    )
 }
 
 fn document(error: &DocumentError) -> Status {

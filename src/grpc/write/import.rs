@@ -29,7 +29,7 @@ use crate::{
         status::{cancelled, deadline_exceeded, internal, malformed, of_tonic},
         validate::Violations,
     },
-    knowledge::{CommitRequest, KnowledgeBase, RequestId},
+    knowledge::{CommitRequest, KnowledgeBase, Mark, RequestId},
     model::access::Access,
     proto::v1::{self, import_request, import_response::Part},
     rdf::{self, Chunk, ChunkReader, Document, Format, ImportError, Memory, Parsed, Position},
@@ -329,6 +329,7 @@ fn check_mode(
             salt,
             position: Position::default(),
             seal,
+            mark: Mark::default(),
         }
     } else {
         let token = Token::decode(&header.resume_token).filter(|token| token.seal == seal);
@@ -339,6 +340,7 @@ fn check_mode(
             salt: 0,
             position: Position::default(),
             seal,
+            mark: Mark::default(),
         })
     };
     Ok(Some(Chunked { token, quads_min }))

@@ -11,12 +11,13 @@ use tonic::Status;
 
 use super::{Header, Import, PROGRESS_INTERVAL, SILENCE_MAX, WAITING_CHUNK_COUNT_MAX, token::Token};
 use crate::{
+    feed::FeedError,
     graph::Draft,
     grpc::{
         convert::to_int64,
-        status::{cancelled, deadline_exceeded, internal, malformed},
+        status::{cancelled, deadline_exceeded, import_of_other_history, internal, malformed},
     },
-    knowledge::{CommitRequest, Committed, RequestId},
+    knowledge::{CommitRequest, Committed, Mark, RequestId},
     proto::v1::{self, import_request, import_response::Part},
     rdf::{self, Chunk, ChunkReader, Cut, Document, Format, ImportError, Piece, Position},
     request::on_thread,
@@ -37,14 +38,29 @@ pub(super) struct Chunked {
 /// How far an import has come.
 struct State {
     position: Position,
+    mark: Mark,
     revision: u64,
     quads_inserted: u64,
+}
+
+impl State {
+    /// Returns the token with which an import that began with another goes on from here.
+    fn token(&self, begun: Token) -> Token {
+        Token {
+            position: self.position,
+            mark: self.mark,
+            ..begun
+        }
+    }
 }
 
 impl Import {
     /// Commits a document piece by piece.
     pub(super) async fn run_chunked(mut self, header: Header, chunked: Chunked) -> Result<Part, Status> {
         let token = chunked.token;
+        if !self.knowledge.has(token.mark).await.map_err(FeedError::from)? {
+            return Err(import_of_other_history(token.mark.revision));
+        }
         self.answer(Part::Accepted(v1::ImportAccepted {
             send_from_byte: to_int64(header.document.resumes_at(token.position)),
             quads_committed: to_int64(token.position.quads),
@@ -57,6 +73,7 @@ impl Import {
             self.read_pieces(header.document.clone(), chunks, chunked, Arc::clone(&quads_read))?;
         let mut state = State {
             position: token.position,
+            mark: token.mark,
             revision: self.knowledge.revision(),
             quads_inserted: 0,
         };
@@ -199,11 +216,13 @@ impl Import {
         token: Token,
     ) -> Result<(), Status> {
         state.position = position;
+        let mark = self.knowledge.mark(committed.revision).await;
+        state.mark = mark.map_err(FeedError::from)?;
         state.revision = state.revision.max(committed.revision);
         state.quads_inserted += committed.quads_inserted;
         self.answer(Part::Ack(v1::ImportAck {
             revision: to_int64(committed.revision),
-            resume_token: Token { position, ..token }.encode(),
+            resume_token: state.token(token).encode(),
             quads_committed: to_int64(position.quads),
             bytes_committed: to_int64(position.bytes),
         }))
@@ -224,10 +243,9 @@ impl Import {
 }
 
 fn aborted(state: &State, token: Token) -> Part {
-    let position = state.position;
     Part::Aborted(v1::ImportAborted {
-        quads_committed: to_int64(position.quads),
-        resume_token: Token { position, ..token }.encode(),
+        quads_committed: to_int64(state.position.quads),
+        resume_token: state.token(token).encode(),
     })
 }
 

@@ -3,11 +3,11 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::rdf::Position;
+use crate::{knowledge::Mark, rdf::Position};
 
-const VERSION: u8 = 1;
-/// Version, salt, position, seal, and a checksum over them.
-const LENGTH: usize = 1 + 8 * 7;
+const VERSION: u8 = 2;
+/// Version, salt, position, seal, mark, and a checksum over them.
+const LENGTH: usize = 1 + 8 * 9;
 /// Not a secret: it tells damage, and tokens of other kinds.
 const SEED: u64 = 0x1149_0127;
 
@@ -20,6 +20,8 @@ pub(super) struct Token {
     pub(super) position: Position,
     /// A hash of what the header asks for.
     pub(super) seal: u64,
+    /// The commit of the last piece: a log without it does not have what is before the position.
+    pub(super) mark: Mark,
 }
 
 impl Token {
@@ -32,6 +34,8 @@ impl Token {
             position.quads,
             position.hash,
             self.seal,
+            self.mark.revision,
+            self.mark.hash,
         ];
         let mut bytes = vec![VERSION];
         for number in numbers {
@@ -62,6 +66,10 @@ impl Token {
                 hash: next(),
             },
             seal: next(),
+            mark: Mark {
+                revision: next(),
+                hash: next(),
+            },
         })
     }
 }
@@ -81,6 +89,7 @@ mod tests {
                 hash: 5,
             },
             seal: 6,
+            mark: Mark { revision: 7, hash: 8 },
         };
         let text = token.encode();
         assert_eq!(Token::decode(&text), Some(token));
