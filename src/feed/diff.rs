@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use oxigraph::model::{GraphNameRef, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, Term};
+use oxigraph::model::{NamedOrBlankNode, Quad};
 
-use super::filter::Sight;
+use super::{
+    filter::Sight,
+    text::{node_bytes, quad_bytes},
+};
 use crate::log::{Change, LogError, LogReader};
 
 /// What a quad takes in the map beside its text, about.
@@ -127,7 +130,7 @@ impl Diff {
     }
 
     fn fold_graph(&mut self, graph: NamedOrBlankNode, created: bool) {
-        let bytes = QUAD_BYTES + node_bytes(graph.as_ref());
+        let bytes = QUAD_BYTES + node_bytes(graph.as_ref()) as u64;
         match self.graphs.entry(graph) {
             Entry::Vacant(entry) => {
                 entry.insert(created);
@@ -141,36 +144,8 @@ impl Diff {
     }
 }
 
+/// Returns what a quad takes in the map.
 fn memory_bytes(quad: &Quad) -> u64 {
-    let graph = match quad.graph_name.as_ref() {
-        GraphNameRef::DefaultGraph => 0,
-        GraphNameRef::NamedNode(node) => node.as_str().len() as u64,
-        GraphNameRef::BlankNode(node) => node.as_str().len() as u64,
-    };
-    QUAD_BYTES
-        + node_bytes(quad.subject.as_ref())
-        + quad.predicate.as_str().len() as u64
-        + term_bytes(&quad.object)
-        + graph
-}
-
-fn node_bytes(node: NamedOrBlankNodeRef<'_>) -> u64 {
-    match node {
-        NamedOrBlankNodeRef::NamedNode(node) => node.as_str().len() as u64,
-        NamedOrBlankNodeRef::BlankNode(node) => node.as_str().len() as u64,
-    }
-}
-
-fn term_bytes(term: &Term) -> u64 {
-    match term {
-        Term::NamedNode(node) => node.as_str().len() as u64,
-        Term::BlankNode(node) => node.as_str().len() as u64,
-        Term::Literal(literal) => (literal.value().len() + literal.datatype().as_str().len()) as u64,
-        Term::Triple(triple) => {
-            QUAD_BYTES
-                + node_bytes(triple.subject.as_ref())
-                + triple.predicate.as_str().len() as u64
-                + term_bytes(&triple.object)
-        }
-    }
+    let terms = if quad.object.is_triple() { 2 } else { 1 };
+    terms * QUAD_BYTES + quad_bytes(quad) as u64
 }

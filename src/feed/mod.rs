@@ -15,6 +15,7 @@ mod scan;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod text;
 mod watcher;
 
 use std::{

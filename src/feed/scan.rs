@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use oxigraph::model::{NamedOrBlankNode, Quad, Term};
 use rustc_hash::FxHashSet;
 
-use super::{FRAGMENT_BYTES_MAX, FRAGMENT_CHANGE_COUNT_MAX, Filter, filter::Sight};
+use super::{FRAGMENT_BYTES_MAX, FRAGMENT_CHANGE_COUNT_MAX, Filter, filter::Sight, text::change_bytes};
 use crate::{
     facts::Transition,
     graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId},
@@ -24,7 +24,7 @@ struct Buffer {
 
 impl Buffer {
     fn push(&mut self, change: Change) {
-        self.bytes += text_bytes(&change);
+        self.bytes += change_bytes(&change);
         self.changes.push(change);
     }
 
@@ -50,26 +50,6 @@ pub fn fragments(changes: impl Iterator<Item = Change>) -> impl Iterator<Item = 
         is_ended = changes.peek().is_none();
         Some((buffer.changes, is_ended))
     })
-}
-
-/// Returns about the bytes of a change's text.
-pub(super) fn text_bytes(change: &Change) -> usize {
-    match change {
-        Change::Remove(quad) | Change::Insert(quad) => {
-            let object = match &quad.object {
-                Term::Literal(literal) => literal.value().len(),
-                Term::NamedNode(node) => node.as_str().len(),
-                Term::BlankNode(node) => node.as_str().len(),
-                Term::Triple(triple) => triple.to_string().len(),
-            };
-            let subject = match &quad.subject {
-                NamedOrBlankNode::NamedNode(node) => node.as_str().len(),
-                NamedOrBlankNode::BlankNode(node) => node.as_str().len(),
-            };
-            subject + quad.predicate.as_str().len() + object
-        }
-        Change::DropGraph(_) | Change::CreateGraph(_) => 0,
-    }
 }
 
 /// What a step came to.

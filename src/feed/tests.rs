@@ -257,6 +257,29 @@ fn large_texts_make_more_fragments() {
     let mut watcher = base.watch(Start::After(0), Filter::default());
     let expected = [(1, 2, false), (1, 1, true), (1, 0, true)];
     assert_eq!(base.until_checkpoint(&mut watcher), expected);
+    // As does the name of a graph, which is in every quad of it, and that of a datatype.
+    let name = NamedNode::new_unchecked(format!("http://example.com/{}", "x".repeat(FRAGMENT_BYTES_MAX / 2)));
+    base.commit(|batch| {
+        for object in 0..3 {
+            batch.insert(Quad::new(node(1), node(0), node(object), name.clone()).as_ref());
+        }
+    });
+    base.commit(|batch| {
+        for object in 0..3 {
+            let literal = Literal::new_typed_literal(object.to_string(), name.clone());
+            batch.insert(Quad::new(node(1), node(0), literal, GraphName::DefaultGraph).as_ref());
+        }
+    });
+    let mut watcher = base.watch(Start::After(1), Filter::default());
+    let expected = [
+        // The graph came to exist.
+        (2, 2, false),
+        (2, 2, true),
+        (3, 2, false),
+        (3, 1, true),
+        (3, 0, true),
+    ];
+    assert_eq!(base.until_checkpoint(&mut watcher), expected);
 }
 
 #[test]

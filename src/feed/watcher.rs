@@ -17,8 +17,8 @@ use super::{
     filter::Sight,
     past::Past,
     record::Record,
-    scan::{GraphScan, LargeCommit, Step, fragments, text_bytes},
-    standing::Standing,
+    scan::{GraphScan, LargeCommit, Step, fragments},
+    text::change_bytes,
 };
 use crate::{
     facts::FactChange,
@@ -86,7 +86,7 @@ impl Event {
             Self::Commit(Fragment { changes, facts, .. })
             | Self::Snapshot(SnapshotFragment { changes, facts, .. }) => {
                 let facts = facts.iter().map(|change| fact_bytes(&change.fact));
-                changes.iter().map(text_bytes).sum::<usize>() + facts.sum::<usize>()
+                changes.iter().map(change_bytes).sum::<usize>() + facts.sum::<usize>()
             }
         }
     }
