@@ -96,6 +96,8 @@ impl Import {
             if answers.is_closed() {
                 return Err(ImportError::BrokenOff);
             }
+            // Whole: what it takes of the memory counts until it is applied.
+            let parsed = parsed;
             draft.apply(&parsed.batch);
             Ok(())
         };

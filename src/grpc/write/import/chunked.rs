@@ -196,10 +196,7 @@ impl Import {
         } else {
             format!("{}#{place}", header.request_id)
         };
-        let mut request = CommitRequest::<ImportError>::new(self.access.clone(), move |draft: &mut Draft| {
-            draft.apply(&piece.batch);
-            Ok(())
-        });
+        let mut request = CommitRequest::new(self.access.clone(), applying(piece));
         request.message.clone_from(&header.message);
         request.request_id = Some(RequestId {
             id,
@@ -242,6 +239,15 @@ impl Import {
     }
 }
 
+/// Returns the plan that applies a piece, and that keeps it whole until then: what it takes of the memory counts as long.
+fn applying(piece: Piece) -> impl FnOnce(&mut Draft) -> Result<(), ImportError> + Send + 'static {
+    move |draft| {
+        let piece = piece;
+        draft.apply(&piece.batch);
+        Ok(())
+    }
+}
+
 fn aborted(state: &State, token: Token) -> Part {
     Part::Aborted(v1::ImportAborted {
         quads_committed: to_int64(state.position.quads),
@@ -254,5 +260,47 @@ async fn has_room(sender: Option<&mpsc::Sender<Chunk>>) -> bool {
     match sender {
         Some(sender) => sender.reserve().await.is_ok(),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oxigraph::io::RdfFormat;
+
+    use super::*;
+    use crate::{
+        graph::Snapshot,
+        rdf::{Compression, Memory},
+    };
+
+    #[test]
+    fn a_piece_takes_memory_until_it_is_applied() {
+        let document = Document {
+            format: Format::Text(RdfFormat::NTriples),
+            compression: Compression::None,
+            base_iri: None,
+            default_graph: None,
+            is_one_graph: false,
+        };
+        let cut = Cut {
+            salt: 1,
+            from: Position::default(),
+            quads_min: 1_000,
+        };
+        let read = |memory: &Memory| {
+            let mut found = None;
+            let text = b"<http://e.com/a> <http://e.com/p> \"one\" .\n".as_slice();
+            let take = |piece| {
+                found = Some(piece);
+                true
+            };
+            rdf::read_pieces(&document, text, (memory, 0), cut, |_| true, take).map(|()| found.unwrap())
+        };
+        let piece_bytes = read(&Memory::new(u64::MAX)).unwrap().batch.memory_bytes();
+        let memory = Memory::new(2 * piece_bytes - 1);
+        let plan = applying(read(&memory).unwrap());
+        assert!(matches!(read(&memory), Err(ImportError::Full { .. })));
+        plan(&mut Draft::new(Snapshot::default())).unwrap();
+        assert!(read(&memory).is_ok());
     }
 }
