@@ -273,7 +273,7 @@ impl Feed {
     pub fn headers(&self, access: &Access, listing: Listing) -> Result<HeaderPage, FeedError> {
         let newest = self.revision();
         if let Some(after) = listing.after.filter(|_| !listing.newest_first) {
-            self.check_retained(after + 1)?;
+            self.check_retained(after.saturating_add(1))?;
         }
         // Times do not go back from one revision to the next.
         let first = self.first_at(listing.from_us, newest)?;

@@ -211,6 +211,18 @@ fn a_reader_of_some_graphs_lists_a_compacted_log_to_its_end() {
     assert_eq!(base.feed.header(&access, 3).unwrap(), None);
     assert!(base.feed.header(&access, 5).unwrap().is_some());
     assert!(base.feed.header(&access, 2).is_err());
+    // A page token may say anything.
+    for newest_first in [false, true] {
+        let listing = Listing {
+            after: Some(u64::MAX),
+            newest_first,
+            from_us: 0,
+            until_us: u64::MAX,
+            count_max: 10,
+        };
+        let page = base.feed.headers(&access, listing).unwrap();
+        assert_eq!(page.headers.len(), usize::from(newest_first));
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Token {
             u64::from_be_bytes(bytes)
         });
         let mut next = || numbers.next().unwrap_or_default();
-        Some(Self {
+        let token = Self {
             salt: next(),
             position: Position {
                 bytes: next(),
@@ -70,7 +70,15 @@ impl Token {
                 revision: next(),
                 hash: next(),
             },
-        })
+        };
+        // No document is that long, and what comes next is added to these.
+        let Position {
+            bytes, lines, quads, ..
+        } = token.position;
+        let is_possible = [bytes, lines, quads]
+            .iter()
+            .all(|&number| i64::try_from(number).is_ok());
+        is_possible.then_some(token)
     }
 }
 
@@ -83,7 +91,7 @@ mod tests {
         let token = Token {
             salt: 1,
             position: Position {
-                bytes: u64::MAX,
+                bytes: i64::MAX.unsigned_abs(),
                 lines: 3,
                 quads: 4,
                 hash: 5,
@@ -99,5 +107,10 @@ mod tests {
             assert_eq!(Token::decode(&String::from_utf8(damaged).unwrap()), None);
         }
         assert_eq!(Token::decode(""), None);
+        let position = Position {
+            bytes: i64::MAX.unsigned_abs() + 1,
+            ..token.position
+        };
+        assert_eq!(Token::decode(&Token { position, ..token }.encode()), None);
     }
 }
