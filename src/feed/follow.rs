@@ -27,6 +27,8 @@ pub enum EndReason {
     Stopped,
     /// The log is being opened again, after the disk was full.
     LogClosed,
+    /// Something was erased from what is being told.
+    Erased,
     /// The feed cannot be read.
     Failed(FeedError),
 }
@@ -56,6 +58,7 @@ pub async fn follow<T>(
             Ok(event) => event,
             Err(FeedError::Closed) => break EndReason::Stopped,
             Err(FeedError::Log(LogError::Unavailable)) => break EndReason::LogClosed,
+            Err(FeedError::Erased) => break EndReason::Erased,
             Err(error) => break EndReason::Failed(error),
         };
         let room = tokio::select! {

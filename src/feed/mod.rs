@@ -96,6 +96,9 @@ pub enum FeedError {
     /// The knowledge base is closed.
     #[error("the knowledge base is shutting down")]
     Closed,
+    /// Something was erased from the log while a watch was in the middle of what may have it.
+    #[error("something was erased from what is being told")]
+    Erased,
     /// To read the graph of a revision takes more memory than it may.
     #[error("what was changed since that revision takes more than {bytes_max} bytes of memory")]
     TooFarBack {

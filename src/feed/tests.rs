@@ -1,5 +1,7 @@
 //! Tests of the feed as a whole.
 
+mod erased;
+
 use std::{cell::Cell, collections::HashSet, time::Duration};
 
 use oxigraph::model::{GraphName, Literal, NamedNode, NamedOrBlankNode, Quad};

@@ -119,8 +119,8 @@ pub struct Watcher {
     position: u64,
     standing: Standing,
     run: VecDeque<Arc<Record>>,
-    /// How often something had been erased from the log, at the least, when `run` was read.
-    run_erasure_count: u64,
+    /// How often something had been erased from the log, at the least, when what is at hand was read.
+    erasure_count: u64,
     ready: VecDeque<Event>,
     scan: Option<Scan>,
     /// The graph at `position`, while the watcher is far behind, and its place.
@@ -142,6 +142,7 @@ impl Watcher {
         place: OwnedSemaphorePermit,
     ) -> Self {
         let revisions = feed.knowledge().revisions();
+        let erasure_count = feed.log().erasure_count();
         let (sight, filter, output) = Sight::of(access, filter, output);
         let filter = Arc::new(filter);
         let (position, scan) = match start {
@@ -168,7 +169,7 @@ impl Watcher {
             revisions,
             position,
             run: VecDeque::new(),
-            run_erasure_count: 0,
+            erasure_count,
             ready: VecDeque::new(),
             scan,
             past: None,
@@ -198,6 +199,9 @@ impl Watcher {
 
     /// Returns what comes next if it is at hand.
     pub(super) fn at_hand(&mut self) -> Option<Event> {
+        if self.erasure_count != self.feed.log().erasure_count() {
+            return None;
+        }
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
@@ -210,9 +214,25 @@ impl Watcher {
         }
     }
 
+    /// Forgets what was read before something was erased: it may have it still. Fails if that is in the middle of a graph or of
+    /// a commit, of which a part was given out.
+    fn forget_erased(&mut self) -> Result<(), FeedError> {
+        let erasure_count = self.feed.log().erasure_count();
+        if self.erasure_count == erasure_count {
+            return Ok(());
+        }
+        if self.scan.is_some() || !self.ready.is_empty() {
+            return Err(FeedError::Erased);
+        }
+        self.erasure_count = erasure_count;
+        self.run.clear();
+        self.past = None;
+        Ok(())
+    }
+
     async fn find(&mut self) -> Result<Event, FeedError> {
         loop {
-            self.standing.set(self.position);
+            self.forget_erased()?;
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }
@@ -239,7 +259,6 @@ impl Watcher {
             }
             let newest = *self.revisions.borrow_and_update();
             if self.position < newest {
-                self.run_erasure_count = self.feed.log().erasure_count();
                 self.run = self.feed.records(self.position + 1, newest).await?.into();
                 continue;
             }

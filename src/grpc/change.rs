@@ -274,6 +274,7 @@ fn end_of_watch(end: End) -> Status {
         EndReason::TooSlow => reader_too_slow(after),
         EndReason::Stopped => unavailable_after(SHUTTING_DOWN, after),
         EndReason::LogClosed => unavailable_after(LOG_CLOSED, after),
+        EndReason::Erased => unavailable_after(&FeedError::Erased.to_string(), after),
         EndReason::Failed(error) => error.into(),
     }
 }

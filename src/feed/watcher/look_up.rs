@@ -34,7 +34,7 @@ impl Watcher {
         let whole: Vec<_> = whole.cloned().collect();
         let is_near = self.past.is_none() && self.feed.revision() - self.position <= NEAR_COUNT_MAX;
         if is_near && !whole.is_empty() {
-            let details = self.feed.details(&whole, self.run_erasure_count).await?;
+            let details = self.feed.details(&whole, self.erasure_count).await?;
             self.take_run(&details);
             return Ok(());
         }

@@ -80,7 +80,7 @@ pub fn revision_compacted(revision: u64, earliest: u64) -> Status {
 impl From<FeedError> for Status {
     fn from(error: FeedError) -> Self {
         match error {
-            FeedError::Closed => unavailable(&error.to_string()),
+            FeedError::Closed | FeedError::Erased => unavailable(&error.to_string()),
             FeedError::TooFarBack { bytes_max } => diff_too_large(&error, bytes_max),
             FeedError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             FeedError::Log(LogError::Compacted { revision, earliest }) => {

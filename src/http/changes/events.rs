@@ -7,7 +7,7 @@ use oxigraph::model::{Literal, vocab::xsd};
 
 use crate::{
     auth::Lapse,
-    feed::{Change, End, EndReason, Event, Header},
+    feed::{Change, End, EndReason, Event, FeedError, Header},
     http::problem::{Problem, of_feed, reader_too_slow, unavailable},
 };
 
@@ -46,6 +46,7 @@ pub(super) fn end(end: &End, lapsed: Option<Lapse>) -> Bytes {
         (EndReason::Stopped, Some(lapse)) => lapse.into(),
         (EndReason::Stopped, None) => unavailable("the server is shutting down"),
         (EndReason::LogClosed, _) => unavailable("the log is being opened again"),
+        (EndReason::Erased, _) => of_feed(&FeedError::Erased),
         (EndReason::Failed(error), _) => of_feed(error),
     };
     let mut value = serde_json::json!({"reason": problem.reason(), "detail": problem.detail()});
