@@ -348,6 +348,7 @@ pub struct ServeSettings {
 
     /// Changes that a read of an earlier revision may take back, each commit counting as one more
     ///
+    /// A commit with more text than 512 bytes for each change counts as so many changes as it has times 512 bytes.
     /// A million take about two seconds the first time, and 200 MB for as long as somebody reads there.
     #[arg(
         long = "past-changes-max",

@@ -73,7 +73,7 @@ pub struct Settings {
     pub disk_free_bytes_min: u64,
     /// The day for which the default graph says what holds.
     pub reference_date: ReferenceDate,
-    /// Changes that a read of an earlier revision may take back; each commit counts as one more.
+    /// Changes that a read of an earlier revision may take back; each commit counts as one more, and as many as its text is long.
     pub past_change_count_max: u64,
     /// How much of the log is kept.
     pub retention: Retention,

@@ -16,6 +16,8 @@ use crate::{
 const KEPT_COUNT_MAX: usize = 16;
 /// What the kept views may have undone together: so many times what one may.
 const KEPT_CHANGE_FACTOR: u64 = 2;
+/// Bytes of text that count as a change, where a commit has more of them than changes: what is taken back is held in memory.
+const CHANGE_TEXT_BYTES: u64 = 512;
 /// How long a view is kept that nobody reads: it holds layers of the index that were merged since.
 const IDLE_MAX: Duration = Duration::from_mins(1);
 
@@ -31,7 +33,7 @@ pub enum PastError {
         newest: u64,
     },
     /// More was changed since than one read takes back.
-    #[error("more than {change_count_max} changes were made since revision {revision}")]
+    #[error("more than {change_count_max} changes, or as much text, were made since revision {revision}")]
     TooFarBack {
         /// The revision that was asked for.
         revision: u64,
@@ -183,20 +185,21 @@ impl Past {
         Ok(view)
     }
 
-    /// Counts what is to be taken back, with what a view has taken back already. Each commit counts as one change more.
+    /// Counts what is to be taken back, with what a view has taken back already. Each commit counts as one change more, and as
+    /// many as its text is long.
     fn count(&self, log: &LogReader, later: &PastView, revision: u64) -> Result<u64, PastError> {
         let mut change_count = later.change_count;
         log.headers(revision + 1..=later.view.revision, true, &mut |header| {
             let counts = header.counts;
-            for count in [
-                1,
+            let changes = [
                 counts.graphs_dropped,
                 counts.graphs_created,
                 counts.quads_removed,
                 counts.quads_inserted,
-            ] {
-                change_count = change_count.saturating_add(count);
-            }
+            ];
+            let changes = changes.into_iter().fold(0, u64::saturating_add);
+            let count = changes.max(header.text_bytes / CHANGE_TEXT_BYTES);
+            change_count = change_count.saturating_add(count).saturating_add(1);
             change_count <= self.change_count_max
         })?;
         if change_count <= self.change_count_max {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use oxigraph::model::{GraphName, Literal, Quad};
 use proptest::prelude::*;
 
 use super::{
-    commit, contents, inserting, open, planning, quad,
+    commit, contents, inserting, node, open, planning, quad,
     replay::{run, steps},
     runtime, settings,
 };
@@ -93,6 +94,34 @@ fn as_much_is_taken_back_as_may_be() {
         }
         base.close();
     }
+}
+
+#[test]
+fn long_texts_count_as_more_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = limited(&dir, 10);
+    commit(&base, inserting([1])).unwrap();
+    let long = Quad::new(
+        node(2),
+        node(0),
+        Literal::from("x".repeat(6_000)),
+        GraphName::DefaultGraph,
+    );
+    commit(
+        &base,
+        planning(move |draft| {
+            let mut batch = Batch::default();
+            batch.insert(long.as_ref());
+            draft.apply(&batch);
+        }),
+    )
+    .unwrap();
+    commit(&base, inserting([3])).unwrap();
+    let runtime = runtime();
+    let read = |revision| runtime.block_on(base.read_at(&Access::everything(), revision));
+    assert_eq!(read(2).unwrap().snapshot.quad_count(), 2);
+    // One change, and the text of eleven.
+    assert!(matches!(read(1), Err(PastError::TooFarBack { revision: 1, .. })));
 }
 
 #[test]
