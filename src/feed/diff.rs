@@ -5,6 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 use oxigraph::model::{NamedOrBlankNode, Quad};
 
 use super::{
+    CHANGES_PER_LOOK,
     filter::Sight,
     text::{node_bytes, quad_bytes},
 };
@@ -12,8 +13,6 @@ use crate::log::{Change, LogError, LogReader};
 
 /// What a quad takes in the map beside its text, about.
 const QUAD_BYTES: u64 = 320;
-/// Changes after which it is asked whether to give up.
-const CHANGES_PER_LOOK: u64 = 1_000;
 
 /// The effective difference of two revisions, in no particular order.
 #[derive(Debug, Default)]
@@ -58,7 +57,7 @@ impl Diff {
             return Err(LogError::Compacted { revision, earliest }.into());
         }
         let mut diff = Self::default();
-        let mut change_count = 0;
+        let mut change_count: usize = 0;
         for revision in older + 1..=newer {
             for change in log.record(revision)?.1 {
                 let change = change?;
@@ -69,7 +68,7 @@ impl Diff {
                     return Err(DiffError::TooLarge { bytes_max });
                 }
                 change_count += 1;
-                if change_count % CHANGES_PER_LOOK == 0 && is_over() {
+                if change_count.is_multiple_of(CHANGES_PER_LOOK) && is_over() {
                     return Err(DiffError::Over);
                 }
             }

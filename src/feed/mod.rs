@@ -16,6 +16,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod waiting;
 mod watcher;
 
 use std::{
@@ -38,6 +39,7 @@ pub use self::{
     filter::{Filter, Output},
     follow::{End, EndReason, follow},
     scan::fragments,
+    waiting::Waiting,
     watcher::{Event, Fragment, SnapshotFragment, Start, Watcher},
 };
 pub use crate::{
@@ -56,6 +58,8 @@ const FRAGMENT_CHANGE_COUNT_MAX: usize = 1_000;
 const FRAGMENT_BYTES_MAX: usize = 256 << 10;
 /// Changes that are looked at for one page of headers, where not all may be read.
 const LISTED_CHANGE_COUNT_MAX: usize = 100_000;
+/// Changes after which it is asked whether to give up.
+const CHANGES_PER_LOOK: usize = 1_000;
 
 /// The limits of the feed.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +103,9 @@ pub enum FeedError {
     /// Something was erased from the log while a watch was in the middle of what may have it.
     #[error("something was erased from what is being told")]
     Erased,
+    /// Nobody waits for what is read.
+    #[error("the reading was given up")]
+    Over,
     /// To read the graph of a revision takes more memory than it may.
     #[error("what was changed since that revision takes more than {bytes_max} bytes of memory")]
     TooFarBack {
@@ -239,13 +246,19 @@ impl Feed {
         )
     }
 
-    /// Returns the header of a revision; nothing if its caller may read none of its changes. Blocks.
-    pub fn header(&self, access: &Access, revision: u64) -> Result<Option<Header>, FeedError> {
+    /// Returns the header of a revision; nothing if its caller may read none of its changes. Blocks; `is_over` is asked again
+    /// and again whether to give up.
+    pub fn header(
+        &self,
+        access: &Access,
+        revision: u64,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Option<Header>, FeedError> {
         let sight = Sight(Arc::clone(access.reads()));
         if access.reads().is_everything() {
             return Ok(Some(self.log().header(revision)?.0));
         }
-        self.seen_header(&sight, revision, &mut 0)
+        self.seen_header(&sight, revision, &mut 0, &is_over)
     }
 
     /// Returns the header of a revision if a change of it is to be seen; counts the changes that it looks at. What the commit of
@@ -255,6 +268,7 @@ impl Feed {
         sight: &Sight,
         revision: u64,
         looked_at: &mut usize,
+        is_over: &dyn Fn() -> bool,
     ) -> Result<Option<Header>, FeedError> {
         let records = self.log().records()?;
         if revision == records.earliest() {
@@ -263,6 +277,9 @@ impl Feed {
         let (header, changes) = records.get(revision)?;
         for change in changes {
             *looked_at += 1;
+            if looked_at.is_multiple_of(CHANGES_PER_LOOK) && is_over() {
+                return Err(FeedError::Over);
+            }
             if sight.has(&change?) {
                 return Ok(Some(sight.header(&header)));
             }
@@ -270,10 +287,15 @@ impl Feed {
         Ok(None)
     }
 
-    /// Lists headers up to the newest revision. Blocks.
+    /// Lists headers up to the newest revision. Blocks; `is_over` is asked again and again whether to give up.
     ///
     /// Those that were compacted away are left out; it fails if some of them would be next in the listing's order.
-    pub fn headers(&self, access: &Access, listing: Listing) -> Result<HeaderPage, FeedError> {
+    pub fn headers(
+        &self,
+        access: &Access,
+        listing: Listing,
+        is_over: impl Fn() -> bool,
+    ) -> Result<HeaderPage, FeedError> {
         let newest = self.revision();
         if let Some(after) = listing.after.filter(|_| !listing.newest_first) {
             self.check_retained(after.saturating_add(1))?;
@@ -291,7 +313,8 @@ impl Feed {
             return Ok(page);
         }
         if !access.reads().is_everything() {
-            return self.seen_headers(&Sight(Arc::clone(access.reads())), listing, low, high);
+            let sight = Sight(Arc::clone(access.reads()));
+            return self.seen_headers(&sight, listing, (low, high), &is_over);
         }
         let HeaderPage { headers, next_after } = &mut page;
         self.log()
@@ -311,8 +334,8 @@ impl Feed {
         &self,
         sight: &Sight,
         listing: Listing,
-        low: u64,
-        high: u64,
+        (low, high): (u64, u64),
+        is_over: &dyn Fn() -> bool,
     ) -> Result<HeaderPage, FeedError> {
         let mut page = HeaderPage::default();
         let mut looked_at = 0;
@@ -328,7 +351,7 @@ impl Feed {
                 low + step
             };
             page.headers
-                .extend(self.seen_header(sight, revision, &mut looked_at)?);
+                .extend(self.seen_header(sight, revision, &mut looked_at, is_over)?);
             last = Some(revision);
         }
         Ok(page)
@@ -390,7 +413,9 @@ impl Feed {
             return Ok(found);
         }
         let (feed, run) = (self.clone(), run.to_vec());
-        let read = move || Details::of_run(&mut Past::at(&feed, first - 1)?, &run);
+        let waiting = Waiting::default();
+        let is_over = waiting.is_over();
+        let read = move || Details::of_run(&mut Past::at(&feed, first - 1, is_over)?, &run);
         let details = tokio::task::spawn_blocking(read).await??;
         let mut kept = self.kept();
         // What was read before something was erased is not kept.

@@ -22,8 +22,9 @@ pub(super) struct Made {
 }
 
 impl Past {
-    /// Returns the graph of a published revision: the newest one, without what came since. Blocks.
-    pub(super) fn at(feed: &Feed, revision: u64) -> Result<Self, FeedError> {
+    /// Returns the graph of a published revision: the newest one, without what came since. Blocks; `is_over` is asked again and
+    /// again whether to give up.
+    pub(super) fn at(feed: &Feed, revision: u64, is_over: impl Fn() -> bool) -> Result<Self, FeedError> {
         // What is told of it is shared by all who watch, each of whom is told what it may read.
         let access = Access::everything();
         let view = feed.knowledge().read(&access);
@@ -39,11 +40,11 @@ impl Past {
         };
         if revision != view.revision {
             let back =
-                feed.diff(&access, view.revision, revision, || false)
+                feed.diff(&access, view.revision, revision, is_over)
                     .map_err(|error| match error {
                         DiffError::Log(error) => error.into(),
                         DiffError::TooLarge { bytes_max } => FeedError::TooFarBack { bytes_max },
-                        DiffError::Over => FeedError::Closed,
+                        DiffError::Over => FeedError::Over,
                     })?;
             let mut batch = Batch::default();
             back.into_changes().for_each(|change| put(&mut batch, &change));

@@ -1,6 +1,7 @@
 //! Tests of the feed as a whole.
 
 mod erased;
+mod headers;
 
 use std::{cell::Cell, collections::HashSet, time::Duration};
 
@@ -11,7 +12,7 @@ use super::*;
 use crate::{
     graph::{Batch, GraphPattern, Pattern, Snapshot},
     knowledge::{CommitRequest, Settings, View},
-    model::access::{Access, GraphSet},
+    model::access::Access,
 };
 
 const SETTINGS: FeedSettings = FeedSettings {
@@ -185,49 +186,6 @@ fn a_watcher_behind_the_earliest_revision_ends_with_it() {
 }
 
 #[test]
-fn a_reader_of_some_graphs_lists_a_compacted_log_to_its_end() {
-    let base = Base::new(SETTINGS);
-    for number in 0..6 {
-        base.insert(&[quad(number, 0, 7 + number % 2)]);
-    }
-    let base = base.compacted(3);
-    let mut reads = GraphSet::default();
-    reads.add(node(7).as_str());
-    let access = Access::new("r", reads, GraphSet::default(), false);
-    let list = |newest_first| {
-        let listing = Listing {
-            after: None,
-            newest_first,
-            from_us: 0,
-            until_us: u64::MAX,
-            count_max: 10,
-        };
-        let page = base.feed.headers(&access, listing).unwrap();
-        assert_eq!(page.next_after, None);
-        let revisions = page.headers.iter().map(|header| header.revision);
-        revisions.collect::<Vec<_>>()
-    };
-    // What revision 3 changed, the base record does not tell.
-    assert_eq!(list(true), [5]);
-    assert_eq!(list(false), [5]);
-    assert_eq!(base.feed.header(&access, 3).unwrap(), None);
-    assert!(base.feed.header(&access, 5).unwrap().is_some());
-    assert!(base.feed.header(&access, 2).is_err());
-    // A page token may say anything.
-    for newest_first in [false, true] {
-        let listing = Listing {
-            after: Some(u64::MAX),
-            newest_first,
-            from_us: 0,
-            until_us: u64::MAX,
-            count_max: 10,
-        };
-        let page = base.feed.headers(&access, listing).unwrap();
-        assert_eq!(page.headers.len(), usize::from(newest_first));
-    }
-}
-
-#[test]
 fn commits_come_in_order_and_in_fragments_with_the_last_one_marked() {
     let base = Base::new(SETTINGS);
     let many: Vec<_> = (0..FRAGMENT_CHANGE_COUNT_MAX).map(|o| quad(1, o, 0)).collect();
@@ -242,7 +200,7 @@ fn commits_come_in_order_and_in_fragments_with_the_last_one_marked() {
     // Too large to be shared.
     let large: Vec<_> = (0..20_000).map(|o| quad(4, o, 0)).collect();
     base.insert(&large);
-    let header = base.feed.header(&Access::everything(), 4).unwrap().unwrap();
+    let header = base.feed.header(&Access::everything(), 4, || false).unwrap().unwrap();
     assert!(header.text_bytes > record::WHOLE_TEXT_BYTES_MAX);
     let mut expected = vec![(1, 1000, true), (2, 1, true), (3, 1000, false), (3, 1, true)];
     expected.extend((1..=20).map(|part| (4, 1000, part == 20)));

@@ -32,7 +32,8 @@ use super::{
 use crate::{
     auth::Tenure,
     feed::{
-        Change, DiffError, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, follow, fragments,
+        Change, DiffError, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, Waiting, follow,
+        fragments,
     },
     model::access::Access,
     proto::v1::{self, change_service_server::ChangeService},
@@ -57,13 +58,15 @@ impl ChangeApi {
         Self { feed, drain }
     }
 
-    /// Runs a read of the log on a thread that may block.
+    /// Runs a read of the log on a thread that may block. It is told when nobody waits for it any more.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Feed) -> Result<T, FeedError> + Send + 'static,
+        read: impl FnOnce(&Feed, &dyn Fn() -> bool) -> Result<T, FeedError> + Send + 'static,
     ) -> Result<T, Status> {
         let feed = self.feed.clone();
-        match spawn_blocking(on_thread(move || read(&feed))).await {
+        let waiting = Waiting::default();
+        let is_over = waiting.is_over();
+        match spawn_blocking(on_thread(move || read(&feed, &is_over))).await {
             Ok(outcome) => Ok(outcome?),
             Err(error) => Err(internal(&error)),
         }
@@ -141,7 +144,8 @@ impl ChangeService for ChangeApi {
     ) -> Result<Response<v1::GetRevisionResponse>, Status> {
         let access = access(request.extensions())?;
         let revision = self.known_revision("revision", request.into_inner().revision, 1)?;
-        let header = self.read(move |feed| feed.header(&access, revision)).await?;
+        let read = move |feed: &Feed, is_over: &dyn Fn() -> bool| feed.header(&access, revision, is_over);
+        let header = self.read(read).await?;
         let header = header.ok_or_else(|| revision_not_found(revision, self.feed.revision()))?;
         Ok(Response::new(v1::GetRevisionResponse {
             revision: Some(revision_to_proto(header)),
@@ -176,8 +180,8 @@ impl ChangeService for ChangeApi {
             count_max,
         };
         let newest = self.feed.revision();
-        let HeaderPage { headers, next_after } =
-            self.read(move |feed| feed.headers(&access, listing)).await?;
+        let read = move |feed: &Feed, is_over: &dyn Fn() -> bool| feed.headers(&access, listing, is_over);
+        let HeaderPage { headers, next_after } = self.read(read).await?;
         let next_page_token = next_after.map(|last| page_token::encode_revision(last, sealed));
         Ok(Response::new(v1::ListRevisionsResponse {
             next_page_token: next_page_token.unwrap_or_default(),

@@ -327,7 +327,7 @@ pub(super) fn of_feed(error: &FeedError) -> Problem {
         )
         .with("earliest_revision", *earliest),
         FeedError::Log(LogError::Unavailable) => unavailable("the log is being opened again"),
-        FeedError::Closed | FeedError::Erased => unavailable(error.to_string()),
+        FeedError::Closed | FeedError::Erased | FeedError::Over => unavailable(error.to_string()),
         FeedError::TooFarBack { .. } | FeedError::Log(_) | FeedError::Fault(_) => internal(error),
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{Event, Fragment, Scan, SnapshotFragment, Watcher};
 use crate::feed::{
-    FeedError, Output,
+    FeedError, Output, Waiting,
     details::Details,
     fact_scan::{FactScan, FactStep, fact_fragments},
     past::Past,
@@ -64,7 +64,9 @@ impl Watcher {
             () = sleep_until(due) => return Ok(None),
         };
         let (feed, position) = (self.feed.clone(), self.position);
-        let past = spawn_blocking(move || Past::at(&feed, position)).await??;
+        let waiting = Waiting::default();
+        let is_over = waiting.is_over();
+        let past = spawn_blocking(move || Past::at(&feed, position, is_over)).await??;
         Ok(Some((past, place)))
     }
 

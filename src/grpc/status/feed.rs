@@ -81,6 +81,7 @@ impl From<FeedError> for Status {
     fn from(error: FeedError) -> Self {
         match error {
             FeedError::Closed | FeedError::Erased => unavailable(&error.to_string()),
+            FeedError::Over => cancelled(),
             FeedError::TooFarBack { bytes_max } => diff_too_large(&error, bytes_max),
             FeedError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             FeedError::Log(LogError::Compacted { revision, earliest }) => {

@@ -1,0 +1,81 @@
+//! Headers, as they are listed to who may read some graphs.
+
+use super::*;
+use crate::model::access::GraphSet;
+
+const ALL: Listing = Listing {
+    after: None,
+    newest_first: true,
+    from_us: 0,
+    until_us: u64::MAX,
+    count_max: 10,
+};
+
+#[test]
+fn a_reader_of_some_graphs_lists_a_compacted_log_to_its_end() {
+    let base = Base::new(SETTINGS);
+    for number in 0..6 {
+        base.insert(&[quad(number, 0, 7 + number % 2)]);
+    }
+    let base = base.compacted(3);
+    let mut reads = GraphSet::default();
+    reads.add(node(7).as_str());
+    let access = Access::new("r", reads, GraphSet::default(), false);
+    let list = |newest_first| {
+        let listing = Listing {
+            newest_first,
+            ..ALL
+        };
+        let page = base.feed.headers(&access, listing, || false).unwrap();
+        assert_eq!(page.next_after, None);
+        let revisions = page.headers.iter().map(|header| header.revision);
+        revisions.collect::<Vec<_>>()
+    };
+    // What revision 3 changed, the base record does not tell.
+    assert_eq!(list(true), [5]);
+    assert_eq!(list(false), [5]);
+    assert_eq!(base.feed.header(&access, 3, || false).unwrap(), None);
+    assert!(base.feed.header(&access, 5, || false).unwrap().is_some());
+    assert!(base.feed.header(&access, 2, || false).is_err());
+    // A page token may say anything.
+    for newest_first in [false, true] {
+        let listing = Listing {
+            after: Some(u64::MAX),
+            newest_first,
+            ..ALL
+        };
+        let page = base.feed.headers(&access, listing, || false).unwrap();
+        assert_eq!(page.headers.len(), usize::from(newest_first));
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_given_up() {
+    let base = Base::new(SETTINGS);
+    base.insert(&(0..2 * CHANGES_PER_LOOK).map(|o| quad(1, o, 0)).collect::<Vec<_>>());
+    base.insert(&[quad(2, 1, 0)]);
+    // Nothing of it may be seen.
+    let access = Access::new("r", GraphSet::default(), GraphSet::default(), false);
+    for is_over in [false, true] {
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            is_over
+        };
+        let check = |is_given_up: bool| {
+            assert_eq!(is_given_up, is_over);
+            assert!(looks.take() > 0);
+        };
+        let header = base.feed.header(&access, 1, look);
+        check(matches!(header, Err(FeedError::Over)));
+        let page = base.feed.headers(&access, ALL, look);
+        check(matches!(page, Err(FeedError::Over)));
+        let past = Past::at(&base.feed, 1, look);
+        check(matches!(past, Err(FeedError::Over)));
+    }
+    let waiting = Waiting::default();
+    let is_over = waiting.is_over();
+    assert!(!is_over());
+    drop(waiting);
+    assert!(is_over());
+}
