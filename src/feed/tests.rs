@@ -311,6 +311,30 @@ fn a_filter_lets_only_its_quads_pass() {
 }
 
 #[test]
+fn a_large_commit_without_anything_wanted_is_no_silence() {
+    let base = Base::new(SETTINGS);
+    base.insert(&(0..200_000).map(|o| quad(1, o, 0)).collect::<Vec<_>>());
+    let filter = Filter {
+        subjects: [node(2)].into_iter().collect(),
+        ..Filter::default()
+    };
+    let wanted = (filter, Output::Quads);
+    let access = Access::everything();
+    let interval = Duration::from_millis(1);
+    let mut watcher = base
+        .feed
+        .watch(&access, Start::After(0), wanted, interval)
+        .unwrap();
+    let mut before = 0;
+    while base.runtime.block_on(watcher.next()).unwrap().completes() == Some(0) {
+        before += 1;
+    }
+    // One for each step of its reading; none if it were silent.
+    assert!(before > 5, "{before}");
+    assert_eq!(watcher.resume_after(), Some(1));
+}
+
+#[test]
 fn watchers_are_limited() {
     let base = Base::new(SETTINGS);
     let mut watchers: Vec<_> = (0..3)

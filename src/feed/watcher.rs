@@ -108,6 +108,17 @@ enum Scan {
     Facts(Box<FactScan>),
 }
 
+impl Scan {
+    /// Tells whether it is of a commit of which nothing was given out so far.
+    fn has_told_nothing(&self) -> bool {
+        match self {
+            Self::Graph(_) => false,
+            Self::Commit(commit) => !commit.has_begun,
+            Self::Facts(facts) => !facts.is_snapshot && facts.header.is_some(),
+        }
+    }
+}
+
 /// Follows the log.
 pub struct Watcher {
     feed: Feed,
@@ -236,15 +247,15 @@ impl Watcher {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }
+            let due = self.told_at + self.checkpoint_interval;
+            if Instant::now() >= due && self.scan.as_ref().is_none_or(Scan::has_told_nothing) {
+                return Ok(Event::Checkpoint(self.position));
+            }
             if let Some(scan) = self.scan.take() {
                 if let Some(event) = self.go_on(scan).await? {
                     return Ok(event);
                 }
                 continue;
-            }
-            let due = self.told_at + self.checkpoint_interval;
-            if Instant::now() >= due {
-                return Ok(Event::Checkpoint(self.position));
             }
             if let Some(event) = self.at_hand() {
                 return Ok(event);
