@@ -163,7 +163,14 @@ impl<'log> Group<'log> {
             quads_inserted: changes.inserted_count(),
             quads_removed: changes.removed_count(),
         };
-        if terms.validate_only || changes.is_empty() {
+        if terms.validate_only {
+            return Ok(committed);
+        }
+        if changes.is_empty() {
+            // It has no record, and is remembered all the same: sent again later, it could change something.
+            if let Some(request) = terms.request_id {
+                self.write(|append| append.answer(request, time_us))?;
+            }
             return Ok(committed);
         }
         let header = self.append(terms.into_entry(time_us), &changes)?;
@@ -213,6 +220,11 @@ impl<'log> Group<'log> {
     }
 
     fn append(&mut self, entry: Entry, changes: &Changes) -> Result<Header, Refusal> {
+        self.write(|append| append.record(entry, |writer| write_changes(writer, changes)))
+    }
+
+    /// Adds something to the append, which begins with it if there is none.
+    fn write<T>(&mut self, add: impl FnOnce(&mut Append) -> Result<T, LogError>) -> Result<T, Refusal> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -223,10 +235,10 @@ impl<'log> Group<'log> {
                 refusal(&error)
             })?,
         };
-        match append.record(entry, |writer| write_changes(writer, changes)) {
-            Ok(header) => {
+        match add(&mut append) {
+            Ok(added) => {
                 self.append = Some(append);
-                Ok(header)
+                Ok(added)
             }
             Err(error) => {
                 self.append = Some(append);
@@ -279,7 +291,7 @@ impl<'log> Group<'log> {
             done.append_time = Some(begun_at.elapsed());
             match appended {
                 Ok(head) => {
-                    done.view = Some(View::new(head.revision, self.tip));
+                    done.view = (commit_count > 0).then(|| View::new(head.revision, self.tip));
                     done.commit_count = commit_count;
                     done.writes = Some(Writes::Open);
                     done.changed_quad_count = self.changed_quad_count;

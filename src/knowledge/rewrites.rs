@@ -83,7 +83,7 @@ impl Rewrites {
     }
 
     /// Begins to write the log anew if there is a reason to.
-    pub(super) fn look_after_log(&mut self, log: &Log, clock: &Clock, shared: &Arc<Shared>) {
+    pub(super) fn look_after_log(&mut self, log: &mut Log, clock: &Clock, shared: &Arc<Shared>) {
         if self.is_running() {
             return;
         }
@@ -94,7 +94,7 @@ impl Rewrites {
         }
     }
 
-    fn erase(&mut self, erasure: Erasure, log: &Log, shared: &Arc<Shared>) {
+    fn erase(&mut self, erasure: Erasure, log: &mut Log, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         let rewrite = match log.rewrite() {
             Ok(rewrite) => rewrite,
@@ -117,7 +117,7 @@ impl Rewrites {
         }
     }
 
-    fn compact(&mut self, log: &Log, clock: &Clock, shared: &Arc<Shared>) {
+    fn compact(&mut self, log: &mut Log, clock: &Clock, shared: &Arc<Shared>) {
         let now_us = clock.now_us();
         let begun = match self.retention.is_due(log, now_us) {
             Ok(false) => return,

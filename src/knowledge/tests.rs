@@ -1,5 +1,6 @@
 //! Tests of the knowledge base as a whole.
 
+mod answers;
 mod compact;
 mod derive;
 mod erase;

@@ -211,11 +211,11 @@ impl Writer {
         }
         if let Some(time) = append_time {
             self.shared.append_times.observe(time.as_secs_f64());
+            self.shared.append_count.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(view) = view {
             self.view = view;
             self.changed_quad_count += changed_quad_count;
-            self.shared.append_count.fetch_add(1, Ordering::Relaxed);
             self.shared.publish(self.view.clone());
         }
         for (member, answer) in members {
@@ -233,7 +233,8 @@ impl Writer {
     /// Begins what is due in the background.
     fn look_after(&mut self) {
         self.look_after_views();
-        self.rewrites.look_after_log(&self.log, &self.clock, &self.shared);
+        self.rewrites
+            .look_after_log(&mut self.log, &self.clock, &self.shared);
     }
 
     fn look_after_views(&mut self) {

@@ -29,6 +29,8 @@ pub struct Append {
     head: Head,
     record_count: u64,
     payload_bytes: u64,
+    /// Answers to requests that changed nothing.
+    answers: Vec<Header>,
 }
 
 impl Append {
@@ -41,6 +43,7 @@ impl Append {
             head,
             record_count: 0,
             payload_bytes: 0,
+            answers: Vec::new(),
         })
     }
 
@@ -59,7 +62,7 @@ impl Append {
         self.payload_bytes
     }
 
-    /// Returns the record that a request made, these included.
+    /// Returns the record that a request made, these included, or the answer that it had.
     pub fn request(&self, id: &str) -> Result<Option<Header>, LogError> {
         let open = |table| self.transaction.open_table(table).map_err(LogError::from_redb);
         let requests = self
@@ -138,10 +141,18 @@ impl Append {
         Ok(header)
     }
 
-    /// Writes all records durably, or none of them.
-    pub(super) fn commit(self) -> Result<Head, LogError> {
+    /// Adds the answer to a request that changes nothing: it has no record. After an error the whole append must be dropped.
+    pub fn answer(&mut self, request: RequestId, time_us: u64) -> Result<(), LogError> {
+        let answer = Header::of_no_change(request, self.head.revision, time_us.max(self.head.time_us));
+        tables::put_answer(&self.transaction, &answer)?;
+        self.answers.push(answer);
+        Ok(())
+    }
+
+    /// Writes all records durably, or none of them; returns the answers beside them.
+    pub(super) fn commit(self) -> Result<(Head, Vec<Header>), LogError> {
         self.transaction.commit().map_err(LogError::from_redb)?;
-        Ok(self.head)
+        Ok((self.head, self.answers))
     }
 
     /// Removes the records above a revision.
@@ -166,6 +177,13 @@ impl Append {
             .map_err(LogError::from_redb)?;
         requests
             .retain(|_, made| made <= revision)
+            .map_err(LogError::from_redb)?;
+        let mut answers = self
+            .transaction
+            .open_table(ANSWERS)
+            .map_err(LogError::from_redb)?;
+        answers
+            .retain(|_, bytes| Header::decode(bytes).is_none_or(|answer| answer.revision <= revision))
             .map_err(LogError::from_redb)
     }
 }

@@ -26,7 +26,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Weak, atomic::AtomicU64},
 };
 
 use arc_swap::ArcSwapOption;
@@ -48,6 +48,7 @@ use self::{
     high_water::{Found, HighWater, Mark},
     read::Opened,
     record::GENESIS,
+    rewrite::NewAnswers,
     tables::HEADERS,
 };
 
@@ -83,6 +84,8 @@ pub struct Log {
     head: Head,
     earliest: u64,
     retained_bytes: u64,
+    /// What a rewrite that is under way is to take over beside records.
+    answers: Weak<NewAnswers>,
     high_water: HighWater,
     failure: Option<Failure>,
     disk_free_bytes_min: u64,
@@ -148,6 +151,7 @@ impl Log {
             head,
             earliest,
             retained_bytes,
+            answers: Weak::new(),
             high_water,
             failure: None,
             disk_free_bytes_min,
@@ -202,7 +206,11 @@ impl Log {
     /// there can be more.
     pub fn commit(&mut self, append: Append) -> Result<Head, LogError> {
         let payload_bytes = append.payload_bytes();
-        self.head = append.commit().map_err(|error| self.failed(error))?;
+        let (head, answers) = append.commit().map_err(|error| self.failed(error))?;
+        self.head = head;
+        if let Some(rewriting) = self.answers.upgrade() {
+            rewriting.add(answers);
+        }
         self.retained_bytes += payload_bytes;
         Ok(self.head)
     }

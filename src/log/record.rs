@@ -95,6 +95,32 @@ pub struct Header {
 }
 
 impl Header {
+    /// Returns the answer to a request whose record is gone.
+    pub(super) fn into_answer(self) -> Self {
+        Self {
+            author: String::new(),
+            message: String::new(),
+            ..self
+        }
+    }
+
+    /// Returns the answer to a request that changed nothing, and so has no record, at a revision.
+    pub(super) fn of_no_change(request: RequestId, revision: u64, time_us: u64) -> Self {
+        Self {
+            revision,
+            time_us,
+            author: String::new(),
+            message: String::new(),
+            request_id: Some(request),
+            counts: Counts::default(),
+            payload_bytes: 0,
+            text_bytes: 0,
+            payload_digest: GENESIS,
+            previous: GENESIS,
+            is_redacted: false,
+        }
+    }
+
     /// Returns what it says of its payload.
     pub(super) fn payload(&self) -> Payload {
         Payload {

@@ -6,7 +6,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
 use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
@@ -36,6 +36,21 @@ pub struct Rewrite {
     earliest: u64,
     retained_bytes: u64,
     redacted_count: u64,
+    answers: Arc<NewAnswers>,
+}
+
+/// Answers without records that were given while a log was written anew.
+#[derive(Default)]
+pub(super) struct NewAnswers(Mutex<Vec<Header>>);
+
+impl NewAnswers {
+    pub(super) fn add(&self, answers: Vec<Header>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
+    }
+
+    fn take(&self) -> Vec<Header> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Copies one record into the new log.
@@ -74,7 +89,7 @@ impl Log {
     /// Begins to write the log anew, from a reader of it on any thread.
     ///
     /// Fails with [`LogError::DiskFull`] unless there is room for a file of the size of the log's.
-    pub fn rewrite(&self) -> Result<Rewrite, LogError> {
+    pub fn rewrite(&mut self) -> Result<Rewrite, LogError> {
         if self.failure.is_some() {
             return Err(LogError::Unavailable);
         }
@@ -88,6 +103,8 @@ impl Log {
         remove_leftover(&self.dir).map_err(LogError::from_io)?;
         let path = staged_path(&self.dir);
         let database = open_and_prepare_at(&self.dir, &path, &self.open_database)?;
+        let answers = Arc::default();
+        self.answers = Arc::downgrade(&answers);
         Ok(Rewrite {
             source: self.reader(),
             file: Some(StagedFile { path, database }),
@@ -95,6 +112,7 @@ impl Log {
             earliest: 0,
             retained_bytes: 0,
             redacted_count: 0,
+            answers,
         })
     }
 
@@ -107,6 +125,7 @@ impl Log {
             return Err(LogError::Unavailable);
         }
         rewrite.copy(self.head.revision)?;
+        rewrite.put_new_answers()?;
         if rewrite.last.map(|(_, digest)| digest) != Some(self.head.digest) {
             return Err(LogError::DamagedRecord {
                 revision: self.head.revision,
@@ -171,7 +190,7 @@ impl Rewrite {
 
     /// Copies records as they are, up to one.
     ///
-    /// A base record is copied too, with the answers to the requests that it stands for.
+    /// A base record is copied too, and the answers to requests without records.
     pub fn copy(&mut self, to: u64) -> Result<(), LogError> {
         self.copy_with(to, &mut Self::copy_record)
     }
@@ -186,7 +205,7 @@ impl Rewrite {
     fn copy_with(&mut self, to: u64, copy: &mut CopyRecord<'_>) -> Result<(), LogError> {
         let source = self.source.records()?;
         let mut transaction = self.begin()?;
-        if self.last.is_none() && source.earliest() > 0 {
+        if self.last.is_none() {
             self.earliest = source.earliest();
             copy_answers(&self.source, &transaction, 0, 0)?;
         }
@@ -271,6 +290,19 @@ impl Rewrite {
         Ok(payload)
     }
 
+    /// Puts down the answers without records that were given since it began.
+    fn put_new_answers(&mut self) -> Result<(), LogError> {
+        let answers = self.answers.take();
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.begin()?;
+        answers
+            .iter()
+            .try_for_each(|answer| tables::put_answer(&transaction, answer))?;
+        transaction.commit().map_err(LogError::from_redb)
+    }
+
     fn put_header(&mut self, transaction: &WriteTransaction, header: &Header) -> Result<(), LogError> {
         let bytes = header.encode();
         let mut headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
@@ -337,24 +369,11 @@ fn copy_answers(
     base: u64,
     from_us: u64,
 ) -> Result<(), LogError> {
-    let mut answers = transaction.open_table(ANSWERS).map_err(LogError::from_redb)?;
-    let mut put = |header: Header| -> Result<(), LogError> {
-        let Some(request) = &header.request_id else {
-            return Ok(());
-        };
+    let put = |header: Header| -> Result<(), LogError> {
         if header.time_us < from_us {
             return Ok(());
         }
-        let id = request.id.clone();
-        let answer = Header {
-            author: String::new(),
-            message: String::new(),
-            ..header
-        };
-        answers
-            .insert(id.as_str(), answer.encode().as_slice())
-            .map_err(LogError::from_redb)?;
-        Ok(())
+        tables::put_answer(transaction, &header.into_answer())
     };
     let reading = source.begin()?;
     let older = reading.open_table(ANSWERS).map_err(LogError::from_redb)?;

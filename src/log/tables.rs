@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, TableDefinition};
+use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::{
     error::{LogError, RecordFault},
@@ -20,7 +20,8 @@ pub(super) const REQUESTS: TableDefinition<'static, &str, u64> = TableDefinition
 
 /// What stands in the place of payloads, by revision. The first may be the base.
 pub(super) const SUBSTITUTES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("substitutes");
-/// Headers of records that are gone, without author and message, by request id: who asks again gets the same answer.
+/// Headers of records that are gone, without author and message, by request id: who asks again gets the same answer. Also
+/// of records that never were, since nothing was changed.
 pub(super) const ANSWERS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("answers");
 
 /// Reads the header of a revision and its hash.
@@ -64,6 +65,18 @@ pub(super) fn request(
     answer
         .map(Some)
         .ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
+}
+
+/// Puts down the answer to a request that has no record.
+pub(super) fn put_answer(transaction: &WriteTransaction, answer: &Header) -> Result<(), LogError> {
+    let Some(request) = &answer.request_id else {
+        return Ok(());
+    };
+    let mut answers = transaction.open_table(ANSWERS).map_err(LogError::from_redb)?;
+    answers
+        .insert(request.id.as_str(), answer.encode().as_slice())
+        .map_err(LogError::from_redb)?;
+    Ok(())
 }
 
 /// The last revision and its header; nothing in an empty log.

@@ -85,11 +85,20 @@ fn what_is_appended_while_a_log_is_written_anew_is_in_it() {
     append(&mut log, &[Some("meanwhile")]).unwrap();
     rewrite.copy(2).unwrap();
     append(&mut log, &[None]).unwrap();
+    let mut answering = log.begin().unwrap();
+    let request = RequestId {
+        id: "in vain".to_owned(),
+        fingerprint: [7; 32],
+    };
+    answering.answer(request, 1).unwrap();
+    log.commit(answering).unwrap();
     let rewritten = log.adopt(rewrite).unwrap();
     assert!(rewritten.bytes > 0 && rewritten.bytes_before > 0);
     assert_eq!(log.reader().verify().unwrap().quads_inserted, 4);
     let request = log.begin().unwrap().request("meanwhile").unwrap();
     assert_eq!(request.map(|header| header.revision), Some(3));
+    let request = log.reader().request("in vain").unwrap();
+    assert_eq!(request.map(|header| header.revision), Some(4));
     drop(log);
     assert_eq!(Log::open(dir.path(), 0).unwrap().head().revision, 4);
 }
@@ -206,7 +215,7 @@ fn a_reader_reads_on_in_the_log_that_was() {
 #[test]
 fn without_room_for_another_log_none_is_begun() {
     let dir = log_of(1);
-    let log = Log::open(dir.path(), u64::MAX).unwrap();
+    let mut log = Log::open(dir.path(), u64::MAX).unwrap();
     assert!(matches!(log.rewrite(), Err(LogError::DiskFull)));
     assert!(!dir.path().join("log.redb.new").exists());
 }
