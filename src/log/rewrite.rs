@@ -45,7 +45,10 @@ pub(super) struct NewAnswers(Mutex<Vec<Header>>);
 
 impl NewAnswers {
     pub(super) fn add(&self, answers: Vec<Header>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(answers);
     }
 
     fn take(&self) -> Vec<Header> {
@@ -182,7 +185,8 @@ impl Rewrite {
         let payload = write_payload(&transaction, revision, write)?;
         put_substitute(&transaction, revision, SubstituteKind::Base, payload)?;
         self.put_header(&transaction, &header)?;
-        copy_answers(&self.source, &transaction, revision, answers_from_us)?;
+        let is_young = |answer: &Header| answer.time_us >= answers_from_us;
+        copy_answers(&self.source, &transaction, revision, &is_young)?;
         transaction.commit().map_err(LogError::from_redb)?;
         self.earliest = revision;
         Ok(())
@@ -192,22 +196,41 @@ impl Rewrite {
     ///
     /// A base record is copied too, and the answers to requests without records.
     pub fn copy(&mut self, to: u64) -> Result<(), LogError> {
-        self.copy_with(to, &mut Self::copy_record)
+        self.copy_with(to, &|_| true, &mut Self::copy_record)
     }
 
-    /// Copies records up to one as [`Self::copy`] does, without the changes that `keeps` denies.
-    pub fn copy_if(&mut self, to: u64, keeps: &mut dyn FnMut(&Change) -> bool) -> Result<(), LogError> {
-        self.copy_with(to, &mut |rewrite, source, transaction, revision| {
-            rewrite.copy_record_if(source, transaction, revision, keeps)
-        })
+    /// Copies records up to one as [`Self::copy`] does, without the changes that `keeps` denies, and without the answers to
+    /// requests whose ids `keeps_id` denies.
+    pub fn copy_if(
+        &mut self,
+        to: u64,
+        keeps: &mut dyn FnMut(&Change) -> bool,
+        keeps_id: &dyn Fn(&str) -> bool,
+    ) -> Result<(), LogError> {
+        let keeps_answer = |answer: &Header| {
+            let request = answer.request_id.as_ref();
+            request.is_none_or(|request| keeps_id(&request.id))
+        };
+        self.copy_with(
+            to,
+            &keeps_answer,
+            &mut |rewrite, source, transaction, revision| {
+                rewrite.copy_record_if(source, transaction, revision, keeps)
+            },
+        )
     }
 
-    fn copy_with(&mut self, to: u64, copy: &mut CopyRecord<'_>) -> Result<(), LogError> {
+    fn copy_with(
+        &mut self,
+        to: u64,
+        keeps_answer: &dyn Fn(&Header) -> bool,
+        copy: &mut CopyRecord<'_>,
+    ) -> Result<(), LogError> {
         let source = self.source.records()?;
         let mut transaction = self.begin()?;
         if self.last.is_none() {
             self.earliest = source.earliest();
-            copy_answers(&self.source, &transaction, 0, 0)?;
+            copy_answers(&self.source, &transaction, 0, keeps_answer)?;
         }
         let first = self.last.map_or(self.earliest.max(1), |(last, _)| last + 1);
         let mut bytes = 0;
@@ -362,15 +385,15 @@ fn put_substitute(
     Ok(())
 }
 
-/// Copies the answers to requests whose records are gone, and those of the records before a base record, from a time on.
+/// Copies the answers to requests whose records are gone, and those of the records before a base record, as far as `keeps` says.
 fn copy_answers(
     source: &LogReader,
     transaction: &WriteTransaction,
     base: u64,
-    from_us: u64,
+    keeps: &dyn Fn(&Header) -> bool,
 ) -> Result<(), LogError> {
     let put = |header: Header| -> Result<(), LogError> {
-        if header.time_us < from_us {
+        if !keeps(&header) {
             return Ok(());
         }
         tables::put_answer(transaction, &header.into_answer())

@@ -20,8 +20,8 @@ pub use self::mentions::{Mentioned, Mentions};
 use super::{CommitError, CommitRequest, KnowledgeBase, Shared, View, compact, writer::Message};
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
-    log::{LogError, LogReader, Rewrite, Rewritten},
-    model::access::{Access, Witness},
+    log::{Change, LogError, LogReader, Rewrite, Rewritten},
+    model::access::Access,
 };
 
 /// Quads that are put into a new index at once.
@@ -55,7 +55,8 @@ pub struct Erased {
     pub statement_count: u64,
     /// Records of the log that mentioned it, the base record included.
     pub record_count: u64,
-    /// Records whose author, message or request id names it: those are in headers, and stay until the log is compacted.
+    /// Records whose author, message or request id names it: those are in headers, and stay until the log is compacted; a request
+    /// id for a day of commits longer, or until it is erased again.
     pub naming_header_count: u64,
     /// Bytes of the log's file before.
     pub log_bytes_before: u64,
@@ -88,6 +89,7 @@ pub enum EraseError {
 /// A request to write the log anew without some nodes.
 pub(super) struct Erasure {
     nodes: Nodes,
+    entity: NamedNode,
     /// Records up to this one are looked at.
     up_to: u64,
     reply: Reply,
@@ -192,7 +194,7 @@ impl KnowledgeBase {
             mentions: found.mentions,
         };
         if !request.validate_only && revision > 0 {
-            let rewritten = self.rewrite(nodes, revision).await?;
+            let rewritten = self.rewrite(nodes, request.entity.clone(), revision).await?;
             erased.log_bytes_before = rewritten.bytes_before;
             erased.log_bytes = rewritten.bytes;
             if let Some(witness) = &request.witness {
@@ -283,9 +285,14 @@ impl KnowledgeBase {
     }
 
     /// Has the log written anew without the nodes, and the snapshot file.
-    async fn rewrite(&self, nodes: Nodes, up_to: u64) -> Result<Rewritten, EraseError> {
+    async fn rewrite(&self, nodes: Nodes, entity: NamedNode, up_to: u64) -> Result<Rewritten, EraseError> {
         let (reply, answer) = oneshot::channel();
-        let message = Message::Erase(Erasure { nodes, up_to, reply });
+        let message = Message::Erase(Erasure {
+            nodes,
+            entity,
+            up_to,
+            reply,
+        });
         let queue = self.inner.queue.clone();
         spawn_blocking(move || queue.send(message))
             .await?
@@ -301,7 +308,7 @@ fn each_change(
     log: &LogReader,
     from: u64,
     to: u64,
-    each: &mut dyn FnMut(u64, &crate::log::Change),
+    each: &mut dyn FnMut(u64, &Change),
 ) -> Result<(), LogError> {
     let records = log.records()?;
     let earliest = records.earliest();
@@ -342,7 +349,10 @@ pub(super) fn write(
     rewrite: &mut Rewrite,
     is_over: &AtomicBool,
 ) -> Result<View, LogError> {
-    rewrite.copy_if(erasure.up_to, &mut |change| !erasure.nodes.are_mentioned(change))?;
+    let mut keeps = |change: &Change| !erasure.nodes.are_mentioned(change);
+    // Without a record an id is worth nothing but its answer.
+    let keeps_id = |id: &str| !id.contains(erasure.entity.as_str());
+    rewrite.copy_if(erasure.up_to, &mut keeps, &keeps_id)?;
     compact::check(is_over)?;
     let view = shared.view.load().whole();
     let view = View::new(view.revision, indexed_anew(&view.snapshot, is_over)?);

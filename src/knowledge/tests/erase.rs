@@ -330,3 +330,31 @@ fn headers_that_name_it_are_told_of() {
     crate::knowledge::compact(&settings(&dir), 1).unwrap().unwrap();
     assert!(files_with(&dir, SECRET).is_empty());
 }
+
+#[test]
+fn ids_of_requests_that_name_it_go_with_their_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = open(&dir);
+    let named = |id: &str, number| CommitRequest {
+        request_id: Some(RequestId {
+            id: id.to_owned(),
+            fingerprint: [1; 32],
+        }),
+        ..inserting([number])
+    };
+    commit(&base, named(&format!("about {SECRET}"), 1)).unwrap();
+    // One that changes nothing.
+    commit(&base, named(&format!("again about {SECRET}"), 1)).unwrap();
+    let other = commit(&base, named("other", 2)).unwrap();
+    commit(&base, changing("", "e:somebody d:p 1 .")).unwrap();
+    assert_eq!(erase(&base, false).unwrap().naming_header_count, 1);
+    base.close();
+    crate::knowledge::compact(&settings(&dir), 0).unwrap().unwrap();
+    // The id has come to be kept without its record.
+    assert_eq!(files_with(&dir, SECRET), ["log.redb"]);
+    let base = open(&dir);
+    assert_eq!(erase(&base, false).unwrap().naming_header_count, 0);
+    assert_eq!(commit(&base, named("other", 2)).unwrap(), other);
+    base.close();
+    assert!(files_with(&dir, SECRET).is_empty());
+}
