@@ -25,14 +25,19 @@ pub(super) struct Details {
 }
 
 impl Details {
-    /// Reads the details of some commits, of which the first comes after a graph; they must be whole. Blocks.
-    pub(super) fn of_run(past: &mut Past, run: &[Arc<Record>]) -> Result<Vec<Arc<Self>>, FeedError> {
-        run.iter().map(|record| Self::of(past, record)).collect()
+    /// Reads the details of some commits, of which the first comes after a graph; they must be whole. Blocks; `is_over` says
+    /// whether to give up.
+    pub(super) fn of_run(
+        past: &mut Past,
+        run: &[Arc<Record>],
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Vec<Arc<Self>>, FeedError> {
+        run.iter().map(|record| Self::of(past, record, is_over)).collect()
     }
 
-    fn of(past: &mut Past, record: &Record) -> Result<Arc<Self>, FeedError> {
+    fn of(past: &mut Past, record: &Record, is_over: &dyn Fn() -> bool) -> Result<Arc<Self>, FeedError> {
         let changes = record.changes.iter().flatten();
-        let made = past.advance(changes.clone().cloned().map(Ok))?;
+        let made = past.advance(changes.clone().cloned().map(Ok), is_over)?;
         let mut origins = FxHashMap::default();
         for change in changes {
             let (Change::Insert(quad) | Change::Remove(quad)) = change else {

@@ -1,8 +1,11 @@
 //! From a watcher to its reader, who may be slow.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 
 use super::{Event, FRAGMENT_BYTES_MAX, FeedError, Watcher};
 use crate::log::LogError;
@@ -36,6 +39,28 @@ pub enum EndReason {
 /// Events that are handed over at once, if they are at hand.
 pub(super) const BATCH_EVENT_COUNT_MAX: usize = 64;
 
+/// How long a reader may have no room before others may have the watcher's place.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Waits until the reader has room, as long as it may take.
+async fn wait_for_room<'s, T>(
+    watcher: &mut Watcher,
+    sender: &'s mpsc::Sender<Vec<T>>,
+) -> Result<mpsc::Permit<'s, Vec<T>>, EndReason> {
+    let begun_at = Instant::now();
+    let stall_max = watcher.stall_max();
+    let mut room = timeout(stall_max.min(PATIENCE), sender.reserve()).await;
+    if room.is_err() {
+        watcher.give_way();
+        room = timeout(stall_max.saturating_sub(PATIENCE), sender.reserve()).await;
+    }
+    watcher.was_held_up(begun_at.elapsed());
+    match room {
+        Ok(room) => room.map_err(|_| EndReason::Gone),
+        Err(_) => Err(EndReason::TooSlow),
+    }
+}
+
 /// Sends what a watcher gets, several events at once where they are at hand, until the reader has gone, is too slow, or `stop` is
 /// ready.
 pub async fn follow<T>(
@@ -44,7 +69,6 @@ pub async fn follow<T>(
     stop: impl Future<Output = ()>,
     convert: impl Fn(Event) -> T,
 ) -> End {
-    let stall_max = watcher.feed().settings().stall_max;
     let mut resume_after = watcher.resume_after();
     let mut stop = pin!(stop);
     let reason = loop {
@@ -64,12 +88,11 @@ pub async fn follow<T>(
         let room = tokio::select! {
             biased;
             () = &mut stop => break EndReason::Stopped,
-            room = timeout(stall_max, sender.reserve()) => room,
+            room = wait_for_room(&mut watcher, &sender) => room,
         };
         match room {
-            Err(_) => break EndReason::TooSlow,
-            Ok(Err(_)) => break EndReason::Gone,
-            Ok(Ok(room)) => {
+            Err(end) => break end,
+            Ok(room) => {
                 let mut batch = Vec::new();
                 let mut text_bytes = 0;
                 let mut next = Some(event);

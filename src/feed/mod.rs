@@ -89,6 +89,8 @@ struct Inner {
     /// Held while details of the newest records are read, likewise.
     detailing: tokio::sync::Mutex<()>,
     pasts: Arc<Semaphore>,
+    /// Has as many owners more as there are watchers that wait for one of these.
+    past_waiters: Arc<()>,
 }
 
 /// Why the feed cannot be read.
@@ -106,8 +108,10 @@ pub enum FeedError {
     /// Nobody waits for what is read.
     #[error("the reading was given up")]
     Over,
-    /// To read the graph of a revision takes more memory than it may.
-    #[error("what was changed since that revision takes more than {bytes_max} bytes of memory")]
+    /// To read the graph of a revision, or what a commit makes of it, takes more memory than it may.
+    #[error(
+        "the graph of that revision takes more than {bytes_max} bytes of memory beside the newest one, or its commit does"
+    )]
     TooFarBack {
         /// The limit.
         bytes_max: u64,
@@ -164,6 +168,7 @@ impl Feed {
             details: Mutex::default(),
             detailing: tokio::sync::Mutex::default(),
             pasts: Arc::new(Semaphore::new(PAST_COUNT_MAX)),
+            past_waiters: Arc::default(),
         }))
     }
 
@@ -415,7 +420,7 @@ impl Feed {
         let (feed, run) = (self.clone(), run.to_vec());
         let waiting = Waiting::default();
         let is_over = waiting.is_over();
-        let read = move || Details::of_run(&mut Past::at(&feed, first - 1, is_over)?, &run);
+        let read = move || Details::of_run(&mut Past::at(&feed, first - 1, &is_over)?, &run, &is_over);
         let details = tokio::task::spawn_blocking(read).await??;
         let mut kept = self.kept();
         // What was read before something was erased is not kept.

@@ -1,6 +1,8 @@
 //! Graphs of revisions that are not the newest, for what the log alone does not tell.
+//!
+//! Such a graph shares what it can with the newest one. What it takes beside it has a limit, as does a commit that it goes on by.
 
-use super::{Feed, FeedError, diff::DiffError};
+use super::{CHANGES_PER_LOOK, Feed, FeedError, diff::DiffError};
 use crate::{
     facts::Transition,
     graph::{Batch, Changes, Draft, Snapshot},
@@ -9,10 +11,10 @@ use crate::{
 };
 
 /// The graph as it was at a revision.
-#[derive(Debug)]
 pub(super) struct Past {
     pub(super) revision: u64,
     snapshot: Snapshot,
+    feed: Feed,
 }
 
 /// What a commit made of the graph before it.
@@ -24,63 +26,88 @@ pub(super) struct Made {
 impl Past {
     /// Returns the graph of a published revision: the newest one, without what came since. Blocks; `is_over` is asked again and
     /// again whether to give up.
-    pub(super) fn at(feed: &Feed, revision: u64, is_over: impl Fn() -> bool) -> Result<Self, FeedError> {
+    pub(super) fn at(feed: &Feed, revision: u64, is_over: &dyn Fn() -> bool) -> Result<Self, FeedError> {
         // What is told of it is shared by all who watch, each of whom is told what it may read.
         let access = Access::everything();
         let view = feed.knowledge().read(&access);
-        if revision == 0 {
-            return Ok(Self {
-                revision,
-                snapshot: Snapshot::default(),
-            });
-        }
         let mut past = Self {
             revision: view.revision,
             snapshot: view.snapshot,
+            feed: feed.clone(),
         };
-        if revision != view.revision {
-            let back =
-                feed.diff(&access, view.revision, revision, is_over)
-                    .map_err(|error| match error {
-                        DiffError::Log(error) => error.into(),
-                        DiffError::TooLarge { bytes_max } => FeedError::TooFarBack { bytes_max },
-                        DiffError::Over => FeedError::Over,
-                    })?;
+        if revision == 0 {
+            past.snapshot = Snapshot::default();
+        } else if revision != view.revision {
+            let back = feed
+                .diff(&access, view.revision, revision, is_over)
+                .map_err(|error| match error {
+                    DiffError::Log(error) => error.into(),
+                    DiffError::TooLarge { bytes_max } => FeedError::TooFarBack { bytes_max },
+                    DiffError::Over => FeedError::Over,
+                })?;
             let mut batch = Batch::default();
             back.into_changes().for_each(|change| put(&mut batch, &change));
             past.apply(&batch);
-            past.revision = revision;
+            past.check()?;
         }
+        past.revision = revision;
         Ok(past)
     }
 
-    /// Goes on by the commit after it.
+    /// Goes on by the commit after it. `is_over` is as for [`Self::at`].
     pub(super) fn advance(
         &mut self,
         changes: impl Iterator<Item = Result<Change, LogError>>,
-    ) -> Result<Made, LogError> {
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Made, FeedError> {
         let mut batch = Batch::default();
-        for change in changes {
+        for (index, change) in changes.enumerate() {
             put(&mut batch, &change?);
+            if index.is_multiple_of(CHANGES_PER_LOOK) {
+                self.check_bytes(batch.memory_bytes())?;
+                if is_over() {
+                    return Err(FeedError::Over);
+                }
+            }
         }
         let before = self.snapshot.clone();
         let changes = self.apply(&batch);
         self.revision += 1;
-        Ok(Made {
-            transition: Transition::new(before, self.snapshot.clone()),
-            changes,
-        })
+        let transition = Transition::new(before, self.snapshot.clone());
+        if self.check().is_err() {
+            // Much of it may be in the newest graph by now, or again.
+            *self = Self::at(&self.feed, self.revision, is_over)?;
+        }
+        Ok(Made { transition, changes })
     }
 
     fn apply(&mut self, batch: &Batch) -> Changes {
         let mut draft = Draft::new(self.snapshot.clone());
         draft.apply(batch);
         let (changes, snapshot) = draft.finish();
-        self.snapshot = snapshot;
-        while let Some(merge) = self.snapshot.due_merge() {
-            self.snapshot = self.snapshot.with_merged(&merge.run());
-        }
+        self.snapshot = snapshot.merged_beside(&self.newest(), self.bytes_max());
         changes
+    }
+
+    fn newest(&self) -> Snapshot {
+        self.feed.knowledge().read(&Access::everything()).snapshot
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.feed.settings().diff_bytes_max
+    }
+
+    /// Fails if it takes more beside the newest graph than it may.
+    fn check(&self) -> Result<(), FeedError> {
+        self.check_bytes(self.snapshot.memory_bytes_beside(&self.newest()))
+    }
+
+    fn check_bytes(&self, bytes: u64) -> Result<(), FeedError> {
+        let bytes_max = self.bytes_max();
+        if bytes > bytes_max {
+            return Err(FeedError::TooFarBack { bytes_max });
+        }
+        Ok(())
     }
 }
 

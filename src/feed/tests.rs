@@ -2,6 +2,7 @@
 
 mod erased;
 mod headers;
+mod past;
 
 use std::{cell::Cell, collections::HashSet, time::Duration};
 
@@ -200,7 +201,11 @@ fn commits_come_in_order_and_in_fragments_with_the_last_one_marked() {
     // Too large to be shared.
     let large: Vec<_> = (0..20_000).map(|o| quad(4, o, 0)).collect();
     base.insert(&large);
-    let header = base.feed.header(&Access::everything(), 4, || false).unwrap().unwrap();
+    let header = base
+        .feed
+        .header(&Access::everything(), 4, || false)
+        .unwrap()
+        .unwrap();
     assert!(header.text_bytes > record::WHOLE_TEXT_BYTES_MAX);
     let mut expected = vec![(1, 1000, true), (2, 1, true), (3, 1000, false), (3, 1, true)];
     expected.extend((1..=20).map(|part| (4, 1000, part == 20)));
@@ -230,7 +235,10 @@ fn large_texts_make_more_fragments() {
     let expected = [(1, 2, false), (1, 1, true), (1, 0, true)];
     assert_eq!(base.until_checkpoint(&mut watcher), expected);
     // As does the name of a graph, which is in every quad of it, and that of a datatype.
-    let name = NamedNode::new_unchecked(format!("http://example.com/{}", "x".repeat(FRAGMENT_BYTES_MAX / 2)));
+    let name = NamedNode::new_unchecked(format!(
+        "http://example.com/{}",
+        "x".repeat(FRAGMENT_BYTES_MAX / 2)
+    ));
     base.commit(|batch| {
         for object in 0..3 {
             batch.insert(Quad::new(node(1), node(0), node(object), name.clone()).as_ref());

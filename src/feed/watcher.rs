@@ -136,6 +136,8 @@ pub struct Watcher {
     scan: Option<Scan>,
     /// The graph at `position`, while the watcher is far behind, and its place.
     past: Option<(Past, OwnedSemaphorePermit)>,
+    /// How long the reader had no room in the large commit that was begun last.
+    held_up: Duration,
     /// Whether it has been told that it has all there is.
     has_caught_up: bool,
     checkpoint_interval: Duration,
@@ -184,6 +186,7 @@ impl Watcher {
             ready: VecDeque::new(),
             scan,
             past: None,
+            held_up: Duration::ZERO,
             has_caught_up: false,
             checkpoint_interval,
             told_at: Instant::now(),

@@ -105,6 +105,16 @@ impl Snapshot {
         self.layers.iter().map(|layer| layer.memory_bytes() as u64).sum()
     }
 
+    /// Returns the bytes that the index takes in memory beside that of another snapshot: those of the layers that only this one has.
+    pub fn memory_bytes_beside(&self, other: &Self) -> u64 {
+        let own = self.layers.iter().filter(|layer| !other.has_layer(layer));
+        own.map(|layer| layer.memory_bytes() as u64).sum()
+    }
+
+    fn has_layer(&self, layer: &Arc<Layer>) -> bool {
+        self.layers.iter().any(|own| Arc::ptr_eq(own, layer))
+    }
+
     /// Returns a random number that was drawn when the dictionary was begun: identifiers of one epoch mean the same term.
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -356,6 +366,22 @@ impl Snapshot {
             older: Arc::clone(&pair[0]),
             newer: Arc::clone(&pair[1]),
         })
+    }
+
+    /// Returns the same quads after the merges that are due, but for one that would have it take more than some bytes beside another
+    /// snapshot.
+    #[must_use]
+    pub fn merged_beside(mut self, other: &Self, bytes_max: u64) -> Self {
+        while let Some(merge) = self.due_merge() {
+            let pair = [&merge.older, &merge.newer].into_iter();
+            let shared = pair.filter(|layer| other.has_layer(layer));
+            let added: u64 = shared.map(|layer| layer.memory_bytes() as u64).sum();
+            if self.memory_bytes_beside(other).saturating_add(added) > bytes_max {
+                break;
+            }
+            self = self.with_merged(&merge.run());
+        }
+        self
     }
 
     /// Returns the same quads with the two layers of a merge replaced by its outcome; unchanged if they are gone.

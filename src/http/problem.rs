@@ -328,7 +328,13 @@ pub(super) fn of_feed(error: &FeedError) -> Problem {
         .with("earliest_revision", *earliest),
         FeedError::Log(LogError::Unavailable) => unavailable("the log is being opened again"),
         FeedError::Closed | FeedError::Erased | FeedError::Over => unavailable(error.to_string()),
-        FeedError::TooFarBack { .. } | FeedError::Log(_) | FeedError::Fault(_) => internal(error),
+        FeedError::TooFarBack { bytes_max } => Problem::of(
+            StatusCode::INSUFFICIENT_STORAGE,
+            ErrorReason::DiffTooLarge,
+            error.to_string(),
+        )
+        .with("diff_bytes_max", *bytes_max),
+        FeedError::Log(_) | FeedError::Fault(_) => internal(error),
     }
 }
 

@@ -22,10 +22,7 @@ fn a_reader_of_some_graphs_lists_a_compacted_log_to_its_end() {
     reads.add(node(7).as_str());
     let access = Access::new("r", reads, GraphSet::default(), false);
     let list = |newest_first| {
-        let listing = Listing {
-            newest_first,
-            ..ALL
-        };
+        let listing = Listing { newest_first, ..ALL };
         let page = base.feed.headers(&access, listing, || false).unwrap();
         assert_eq!(page.next_after, None);
         let revisions = page.headers.iter().map(|header| header.revision);
@@ -52,7 +49,11 @@ fn a_reader_of_some_graphs_lists_a_compacted_log_to_its_end() {
 #[test]
 fn what_nobody_waits_for_is_given_up() {
     let base = Base::new(SETTINGS);
-    base.insert(&(0..2 * CHANGES_PER_LOOK).map(|o| quad(1, o, 0)).collect::<Vec<_>>());
+    base.insert(
+        &(0..2 * CHANGES_PER_LOOK)
+            .map(|o| quad(1, o, 0))
+            .collect::<Vec<_>>(),
+    );
     base.insert(&[quad(2, 1, 0)]);
     // Nothing of it may be seen.
     let access = Access::new("r", GraphSet::default(), GraphSet::default(), false);
@@ -70,7 +71,7 @@ fn what_nobody_waits_for_is_given_up() {
         check(matches!(header, Err(FeedError::Over)));
         let page = base.feed.headers(&access, ALL, look);
         check(matches!(page, Err(FeedError::Over)));
-        let past = Past::at(&base.feed, 1, look);
+        let past = Past::at(&base.feed, 1, &look);
         check(matches!(past, Err(FeedError::Over)));
     }
     let waiting = Waiting::default();

@@ -1,6 +1,6 @@
 //! What the log alone does not tell of a commit, looked up in the graph of its revision.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -44,8 +44,10 @@ impl Watcher {
         if whole.is_empty() {
             return self.begin_on(past, place).await;
         }
+        let waiting = Waiting::default();
+        let is_over = waiting.is_over();
         let (past, details) = spawn_blocking(move || {
-            let details = Details::of_run(&mut past, &whole);
+            let details = Details::of_run(&mut past, &whole, &is_over);
             (past, details)
         })
         .await?;
@@ -59,14 +61,16 @@ impl Watcher {
         if let Some(past) = self.past.take() {
             return Ok(Some(past));
         }
+        let waits = Arc::clone(&self.feed.0.past_waiters);
         let place = tokio::select! {
             place = Arc::clone(&self.feed.0.pasts).acquire_owned() => place.map_err(|_| FeedError::Closed)?,
             () = sleep_until(due) => return Ok(None),
         };
+        drop(waits);
         let (feed, position) = (self.feed.clone(), self.position);
         let waiting = Waiting::default();
         let is_over = waiting.is_over();
-        let past = spawn_blocking(move || Past::at(&feed, position, is_over)).await??;
+        let past = spawn_blocking(move || Past::at(&feed, position, &is_over)).await??;
         Ok(Some((past, place)))
     }
 
@@ -77,9 +81,11 @@ impl Watcher {
         };
         let (log, revision) = (self.feed.log().clone(), record.header.revision);
         let (filter, sight, output) = (Arc::clone(&self.filter), self.sight.clone(), self.output);
+        let waiting = Waiting::default();
+        let is_over = waiting.is_over();
         let (past, scan) = spawn_blocking(move || {
             let (header, changes) = log.record(revision)?;
-            let made = past.advance(changes)?;
+            let made = past.advance(changes, &is_over)?;
             let scan = match output {
                 Output::Facts => {
                     let facts = made.transition.into_facts(&made.changes);
@@ -101,7 +107,35 @@ impl Watcher {
         .await??;
         self.past = Some((past, place));
         self.scan = Some(scan);
+        self.held_up = Duration::ZERO;
         Ok(())
+    }
+
+    /// Lets others have its place, if they wait for one: the reader has had no room for some time. In the middle of a commit the
+    /// graph is still needed.
+    pub(in crate::feed) fn give_way(&mut self) {
+        if self.scan.is_none() && self.others_wait() {
+            self.past = None;
+        }
+    }
+
+    /// Returns how long the reader may leave a frame lying; in the middle of a commit for which others wait, all of its frames.
+    pub(in crate::feed) fn stall_max(&self) -> Duration {
+        let stall_max = self.feed.settings().stall_max;
+        if self.scan.is_some() && self.past.is_some() && self.others_wait() {
+            stall_max.saturating_sub(self.held_up)
+        } else {
+            stall_max
+        }
+    }
+
+    /// Takes down how long the reader had no room.
+    pub(in crate::feed) fn was_held_up(&mut self, time: Duration) {
+        self.held_up += time;
+    }
+
+    fn others_wait(&self) -> bool {
+        Arc::strong_count(&self.feed.0.past_waiters) > 1
     }
 
     /// Makes events of the first records at hand, of which the details are known.

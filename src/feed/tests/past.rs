@@ -1,0 +1,98 @@
+//! Watches that need the graph of a revision: what it takes, and who has a place for it.
+
+use super::*;
+
+fn facts(base: &Base, start: Start) -> Watcher {
+    let wanted = (Filter::default(), Output::Facts);
+    let access = Access::everything();
+    base.feed
+        .watch(&access, start, wanted, Duration::from_hours(1))
+        .unwrap()
+}
+
+fn next(base: &Base, watcher: &mut Watcher) -> Result<Event, FeedError> {
+    base.runtime.block_on(watcher.next())
+}
+
+/// Commits more text than is shared among watchers.
+fn insert_many(base: &Base, subject: usize) {
+    base.insert(&(0..20_000).map(|o| quad(subject, o, 0)).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_graph_and_a_commit_take_is_limited() {
+    let base = Base::new(FeedSettings {
+        diff_bytes_max: 200_000,
+        ..SETTINGS
+    });
+    for subject in 1..=40 {
+        base.insert(&(0..200).map(|o| quad(subject, o, 0)).collect::<Vec<_>>());
+    }
+    let is_too_much =
+        |told: &Result<Event, FeedError>| matches!(told, Err(FeedError::TooFarBack { bytes_max: 200_000 }));
+    // The first commits make little; all of them make more than it may take, and so does the way back from the newest.
+    let mut watcher = facts(&base, Start::After(0));
+    let mut count = 0;
+    let end = loop {
+        match next(&base, &mut watcher) {
+            Ok(_) => count += 1,
+            end => break end,
+        }
+    };
+    assert!(is_too_much(&end), "{end:?}");
+    assert!(count < 40, "{count}");
+    // Near the newest it takes little beside that.
+    let mut near = facts(&base, Start::After(38));
+    for revision in [39, 40, 40] {
+        assert_eq!(next(&base, &mut near).unwrap().completes(), Some(revision));
+    }
+    insert_many(&base, 50);
+    let end = next(&base, &mut near);
+    assert!(is_too_much(&end), "{end:?}");
+}
+
+#[test]
+fn who_does_not_read_gives_way() {
+    let base = Base::new(FeedSettings {
+        watcher_count_max: 5,
+        diff_bytes_max: 64 << 20,
+        ..SETTINGS
+    });
+    insert_many(&base, 1);
+    for object in 0..3 {
+        base.insert(&[quad(2, object, 0)]);
+    }
+    let mut holding: Vec<_> = (0..PAST_COUNT_MAX)
+        .map(|_| facts(&base, Start::After(0)))
+        .collect();
+    for watcher in &mut holding {
+        assert_eq!(next(&base, watcher).unwrap().completes(), None);
+    }
+    let mut last = facts(&base, Start::After(0));
+    let stall_max = base.feed.settings().stall_max;
+    base.runtime.block_on(async {
+        let mut waiting = std::pin::pin!(last.next());
+        let first = &mut holding[0];
+        first.was_held_up(Duration::from_secs(9));
+        assert_eq!(first.stall_max(), stall_max, "nobody waits");
+        while first.stall_max() == stall_max {
+            assert!(futures::poll!(&mut waiting).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            first.stall_max(),
+            stall_max.saturating_sub(Duration::from_secs(9))
+        );
+        // In the middle of a commit it keeps its place.
+        first.give_way();
+        assert!(futures::poll!(&mut waiting).is_pending());
+        while first.next().await.unwrap().completes() != Some(1) {}
+        assert_eq!(first.stall_max(), stall_max);
+        first.give_way();
+        assert!(waiting.await.unwrap().completes().is_none());
+        // And goes on where it was.
+        for revision in 2..=4 {
+            assert_eq!(first.next().await.unwrap().completes(), Some(revision));
+        }
+    });
+}
