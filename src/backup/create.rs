@@ -161,15 +161,21 @@ impl Source<'_> {
     }
 }
 
-/// Returns a view, and the records that make it: nothing was erased between the one and the other.
+/// Returns a view, and the records that make it: between the one and the other nothing was erased, and no record that makes it was
+/// compacted away.
 fn consistent(knowledge: &KnowledgeBase) -> Result<(View, Records), BackupError> {
     loop {
         let erasure_count = knowledge.log().erasure_count();
-        let read = (knowledge.read(&Access::everything()), knowledge.log().records()?);
-        if knowledge.log().erasure_count() == erasure_count {
-            return Ok(read);
+        let (view, records) = (knowledge.read(&Access::everything()), knowledge.log().records()?);
+        if knowledge.log().erasure_count() == erasure_count && make(&records, &view) {
+            return Ok((view, records));
         }
     }
+}
+
+/// Tells whether the log reaches back to a view.
+fn make(records: &Records, view: &View) -> bool {
+    records.earliest() <= view.revision
 }
 
 /// Looks whether the log goes on where a backup ended.
@@ -190,4 +196,43 @@ fn left_over(place: &Place, manifest: &Manifest) -> Result<Vec<String>, BackupEr
     let mut left_over = place.list(RECORDS)?;
     left_over.retain(|name| !named.contains(name.as_str()));
     Ok(left_over)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        graph::{Batch, Draft},
+        knowledge::{CommitRequest, Settings, compact},
+    };
+
+    /// In the moment between the look at the one and the other.
+    #[test]
+    fn a_log_that_was_compacted_past_a_view_does_not_make_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            disk_free_bytes_min: 0,
+            ..Settings::new(dir.path())
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let knowledge = KnowledgeBase::open(settings.clone()).unwrap();
+        let mut views = Vec::new();
+        for name in ["a", "b"] {
+            let graph = oxigraph::model::NamedNode::new_unchecked(format!("http://e.com/{name}"));
+            let request = CommitRequest::<()>::new(Access::everything(), move |draft: &mut Draft| {
+                let mut batch = Batch::default();
+                batch.create_graph(graph.as_ref().into());
+                draft.apply(&batch);
+                Ok(())
+            });
+            runtime.block_on(knowledge.commit(request)).unwrap();
+            views.push(knowledge.read(&Access::everything()));
+        }
+        knowledge.close();
+        compact(&settings, 0).unwrap().unwrap();
+        let knowledge = KnowledgeBase::open(settings).unwrap();
+        let records = knowledge.log().records().unwrap();
+        assert!(!make(&records, &views[0]));
+        assert!(make(&records, &views[1]));
+    }
 }
