@@ -344,6 +344,7 @@ async fn open(settings: &ServeSettings) -> Result<KnowledgeBase, ServeError> {
             age_max: settings.log_retention_age,
             bytes_max: settings.log_retention_bytes,
             revision_count_min: settings.log_retention_commit_count_min,
+            waits_for_backups: settings.backup_to.is_some(),
         },
         ..Settings::new(&settings.data_dir)
     };

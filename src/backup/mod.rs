@@ -201,6 +201,7 @@ impl Backups {
                 told.succeeded_at = Some(SystemTime::now());
                 told.revision = made.revision;
                 drop(told);
+                self.0.knowledge.tell_backed_up(made.revision);
                 let backup = made.backup.as_ref();
                 tracing::info!(
                     revision = made.revision,
@@ -217,10 +218,18 @@ impl Backups {
         made
     }
 
+    /// Takes down that there is no backup: the first one begins where the log does.
+    pub fn tell_none(&self) {
+        if self.lock().succeeded_at.is_none() {
+            self.0.knowledge.tell_backed_up(u64::MAX);
+        }
+    }
+
     /// Takes down a backup that was there before this process.
     pub fn tell(&self, newest: &Backup) {
         let mut told = self.lock();
         if told.succeeded_at.is_none() {
+            self.0.knowledge.tell_backed_up(newest.head.revision);
             told.succeeded_at = Some(SystemTime::UNIX_EPOCH + Duration::from_micros(newest.made_at_us));
             told.revision = newest.head.revision;
         }

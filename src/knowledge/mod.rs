@@ -189,9 +189,15 @@ struct Shared {
     writes: watch::Sender<Writes>,
     /// The earliest revision that the log has.
     earliest: watch::Sender<u64>,
+    /// The revision up to which backups have the log, as far as that was told; `u64::MAX` if none is waited for.
+    backed_up: AtomicU64,
 }
 
 impl Shared {
+    fn backed_up(&self) -> u64 {
+        self.backed_up.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     fn set_writes(&self, writes: Writes) {
         let change = |now: &mut Writes| std::mem::replace(now, writes) != writes;
         self.writes.send_if_modified(change);
@@ -322,6 +328,13 @@ impl KnowledgeBase {
     /// Tells whether there can be commits, and when that changes.
     pub fn writes(&self) -> watch::Receiver<Writes> {
         self.inner.shared.writes.subscribe()
+    }
+
+    /// Tells up to which revision the log is backed up: records after it stay if the retention waits for backups. `u64::MAX`: no
+    /// backup is waited for. Until it is told, all records stay.
+    pub fn tell_backed_up(&self, revision: u64) {
+        let backed_up = &self.inner.shared.backed_up;
+        backed_up.store(revision, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Returns the times that it took to append to the log, in seconds.

@@ -59,6 +59,7 @@ pub(super) fn open(
         append_times: Histogram::new(APPEND_SECONDS),
         writes: watch::Sender::new(Writes::Open),
         earliest: watch::Sender::new(log.earliest()),
+        backed_up: AtomicU64::new(0),
     });
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();

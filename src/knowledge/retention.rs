@@ -19,6 +19,8 @@ pub struct Retention {
     pub bytes_max: Option<u64>,
     /// The newest records that stay, whatever their age and size.
     pub revision_count_min: u64,
+    /// Whether records stay until they are backed up ([`super::KnowledgeBase::tell_backed_up`]).
+    pub waits_for_backups: bool,
 }
 
 impl Default for Retention {
@@ -28,6 +30,7 @@ impl Default for Retention {
             age_max: None,
             bytes_max: None,
             revision_count_min: 1_000,
+            waits_for_backups: false,
         }
     }
 }
@@ -52,15 +55,17 @@ impl Retention {
         Ok(now_us.saturating_sub(oldest.time_us) > with_slack(age_max_us))
     }
 
-    /// Returns the last record that may go, if one may.
+    /// Returns the last record that may go, if one may; backups have those up to `backed_up`.
     pub(super) fn last_to_go(
         &self,
         log: &LogReader,
-        head: u64,
+        (head, backed_up): (u64, u64),
         now_us: u64,
     ) -> Result<Option<u64>, LogError> {
         let earliest = log.earliest()?;
-        let last_max = head.saturating_sub(self.revision_count_min);
+        let last_max = self
+            .last_max(backed_up)
+            .min(head.saturating_sub(self.revision_count_min));
         if last_max <= earliest {
             return Ok(None);
         }
@@ -84,6 +89,15 @@ impl Retention {
             is_old || is_too_much
         })?;
         Ok(last)
+    }
+
+    /// Returns the last record that may go where backups have those up to `backed_up`.
+    pub(super) fn last_max(&self, backed_up: u64) -> u64 {
+        if self.waits_for_backups {
+            backed_up
+        } else {
+            u64::MAX
+        }
     }
 
     fn age_max_us(&self) -> Option<u64> {

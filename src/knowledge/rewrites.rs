@@ -29,6 +29,9 @@ const REST_FACTOR: u32 = 10;
 /// The pause after one that failed.
 const FAILURE_PAUSE: Duration = Duration::from_mins(1);
 
+/// How often it is told that the log waits for backups.
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
+
 /// A log that was written anew.
 pub(super) struct Written {
     /// Nothing if there was nothing to do.
@@ -46,6 +49,8 @@ pub(super) struct Rewrites {
     is_over: Option<Arc<AtomicBool>>,
     /// No compaction before it.
     not_before: Instant,
+    /// No warning that the log waits for backups before it.
+    next_warning: Instant,
     erasures: VecDeque<Erasure>,
 }
 
@@ -56,6 +61,7 @@ impl Rewrites {
             queue,
             is_over: None,
             not_before: Instant::now(),
+            next_warning: Instant::now(),
             erasures: VecDeque::new(),
         }
     }
@@ -121,6 +127,10 @@ impl Rewrites {
         let now_us = clock.now_us();
         let begun = match self.retention.is_due(log, now_us) {
             Ok(false) => return,
+            Ok(true) if self.retention.last_max(shared.backed_up()) <= log.earliest() => {
+                self.warn_of_backups(log.earliest());
+                return;
+            }
             Ok(true) => log.rewrite().and_then(|rewrite| {
                 let (retention, shared) = (self.retention, Arc::clone(shared));
                 let work = move |mut rewrite: Rewrite, log: &LogReader, is_over: &AtomicBool| {
@@ -225,6 +235,16 @@ impl Rewrites {
         self.is_over = None;
     }
 
+    fn warn_of_backups(&mut self, earliest: u64) {
+        if Instant::now() >= self.next_warning {
+            tracing::warn!(
+                earliest,
+                "the log is beyond its limits, and stays until it is backed up"
+            );
+            self.next_warning = Instant::now() + WARNING_INTERVAL;
+        }
+    }
+
     fn failed(&mut self, error: &LogError) {
         tracing::warn!(%error, "the log was not compacted");
         self.not_before = Instant::now() + FAILURE_PAUSE;
@@ -241,7 +261,7 @@ fn compacted(
     is_over: &AtomicBool,
 ) -> Result<bool, LogError> {
     let view = shared.view.load().whole();
-    let Some(last) = retention.last_to_go(log, view.revision, now_us)? else {
+    let Some(last) = retention.last_to_go(log, (view.revision, shared.backed_up()), now_us)? else {
         return Ok(false);
     };
     let newest = || shared.view.load().revision();

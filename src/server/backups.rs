@@ -36,11 +36,11 @@ pub(super) async fn back_up(backups: Backups, every: Option<Duration>, drain: Ca
 
 /// Returns how long ago the newest backup was made; for ever, if there is none.
 async fn age(backups: &Backups) -> Duration {
-    let backups = backups.clone();
+    let listing = backups.clone();
     let listed = tokio::task::spawn_blocking(move || {
-        let listed = list(backups.place())?;
+        let listed = list(listing.place())?;
         let newest = listed.last().ok_or(BackupError::None)?;
-        backups.tell(newest);
+        listing.tell(newest);
         Ok::<_, BackupError>(newest.made_at_us)
     });
     match listed.await {
@@ -48,7 +48,11 @@ async fn age(backups: &Backups) -> Duration {
             let made_at = UNIX_EPOCH + Duration::from_micros(made_at_us);
             SystemTime::now().duration_since(made_at).unwrap_or_default()
         }
-        Ok(Err(BackupError::None)) | Err(_) => Duration::MAX,
+        Ok(Err(BackupError::None)) => {
+            backups.tell_none();
+            Duration::MAX
+        }
+        Err(_) => Duration::MAX,
         Ok(Err(error)) => {
             tracing::warn!(%error, "the backups cannot be listed");
             Duration::MAX

@@ -82,6 +82,29 @@ fn records_go_by_their_age() {
 }
 
 #[test]
+fn records_stay_until_they_are_backed_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = greedy(&dir, 2);
+    settings.retention.waits_for_backups = true;
+    let base = KnowledgeBase::open(settings.clone()).unwrap();
+    for number in 1..=30 {
+        commit(&base, inserting([number])).unwrap();
+    }
+    base.close();
+    // As long as nobody has told, nothing goes: also not at the start, which looks at once.
+    let base = KnowledgeBase::open(settings).unwrap();
+    assert_eq!(commit(&base, inserting([31])).unwrap().revision, 31);
+    assert_eq!(base.earliest_revision(), 0);
+    base.tell_backed_up(20);
+    commit(&base, inserting([32])).unwrap();
+    assert_eq!(wait_for_earliest(&base, 1), 20);
+    base.close();
+    // Without a place for backups it waits for none.
+    let base = KnowledgeBase::open(greedy(&dir, 2)).unwrap();
+    assert_eq!(wait_for_earliest(&base, 21), 30);
+}
+
+#[test]
 fn an_outdated_snapshot_file_gives_way_to_the_base_record() {
     let dir = tempfile::tempdir().unwrap();
     let base = open(&dir);
