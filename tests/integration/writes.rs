@@ -3,6 +3,7 @@
 mod bad_facts;
 mod concurrency;
 mod conflicts;
+mod counters;
 mod nodes;
 mod preconditions;
 mod reified;
