@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::*;
-use crate::log::FORMAT_VERSION;
+use crate::log::{FORMAT_VERSION, Log};
 
 const MAKE: &str = "DOSSIER_MAKE_FORMAT_FIXTURE";
 const FILES: [&str; 3] = ["log.redb", "snapshot", "high-water"];
@@ -146,6 +146,15 @@ fn unpacked(fixture: &Path) -> TempDir {
 fn check(fixture: &Path) {
     let expected = fs::read_to_string(fixture.join("graph.txt")).unwrap();
     let dir = unpacked(fixture);
+    let log = Log::open(dir.path(), 0).unwrap();
+    let read = open::read_file(&dir.path().join("snapshot"), &log).unwrap();
+    // One that cannot be read is made anew, with a warning only.
+    assert_eq!(
+        read.revision,
+        COMMITS.len() as u64 - 1,
+        "the snapshot file was not read"
+    );
+    drop(log);
     for is_first in [true, false] {
         let base = KnowledgeBase::open(settings_in(dir.path())).unwrap();
         let added = u64::from(!is_first);
