@@ -40,7 +40,7 @@ const DATA_DIR: &str = "DOSSIER_CRASH_TEST_DATA_DIR";
 /// Kills of the long form: `DOSSIER_KILLS=1000`.
 const KILLS: &str = "DOSSIER_KILLS";
 const KILL_COUNT: u64 = 100;
-const WRITER_COUNT: u64 = 4;
+const WRITER_COUNT: u64 = 8;
 
 #[test]
 fn every_acknowledged_commit_survives_a_kill() {
@@ -227,7 +227,7 @@ fn commit_for_ever(dir: &OsStr) {
         let writers = (0..WRITER_COUNT).map(|writer| {
             let base = base.clone();
             async move {
-                for number in (first + writer..).step_by(4) {
+                for number in (first + writer..).step_by(usize::try_from(WRITER_COUNT).unwrap()) {
                     let committed = base.commit(inserting(number)).await.unwrap();
                     println!("ack {} {number}", committed.revision);
                 }
