@@ -56,8 +56,10 @@ pub enum CommitError<E> {
         /// The limit.
         graph_memory_bytes_max: u64,
     },
-    /// The disk is full.
-    #[error("the disk is full: nothing was written, reads go on")]
+    /// The disk is full. Where it filled up in the middle of the write, a start before there is room may find the write whole.
+    #[error(
+        "the disk is full: the write is refused, and reads go on; if the server is started again before there is room, it may be there"
+    )]
     DiskFull,
     /// The log reported an I/O error, now or before.
     #[error("the log takes no writes since an I/O error: the server must be started again; reads go on")]

@@ -203,7 +203,8 @@ impl Log {
     /// Writes an append durably. When this returns, a crash loses nothing of it.
     ///
     /// After an error none of its records is in the log as far as this process goes, and [`Self::begin`] says whether
-    /// there can be more.
+    /// there can be more. They may be in the file, whole: if the process ends before it has taken them back, the next start
+    /// finds them.
     pub fn commit(&mut self, append: Append) -> Result<Head, LogError> {
         let payload_bytes = append.payload_bytes();
         let (head, answers) = append.commit().map_err(|error| self.failed(error))?;
