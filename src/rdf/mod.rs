@@ -154,23 +154,11 @@ pub fn read(
         Compression::None => parse(document, bytes, memory, graph_bytes, progress),
         Compression::Gzip => {
             let inflated = flate2::read::MultiGzDecoder::new(bytes);
-            parse(
-                document,
-                Inflated::new(inflated, memory),
-                memory,
-                graph_bytes,
-                progress,
-            )
+            parse(document, inflated, memory, graph_bytes, progress)
         }
         Compression::Zstd => {
             let inflated = zstd::Decoder::new(bytes).map_err(|error| of_io(&error, memory))?;
-            parse(
-                document,
-                Inflated::new(inflated, memory),
-                memory,
-                graph_bytes,
-                progress,
-            )
+            parse(document, inflated, memory, graph_bytes, progress)
         }
     }
 }
@@ -188,6 +176,7 @@ fn parse(
     };
     let mut share = Share::new(memory);
     let mut batch = Batch::default();
+    let bytes = Inflated::new(bytes, document, memory, &progress.count);
     let bytes = Wanted {
         inner: bytes,
         progress: &progress,
@@ -414,23 +403,41 @@ fn of_io(error: &io::Error, memory: &Memory) -> ImportError {
     ImportError::document(error.to_string())
 }
 
-/// A decompressor that stops at the memory limit, however much a few bytes inflate to.
-struct Inflated<R> {
+/// A document that stops at the memory limit, however much a few bytes inflate to. Of lines, whose quads are accounted for as they are
+/// read, that is the text in which there is no quad.
+struct Inflated<'c, R> {
     inner: R,
     left: u64,
+    bytes_max: u64,
+    quad_count: &'c Cell<u64>,
+    quad_count_then: u64,
+    are_lines: bool,
 }
 
-impl<R> Inflated<R> {
-    fn new(inner: R, memory: &Memory) -> Self {
+impl<'c, R> Inflated<'c, R> {
+    /// Reads a document; what is not compressed has no limit here.
+    fn new(inner: R, document: &Document, memory: &Memory, quad_count: &'c Cell<u64>) -> Self {
+        let bytes_max = match document.compression {
+            Compression::None => u64::MAX,
+            Compression::Gzip | Compression::Zstd => memory.graph_memory_bytes_max,
+        };
         Self {
             inner,
-            left: memory.graph_memory_bytes_max,
+            left: bytes_max,
+            bytes_max,
+            quad_count,
+            quad_count_then: 0,
+            are_lines: matches!(document.format, Format::Text(format) if lines::are_statements(format)),
         }
     }
 }
 
-impl<R: Read> Read for Inflated<R> {
+impl<R: Read> Read for Inflated<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.are_lines && self.quad_count.get() != self.quad_count_then {
+            self.quad_count_then = self.quad_count.get();
+            self.left = self.bytes_max;
+        }
         let count = self.inner.read(buffer)?;
         self.left = self
             .left

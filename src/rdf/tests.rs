@@ -242,6 +242,24 @@ fn inflation_is_bounded() {
 }
 
 #[test]
+fn lines_may_inflate_to_more_than_their_quads_take() {
+    let line = |subject| {
+        format!(
+            "<http://e.com/{subject}> <http://e.com/p> \"{}\" .\n",
+            "x".repeat(500)
+        )
+    };
+    // Lines of one subject would be one block.
+    let lines = [line("a"), line("b")].concat().repeat(20_000);
+    assert!(lines.len() as u64 > 2 * IMPORT_BYTES_MAX);
+    let read = import("nt", &gzip(lines.as_bytes()), Compression::Gzip);
+    assert_eq!(read.unwrap().quad_count(), 40_000);
+    // What is read of Turtle is not accounted for by its quads alone.
+    let read = import("ttl", &gzip(lines.as_bytes()), Compression::Gzip);
+    assert!(matches!(read, Err(ImportError::Full { .. })));
+}
+
+#[test]
 fn memory_is_bounded_and_given_back() {
     use std::fmt::Write as _;
     let mut text = String::new();
