@@ -6,6 +6,12 @@ use std::{
     process::{Command, Stdio},
 };
 
+use dossier::{
+    graph::{Batch, Draft},
+    knowledge::{CommitError, CommitRequest, Committed, KnowledgeBase, Settings, Writes},
+    model::access::Access,
+};
+use oxigraph::model::{GraphName, Literal, NamedNode, Quad};
 use tempfile::TempDir;
 
 use crate::harness::Server;
@@ -73,6 +79,76 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
         .succeeded();
     assert_eq!(found.lines().collect::<Vec<_>>(), ["n", "1", "5"]);
     server.stop();
+}
+
+/// Commits quads, each with a text that does not compress.
+fn commit(
+    base: &KnowledgeBase,
+    numbers: std::ops::Range<u64>,
+    text_bytes: usize,
+) -> Result<Committed, CommitError<String>> {
+    let mut batch = Batch::default();
+    let node = |number: u64| NamedNode::new_unchecked(format!("http://example.com/{number}"));
+    let mut random: u64 = 1;
+    for number in numbers {
+        let text: String = (0..text_bytes)
+            .map(|_| {
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(number);
+                char::from(b'0' + u8::try_from(random >> 58).unwrap())
+            })
+            .collect();
+        let quad = Quad::new(
+            node(number),
+            node(0),
+            Literal::from(text),
+            GraphName::DefaultGraph,
+        );
+        batch.insert(quad.as_ref());
+    }
+    let request = CommitRequest::new(Access::everything(), move |draft: &mut Draft| {
+        draft.apply(&batch);
+        Ok(())
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(base.commit(request))
+}
+
+/// No room is kept free here, so that the write itself meets the end of the disk.
+#[test]
+fn a_disk_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let Some(_disk) = Disk::mount(&data, "32m") else {
+        eprintln!("NOT RUN: only root may mount the file system that this test fills");
+        return;
+    };
+    let ballast = data.join("ballast");
+    fs::write(&ballast, vec![0; 12 << 20]).unwrap();
+    let settings = Settings {
+        disk_free_bytes_min: 0,
+        ..Settings::new(&data)
+    };
+    let base = KnowledgeBase::open(settings.clone()).unwrap();
+    let count = |base: &KnowledgeBase| base.read(&Access::everything()).snapshot.quad_count();
+    for number in 1..=10 {
+        commit(&base, number..number + 1, 10).unwrap();
+    }
+    for _ in 0..3 {
+        let refused = commit(&base, 100..4_100, 10_000);
+        assert!(matches!(refused, Err(CommitError::DiskFull)), "{refused:?}");
+        assert_eq!(*base.writes().borrow(), Writes::DiskFull);
+        assert_eq!((base.revision(), count(&base)), (10, 10));
+    }
+    fs::remove_file(&ballast).unwrap();
+    assert_eq!(commit(&base, 11..12, 10).unwrap().revision, 11);
+    assert_eq!(*base.writes().borrow(), Writes::Open);
+    base.close();
+    let base = KnowledgeBase::open(settings).unwrap();
+    assert_eq!((base.revision(), count(&base)), (11, 11));
+    assert_eq!(base.verify().unwrap().quads_inserted, 11);
+    base.close();
 }
 
 #[test]
