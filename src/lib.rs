@@ -19,4 +19,5 @@ pub mod remote;
 pub mod request;
 pub mod server;
 pub mod sparql;
+pub mod sync;
 pub mod telemetry;

@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
-    sync::{OnceCell, watch},
+    sync::OnceCell,
     task::JoinSet,
     time::{Instant, timeout_at},
 };
@@ -34,6 +34,7 @@ use crate::{
     model::prefixes::PREFIXES,
     remote::{AllowList, FetchLimits, RemoteSettings},
     sparql::{GuardLimits, MemoryLimits, Queries, QuerySettings, RunLimits, ValueLimits},
+    sync::watch,
 };
 use audit::Audit;
 use backups::back_up;

@@ -8,7 +8,9 @@ use std::{
 };
 
 /// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
-const ALLOWED: [(&str, &[&str]); 18] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
+    // Where threads meet.
+    ("sync", &[]),
     ("model", &[]),
     ("proto", &[]),
     ("remote", &[]),
@@ -22,14 +24,14 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("intake", &[]),
     ("telemetry", &["config", "request"]),
     ("graph", &["model"]),
-    ("log", &["graph", "model"]),
+    ("log", &["graph", "model", "sync"]),
     ("rdf", &["graph", "model"]),
     ("facts", &["graph", "model"]),
     // What LOAD fetches is parsed before the writer has the update. Callers pay for the time of their queries.
     ("sparql", &["graph", "model", "rdf", "remote", "auth", "request"]),
-    ("knowledge", &["log", "graph", "facts", "model"]),
+    ("knowledge", &["log", "graph", "facts", "model", "sync"]),
     // A watcher reads the log at its own pace, up to what the knowledge base has published.
-    ("feed", &["knowledge", "log", "graph", "facts", "model"]),
+    ("feed", &["knowledge", "log", "graph", "facts", "model", "sync"]),
     // A backup is of records, and its hash of the graph.
     ("backup", &["knowledge", "log", "graph", "model"]),
     // Batches and drafts pass through from the parser to the commit.
@@ -71,7 +73,8 @@ const ALLOWED: [(&str, &[&str]); 18] = [
 /// Crates of the transport, which nothing below `grpc` and `http` names; but for Jelly, a format of documents that is made of
 /// Protocol Buffers.
 const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
-const BELOW_GRPC: [&str; 13] = [
+const BELOW_GRPC: [&str; 14] = [
+    "sync",
     "model",
     "graph",
     "log",
@@ -195,4 +198,54 @@ fn handlers_make_no_access() {
         }
     }
     assert!(checked > 100);
+}
+
+/// What is not from `sync` no schedule interleaves.
+#[test]
+fn threads_meet_where_schedules_are_tested() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let outside = |source: &str| -> Vec<String> {
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        let imports = code
+            .split("use ")
+            .skip(1)
+            .filter_map(|import| import.split(';').next());
+        let found = imports.filter(|import| {
+            let names = if import.starts_with("std::") {
+                &["Mutex", "RwLock", "Condvar", "Once", "atomic", "mpsc", "thread"][..]
+            } else if import.starts_with("tokio::") {
+                &["watch", "Notify", "task", "sleep", "timeout"][..]
+            } else {
+                &["arc_swap"][..]
+            };
+            names.iter().any(|name| import.contains(name))
+        });
+        let found = found.map(str::to_owned);
+        let paths = [
+            "std::thread::",
+            "tokio::spawn",
+            "tokio::task",
+            "tokio::time::sleep",
+        ];
+        found
+            .chain(
+                paths
+                    .into_iter()
+                    .filter(|path| code.contains(path))
+                    .map(str::to_owned),
+            )
+            .collect()
+    };
+    for module in ["log", "knowledge", "feed"] {
+        for path in sources(&root.join(module)) {
+            if !path.to_str().unwrap().contains("tests") {
+                let found = outside(&fs::read_to_string(&path).unwrap());
+                assert!(found.is_empty(), "{}: {found:?}", path.display());
+            }
+        }
+    }
+    assert_eq!(
+        outside("use std::{fmt, sync::{Arc, Mutex}};\nuse tokio::sync::mpsc;").len(),
+        1
+    );
 }

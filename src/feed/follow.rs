@@ -2,13 +2,10 @@
 
 use std::{pin::pin, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout},
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{Event, FRAGMENT_BYTES_MAX, FeedError, Watcher};
-use crate::log::LogError;
+use crate::{log::LogError, sync::time::timeout};
 
 /// How a watcher ended.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ mod waiting;
 mod watcher;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -46,7 +46,12 @@ pub use crate::{
     facts::{FactChange, FactChangeKind},
     log::{Change, Header, LogError},
 };
-use crate::{knowledge::KnowledgeBase, log::LogReader, model::access::Access};
+use crate::{
+    knowledge::KnowledgeBase,
+    log::LogReader,
+    model::access::Access,
+    sync::{Mutex, MutexGuard, task},
+};
 
 /// Differences that are computed at once.
 const DIFF_COUNT_MAX: usize = 2;
@@ -118,7 +123,7 @@ pub enum FeedError {
     },
     /// A fault of ours.
     #[error("a thread of the change feed ended early: {0}")]
-    Fault(#[from] tokio::task::JoinError),
+    Fault(#[from] task::JoinError),
 }
 
 /// There are as many watchers, or differences, as may be.
@@ -421,7 +426,7 @@ impl Feed {
         let waiting = Waiting::default();
         let is_over = waiting.is_over();
         let read = move || Details::of_run(&mut Past::at(&feed, first - 1, &is_over)?, &run, &is_over);
-        let details = tokio::task::spawn_blocking(read).await??;
+        let details = task::spawn_blocking(read).await??;
         let mut kept = self.kept();
         // What was read before something was erased is not kept.
         if kept.erasure_count() == erasure_count {
@@ -456,7 +461,7 @@ impl Feed {
 
     async fn read(&self, from: u64, to: u64) -> Result<Vec<Arc<Record>>, FeedError> {
         let log = self.log().clone();
-        Ok(tokio::task::spawn_blocking(move || record::read_run(&log, from, to)).await??)
+        Ok(task::spawn_blocking(move || record::read_run(&log, from, to)).await??)
     }
 }
 

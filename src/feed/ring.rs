@@ -4,8 +4,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::record::Record;
 
-/// Bytes of the records that are kept, about.
-const RING_BYTES_MAX: u64 = 32 << 20;
+/// Bytes of the records that are kept, about. Two or three records where schedules are tested, so that watchers fall behind.
+const RING_BYTES_MAX: u64 = if cfg!(feature = "schedules") {
+    2 << 10
+} else {
+    32 << 20
+};
 /// Records that a watcher takes at once: it holds no more while it is slow.
 const RUN_RECORD_COUNT_MAX: usize = 64;
 const RUN_BYTES_MAX: u64 = 512 << 10;

@@ -4,11 +4,7 @@ mod look_up;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    task::spawn_blocking,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     Feed, FeedError, Filter, Output,
@@ -24,6 +20,7 @@ use crate::{
     facts::FactChange,
     log::{Change, Header},
     model::access::Access,
+    sync::{task::spawn_blocking, time::sleep_until, watch},
 };
 
 /// Where a watcher begins.

@@ -3,10 +3,7 @@
 use std::{
     fs, io,
     path::Path,
-    sync::{
-        Condvar, Mutex, PoisonError,
-        mpsc::{Receiver, SyncSender},
-    },
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
@@ -14,6 +11,10 @@ use super::{View, erase::ErasedView, writer::Message};
 use crate::{
     graph::{Merge, write_snapshot_file},
     log::{Digest, Head, LogError, Rewritten},
+    sync::{
+        Condvar, Mutex,
+        mpsc::{Receiver, SyncSender},
+    },
 };
 
 /// Bytes of the note: a revision and the hash of its header.

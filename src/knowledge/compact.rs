@@ -3,14 +3,13 @@
 //! The graph of that revision is the newest one with the records after it taken back. It is written to a file beside the log by a
 //! thread of its own; the writer only copies what came meanwhile, and puts the file in the log's place.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use oxigraph::model::NamedOrBlankNode;
 
 use super::{OpenError, Settings, View, open};
 use crate::{
     graph::{Draft, GraphPattern, Pattern, Snapshot, Undo},
     log::{Change, Log, LogError, LogReader, PayloadWriter, Records, Rewrite, Rewritten},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// Changes that are taken back at once: enough for the index to work in bulk, few enough to bound the memory.

@@ -1,9 +1,7 @@
 //! What tells a log that has some commits from one that does not.
 
-use tokio::task::spawn_blocking;
-
 use super::KnowledgeBase;
-use crate::log::LogError;
+use crate::{log::LogError, sync::task::spawn_blocking};
 
 /// A commit of one log: all before it is there where it is. The default is of every log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

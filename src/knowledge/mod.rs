@@ -25,17 +25,12 @@ mod writer;
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::AtomicU64,
-        mpsc::{SyncSender, TrySendError},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 pub use self::compact::compact;
 pub use self::erase::{EraseError, EraseRequest, Erased, Mentioned, Mentions};
@@ -53,6 +48,13 @@ use crate::{
     graph::Draft,
     log::{LogError, LogReader, Summary},
     model::{access::Access, day::Day, reference_date::ReferenceDate},
+    sync::{
+        ArcSwap,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{SyncSender, TrySendError},
+        time::timeout_at,
+        watch,
+    },
 };
 
 /// Commits that may wait for the writer; one more is refused.
@@ -195,7 +197,7 @@ struct Shared {
 
 impl Shared {
     fn backed_up(&self) -> u64 {
-        self.backed_up.load(std::sync::atomic::Ordering::Relaxed)
+        self.backed_up.load(atomic::Ordering::Relaxed)
     }
 
     fn set_writes(&self, writes: Writes) {
@@ -270,7 +272,7 @@ impl KnowledgeBase {
         let mut revisions = self.inner.shared.revision.subscribe();
         let reached = revisions.wait_for(|revision| *revision >= min_revision);
         // Whether it came in time or not is seen in the view.
-        let _ = tokio::time::timeout_at(last.into(), reached).await;
+        let _ = timeout_at(last.into(), reached).await;
         let revision = self.revision();
         if revision >= min_revision {
             Ok(())
@@ -334,7 +336,7 @@ impl KnowledgeBase {
     /// backup is waited for. Until it is told, all records stay.
     pub fn tell_backed_up(&self, revision: u64) {
         let backed_up = &self.inner.shared.backed_up;
-        backed_up.store(revision, std::sync::atomic::Ordering::Relaxed);
+        backed_up.store(revision, atomic::Ordering::Relaxed);
     }
 
     /// Returns the times that it took to append to the log, in seconds.
@@ -344,10 +346,7 @@ impl KnowledgeBase {
 
     /// Returns how often the log was appended to, one fsync each, since it was opened.
     pub fn append_count(&self) -> u64 {
-        self.inner
-            .shared
-            .append_count
-            .load(std::sync::atomic::Ordering::Relaxed)
+        self.inner.shared.append_count.load(Ordering::Relaxed)
     }
 
     /// Finishes waiting commits, writes the snapshot file, and gives the data directory free.

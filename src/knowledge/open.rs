@@ -1,14 +1,8 @@
 //! Opening: the snapshot file, what the log has beyond it, and the threads.
 
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicU64, mpsc},
-    thread,
-};
+use std::{path::Path, sync::Arc};
 
-use arc_swap::ArcSwap;
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::watch;
 
 use super::{
     Inner, KnowledgeBase, OpenError, Settings, Shared, View, WAITING_COMMIT_COUNT_MAX, Writes,
@@ -22,6 +16,7 @@ use super::{
 use crate::{
     graph::{Batch, Draft, Snapshot, SnapshotFileError, read_snapshot_file},
     log::{Change, Log, LogError, LogReader, OpenDatabase},
+    sync::{ArcSwap, atomic::AtomicU64, mpsc, thread, watch},
 };
 
 /// Buckets of the times to append to the log: one fsync takes some tenths of a millisecond, a group of large commits seconds.

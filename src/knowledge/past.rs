@@ -1,7 +1,7 @@
 //! Views of earlier revisions: a newer view, from which the log's records are taken back.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,7 @@ use crate::{
     graph::{Draft, Undo},
     log::{Change, LogError, LogReader},
     model::access::Access,
+    sync::{Mutex, MutexGuard, task, time::sleep},
 };
 
 /// Views that are kept for the next read.
@@ -45,7 +46,7 @@ pub enum PastError {
     Log(#[from] LogError),
     /// A fault of ours.
     #[error("a thread that reads the log ended early: {0}")]
-    Fault(#[from] tokio::task::JoinError),
+    Fault(#[from] task::JoinError),
 }
 
 /// Makes views of earlier revisions, one at a time, and keeps some.
@@ -109,7 +110,7 @@ impl KnowledgeBase {
         let newest = self.inner.shared.view.load().whole();
         let (past, log) = (Arc::clone(past), self.inner.log.clone());
         // It goes on if the caller goes away: what was read is kept for the next one.
-        let made = tokio::task::spawn_blocking(move || {
+        let made = task::spawn_blocking(move || {
             let _making = making;
             past.make(&log, newest, revision)
         });
@@ -222,7 +223,7 @@ impl Past {
         }
         if !kept.is_watched {
             kept.is_watched = true;
-            tokio::spawn(drop_idle(Arc::downgrade(self)));
+            task::spawn(drop_idle(Arc::downgrade(self)));
         }
     }
 
@@ -234,7 +235,7 @@ impl Past {
 /// Drops views that nobody reads, until there are none.
 async fn drop_idle(past: Weak<Past>) {
     loop {
-        tokio::time::sleep(IDLE_MAX).await;
+        sleep(IDLE_MAX).await;
         let Some(past) = past.upgrade() else { return };
         let mut kept = past.kept();
         kept.views.retain(|past| past.read_at.elapsed() < IDLE_MAX);

@@ -3,12 +3,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::SyncSender,
-    },
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +15,15 @@ use super::{
     retention::Retention,
     writer::Message,
 };
-use crate::log::{Log, LogError, LogReader, Rewrite, Rewritten};
+use crate::{
+    log::{Log, LogError, LogReader, Rewrite, Rewritten},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
+        thread,
+        time::now,
+    },
+};
 
 /// How often an idle writer looks for records that are too old.
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);
@@ -60,8 +63,8 @@ impl Rewrites {
             retention,
             queue,
             is_over: None,
-            not_before: Instant::now(),
-            next_warning: Instant::now(),
+            not_before: now(),
+            next_warning: now(),
             erasures: VecDeque::new(),
         }
     }
@@ -95,7 +98,7 @@ impl Rewrites {
         }
         if let Some(erasure) = self.erasures.pop_front() {
             self.erase(erasure, log, shared);
-        } else if Instant::now() >= self.not_before {
+        } else if now() >= self.not_before {
             self.compact(log, clock, shared);
         }
     }
@@ -162,13 +165,13 @@ impl Rewrites {
         let (queue, over) = (self.queue.clone(), Arc::clone(&is_over));
         let thread = thread::Builder::new().name("dossier-rewrite".to_owned());
         let spawned = thread.spawn(move || {
-            let begun_at = Instant::now();
+            let begun_at = now();
             let worked = catch_unwind(AssertUnwindSafe(|| work(rewrite, &log, &over)));
             let (outcome, erased) = worked.unwrap_or_else(|_| {
                 let panicked = std::io::Error::other("the thread panicked");
                 (Err(LogError::Io(panicked)), None)
             });
-            let took = begun_at.elapsed();
+            let took = now() - begun_at;
             let written = Written {
                 outcome,
                 took,
@@ -194,7 +197,7 @@ impl Rewrites {
             erased,
         } = written;
         self.is_over = None;
-        self.not_before = self.not_before.max(Instant::now() + took * REST_FACTOR);
+        self.not_before = self.not_before.max(now() + took * REST_FACTOR);
         let adopted = match outcome {
             Ok(Some(rewrite)) => log.adopt(rewrite),
             Ok(None) => return None,
@@ -236,18 +239,18 @@ impl Rewrites {
     }
 
     fn warn_of_backups(&mut self, earliest: u64) {
-        if Instant::now() >= self.next_warning {
+        if now() >= self.next_warning {
             tracing::warn!(
                 earliest,
                 "the log is beyond its limits, and stays until it is backed up"
             );
-            self.next_warning = Instant::now() + WARNING_INTERVAL;
+            self.next_warning = now() + WARNING_INTERVAL;
         }
     }
 
     fn failed(&mut self, error: &LogError) {
         tracing::warn!(%error, "the log was not compacted");
-        self.not_before = Instant::now() + FAILURE_PAUSE;
+        self.not_before = now() + FAILURE_PAUSE;
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a read sees.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::{
     facts,
     graph::Snapshot,
     model::{access::GraphSet, day::Day},
+    sync::Mutex,
 };
 
 /// Sets of graphs for which a view is kept at hand.

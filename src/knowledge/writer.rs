@@ -1,10 +1,6 @@
 //! The writer's thread.
 
-use std::sync::{
-    Arc,
-    atomic::Ordering,
-    mpsc::{Receiver, RecvTimeoutError, SendError, Sender},
-};
+use std::sync::Arc;
 
 use super::{
     Shared, View, Writes,
@@ -20,6 +16,10 @@ use crate::{
     graph::Merged,
     log::{Log, LogError, Rewritten},
     model::day::Day,
+    sync::{
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError, SendError, Sender},
+    },
 };
 
 /// Commits after which the snapshot file is written: as many small ones are replayed in about half a second.

@@ -26,10 +26,9 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Weak, atomic::AtomicU64},
+    sync::{Arc, Weak},
 };
 
-use arc_swap::ArcSwapOption;
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _};
 
 pub use self::{
@@ -51,6 +50,7 @@ use self::{
     rewrite::NewAnswers,
     tables::HEADERS,
 };
+use crate::sync::{ArcSwapOption, atomic::AtomicU64};
 
 /// The name of the log's file in its directory.
 pub const LOG_FILE: &str = "log.redb";

@@ -3,13 +3,9 @@
 use std::{
     io,
     ops::{Deref, RangeInclusive},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
-use arc_swap::ArcSwapOption;
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable};
 
 use super::{
@@ -19,6 +15,10 @@ use super::{
     substitute::{Substitute, SubstituteKind, base_revision, last_redacted, stored_payload, substitute},
     tables::{self, ANSWERS, ChunkReader, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},
     verify::{self, Summary},
+};
+use crate::sync::{
+    ArcSwapOption,
+    atomic::{AtomicU64, Ordering},
 };
 
 /// The database file of a log, and who reads it.

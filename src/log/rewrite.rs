@@ -6,7 +6,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError},
 };
 
 use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
@@ -22,6 +22,7 @@ use super::{
     sync_dir,
     tables::{self, ANSWERS, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},
 };
+use crate::sync::{Mutex, atomic::Ordering};
 
 /// Bytes that are copied in one transaction.
 const TRANSACTION_BYTES: u64 = 32 << 20;

@@ -2,20 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    task::spawn_blocking,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{Event, Fragment, Scan, SnapshotFragment, Watcher};
-use crate::feed::{
-    FeedError, Output, Waiting,
-    details::Details,
-    fact_scan::{FactScan, FactStep, fact_fragments},
-    past::Past,
-    record::Record,
-    scan::LargeCommit,
+use crate::{
+    feed::{
+        FeedError, Output, Waiting,
+        details::Details,
+        fact_scan::{FactScan, FactStep, fact_fragments},
+        past::Past,
+        record::Record,
+        scan::LargeCommit,
+    },
+    sync::{task::spawn_blocking, time::sleep_until},
 };
 
 /// Commits behind the newest up to which a watcher shares with others what the graph says of them; one that is further behind

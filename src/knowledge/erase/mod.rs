@@ -9,11 +9,11 @@ mod mentions;
 use std::{
     collections::BTreeSet,
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, PoisonError},
 };
 
 use oxigraph::model::{NamedNode, NamedOrBlankNode};
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::sync::oneshot;
 
 use self::mention::Nodes;
 pub use self::mentions::{Mentioned, Mentions};
@@ -22,6 +22,11 @@ use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     log::{Change, LogError, LogReader, Rewrite, Rewritten},
     model::access::Access,
+    sync::{
+        Mutex,
+        atomic::AtomicBool,
+        task::{self, spawn_blocking},
+    },
 };
 
 /// Quads that are put into a new index at once.
@@ -83,7 +88,7 @@ pub enum EraseError {
     Closed,
     /// A fault of ours.
     #[error("a thread that erases ended early: {0}")]
-    Fault(#[from] tokio::task::JoinError),
+    Fault(#[from] task::JoinError),
 }
 
 /// A request to write the log anew without some nodes.
@@ -154,7 +159,7 @@ impl KnowledgeBase {
     /// but for the time in which the dictionary is looked through. If the caller goes away, it goes on.
     pub async fn erase(&self, request: EraseRequest) -> Result<Erased, EraseError> {
         let base = self.clone();
-        tokio::spawn(async move { base.erase_all(request).await }).await?
+        task::spawn(async move { base.erase_all(request).await }).await?
     }
 
     async fn erase_all(self, request: EraseRequest) -> Result<Erased, EraseError> {
