@@ -197,7 +197,7 @@ struct Shared {
 
 impl Shared {
     fn backed_up(&self) -> u64 {
-        self.backed_up.load(atomic::Ordering::Relaxed)
+        self.backed_up.load(Ordering::Relaxed)
     }
 
     fn set_writes(&self, writes: Writes) {
@@ -336,7 +336,7 @@ impl KnowledgeBase {
     /// backup is waited for. Until it is told, all records stay.
     pub fn tell_backed_up(&self, revision: u64) {
         let backed_up = &self.inner.shared.backed_up;
-        backed_up.store(revision, atomic::Ordering::Relaxed);
+        backed_up.store(revision, Ordering::Relaxed);
     }
 
     /// Returns the times that it took to append to the log, in seconds.

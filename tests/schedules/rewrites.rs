@@ -1,0 +1,199 @@
+//! The log is written anew and put in the place of the old one, while it is written and read.
+
+use std::fmt::Write as _;
+
+use dossier::{
+    feed::{Event, Feed, FeedError, Output, Start},
+    knowledge::{EraseRequest, PastError, Retention, Settings},
+    log::LogError,
+    model::access::Access,
+};
+
+use crate::{
+    Base, contents, explore, node, quad,
+    watchers::{feed, watch},
+};
+
+const COMMIT_COUNT: u64 = 8;
+/// Records that are kept.
+const KEPT_COUNT: u64 = 2;
+
+/// Lets others go on between what is read.
+fn pause() {
+    shuttle::thread::sleep(std::time::Duration::ZERO);
+}
+
+/// Reads all records of one state of the log; returns the revisions.
+fn read_all(base: &Base) -> Vec<u64> {
+    let published = base.revision();
+    let records = base.log().records().unwrap();
+    let mut revisions = Vec::new();
+    for revision in records.earliest() + 1..=published {
+        pause();
+        let (header, changes) = records.get(revision).unwrap();
+        assert_eq!(header.revision, revision);
+        pause();
+        for change in changes {
+            change.unwrap();
+        }
+        revisions.push(revision);
+    }
+    revisions
+}
+
+#[test]
+fn readers_see_no_hole_while_the_log_is_compacted() {
+    explore(|| async {
+        let base = Base::with(|settings| Settings {
+            retention: Retention {
+                bytes_max: Some(1),
+                revision_count_min: KEPT_COUNT,
+                ..Retention::default()
+            },
+            ..settings
+        });
+        let feed = feed(&base);
+        let writing = base.spawn(async move |base: Base| {
+            for number in 1..=COMMIT_COUNT {
+                assert_eq!(base.insert(quad(number)).await.unwrap().revision, number);
+            }
+        });
+        let reading = base.spawn(async move |base: Base| {
+            while base.revision() < COMMIT_COUNT {
+                read_all(&base);
+                shuttle::future::yield_now().await;
+            }
+        });
+        let watching = shuttle::future::spawn(async move {
+            let mut watcher = watch(&feed, Start::Earliest, Output::Quads);
+            let mut next = watcher.resume_after().unwrap() + 1;
+            while next <= COMMIT_COUNT {
+                match watcher.next().await {
+                    Ok(Event::Commit(part)) => {
+                        assert_eq!(part.revision, next);
+                        next += 1;
+                    }
+                    Ok(Event::Checkpoint(revision)) => assert_eq!(revision + 1, next),
+                    Ok(other) => panic!("{other:?}"),
+                    // It was too slow: it is told so, and begins anew.
+                    Err(FeedError::Log(LogError::Compacted { earliest, .. })) => {
+                        assert!(earliest >= next);
+                        watcher = watch(&feed, Start::Earliest, Output::Quads);
+                        next = watcher.resume_after().unwrap() + 1;
+                    }
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        });
+        let looking_back = base.spawn(async move |base: Base| {
+            while base.revision() < COMMIT_COUNT {
+                let revision = (base.revision() / 2).max(1);
+                match base.read_at(&Access::everything(), revision).await {
+                    Ok(view) => assert_eq!(contents(&view).len() as u64, revision),
+                    Err(PastError::Log(LogError::Compacted { .. }) | PastError::NotThere { .. }) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+                shuttle::future::yield_now().await;
+            }
+        });
+        for done in [writing, reading, watching, looking_back] {
+            done.await.unwrap();
+        }
+        assert!(base.earliest_revision() <= COMMIT_COUNT - KEPT_COUNT);
+        let before = contents(&base.view());
+        assert_eq!(before.len() as u64, COMMIT_COUNT);
+        base.verify().unwrap();
+        let base = base.open_again();
+        assert_eq!((base.revision(), contents(&base.view())), (COMMIT_COUNT, before));
+        base.close();
+    });
+}
+
+/// Takes what a watcher gets from the first revision to a last one; returns it as text.
+async fn tell(feed: &Feed, output: Output, last: u64) -> String {
+    let mut watcher = watch(feed, Start::After(0), output);
+    let (mut next, mut told) = (1, String::new());
+    while next <= last {
+        let event = match watcher.next().await {
+            Ok(event) => event,
+            // In the middle of something that was erased it is to begin again.
+            Err(FeedError::Erased) => {
+                watcher = watch(feed, Start::After(next - 1), output);
+                continue;
+            }
+            Err(error) => panic!("{error:?}"),
+        };
+        match event {
+            Event::Commit(part) => {
+                // Where no facts are left, facts have nothing to tell.
+                assert!(part.revision == next || part.revision > next && output == Output::Facts);
+                write!(told, "{:?} {:?}", part.changes, part.facts).unwrap();
+                next = part.revision + 1;
+            }
+            Event::Checkpoint(revision) => assert!(revision + 1 == next || output == Output::Facts),
+            Event::Snapshot(_) => panic!("it asked for none"),
+        }
+    }
+    told
+}
+
+#[test]
+fn what_is_erased_is_told_to_nobody_afterwards() {
+    explore(|| async {
+        let base = Base::new();
+        let feed = feed(&base);
+        let secret = node(1);
+        base.insert(quad(1)).await.unwrap();
+        base.insert(quad(2)).await.unwrap();
+        let watching = [Output::Quads, Output::Facts].map(|output| {
+            let feed = feed.clone();
+            shuttle::future::spawn(async move {
+                tell(&feed, output, 6).await;
+            })
+        });
+        let erasing = base.spawn(async move |base: Base| {
+            let request = EraseRequest {
+                entity: secret,
+                author: String::new(),
+                message: String::new(),
+                validate_only: false,
+                witness: None,
+            };
+            let erased = base.erase(request).await.unwrap();
+            assert_eq!((erased.quads_removed, erased.record_count), (1, 2));
+        });
+        let writing = base.spawn(async move |base: Base| {
+            base.insert(quad(3)).await.unwrap();
+            base.insert(quad(4)).await.unwrap();
+        });
+        let reading = base.spawn(async move |base: Base| {
+            while base.revision() < 5 {
+                assert!(read_all(&base).len() >= 2);
+                // What it finds is kept, unless it is erased meanwhile.
+                let view = base.read_at(&Access::everything(), 1).await.unwrap();
+                assert!(contents(&view).len() <= 1);
+                shuttle::future::yield_now().await;
+            }
+        });
+        erasing.await.unwrap();
+        // Of what begins now nothing has it.
+        let view = base.read_at(&Access::everything(), 1).await.unwrap();
+        assert_eq!(contents(&view), Vec::<String>::new());
+        for done in [writing, reading] {
+            done.await.unwrap();
+        }
+        base.insert(quad(5)).await.unwrap();
+        for done in watching {
+            done.await.unwrap();
+        }
+        for output in [Output::Quads, Output::Facts] {
+            let told = tell(&feed, output, 6).await;
+            assert!(!told.contains(node(1).as_str()), "{told}");
+        }
+        let expected = [2, 3, 4, 5].map(|number| quad(number).to_string());
+        assert_eq!(contents(&base.view()), expected);
+        let base = base.open_again();
+        assert_eq!(contents(&base.view()), expected);
+        base.close();
+    });
+}
