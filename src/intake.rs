@@ -58,6 +58,11 @@ impl Intake {
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
+
+    /// Returns the memory that requests may take.
+    pub fn bytes_max(&self) -> u64 {
+        self.0.bytes_max
+    }
 }
 
 /// What one request takes, until this is dropped.

@@ -44,7 +44,7 @@ use connection::{Connections, Shutdown};
 use gate::Gate;
 use metrics::Metrics;
 use operations::Operations;
-use router::{Router, SERVICE_NAMES, Services, WRITE_SERVICE};
+use router::{Router, SERVICE_NAMES, SMALL_MESSAGE_BYTES_MAX, Services, WRITE_SERVICE};
 use sparing::Sparing;
 use state::{Load, Parts, State};
 use tls::Tls;
@@ -161,7 +161,12 @@ pub async fn serve(
         end.clone(),
     )
     .with_tls(tls);
-    let load = load(&router, &connections, &callers);
+    let load = Load {
+        calls: router.admission(),
+        requests: intake.clone(),
+        answers: connections.lying(),
+        keys: callers.key_cache(),
+    };
     tracing::info!(%address, "listening: calls are answered once the log is replayed");
     if let Some(danger) = settings.danger() {
         tracing::warn!(%address, "{danger}");
@@ -188,7 +193,6 @@ pub async fn serve(
         // Set once: nobody else does.
         let _ = services.set(made);
         let _ = parts.set(Parts::new(feed, queries, backups, load));
-        tokio::spawn(tell_writes(knowledge.writes(), reporter.clone(), drain()));
         set_health(&reporter, ServingStatus::Serving).await;
         telling.spawn(tell_writes(knowledge.writes(), reporter.clone()));
         tracing::info!(%address, revision = knowledge.revision(), "serving");
@@ -199,14 +203,9 @@ pub async fn serve(
         opened = served => Some(opened),
         () = &mut shutdown => None,
     };
-    let knowledge = match opened {
-        Some(Ok(knowledge)) => {
-            shutdown.await;
-            Ok(Some(knowledge))
-        }
-        Some(Err(error)) => Err(error),
-        None => Ok(None),
-    };
+    if let Some(Ok(_)) = opened {
+        shutdown.await;
+    }
     tracing::info!(%address, "draining");
     let limit = Instant::now() + settings.drain_timeout;
     // It would say that there can be writes.
@@ -217,16 +216,21 @@ pub async fn serve(
     if let Some(freshener) = freshener {
         freshener.abort();
     }
-    if let Some(knowledge) = knowledge? {
-        let closing = tokio::task::spawn_blocking(move || knowledge.close());
-        if let Ok(closed) = timeout_at(limit, closing).await {
-            closed.map_err(|error| ServeError::Fault(error.to_string()))?;
-        } else {
-            // What is acknowledged is synced, and the snapshot file is a cache.
-            tracing::warn!("the drain time is over: leaving without a new snapshot file");
-        }
+    if let Some(knowledge) = opened.transpose()? {
+        close(knowledge, limit).await?;
     }
     tracing::info!(%address, "stopped");
+    Ok(())
+}
+
+async fn close(knowledge: KnowledgeBase, limit: Instant) -> Result<(), ServeError> {
+    let closing = tokio::task::spawn_blocking(move || knowledge.close());
+    if let Ok(closed) = timeout_at(limit, closing).await {
+        closed.map_err(|error| ServeError::Fault(error.to_string()))?;
+    } else {
+        // What is acknowledged is synced, and the snapshot file is a cache.
+        tracing::warn!("the drain time is over: leaving without a new snapshot file");
+    }
     Ok(())
 }
 
@@ -256,16 +260,6 @@ async fn drain(end: &Shutdown, tracker: &TaskTracker, limit: Instant) {
 }
 
 /// Returns what calls take of that for which all have one limit.
-fn load(router: &Router, connections: &Connections<Router>, callers: &Callers) -> Load {
-    let (calls, requests) = router.load();
-    Load {
-        calls,
-        requests,
-        answers: connections.lying(),
-        keys: callers.key_cache(),
-    }
-}
-
 fn gate(callers: &Callers, settings: &ServeSettings, metrics: &Metrics) -> Result<Gate, ServeError> {
     Ok(Gate {
         authenticator: Arc::new(callers.authenticator()),

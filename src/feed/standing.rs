@@ -2,10 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
+};
+
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
 };
 
 /// The revisions at which watchers stand.

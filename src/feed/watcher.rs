@@ -14,6 +14,7 @@ use super::{
     past::Past,
     record::Record,
     scan::{GraphScan, LargeCommit, Step, fragments},
+    standing::Standing,
     text::change_bytes,
 };
 use crate::{
@@ -244,6 +245,7 @@ impl Watcher {
     async fn find(&mut self) -> Result<Event, FeedError> {
         loop {
             self.forget_erased()?;
+            self.standing.set(self.position);
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }

@@ -8,6 +8,7 @@ use std::{
 use bytes::Buf as _;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, codegen::StdError};
 
 use super::status::{cancelled, overloaded, request_stalled};
@@ -48,53 +49,8 @@ impl RequestBodies {
             admit: Some(admit),
             pace: self.0.pace(),
             stall: None,
-            held: Held {
-                shared: Arc::clone(&self.0),
-                received_bytes: 0,
-                counted_bytes: 0,
-            },
-        }
-    }
-
-    /// Returns the memory that bodies take.
-    pub fn bytes(&self) -> u64 {
-        self.0.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Returns the memory that bodies may take.
-    pub fn bytes_max(&self) -> u64 {
-        self.0.bytes_max
-    }
-}
-
-/// What one body takes, until it is dropped.
-struct Held {
-    shared: Arc<Shared>,
-    received_bytes: u64,
-    counted_bytes: u64,
-}
-
-impl Held {
-    /// Takes room for what has come; false if there is none.
-    fn take(&mut self, byte_count: u64) -> bool {
-        self.received_bytes = self.received_bytes.saturating_add(byte_count);
-        let more = self
-            .received_bytes
-            .saturating_sub(FREE_BYTES)
-            .saturating_sub(self.counted_bytes);
-        if more == 0 {
-            return true;
-        }
-        let taken = self.shared.bytes.fetch_add(more, Ordering::Relaxed);
-        self.counted_bytes += more;
-        taken.saturating_add(more) <= self.shared.bytes_max
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.counted_bytes > 0 {
-            self.shared.bytes.fetch_sub(self.counted_bytes, Ordering::Relaxed);
+            held,
+            answered: None,
         }
     }
 }
@@ -112,9 +68,17 @@ pub struct Received<B, A> {
     stall: Option<Pin<Box<Sleep>>>,
     /// None where it is little.
     held: Option<Held>,
+    /// None where nobody waits for it after the answer.
+    answered: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl<B, A> Received<B, A> {
+    /// Breaks off once the answer has ended: who still waits for questions then would keep the stream open.
+    pub fn until(mut self, answered: CancellationToken) -> Self {
+        self.answered = Some(Box::pin(answered.cancelled_owned()));
+        self
+    }
+
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Status> {
         let deadline = self.pace.deadline();
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -142,6 +106,11 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, StdError>>> {
         let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(context) else {
+            if let Some(answered) = &mut self.answered
+                && answered.as_mut().poll(context).is_ready()
+            {
+                return Poll::Ready(Some(Err(cancelled().into())));
+            }
             let status = ready!(self.wait(context));
             return Poll::Ready(Some(Err(status.into())));
         };

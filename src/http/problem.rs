@@ -29,6 +29,9 @@ const INVALID_REQUEST: &str = "INVALID_REQUEST";
 const NO_CREDENTIALS: &str = r#"Bearer realm="dossier""#;
 const WRONG_CREDENTIALS: &str = r#"Bearer realm="dossier", error="invalid_token""#;
 
+/// What a caller hears at the end of the server or the connection.
+pub(super) const NO_MORE_TIME: &str = "the server, or this connection, has no more time for the request";
+
 /// Why an answer is a problem: an extension of responses.
 #[derive(Clone, Copy, Debug)]
 pub struct Reason(pub &'static str);

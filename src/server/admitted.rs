@@ -134,7 +134,7 @@ impl Admitted {
         if response.body().is_end_stream() {
             return response;
         }
-        response.map(|body| Body::new(Held { body, _open: open }))
+        response.map(|body| held(body, open))
     }
 }
 
@@ -148,13 +148,17 @@ fn denial(response: &Response<Body>) -> Option<String> {
     (status.code() == Code::PermissionDenied).then(|| reason_name(&status))
 }
 
-/// An answer that holds its request open.
-struct Held {
-    body: Body,
-    _open: OpenRequest,
+/// Returns an answer that holds something until it has ended.
+pub(super) fn held<T: Send + Unpin + 'static>(body: Body, held: T) -> Body {
+    Body::new(Held { body, _held: held })
 }
 
-impl http_body::Body for Held {
+struct Held<T> {
+    body: Body,
+    _held: T,
+}
+
+impl<T: Unpin> http_body::Body for Held<T> {
     type Data = Bytes;
     type Error = Status;
 

@@ -25,10 +25,12 @@ use tokio_rustls::rustls::ServerConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
+pub(super) use self::stranger::LetIn;
 pub(super) use self::streams::Lying;
 use self::{
     descriptors::{Spare, affordable},
     places::Places,
+    stranger::STRANGER_MAX,
     streams::{Pieces, Streams},
     wire::Wire,
 };

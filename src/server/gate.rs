@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{
     admitted::{Admitted, Refusal},
     audit::{self, Audit, AuditedRequest, Denial},
+    connection::LetIn,
     metrics::Metrics,
     sparing::Sparing,
 };

@@ -27,6 +27,7 @@ use tower_layer::Layer as _;
 
 use super::{
     admission::{Admission, Place},
+    admitted::held,
     connection::Answers,
     gate::{Gate, HEALTH_PATH},
     metrics::{self, Metrics},
@@ -297,9 +298,14 @@ impl Router {
         })
     }
 
-    /// Returns the calls that run, and what requests take.
-    pub(super) fn load(&self) -> (Admission, RequestBodies) {
-        (self.admission.clone(), self.bodies.clone())
+    /// Returns the rules for requests that come in, which are those of all protocols.
+    pub(super) fn intake(&self) -> Intake {
+        self.bodies.intake().clone()
+    }
+
+    /// Returns the calls that run.
+    pub(super) fn admission(&self) -> Admission {
+        self.admission.clone()
     }
 
     /// Answers a probe or a scraper: nothing but health and counts.
@@ -397,7 +403,13 @@ impl Router {
         let counted = self.metrics.call(path, request.headers());
         let place = self.admission.place(path, counted.is_stream());
         // A watch knows itself of its end, and where to go on.
-        let is_told = counted.is_stream() && !WATCHES.contains(&path);
+        let lasting = if !counted.is_stream() || path == WATCH_PATH {
+            Lasting::Itself
+        } else if path.starts_with(HEALTH_PATH) || path.starts_with(REFLECTION_PATH) {
+            Lasting::Endless
+        } else {
+            Lasting::Stream
+        };
         let admitting = self.gate.admit(&mut request, counted.is_stream());
         let admitted = match counted.request().scope(admitting).await {
             Ok(admitted) => admitted,
@@ -463,7 +475,11 @@ impl Router {
             _ => None,
         };
         if let Some(reflect) = reflect {
-            return reflect(request.map(|body| Body::new(self.bodies.receive_small(body))));
+            let answered = CancellationToken::new();
+            let body = |body| self.bodies.receive_small(body).until(answered.clone());
+            let answering = reflect(request.map(|request| Body::new(body(request))));
+            let guard = answered.drop_guard();
+            return Box::pin(async move { Ok(answering.await?.map(|body| held(body, guard))) });
         }
         let Some(services) = self.services.get() else {
             return answer(unavailable("the server is starting: the log is being replayed"));

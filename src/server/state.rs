@@ -16,8 +16,8 @@ use tokio::sync::OnceCell;
 
 use super::{admission::Admission, connection::Lying};
 use crate::{
-    auth::KeyCache, backup::Backups, feed::Feed, grpc::request_body::RequestBodies, knowledge::Writes,
-    model::access::Access, sparql::Queries,
+    auth::KeyCache, backup::Backups, feed::Feed, intake::Intake, knowledge::Writes, model::access::Access,
+    sparql::Queries,
 };
 
 /// What the state is read from; there once the knowledge base is open.
@@ -44,7 +44,7 @@ impl Parts {
 #[derive(Clone)]
 pub(super) struct Load {
     pub(super) calls: Admission,
-    pub(super) requests: RequestBodies,
+    pub(super) requests: Intake,
     pub(super) answers: Arc<Lying>,
     /// Where the keys of JWTs come from, if they are those of a URL.
     pub(super) keys: Option<Arc<KeyCache>>,
@@ -123,33 +123,22 @@ impl Collector for State {
                 "Time to append a group of commits to the log, fsync included",
                 feed.knowledge().append_times(),
             )?;
-            let (running, waiting) = queries.counts();
+            out.queries(queries)?;
             out.gauge(
-                "dossier_queries_running",
-                "Queries and updates that have a thread",
-                running,
+                "dossier_watchers",
+                "Watches of the change feed",
+                feed.watcher_count() as u64,
             )?;
             out.gauge(
-                "dossier_queries_waiting",
-                "Queries and updates that wait for a thread",
-                waiting,
+                "dossier_watchers_max",
+                "Watches that may be",
+                feed.settings().watcher_count_max as u64,
             )?;
             out.gauge(
-                "dossier_queries_running_max",
-                "Threads for queries",
-                queries.settings().running_count_max as u64,
+                "dossier_watchers_lag_revisions",
+                "Revisions that the slowest watch has not taken yet",
+                feed.lag(),
             )?;
-            out.gauge(
-                "dossier_queries_memory_bytes",
-                "Memory that queries take",
-                queries.memory_bytes(),
-            )?;
-            out.gauge(
-                "dossier_queries_memory_bytes_max",
-                "Memory that queries may take",
-                queries.settings().memory.all_bytes_max,
-            )?;
-            out.watches(feed)?;
             out.load(load)?;
         }
         out.gauge(
@@ -233,21 +222,32 @@ impl Out<'_, '_> {
         )
     }
 
-    fn watches(&mut self, feed: &Feed) -> fmt::Result {
+    fn queries(&mut self, queries: &Queries) -> fmt::Result {
+        let (running, waiting) = queries.counts();
         self.gauge(
-            "dossier_watchers",
-            "Watches of the change feed",
-            feed.watcher_count() as u64,
+            "dossier_queries_running",
+            "Queries and updates that have a thread",
+            running,
         )?;
         self.gauge(
-            "dossier_watchers_max",
-            "Watches that may be",
-            feed.settings().watcher_count_max as u64,
+            "dossier_queries_waiting",
+            "Queries and updates that wait for a thread",
+            waiting,
         )?;
         self.gauge(
-            "dossier_watchers_lag_revisions",
-            "Revisions that the slowest watch has not taken yet",
-            feed.lag(),
+            "dossier_queries_running_max",
+            "Threads for queries",
+            queries.settings().running_count_max as u64,
+        )?;
+        self.gauge(
+            "dossier_queries_memory_bytes",
+            "Memory that queries take",
+            queries.memory_bytes(),
+        )?;
+        self.gauge(
+            "dossier_queries_memory_bytes_max",
+            "Memory that queries may take",
+            queries.settings().memory.all_bytes_max,
         )
     }
 

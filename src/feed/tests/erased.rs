@@ -9,6 +9,7 @@ fn erase(base: &Base, entity: usize) {
         author: String::new(),
         message: String::new(),
         validate_only: false,
+        witness: None,
     });
     assert!(base.runtime.block_on(erased).unwrap().record_count > 0);
 }

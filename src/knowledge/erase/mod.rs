@@ -21,7 +21,7 @@ use super::{CommitError, CommitRequest, KnowledgeBase, Shared, View, compact, wr
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     log::{Change, LogError, LogReader, Rewrite, Rewritten},
-    model::access::Access,
+    model::access::{Access, Witness},
     sync::{
         Mutex,
         atomic::AtomicBool,

@@ -245,6 +245,7 @@ async fn streams_end_when_their_token_expires() {
         "/dossier.v1.SparqlService/Query",
         "/dossier.v1.WriteService/Export",
         "/dossier.v1.WriteService/Import",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "/sparql",
     ];
     assert_eq!(methods, all, "{audit}");
