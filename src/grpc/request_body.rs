@@ -74,6 +74,7 @@ pub struct Received<B, A> {
 
 impl<B, A> Received<B, A> {
     /// Breaks off once the answer has ended: who still waits for questions then would keep the stream open.
+    #[must_use]
     pub fn until(mut self, answered: CancellationToken) -> Self {
         self.answered = Some(Box::pin(answered.cancelled_owned()));
         self

@@ -78,7 +78,7 @@ fn every_acknowledged_commit_survives_a_kill_while_something_is_erased() {
     runtime.block_on(base.erase(erasing())).unwrap();
     let redacted_count = base.verify().unwrap().redacted_count;
     println!("{redacted_count} records were redacted");
-    assert!(redacted_count > 20, "{redacted_count} records were redacted only");
+    assert!(redacted_count > 10, "{redacted_count} records were redacted only");
     let records = base.log().records().unwrap();
     for revision in 1..=base.revision() {
         for change in records.get(revision).unwrap().1 {
@@ -110,7 +110,7 @@ fn kill_again_and_again(also: Option<&str>) -> tempfile::TempDir {
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // Some die before their first acknowledgement, while they open.
-        let mut wanted = random.below(30);
+        let mut wanted = random.below(60);
         while wanted > 0 {
             let line = lines.next().expect("the child ended by itself").unwrap();
             wanted -= u64::from(note(&line, &mut acknowledged));

@@ -476,7 +476,7 @@ async fn whoever_has_no_role_may_do_nothing() {
     }
     let (_, counts) = server.http("metrics", "GET", "/metrics", "text/plain", "").await;
     for name in ["dossier_denials", "dossier_errors"] {
-        let expected = format!("{name}_total{{reason=\"NO_ROLE\"}} 5\n");
+        let expected = format!("{name}_total{{reason=\"NO_ROLE\"}} 6\n");
         assert!(counts.contains(&expected), "{counts}");
     }
     assert_eq!(
