@@ -1,7 +1,7 @@
 //! The request at hand: its id for the log, and its span in a trace.
 //!
-//! A thread knows it as long as it works on the request. Who hands work to another thread or task hands it on: with [`on_task`],
-//! [`on_thread`] or [`current`].
+//! A thread knows it as long as it works on the request. Who hands work to another thread or task hands it on: with [`on_thread`]
+//! or [`on_task`].
 
 use std::{
     cell::RefCell,

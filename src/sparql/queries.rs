@@ -25,7 +25,7 @@ use crate::{
     model::access::Access,
     rdf::Memory,
     remote::RemoteSettings,
-    request::{self, Request},
+    request::{self, on_thread},
 };
 
 /// How queries and updates run.
@@ -203,18 +203,16 @@ impl Ticket {
     /// Runs `work` on a thread with a large stack, once one is free.
     pub fn start(mut self, work: impl FnOnce(Self) + Send + 'static) -> Result<(), PoolError> {
         let queries = self.queries.clone();
-        let request = request::current();
         request::note_query_id(self.query_id());
         let wait = trace_span!("wait");
-        queries.0.pool.submit(move || {
+        queries.0.pool.submit(on_thread(move || {
             drop(wait);
-            let _working = request.as_ref().map(Request::enter);
             self.entry().begin();
             if let Some(payment) = &mut self.payment {
                 payment.run();
             }
             work(self);
-        })
+        }))
     }
 
     /// Runs a query: call it on the thread of [`Self::start`].
