@@ -51,10 +51,7 @@ fn check_content(snapshot: &Snapshot, nodes: &Nodes, content: TermId, link: Link
 /// Refuses claims of what is accepted, and plain triples of which nothing accepted is stated, and that somebody claims.
 pub(super) fn check(change: &Change, nodes: &Nodes) -> Result<(), ModelError> {
     let snapshot = &change.now;
-    let claims = Pattern {
-        predicate: Some(nodes.content),
-        ..Pattern::all(GraphPattern::Any)
-    };
+    let claims = contents(nodes, None);
     let claim_count = match nodes.content {
         TermId::MAX => 0,
         _ => snapshot.count(claims),
@@ -157,33 +154,34 @@ pub(super) fn claims_of(snapshot: &Snapshot, nodes: &Nodes, statements: &[TermId
     if nodes.content == TermId::MAX {
         return Vec::new();
     }
-    let claims = |content: Option<TermId>| Pattern {
-        predicate: Some(nodes.content),
-        object: content,
-        ..Pattern::all(GraphPattern::Any)
-    };
-    if snapshot.count(claims(None)) <= statements.len() as u64 {
+    let claims = contents(nodes, None);
+    if snapshot.count(claims) <= statements.len() as u64 {
         return snapshot
-            .quads(claims(None))
+            .quads(claims)
             .filter(|quad| statements.binary_search(&quad.object).is_ok())
             .map(|quad| quad.subject)
             .collect();
     }
     statements
         .iter()
-        .flat_map(|statement| snapshot.quads(claims(Some(*statement))))
+        .flat_map(|statement| snapshot.quads(contents(nodes, Some(*statement))))
         .map(|quad| quad.subject)
         .collect()
 }
 
 /// Returns a claim whose content a statement is.
 fn claim_of(snapshot: &Snapshot, nodes: &Nodes, statement: TermId) -> Option<TermId> {
-    let claims = Pattern {
+    let mut claims = snapshot.quads(contents(nodes, Some(statement)));
+    claims.next().map(|quad| quad.subject)
+}
+
+/// Matches what says that claims have contents: all of it, or that of one statement.
+fn contents(nodes: &Nodes, statement: Option<TermId>) -> Pattern {
+    Pattern {
         predicate: Some(nodes.content),
-        object: Some(statement),
+        object: statement,
         ..Pattern::all(GraphPattern::Any)
-    };
-    snapshot.quads(claims).next().map(|quad| quad.subject)
+    }
 }
 
 fn refusal(snapshot: &Snapshot, triple: [TermId; 3], statement: TermId, link: Link) -> ModelError {
