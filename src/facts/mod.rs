@@ -50,7 +50,7 @@ pub use moment::{Moment, MomentKind, Span, TimelinePage};
 pub use record::TimeView;
 pub use reified::Reified;
 pub use schema::{SchemaPage, SchemaTerm};
-pub use whole::in_pieces;
+pub use whole::document;
 pub use words::Lookup;
 
 use words::Words;

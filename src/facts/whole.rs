@@ -7,11 +7,24 @@ use crate::{
     model::vocabulary as iris,
 };
 
+/// Returns the quads of a document: all of them in an order in which it may be read in pieces, or those of a pattern.
+pub fn document(
+    snapshot: &Snapshot,
+    pattern: Pattern,
+    has_pieces: bool,
+) -> Box<dyn Iterator<Item = QuadIds> + '_> {
+    if has_pieces && pattern == Pattern::all(GraphPattern::Any) {
+        Box::new(in_pieces(snapshot))
+    } else {
+        Box::new(snapshot.quads(pattern))
+    }
+}
+
 /// Returns all quads, in an order in which a reader may commit them in pieces that end between subjects: first the statements, then
 /// what holds, each subject with what of it is derived, then the other graphs.
 ///
 /// A triple that came before the statements, or without its derived quad, would be plain for good.
-pub fn in_pieces(snapshot: &Snapshot) -> impl Iterator<Item = QuadIds> + '_ {
+fn in_pieces(snapshot: &Snapshot) -> impl Iterator<Item = QuadIds> + '_ {
     let [statements, derived] =
         [iris::STATEMENTS, iris::DERIVED].map(|iri| snapshot.iri_id(iri).unwrap_or(TermId::MAX));
     let of = |graph| snapshot.quads(Pattern::all(graph));

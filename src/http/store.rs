@@ -25,7 +25,7 @@ use super::{
     upload::{self, Target},
 };
 use crate::{
-    facts::{Reified, in_pieces},
+    facts::{Reified, document},
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
     knowledge::{CommitRequest, Committed},
     model::access::Access,
@@ -105,11 +105,7 @@ async fn get(api: &Inner, parts: &Parts, about: Resource) -> Result<Response<Bod
     ticket.start(move |ticket| {
         let snapshot = &view.snapshot;
         let reified = is_reified.then(|| Reified::new(snapshot));
-        let quads: Box<dyn Iterator<Item = _>> = if format.0.has_pieces() && !is_one_graph {
-            Box::new(in_pieces(snapshot))
-        } else {
-            Box::new(snapshot.quads(Pattern::all(pattern)))
-        };
+        let quads = document(snapshot, Pattern::all(pattern), format.0.has_pieces());
         let quads = quads.filter_map(|quad| {
             let quad = match reified {
                 Some(reified) => reified.quad(quad)?,

@@ -16,7 +16,7 @@ use tokio::{
 use tonic::Status;
 
 use crate::{
-    facts::{Reified, in_pieces},
+    facts::{Reified, document},
     graph::{GraphPattern, Pattern, Snapshot},
     grpc::{
         convert::to_int64,
@@ -201,12 +201,7 @@ impl Export {
             DocumentWriter::new(self.format, !is_one_graph, prefixes, out).map_err(io::Error::other)?;
         let reified = self.is_reified.then(|| Reified::new(snapshot));
         let mut count = 0;
-        let quads: Box<dyn Iterator<Item = _>> = if self.format.has_pieces() && !is_one_graph {
-            Box::new(in_pieces(snapshot))
-        } else {
-            Box::new(snapshot.quads(pattern))
-        };
-        for ids in quads {
+        for ids in document(snapshot, pattern, self.format.has_pieces()) {
             let quad = match &reified {
                 Some(reified) => reified.quad(ids),
                 None => Some(snapshot.quad(ids)),
