@@ -209,11 +209,7 @@ impl Parsing {
             // An error says that the caller has gone.
             let _ = done.send(outcome);
         };
-        std::thread::Builder::new()
-            .name("upload".to_owned())
-            .stack_size(rdf::STACK_BYTES)
-            .spawn(on_thread(work))
-            .map_err(|error| internal(&error))?;
+        rdf::start_thread("upload", on_thread(work)).map_err(|error| internal(&error))?;
         Ok(Self { chunks, parsed })
     }
 

@@ -40,6 +40,14 @@ pub const STACK_BYTES: usize = 64 << 20;
 /// Quads between two looks at memory and at who listens.
 const CHECK_INTERVAL: u64 = 4_096;
 
+/// Starts a thread that may parse: it has the stack for that.
+pub fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(STACK_BYTES);
+    thread.spawn(work).map(drop)
+}
+
 /// The compression of a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Compression {

@@ -154,11 +154,7 @@ impl Import {
             // An error says that the caller has gone.
             let _ = done.send(rdf::read(&document, chunks, &memory, graph_bytes, progress));
         };
-        std::thread::Builder::new()
-            .name("import".to_owned())
-            .stack_size(rdf::STACK_BYTES)
-            .spawn(on_thread(work))
-            .map_err(|error| internal(&error))?;
+        rdf::start_thread("import", on_thread(work)).map_err(|error| internal(&error))?;
         Ok(parsed)
     }
 
