@@ -144,7 +144,8 @@ impl Append {
     /// Adds the answer to a request that changes nothing: it has no record. After an error the whole append must be dropped.
     pub fn answer(&mut self, request: RequestId, time_us: u64) -> Result<(), LogError> {
         let answer = Header::of_no_change(request, self.head.revision, time_us.max(self.head.time_us));
-        tables::put_answer(&self.transaction, &answer)?;
+        let answers = self.transaction.open_table(ANSWERS);
+        tables::put_answer(&mut answers.map_err(LogError::from_redb)?, &answer)?;
         self.answers.push(answer);
         Ok(())
     }

@@ -321,9 +321,11 @@ impl Rewrite {
             return Ok(());
         }
         let transaction = self.begin()?;
+        let mut table = transaction.open_table(ANSWERS).map_err(LogError::from_redb)?;
         answers
             .iter()
-            .try_for_each(|answer| tables::put_answer(&transaction, answer))?;
+            .try_for_each(|answer| tables::put_answer(&mut table, answer))?;
+        drop(table);
         transaction.commit().map_err(LogError::from_redb)
     }
 
@@ -393,11 +395,12 @@ fn copy_answers(
     base: u64,
     keeps: &dyn Fn(&Header) -> bool,
 ) -> Result<(), LogError> {
-    let put = |header: Header| -> Result<(), LogError> {
+    let mut answers = transaction.open_table(ANSWERS).map_err(LogError::from_redb)?;
+    let mut put = |header: Header| -> Result<(), LogError> {
         if !keeps(&header) {
             return Ok(());
         }
-        tables::put_answer(transaction, &header.into_answer())
+        tables::put_answer(&mut answers, &header.into_answer())
     };
     let reading = source.begin()?;
     let older = reading.open_table(ANSWERS).map_err(LogError::from_redb)?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, Table, TableDefinition};
 
 use super::{
     error::{LogError, RecordFault},
@@ -67,12 +67,14 @@ pub(super) fn request(
         .ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
 }
 
+/// The answers of a log that is written.
+pub(super) type Answers<'t> = Table<'t, &'static str, &'static [u8]>;
+
 /// Puts down the answer to a request that has no record.
-pub(super) fn put_answer(transaction: &WriteTransaction, answer: &Header) -> Result<(), LogError> {
+pub(super) fn put_answer(answers: &mut Answers<'_>, answer: &Header) -> Result<(), LogError> {
     let Some(request) = &answer.request_id else {
         return Ok(());
     };
-    let mut answers = transaction.open_table(ANSWERS).map_err(LogError::from_redb)?;
     answers
         .insert(request.id.as_str(), answer.encode().as_slice())
         .map_err(LogError::from_redb)?;
