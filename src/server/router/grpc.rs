@@ -1,0 +1,168 @@
+//! Calls of gRPC: from the path of a call to its service.
+
+use std::{convert::Infallible, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    body::Body,
+    codegen::{Service as _, StdError},
+};
+
+use super::{Answer, Router};
+use crate::{
+    auth::Tenure,
+    grpc::{
+        call::{self, BrokenOff, Deadline, End, Ending, Lasting, Watched},
+        status::{admin_only, status, unavailable},
+    },
+    proto::v1,
+    server::{admission::Place, admitted::held, gate::HEALTH_PATH, services::SERVICE_NAMES},
+};
+
+const IMPORT_PATH: &str = "/dossier.v1.WriteService/Import";
+const WATCH_PATH: &str = "/dossier.v1.ChangeService/Watch";
+const REFLECTION_PATH: &str = "/grpc.reflection.";
+const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
+const REFLECTION_ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
+const ADMIN_PATH: &str = "/dossier.v1.AdminService/";
+const SERVER_INFO_PATH: &str = "/dossier.v1.AdminService/GetServerInfo";
+
+impl Router {
+    /// Answers one call. Everything that is not a response is one with a status.
+    pub(super) async fn grpc<B>(&self, mut request: Request<B>) -> Result<Response<Body>, Infallible>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError> + Send + 'static,
+    {
+        let path = request.uri().path();
+        let log = tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), path.to_owned()));
+        let counted = self.metrics.call(path, request.headers());
+        let place = self.admission.place(path, counted.is_stream());
+        // A watch knows itself of its end, and where to go on.
+        let lasting = if !counted.is_stream() || path == WATCH_PATH {
+            Lasting::Itself
+        } else if path.starts_with(HEALTH_PATH) || path.starts_with(REFLECTION_PATH) {
+            Lasting::Endless
+        } else {
+            Lasting::Stream
+        };
+        let admitting = self.gate.admit(&mut request, counted.is_stream());
+        let admitted = match counted.request().scope(admitting).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Ok(counted.answered(refusal.over_grpc())),
+        };
+        let counted = counted.traced(request.headers());
+        let working = counted.request().clone();
+        let deadline = match call::deadline_of(request.headers()) {
+            Ok(deadline) => deadline,
+            Err(status) => return Ok(counted.answered(status.into_http())),
+        };
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(Deadline(deadline));
+        }
+        let knowledge = self.services.get().map(|services| services.knowledge.clone());
+        let extensions = request.extensions();
+        let end = extensions
+            .get::<Ending>()
+            .map(|ending| End::new(ending, knowledge, lasting));
+        let tenure = extensions.get::<Tenure>().filter(|_| lasting != Lasting::Itself);
+        let tenure = tenure.cloned();
+        let answering =
+            async { call::answer(self.dispatch(request, place.clone()), deadline, end, tenure).await };
+        let response = working.scope(answering).await;
+        if let Some((started_at, path)) = log {
+            let _working = working.enter();
+            let code = response
+                .headers()
+                .get(tonic::Status::GRPC_STATUS)
+                .and_then(|code| code.to_str().ok());
+            let elapsed_us = started_at.elapsed().as_micros();
+            tracing::debug!(path, status = code.unwrap_or("0"), %elapsed_us, "call");
+        }
+        Ok(admitted.answered(counted.answered(response)))
+    }
+
+    /// Hands a call to its service; it takes its place, if it needs one, once its request is whole.
+    fn dispatch<B>(&self, mut request: Request<B>, place: Option<Arc<Place>>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError> + Send + 'static,
+    {
+        let path = request.uri().path();
+        let service = path
+            .strip_prefix('/')
+            .and_then(|path| path.split_once('/'))
+            .map_or("", |(service, _)| service);
+        let is_import = path == IMPORT_PATH;
+        if service == "grpc.health.v1.Health" {
+            let request = request.map(|body| self.bodies.receive_small(body));
+            return self.health.clone().call(request);
+        }
+        let mut names = SERVICE_NAMES.into_iter().chain([REFLECTION, REFLECTION_ALPHA]);
+        let Some(service) = names.find(|&name| name == service) else {
+            return answer(unimplemented(path));
+        };
+        if let Err(denied) = may_call(&request) {
+            return answer(denied);
+        }
+        let reflect = match service {
+            REFLECTION => Some(&self.reflect),
+            REFLECTION_ALPHA => Some(&self.reflect_alpha),
+            _ => None,
+        };
+        if let Some(reflect) = reflect {
+            let answered = CancellationToken::new();
+            let body = |body| self.bodies.receive_small(body).until(answered.clone());
+            let answering = reflect(request.map(|request| Body::new(body(request))));
+            let guard = answered.drop_guard();
+            return Box::pin(async move { Ok(answering.await?.map(|body| held(body, guard))) });
+        }
+        let Some(services) = self.services.get() else {
+            return answer(unavailable("the server is starting: the log is being replayed"));
+        };
+        if is_import {
+            // It waits for its caller as long as it finds right, and keeps no more than some chunks.
+            let broken_off = BrokenOff::default();
+            request.extensions_mut().insert(broken_off.clone());
+            let request = request.map(|body| Watched::new(body, broken_off));
+            return services.write.clone().call(request);
+        }
+        let admit = move || place.map_or(Ok(()), |place| place.take());
+        let request = request.map(|body| self.bodies.receive(body, admit));
+        match service {
+            "dossier.v1.EntityService" => services.entity.clone().call(request),
+            "dossier.v1.FactService" => services.fact.clone().call(request),
+            "dossier.v1.SparqlService" => services.sparql.clone().call(request),
+            "dossier.v1.ChangeService" => services.change.clone().call(request),
+            "dossier.v1.AdminService" => services.admin.clone().call(request),
+            _ => services.write.clone().call(request),
+        }
+    }
+}
+
+/// Fails for a caller who may do nothing, and for one who is no administrator if the method is for them: all of
+/// `AdminService` but what it tells of the server.
+fn may_call<B>(request: &Request<B>) -> Result<(), tonic::Status> {
+    let access = call::access(request.extensions())?;
+    let path = request.uri().path();
+    if path.starts_with(ADMIN_PATH) && path != SERVER_INFO_PATH && !access.is_admin() {
+        return Err(admin_only(path));
+    }
+    Ok(())
+}
+
+pub(super) fn unimplemented(path: &str) -> tonic::Status {
+    let message = format!("there is no method {path}");
+    status(
+        tonic::Code::Unimplemented,
+        v1::ErrorReason::Unimplemented,
+        message,
+        [],
+    )
+}
+
+fn answer(status: tonic::Status) -> Answer {
+    Box::pin(async move { Ok(status.into_http()) })
+}
