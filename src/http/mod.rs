@@ -159,7 +159,6 @@ impl HttpApi {
 
 /// Answers a request; there is no `api` yet while the server starts, and none to wait for once it `is_draining`.
 pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<Incoming>) -> Response<Body> {
-    let is_head = request.method() == Method::HEAD;
     let log =
         tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), request.uri().path().to_owned()));
     let tenure = request.extensions().get::<Tenure>().cloned();
@@ -187,16 +186,19 @@ pub async fn answer(api: Option<&HttpApi>, is_draining: bool, request: Request<I
         let elapsed_us = started_at.elapsed().as_micros();
         tracing::debug!(path, status, %elapsed_us, "request");
     }
-    if is_head {
-        if let Some(length) = http_body::Body::size_hint(response.body()).exact()
-            && length > 0
-        {
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, length.into());
-        }
-        *response.body_mut() = Body::default();
+    response
+}
+
+/// Returns an answer as HEAD is to get it: without its body, but with its length (RFC 9110 section 9.3.2).
+pub fn without_body<B: http_body::Body + Default>(mut response: Response<B>) -> Response<B> {
+    if let Some(length) = response.body().size_hint().exact()
+        && length > 0
+    {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length.into());
     }
+    *response.body_mut() = B::default();
     response
 }
 

@@ -140,31 +140,34 @@ impl Router {
     /// Answers a probe or a scraper: nothing but health and counts.
     pub(super) async fn operations(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let path = request.uri().path();
-        match protocol(&request) {
-            Protocol::Http if path == METRICS_PATH => Ok(self.scrape(&request)),
-            Protocol::Http if api::is_health(path) => Ok(Box::pin(self.http(request)).await),
-            Protocol::Http => Ok(text(
+        let is_head = request.method() == Method::HEAD;
+        let response = match protocol(&request) {
+            Protocol::Http if path == METRICS_PATH => self.scrape(&request),
+            Protocol::Http if api::is_health(path) => Box::pin(self.http(request)).await,
+            Protocol::Http => text(
                 StatusCode::NOT_FOUND,
                 "there are /healthz, /readyz and /metrics\n",
-            )),
-            _ if path.starts_with(HEALTH_PATH) => self.grpc(request).await,
-            _ => Ok(unimplemented(path).into_http()),
-        }
+            ),
+            _ if path.starts_with(HEALTH_PATH) => return self.grpc(request).await,
+            _ => unimplemented(path).into_http(),
+        };
+        Ok(as_asked(response, is_head))
     }
 
     async fn without_cors(
         self: &Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
-        match protocol(&request) {
-            Protocol::Grpc => self.grpc(request).await,
+        let is_head = request.method() == Method::HEAD;
+        let response = match protocol(&request) {
+            Protocol::Grpc => return self.grpc(request).await,
             Protocol::GrpcWeb => {
                 let inner = Shared(Arc::clone(self));
-                GrpcWebLayer::new().layer(inner).call(request).await
+                return GrpcWebLayer::new().layer(inner).call(request).await;
             }
             Protocol::Http if self.has_metrics && request.uri().path() == METRICS_PATH => {
                 let mut request = request;
-                Ok(match self.gate.admit(&mut request, false).await {
+                match self.gate.admit(&mut request, false).await {
                     Ok(admitted) => admitted.answered(match request.extensions().get::<Access>() {
                         Some(access) if access.may_scrape() => self.scrape(&request),
                         // They are about all graphs and all callers.
@@ -172,11 +175,12 @@ impl Router {
                         None => api::nothing_allowed().map(Body::new),
                     }),
                     Err(refusal) => refusal.over_http(),
-                })
+                }
             }
             // A call of gRPC that waits would take as much memory as a document that is read.
-            Protocol::Http => Ok(Box::pin(self.http(request)).await),
-        }
+            Protocol::Http => Box::pin(self.http(request)).await,
+        };
+        Ok(as_asked(response, is_head))
     }
 
     /// Answers with the counts.
@@ -271,6 +275,15 @@ fn protocol(request: &Request<Incoming>) -> Protocol {
         Protocol::Grpc
     } else {
         Protocol::Http
+    }
+}
+
+/// HTTP/1 leaves out the body of an answer to HEAD, HTTP/2 does not.
+fn as_asked(response: Response<Body>, is_head: bool) -> Response<Body> {
+    if is_head {
+        api::without_body(response)
+    } else {
+        response
     }
 }
 
