@@ -2,6 +2,8 @@
 
 mod audit;
 mod certificates;
+mod faults;
+mod graphs;
 mod issuer;
 mod limits;
 mod matrix;
@@ -14,7 +16,6 @@ use dossier::{
     config::ServeSettings,
     proto::v1::{ErrorReason, GetServerInfoRequest, admin_service_client::AdminServiceClient},
 };
-use http::StatusCode;
 use tempfile::TempDir;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{
@@ -23,6 +24,7 @@ use tonic_health::pb::{
 
 use crate::harness::{Server, check_error, connect};
 use issuer::{Issuer, now_seconds};
+use matrix::{Door, bearer, deny_all};
 
 const AUDIENCE: &str = "dossier";
 
@@ -45,13 +47,20 @@ fn write_tokens(path: &Path, tokens: &Tokens) {
     std::fs::rename(&beside, path).unwrap();
 }
 
+/// Returns a request that shows a token.
+fn by<T>(bearer: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Bearer {bearer}").parse().unwrap();
+    request.metadata_mut().insert("authorization", value);
+    request
+}
+
 /// Asks for what every caller may have.
 async fn info(channel: &Channel, bearer: Option<&str>) -> Result<(), Status> {
-    let mut request = Request::new(GetServerInfoRequest {});
-    if let Some(bearer) = bearer {
-        let value = format!("Bearer {bearer}").parse().unwrap();
-        request.metadata_mut().insert("authorization", value);
-    }
+    let request = match bearer {
+        Some(bearer) => by(bearer, GetServerInfoRequest {}),
+        None => Request::new(GetServerInfoRequest {}),
+    };
     let mut admin = AdminServiceClient::new(channel.clone());
     match admin.get_server_info(request).await {
         // Who calls is known: what they may do is another matter.
@@ -154,13 +163,8 @@ async fn keys_of_the_issuer_change() {
         Code::Unauthenticated,
         ErrorReason::CredentialsUnverifiable,
     );
-    let denied = matrix::deny_all(
-        &server,
-        &new,
-        ErrorReason::CredentialsUnverifiable,
-        StatusCode::UNAUTHORIZED,
-    )
-    .await;
+    let door = Door::of(&server);
+    let denied = deny_all(&door, ErrorReason::CredentialsUnverifiable, bearer(&new)).await;
     println!("{denied} methods and paths denied while the keys were out of reach");
     issuer.come_up();
     while info(&server.channel, Some(&new)).await.is_err() {

@@ -17,7 +17,7 @@ use crate::harness::settings;
 /// An authority that signs certificates.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
@@ -59,7 +59,7 @@ impl Authority {
 }
 
 pub(crate) struct Server {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     shutdown: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ServeError>>,
 }
@@ -99,11 +99,16 @@ impl Server {
         }
     }
 
-    /// Connects, and calls until the server is ready; an error if it has nothing to do with the client.
-    pub(crate) async fn call(&self, tls: ClientTlsConfig) -> Result<Channel, String> {
+    /// Connects; that says nothing yet of the client's certificate.
+    pub(crate) async fn connect(&self, tls: ClientTlsConfig) -> Result<Channel, String> {
         let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
         let connected = endpoint.tls_config(tls).unwrap().connect().await;
-        let channel = connected.map_err(|error| format!("{error:?}"))?;
+        connected.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Connects, and calls until the server is ready; an error if it has nothing to do with the client.
+    pub(crate) async fn call(&self, tls: ClientTlsConfig) -> Result<Channel, String> {
+        let channel = self.connect(tls).await?;
         loop {
             match info(&channel).await {
                 Ok(()) => return Ok(channel),

@@ -1,16 +1,27 @@
 //! Certificates of clients.
 
-use std::fs;
+use std::{fs, net::SocketAddr, sync::Arc};
 
 use dossier::proto::v1::{ErrorReason, GetServerInfoRequest, admin_service_client::AdminServiceClient};
 use rcgen::{CertificateParams, DnType, date_time_ymd};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tempfile::TempDir;
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, RootCertStore, crypto::ring},
+};
 use tonic::{
     Code,
     transport::{ClientTlsConfig, Identity},
 };
 
-use super::{Issuer, Tokens, info, now_seconds, write_tokens};
+use super::{
+    Issuer, Tokens, info,
+    matrix::{Door, GRPC, call, deny_all, methods, over, request, requests},
+    now_seconds,
+    write_tokens,
+};
 use crate::{
     harness::check_error,
     tls::{Authority, Server},
@@ -25,25 +36,89 @@ async fn certificates_at_fault_let_nobody_in() {
         settings.auth.certificate_roles = vec!["read".to_owned()];
     })
     .await;
-    let of = |params: &dyn Fn(&mut CertificateParams), authority: &Authority| -> ClientTlsConfig {
-        let (certificate, key) = authority.certify_with(params);
+    let named = |params: &mut CertificateParams| params.distinguished_name.push(DnType::CommonName, "loader");
+    let with = |(certificate, key): (String, String)| -> ClientTlsConfig {
         ours.trusted().identity(Identity::from_pem(certificate, key))
     };
-    let named = |params: &mut CertificateParams| params.distinguished_name.push(DnType::CommonName, "loader");
-    let channel = server.call(of(&named, &ours)).await.unwrap();
+    let channel = server.call(with(ours.certify_with(&named))).await.unwrap();
     let mut admin = AdminServiceClient::new(channel);
     admin.get_server_info(GetServerInfoRequest {}).await.unwrap();
     let expired = |params: &mut CertificateParams| params.not_after = date_time_ymd(2020, 1, 1);
     let early = |params: &mut CertificateParams| params.not_before = date_time_ymd(2999, 1, 1);
-    server.call(of(&named, &other)).await.unwrap_err();
-    server.call(of(&expired, &ours)).await.unwrap_err();
-    server.call(of(&early, &ours)).await.unwrap_err();
-    server.call(ours.trusted()).await.unwrap_err();
+    let mut denied = 0;
+    for (name, identity, alert) in [
+        // Of the same name, with another key.
+        (
+            "another authority",
+            Some(other.certify_with(&named)),
+            "DecryptError",
+        ),
+        ("expired", Some(ours.certify_with(&expired)), "CertificateExpired"),
+        (
+            "not yet valid",
+            Some(ours.certify_with(&early)),
+            "CertificateExpired",
+        ),
+        ("none", None, "CertificateRequired"),
+    ] {
+        let heard = alert_to(server.address, &ours, identity.as_ref()).await;
+        assert!(heard.ends_with(alert), "{name}: {heard}");
+        denied += nothing_gets_through(&server, &identity.map_or_else(|| ours.trusted(), with)).await;
+    }
     // One that is good and names nobody.
     let nobody = |params: &mut CertificateParams| params.distinguished_name = rcgen::DistinguishedName::new();
-    let refused = server.call(of(&nobody, &ours)).await.unwrap_err();
-    assert!(refused.contains("not valid"), "{refused}");
+    let channel = server.connect(with(ours.certify_with(&nobody))).await.unwrap();
+    denied += deny_all(
+        &Door::of_channel(channel),
+        ErrorReason::CredentialsInvalid,
+        Vec::new,
+    )
+    .await;
+    println!("5 faults, {denied} calls and requests, all denied");
     server.stop().await;
+}
+
+/// Connects with a certificate that is not accepted, and returns what the server says of it (RFC 8446 section 6).
+async fn alert_to(address: SocketAddr, trusted: &Authority, identity: Option<&(String, String)>) -> String {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(trusted.pem.as_bytes()).unwrap();
+    roots.add(root).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match identity {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+            config.with_client_auth_cert(vec![certificate], key).unwrap()
+        }
+    };
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    // A client has shaken hands before the server has looked at its certificate (TLS 1.3).
+    let mut stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .unwrap();
+    stream.read_u8().await.unwrap_err().to_string()
+}
+
+/// Makes every call and request, each on a connection of its own, which must end without an answer. Returns how many there were.
+async fn nothing_gets_through(server: &Server, tls: &ClientTlsConfig) -> usize {
+    let calls = methods().into_iter().map(|method| call(&method, GRPC, &[]));
+    let requests = requests();
+    let requests = requests.iter().map(|(method, path)| request(method, path, &[]));
+    let mut count = 0;
+    for request in calls.chain(requests) {
+        let what = format!("{} {}", request.method(), request.uri());
+        if let Ok(channel) = server.connect(tls.clone()).await {
+            over(&channel, request).await.expect_err(&what);
+        }
+        count += 1;
+    }
+    count
 }
 
 #[tokio::test]

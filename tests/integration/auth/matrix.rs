@@ -1,23 +1,28 @@
-//! Every method of every service, and every path of HTTP, with every fault of a credential.
+//! Every method of every service, and every path of HTTP: what is tried with every fault of a credential.
 //!
 //! The methods are those that the server itself describes: one that is added is tried without a word here.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, net::SocketAddr};
 
-use dossier::{auth::Tokens, proto::v1};
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use bytes::Bytes;
+use dossier::proto::v1;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use tonic::{Code, Status, body::Body, codegen::Service as _};
+use serde_json::Value;
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::Service as _,
+    transport::{Channel, Error},
+};
 use tonic_types::StatusExt as _;
 
-use super::{
-    ErrorReason, Issuer, ask, info,
-    issuer::{self, RSA_KEY_ID, now_seconds},
-    write_tokens,
-};
+use super::ErrorReason;
 use crate::{harness::Server, http_client::send};
+
+pub(super) const GRPC: &str = "application/grpc";
+pub(super) const GRPC_WEB: &str = "application/grpc-web+proto";
 
 /// The paths of HTTP, and some that there are not.
 const PATHS: [&str; 9] = [
@@ -41,16 +46,26 @@ const HTTP_METHODS: [Method; 7] = [
     Method::OPTIONS,
 ];
 
-/// The paths of all methods but those of health.
-fn methods() -> Vec<String> {
-    let sets = [
-        v1::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-    ];
-    let sets = sets.map(|bytes| prost_types::FileDescriptorSet::decode(bytes).unwrap());
-    let files = sets.into_iter().flat_map(|set| set.file);
-    let methods = files.flat_map(|file| {
+/// The paths of all methods but those of health, and of one that there is not.
+pub(super) fn methods() -> Vec<String> {
+    let mut methods = service_methods();
+    methods.extend(methods_of(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET));
+    methods.extend(methods_of(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET));
+    // What there is not must not be told from what there is.
+    methods.push("/dossier.v1.NoService/NoMethod".to_owned());
+    methods
+}
+
+/// The paths of the methods of `dossier.v1`, in order.
+pub(super) fn service_methods() -> Vec<String> {
+    let mut methods = methods_of(v1::FILE_DESCRIPTOR_SET);
+    methods.sort_unstable();
+    methods
+}
+
+fn methods_of(descriptors: &[u8]) -> Vec<String> {
+    let set = prost_types::FileDescriptorSet::decode(descriptors).unwrap();
+    let methods = set.file.into_iter().flat_map(|file| {
         let package = file.package().to_owned();
         file.service.into_iter().flat_map(move |service| {
             let name = format!("{package}.{}", service.name());
@@ -60,291 +75,119 @@ fn methods() -> Vec<String> {
                 .collect::<Vec<_>>()
         })
     });
-    let mut methods: Vec<_> = methods.collect();
-    methods.sort_unstable();
-    methods.dedup();
-    // What there is not must not be told from what there is.
-    methods.push("/dossier.v1.NoService/NoMethod".to_owned());
-    methods
+    methods.collect()
 }
 
-/// Calls every method and path with an `authorization`, all of which must be denied. Returns how many there were.
+/// The way to a server.
+pub(super) struct Door {
+    channel: Channel,
+    /// Where HTTP/1.1 is spoken, a connection for each request. `None`: all goes over the channel.
+    plain: Option<SocketAddr>,
+}
+
+impl Door {
+    pub(super) fn of(server: &Server) -> Self {
+        Self {
+            channel: server.channel.clone(),
+            plain: Some(server.address),
+        }
+    }
+
+    /// Everything over one connection.
+    pub(super) fn of_channel(channel: Channel) -> Self {
+        Self { channel, plain: None }
+    }
+
+    async fn send(&self, request: Request<String>) -> Response<Bytes> {
+        match self.plain {
+            Some(address) => send(address, request).await.unwrap(),
+            None => over(&self.channel, request).await.unwrap(),
+        }
+    }
+}
+
+/// Sends a request over HTTP/2 and waits for the whole answer.
+pub(super) async fn over(channel: &Channel, request: Request<String>) -> Result<Response<Bytes>, Error> {
+    let mut channel = channel.clone();
+    poll_fn(|context| channel.poll_ready(context)).await?;
+    let request = request.map(|body| Body::new(Full::new(Bytes::from(body))));
+    let (parts, body) = channel.call(request).await?.into_parts();
+    let body = body.collect().await.expect("a body that is not broken off");
+    Ok(Response::from_parts(parts, body.to_bytes()))
+}
+
+/// Shows the same with every request.
+pub(super) fn bearer(secret: &str) -> impl FnMut() -> Vec<HeaderValue> {
+    let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
+    move || vec![value.clone()]
+}
+
+/// Calls every method and path, with what `show` returns as `authorization`, all of which must be denied. Returns how many there
+/// were.
 pub(super) async fn deny_all(
-    server: &Server,
-    bearer: &str,
+    door: &Door,
     reason: ErrorReason,
-    http_status: StatusCode,
-) -> usize {
-    let authorization = HeaderValue::from_str(&format!("Bearer {bearer}")).unwrap();
-    deny(server, &[authorization], reason, http_status).await
-}
-
-async fn deny(
-    server: &Server,
-    authorization: &[HeaderValue],
-    reason: ErrorReason,
-    http_status: StatusCode,
+    mut show: impl FnMut() -> Vec<HeaderValue>,
 ) -> usize {
     let expected = reason.as_str_name().trim_start_matches("ERROR_REASON_");
     let methods = methods();
     for method in &methods {
-        let status = call(server, method, authorization).await;
-        let info = status.get_details_error_info().expect(method);
-        let outcome = (status.code(), info.reason.as_str());
-        assert_eq!(
-            outcome,
-            (Code::Unauthenticated, expected),
-            "{method} {authorization:?}"
+        let check = |answer: &Response<Bytes>, how: &str| {
+            // What is denied is denied at once: a status without a body.
+            let status = Status::from_header_map(answer.headers()).expect(method);
+            let info = status.get_details_error_info().expect(method);
+            let outcome = (status.code(), info.reason.as_str());
+            assert_eq!(outcome, (Code::Unauthenticated, expected), "{method} {how}");
+            assert!(info.metadata.is_empty());
+        };
+        check(
+            &over(&door.channel, call(method, GRPC, &show())).await.unwrap(),
+            "over gRPC",
         );
-        assert!(info.metadata.is_empty());
-        let status = call_from_web(server, method, authorization).await;
-        let reason = status.get_details_error_info().expect(method).reason;
-        assert_eq!(
-            (status.code(), reason.as_str()),
-            (Code::Unauthenticated, expected),
-            "{method} from the web"
-        );
+        check(&door.send(call(method, GRPC_WEB, &show())).await, "from the web");
     }
-    for path in PATHS {
-        for method in HTTP_METHODS {
-            let mut request = Request::builder().method(&method).uri(path);
-            for value in authorization {
-                request = request.header(header::AUTHORIZATION, value);
-            }
-            let response = send(server.address, request.body(String::new()).unwrap())
-                .await
-                .unwrap();
-            assert_eq!(
-                response.status(),
-                http_status,
-                "{method} {path} {authorization:?}"
-            );
-            let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
-            let is_missing = reason == ErrorReason::CredentialsMissing;
-            assert_eq!(challenge.contains("invalid_token"), !is_missing);
-            if method != Method::HEAD {
-                let problem: Value = serde_json::from_slice(response.body()).unwrap();
-                assert_eq!(problem["reason"], expected, "{method} {path}");
-            }
+    // Over HTTP/2 a POST to any other path is a call of gRPC that there is not, and was tried as that.
+    let is_call = |method: &Method, path| {
+        door.plain.is_none() && method == Method::POST && ["/metrics", "/nothing"].contains(&path)
+    };
+    let mut requests = requests();
+    requests.retain(|(method, path)| !is_call(method, path));
+    for (method, path) in &requests {
+        let answer = door.send(request(method, path, &show())).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
+        let challenge = answer.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+        let is_missing = reason == ErrorReason::CredentialsMissing;
+        assert_eq!(challenge.contains("invalid_token"), !is_missing);
+        if method != Method::HEAD {
+            let problem: Value = serde_json::from_slice(answer.body()).unwrap();
+            assert_eq!(problem["reason"], expected, "{method} {path}");
         }
     }
-    2 * methods.len() + PATHS.len() * HTTP_METHODS.len()
+    2 * methods.len() + requests.len()
 }
 
-fn request(method: &str, media_type: &'static str, authorization: &[HeaderValue]) -> http::request::Builder {
-    let mut request = Request::post(method)
+/// Returns the requests of HTTP that are tried: every method with every path.
+pub(super) fn requests() -> Vec<(Method, &'static str)> {
+    let with_path = |path| HTTP_METHODS.into_iter().map(move |method| (method, path));
+    PATHS.into_iter().flat_map(with_path).collect()
+}
+
+/// Returns a request with an empty body.
+pub(super) fn request(method: &Method, path: &str, authorization: &[HeaderValue]) -> Request<String> {
+    with(Request::builder().method(method).uri(path), authorization, "")
+}
+
+/// Returns a call with an empty message.
+pub(super) fn call(method: &str, media_type: &'static str, authorization: &[HeaderValue]) -> Request<String> {
+    let request = Request::post(method)
         .header(header::CONTENT_TYPE, media_type)
         .header(header::TE, "trailers");
+    with(request, authorization, "\0\0\0\0\0")
+}
+
+fn with(mut request: http::request::Builder, authorization: &[HeaderValue], body: &str) -> Request<String> {
     for value in authorization {
         request = request.header(header::AUTHORIZATION, value);
     }
-    request
-}
-
-/// Calls with an empty message.
-async fn call(server: &Server, method: &str, authorization: &[HeaderValue]) -> Status {
-    let uri = format!("http://{}{method}", server.address);
-    let request = request(&uri, "application/grpc", authorization);
-    let message = http_body_util::Full::new(bytes::Bytes::from_static(&[0; 5]));
-    let mut channel = server.channel.clone();
-    poll_fn(|context| channel.poll_ready(context)).await.unwrap();
-    let response = channel
-        .call(request.body(Body::new(message)).unwrap())
-        .await
-        .unwrap();
-    // What is denied is denied at once.
-    Status::from_header_map(response.headers()).expect("a status without a body")
-}
-
-async fn call_from_web(server: &Server, method: &str, authorization: &[HeaderValue]) -> Status {
-    let request = request(method, "application/grpc-web+proto", authorization);
-    let response = send(server.address, request.body("\0\0\0\0\0".to_owned()).unwrap())
-        .await
-        .unwrap();
-    Status::from_header_map(response.headers()).expect("a status without a body")
-}
-
-#[expect(clippy::too_many_lines, reason = "one table of faults")]
-#[tokio::test]
-async fn nobody_gets_in_with_a_credential_at_fault() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("tokens.json");
-    let issuer = Issuer::start().await;
-    let now = now_seconds();
-    let mut tokens = Tokens::default();
-    let good = tokens.create("loader", &[], now, None).unwrap();
-    let expired = tokens.create("old", &[], now - 100, Some(now - 1)).unwrap();
-    let revoked = tokens.create("gone", &[], now, None).unwrap();
-    tokens.revoke("gone");
-    write_tokens(&path, &tokens);
-    let server = Server::start_with(|settings| ask(settings, &path, &issuer)).await;
-
-    let header = json!({"alg": "RS256", "kid": RSA_KEY_ID});
-    let jwt = issuer.sign(&issuer.claims());
-    let jwt_of_rsa = issuer.sign_with_rsa(&header, &issuer.claims());
-    for good in [good.secret(), &jwt, &jwt_of_rsa] {
-        info(&server.channel, Some(good)).await.unwrap();
-    }
-
-    let invalid = ErrorReason::CredentialsInvalid;
-    let claims = issuer.claims();
-    let with = |name: &str, value: Value| issuer.sign(&issuer.claims_with(name, value));
-    let mut faults = vec![
-        ("revoked", revoked.secret().to_owned(), invalid),
-        (
-            "expired token",
-            expired.secret().to_owned(),
-            ErrorReason::CredentialsExpired,
-        ),
-        ("cut token", good.secret()[..20].to_owned(), invalid),
-        ("no token of ours", format!("dossier_{}", "A".repeat(43)), invalid),
-        ("malformed JWT", "a.b.c".to_owned(), invalid),
-        ("cut JWT", jwt[..jwt.len() - 1].to_owned(), invalid),
-        (
-            "JWT without signature",
-            jwt[..=jwt.rfind('.').unwrap()].to_owned(),
-            invalid,
-        ),
-        (
-            "expired JWT",
-            with("exp", json!(now - 60)),
-            ErrorReason::CredentialsExpired,
-        ),
-        ("JWT without exp", with("exp", Value::Null), invalid),
-        (
-            "JWT not yet valid",
-            with("nbf", json!(now + 600)),
-            ErrorReason::CredentialsNotYetValid,
-        ),
-        (
-            "wrong issuer",
-            with("iss", json!("https://elsewhere.example")),
-            invalid,
-        ),
-        ("no issuer", with("iss", Value::Null), invalid),
-        ("wrong audience", with("aud", json!("other")), invalid),
-        ("no audience", with("aud", Value::Null), invalid),
-        ("no subject", with("sub", Value::Null), invalid),
-        (
-            "alg none",
-            format!("{}.", issuer::message(&json!({"alg": "none"}), &claims)),
-            invalid,
-        ),
-        (
-            "alg none, with a kid",
-            format!(
-                "{}.",
-                issuer::message(&json!({"alg": "none", "kid": "1"}), &claims)
-            ),
-            invalid,
-        ),
-        (
-            "RS384 by the key of RS256",
-            issuer.sign_with_rsa(&json!({"alg": "RS384", "kid": RSA_KEY_ID}), &claims),
-            invalid,
-        ),
-        (
-            "RS256 with the id of the other key",
-            issuer.sign_with_rsa(&json!({"alg": "RS256", "kid": "1"}), &claims),
-            invalid,
-        ),
-        (
-            "unknown key",
-            issuer.sign_with_rsa(&json!({"alg": "RS256", "kid": "stranger"}), &claims),
-            invalid,
-        ),
-        (
-            "no key id",
-            issuer.sign_with_rsa(&json!({"alg": "RS256"}), &claims),
-            invalid,
-        ),
-        (
-            "critical extension",
-            issuer.sign_with_rsa(
-                &json!({"alg": "RS256", "kid": RSA_KEY_ID, "crit": ["x"], "x": 1}),
-                &claims,
-            ),
-            invalid,
-        ),
-        (
-            "key in the header",
-            issuer.sign_with_rsa(&json!({"alg": "RS256", "jku": issuer.url()}), &claims),
-            invalid,
-        ),
-    ];
-    for secret in issuer.public_texts() {
-        let header = json!({"alg": "HS256", "kid": RSA_KEY_ID});
-        let signed = issuer::sign_with_secret(&secret, &header, &claims);
-        faults.push(("HS256 with the public key", signed, invalid));
-    }
-    let mut denied = deny(
-        &server,
-        &[],
-        ErrorReason::CredentialsMissing,
-        StatusCode::UNAUTHORIZED,
-    )
-    .await;
-    for (name, bearer, reason) in &faults {
-        println!("{name}");
-        denied += deny_all(&server, bearer, *reason, StatusCode::UNAUTHORIZED).await;
-    }
-    // Faults of the header itself.
-    let header = |text: &str| HeaderValue::from_str(text).unwrap();
-    let good = format!("Bearer {}", good.secret());
-    for values in [
-        vec![header("")],
-        vec![header("Bearer")],
-        vec![header("Basic YWRtaW46YWRtaW4=")],
-        vec![header(good.trim_start_matches("Bearer "))],
-        vec![header(&format!("{good} {good}"))],
-        vec![header(&good), header(&good)],
-        vec![HeaderValue::from_bytes(b"Bearer \xff").unwrap()],
-    ] {
-        denied += deny(&server, &values, invalid, StatusCode::UNAUTHORIZED).await;
-    }
-    println!(
-        "{} faults, {denied} calls and requests, all denied",
-        faults.len() + 8
-    );
-    // For the id that nobody has the keys were fetched once in ten seconds at most, whoever asked how often.
-    let most = 2 + (now_seconds() - now) / 10;
-    assert!(
-        issuer.fetch_count() as u64 <= most,
-        "{} fetches",
-        issuer.fetch_count()
-    );
-    // Probes need no credential.
-    for path in ["/healthz", "/readyz"] {
-        let response = send(server.address, Request::get(path).body(String::new()).unwrap())
-            .await
-            .unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-    }
-    let check = tonic_health::pb::HealthCheckRequest::default();
-    server.health().check(check).await.unwrap();
-}
-
-#[tokio::test]
-async fn strangers_do_not_have_the_keys_fetched_for_each_id() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("tokens.json");
-    write_tokens(&path, &Tokens::default());
-    let issuer = Issuer::start().await;
-    let begun = now_seconds();
-    let server = Server::start_with(|settings| ask(settings, &path, &issuer)).await;
-    for number in 0..1_000 {
-        let header = json!({"alg": "RS256", "kid": format!("stranger {number}")});
-        let token = issuer.sign_with_rsa(&header, &issuer.claims());
-        let status = info(&server.channel, Some(&token)).await.unwrap_err();
-        assert_eq!(status.code(), Code::Unauthenticated);
-    }
-    let most = 2 + (now_seconds() - begun) / 10;
-    assert!(
-        issuer.fetch_count() as u64 <= most,
-        "{} fetches",
-        issuer.fetch_count()
-    );
-    info(&server.channel, Some(&issuer.sign(&issuer.claims())))
-        .await
-        .unwrap();
+    request.body(body.to_owned()).unwrap()
 }

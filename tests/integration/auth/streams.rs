@@ -25,14 +25,18 @@ use tempfile::TempDir;
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
-    Code, Request, Status, Streaming,
+    Code, Status, Streaming,
     transport::{Channel, ClientTlsConfig, Identity},
 };
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, ServerReflectionResponse, server_reflection_client::ServerReflectionClient,
 };
 
-use super::{Issuer, now_seconds, write_tokens};
+use super::{
+    Issuer, by,
+    matrix::{Door, deny_all},
+    now_seconds, write_tokens,
+};
 use crate::{
     harness::{Server, check_error, header},
     sparql::ENDLESS,
@@ -42,13 +46,6 @@ use crate::{
 /// How much later than it should a stream may end: the server looks at its files every second.
 const DELAY_MAX: Duration = Duration::from_secs(10);
 
-fn by<T>(bearer: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let value = format!("Bearer {bearer}").parse().unwrap();
-    request.metadata_mut().insert("authorization", value);
-    request
-}
-
 async fn watch(channel: &Channel, bearer: &str) -> Streaming<v1::WatchResponse> {
     let mut changes = ChangeServiceClient::new(channel.clone());
     let watch = changes.watch(by(bearer, v1::WatchRequest::default())).await;
@@ -56,7 +53,9 @@ async fn watch(channel: &Channel, bearer: &str) -> Streaming<v1::WatchResponse> 
 }
 
 /// Reads a stream to its end, which must be an error.
-async fn end<T>(mut frames: impl tokio_stream::Stream<Item = Result<T, Status>> + Unpin) -> Status {
+pub(super) async fn end<T>(
+    mut frames: impl tokio_stream::Stream<Item = Result<T, Status>> + Unpin,
+) -> Status {
     loop {
         if let Err(status) = frames.next().await.expect("a stream ends with a status") {
             return status;
@@ -344,7 +343,7 @@ async fn a_watch_ends_with_the_certificate_of_its_connection() {
     });
     let identity: ClientTlsConfig = ours.trusted().identity(Identity::from_pem(certificate, key));
     let channel = server.call(identity).await.unwrap();
-    let mut changes = ChangeServiceClient::new(channel);
+    let mut changes = ChangeServiceClient::new(channel.clone());
     let watch = changes.watch(v1::WatchRequest::default()).await.unwrap();
     let status = end(watch.into_inner()).await;
     check_error::<()>(
@@ -352,5 +351,9 @@ async fn a_watch_ends_with_the_certificate_of_its_connection() {
         Code::Unauthenticated,
         ErrorReason::CredentialsExpired,
     );
+    // Nor is anything else to be had on it.
+    let door = Door::of_channel(channel);
+    deny_all(&door, ErrorReason::CredentialsExpired, Vec::new).await;
+    drop(door);
     server.stop().await;
 }
