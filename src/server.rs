@@ -92,7 +92,7 @@ pub enum ServeError {
 /// Reads the files that settings name, as far as it goes without serving.
 pub fn check_files(settings: &ServeSettings) -> Result<(), ServeError> {
     if let Some(files) = settings.tls_files() {
-        Tls::load(files)?;
+        Tls::load(files, &tokio::sync::watch::Sender::default())?;
     }
     Callers::load(settings)?;
     Audit::check(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)
@@ -150,7 +150,9 @@ pub async fn serve(
     let router = Arc::new(router.map_err(|error| ServeError::Fault(error.to_string()))?);
     let intake = router.intake();
     let tracker = TaskTracker::new();
-    let tls = settings.tls_files().map(Tls::load).transpose()?.map(Arc::new);
+    let tls = settings.tls_files();
+    let tls = tls.map(|files| Tls::load(files, callers.renewed())).transpose()?;
+    let tls = tls.map(Arc::new);
     let freshener = tls.as_ref().map(|tls| tokio::spawn(tls.keep_fresh()));
     // They end with this.
     let mut keepers = JoinSet::new();
@@ -162,7 +164,7 @@ pub async fn serve(
         tracker.clone(),
         end.clone(),
     )
-    .with_tls(tls);
+    .with_tls(tls, callers.renewed().subscribe());
     let load = Load {
         calls: router.admission(),
         requests: intake.clone(),
@@ -266,7 +268,7 @@ fn gate(callers: &Callers, settings: &ServeSettings, metrics: &Metrics) -> Resul
     Ok(Gate {
         authenticator: Arc::new(callers.authenticator()),
         authorizer: callers.authorizer(),
-        renewed: callers.renewed(),
+        renewed: callers.renewed().subscribe(),
         accounts: callers::accounts(settings),
         audit: Audit::open(settings.auth.audit_log.as_ref(), metrics.audit_failures())
             .map_err(ServeError::Audit)?,

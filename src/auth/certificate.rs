@@ -1,6 +1,6 @@
 //! The name in a client's certificate.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{AuthError, Caller, Credential, der, is_subject};
 
@@ -10,12 +10,31 @@ pub struct ClientName {
     caller: Option<Arc<Caller>>,
     /// The last second at which it holds, since 1970.
     expires_at: u64,
+    authority: Authority,
 }
+
+/// Tells whether the authority of a certificate is one of clients now.
+#[derive(Clone)]
+struct Authority(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authority")
+    }
+}
+
+impl PartialEq for Authority {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Authority {}
 
 impl ClientName {
     /// Reads a certificate in DER. The name is the one URI of its alternative names, such as that of SPIFFE; without one, the
-    /// first common name of its subject.
-    pub fn of_certificate(der: &[u8]) -> Option<Self> {
+    /// first common name of its subject. `is_ours` tells whether its authority is one of clients now: they may change.
+    pub fn of_certificate(der: &[u8], is_ours: impl Fn() -> bool + Send + Sync + 'static) -> Option<Self> {
         let fields = der::fields(der)?;
         let caller = name(&fields).filter(|name| is_subject(name)).map(|name| Caller {
             subject: name.to_owned(),
@@ -25,7 +44,19 @@ impl ClientName {
         Some(Self {
             caller: caller.map(Arc::new),
             expires_at: fields.expires_at,
+            authority: Authority(Arc::new(is_ours)),
         })
+    }
+
+    /// Fails once its authority is one of clients no longer.
+    pub fn confirm(&self) -> Result<(), AuthError> {
+        if (self.authority.0)() {
+            Ok(())
+        } else {
+            Err(AuthError::Invalid(
+                "the authority of the certificate was taken back",
+            ))
+        }
     }
 
     /// Returns from when it holds no longer, in seconds since 1970.
@@ -38,6 +69,7 @@ impl ClientName {
         if now > self.expires_at {
             return Err(AuthError::Expired);
         }
+        self.confirm()?;
         self.caller
             .clone()
             .ok_or(AuthError::Invalid("the certificate names nobody"))
@@ -55,6 +87,8 @@ fn name<'c>(fields: &der::Fields<'c>) -> Option<&'c str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use rcgen::{CertificateParams, DnType, KeyPair, SanType, date_time_ymd};
 
     use super::*;
@@ -72,11 +106,16 @@ mod tests {
         }
         params.not_after = date_time_ymd(2030, 1, 1);
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        let name = ClientName::of_certificate(certificate.der()).unwrap();
+        let is_ours = Arc::new(AtomicBool::new(true));
+        let told = Arc::clone(&is_ours);
+        let name =
+            ClientName::of_certificate(certificate.der(), move || told.load(Ordering::Relaxed)).unwrap();
         let end = 1_893_456_000;
         let caller = name.caller(end).ok();
         assert_eq!(caller.as_ref().map(|caller| caller.subject.as_str()), expected);
         assert_eq!(name.caller(end + 1), Err(AuthError::Expired));
+        is_ours.store(false, Ordering::Relaxed);
+        assert!(matches!(name.caller(end), Err(AuthError::Invalid(_))));
     }
 
     #[test]
@@ -95,6 +134,6 @@ mod tests {
         check(Some("loader"), &["spiffe://a/1", "spiffe://a/2"], None);
         check(Some("two\nlines"), &[], None);
         check(None, &[], None);
-        assert_eq!(ClientName::of_certificate(b"no certificate"), None);
+        assert_eq!(ClientName::of_certificate(b"no certificate", || true), None);
     }
 }

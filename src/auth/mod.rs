@@ -234,6 +234,10 @@ impl Authenticator {
                 evidence: Evidence::None,
             });
         }
+        if let Some(name) = presented.certificate {
+            // Without it there would be no connection, whatever else is shown.
+            name.confirm()?;
+        }
         if let Some(authorization) = presented.authorization {
             return self.bearer(token_of(authorization)?).await;
         }

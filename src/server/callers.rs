@@ -176,9 +176,9 @@ impl Callers {
         }
     }
 
-    /// Returns what is marked whenever tokens, keys or the policy were read anew.
-    pub(super) fn renewed(&self) -> watch::Receiver<()> {
-        self.renewed.subscribe()
+    /// Marks whenever tokens, keys, the policy, or what else callers are known by were read anew.
+    pub(super) fn renewed(&self) -> &watch::Sender<()> {
+        &self.renewed
     }
 
     /// Returns where the keys of JWTs come from, if they are those of a URL.

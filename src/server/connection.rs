@@ -7,7 +7,7 @@ mod stranger;
 mod streams;
 mod wire;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{
@@ -19,9 +19,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::watch,
     time::{sleep, timeout},
 };
-use tokio_rustls::rustls::ServerConnection;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
@@ -82,7 +82,7 @@ pub(super) struct Shutdown {
 /// Accepts connections and serves them.
 pub(super) struct Connections<A> {
     shared: Arc<Shared<A>>,
-    tls: Option<Arc<Tls>>,
+    tls: Option<(Arc<Tls>, watch::Receiver<()>)>,
     places: Places,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -136,9 +136,9 @@ impl<A: Answers> Connections<A> {
         Arc::clone(&self.shared.lying)
     }
 
-    /// Speaks TLS, and nothing but TLS.
-    pub(super) fn with_tls(mut self, tls: Option<Arc<Tls>>) -> Self {
-        self.tls = tls;
+    /// Speaks TLS, and nothing but TLS. `renewed` is marked when the certificates were read anew.
+    pub(super) fn with_tls(mut self, tls: Option<Arc<Tls>>, renewed: watch::Receiver<()>) -> Self {
+        self.tls = tls.map(|tls| (tls, renewed));
         self
     }
 
@@ -182,24 +182,25 @@ impl<A: Answers> Connections<A> {
     fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<A> {
         let shared = Arc::clone(&self.shared);
         let stop = self.stop.clone();
-        let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
+        let tls = self.tls.as_ref();
+        let tls = tls.map(|(tls, renewed)| (tls.handshake(), renewed.clone()));
         let converse = async move {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
-            let Some(acceptor) = acceptor else {
+            let Some((handshake, renewed)) = tls else {
                 let (reader, writer) = stream.into_split();
                 return shared.converse(peer, None, reader, writer).await;
             };
             let shaken = tokio::select! {
-                shaken = timeout(shared.settings.handshake_timeout, acceptor.accept(stream)) => shaken,
+                shaken = timeout(shared.settings.handshake_timeout, handshake.shake(stream)) => shaken,
                 () = shared.drain.cancelled() => return,
             };
             match shaken {
-                Ok(Ok(stream)) => {
-                    let name = client_name(stream.get_ref().1);
+                Ok(Ok((stream, name))) => {
+                    let client = name.map(|name| Client { name, renewed });
                     let (reader, writer) = tokio::io::split(stream);
-                    shared.converse(peer, name, reader, writer).await;
+                    shared.converse(peer, client, reader, writer).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
@@ -215,11 +216,11 @@ impl<A: Answers> Connections<A> {
 }
 
 impl<A: Answers> Shared<A> {
-    /// Serves one connection to its end; `name` is that of the client's certificate.
+    /// Serves one connection to its end.
     async fn converse<R, W>(
         self: Arc<Self>,
         peer: SocketAddr,
-        name: Option<Arc<ClientName>>,
+        client: Option<Client>,
         mut reader: R,
         writer: W,
     ) where
@@ -244,7 +245,8 @@ impl<A: Answers> Shared<A> {
             call: self.closing.child_token(),
         };
         // Whoever has a certificate is no stranger.
-        let let_in = LetIn::new(name.is_some());
+        let let_in = LetIn::new(client.is_some());
+        let name = client.as_ref().map(|client| Arc::clone(&client.name));
         let shared = Arc::clone(&self);
         let (to_end, to_let_in) = (ending.clone(), let_in.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -267,6 +269,7 @@ impl<A: Answers> Shared<A> {
                     () = self.drain.cancelled() => Ok(Over::Drain),
                     () = sleep(with_jitter(self.settings.age_max)) => Ok(Over::Age),
                     () = $idle => Ok(Over::Idle),
+                    () = Client::taken_back(client) => Ok(Over::TakenBack),
                     () = let_in.nobody_for(STRANGER_MAX.min(self.settings.idle_max)) => Ok(Over::Stranger),
                 };
                 match over {
@@ -294,10 +297,7 @@ impl<A: Answers> Shared<A> {
             until_over!(connection, streams.idle(self.settings.idle_max))
         } else {
             // Between requests it has its own time-out.
-            until_over!(
-                Self::http1().serve_connection(io, service),
-                std::future::pending()
-            )
+            until_over!(Self::http1().serve_connection(io, service), pending())
         };
         if let Some(cut) = cut.get() {
             self.metrics.cut_connection(cut.name());
@@ -314,7 +314,7 @@ impl<A: Answers> Shared<A> {
     async fn grace(&self, over: Over, ending: &Ending, let_in: &LetIn) {
         match over {
             // Whoever drains tells streams, and cuts.
-            Over::Drain => std::future::pending().await,
+            Over::Drain => pending().await,
             Over::Idle => return sleep(self.settings.answer_stall_max).await,
             Over::Stranger => {
                 ending.stream.cancel();
@@ -323,6 +323,11 @@ impl<A: Answers> Shared<A> {
                 if !let_in.is_set() {
                     return;
                 }
+            }
+            Over::TakenBack => {
+                // Streams say themselves why they end.
+                sleep(LAST_WORD_MAX).await;
+                ending.stream.cancel();
             }
             Over::Age => ending.stream.cancel(),
         }
@@ -368,6 +373,30 @@ enum Over {
     Idle,
     /// Nobody was let in.
     Stranger,
+    /// The authority of the client's certificate is one of clients no longer.
+    TakenBack,
+}
+
+/// A client with a certificate.
+struct Client {
+    name: Arc<ClientName>,
+    /// Marked when the authorities of clients were read anew.
+    renewed: watch::Receiver<()>,
+}
+
+impl Client {
+    /// Is ready once the authority of a client's certificate is one of clients no longer.
+    async fn taken_back(client: Option<Self>) {
+        let Some(Self { name, mut renewed }) = client else {
+            return pending().await;
+        };
+        while name.confirm().is_ok() {
+            if renewed.changed().await.is_err() {
+                // Nothing is read anew any more.
+                return pending().await;
+            }
+        }
+    }
 }
 
 /// Returns a time give or take a tenth, so that what began together does not end together.
@@ -375,12 +404,6 @@ fn with_jitter(time: Duration) -> Duration {
     // Without a random number it is longest.
     let share = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
     time.mul_f64(0.9 + 0.2 * share)
-}
-
-/// Returns the name in the certificate that the handshake has verified.
-fn client_name(connection: &ServerConnection) -> Option<Arc<ClientName>> {
-    let certificate = connection.peer_certificates()?.first()?;
-    ClientName::of_certificate(certificate).map(Arc::new)
 }
 
 /// Reads as far as it takes to tell HTTP/2 from HTTP/1; `None` if the connection ends before.

@@ -3,23 +3,26 @@
 //! TLS 1.2 and 1.3 with the ciphers that rustls has, which are all of today's; HTTP/2 and HTTP/1.1 by ALPN (RFC 7301).
 
 use std::{
+    io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _};
+use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         self, RootCertStore, ServerConfig,
         crypto::ring,
-        server::{VerifierBuilderError, WebPkiClientVerifier},
+        server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
     },
+    server::TlsStream,
 };
 
 use super::fresh::Fresh;
-use crate::config::TlsFiles;
+use crate::{auth::ClientName, config::TlsFiles};
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -48,31 +51,52 @@ pub enum TlsError {
     },
 }
 
-/// What TLS is done with. Connections that are open keep what they began with.
+/// What TLS is done with. Connections that are open keep what they began with, but for their clients' authorities.
 pub(super) struct Tls {
-    files: Arc<Fresh<ServerConfig, TlsError>>,
-    config: Arc<ArcSwap<ServerConfig>>,
+    files: Arc<Fresh<Terms, TlsError>>,
+    terms: Arc<ArcSwap<Terms>>,
+}
+
+/// What the files come to.
+struct Terms {
+    config: Arc<ServerConfig>,
+    /// Knows the certificates of clients, if they must have one.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Terms {
+    /// Tells whether a client's chain of certificates is good.
+    fn accept(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let (Some(clients), Some((certificate, between))) = (&self.clients, chain.split_first()) else {
+            return false;
+        };
+        let verified = clients.verify_client_cert(certificate, between, UnixTime::now());
+        verified.is_ok()
+    }
 }
 
 impl Tls {
-    /// Reads the files.
-    pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    /// Reads the files, and marks `renewed` whenever they were read anew.
+    pub(super) fn load(files: TlsFiles, renewed: &watch::Sender<()>) -> Result<Self, TlsError> {
         let paths = [
             Some(&files.certificate),
             Some(&files.key),
             files.client_authorities.as_ref(),
         ];
         let paths = paths.into_iter().flatten().cloned().collect();
-        let files = Fresh::load("the TLS certificates", paths, move || config(&files))?;
+        let files = Fresh::load("the TLS certificates", paths, move || terms(&files))?;
         Ok(Self {
-            config: files.value(),
-            files: Arc::new(files),
+            terms: files.value(),
+            files: Arc::new(files.telling(renewed)),
         })
     }
 
     /// Returns what does the next connection's handshake.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.config.load_full())
+    pub(super) fn handshake(&self) -> Handshake {
+        Handshake {
+            terms: self.terms.load_full(),
+            newest: Arc::clone(&self.terms),
+        }
     }
 
     /// Reads the files anew whenever they have changed.
@@ -81,12 +105,48 @@ impl Tls {
     }
 }
 
-fn config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+/// The handshake of one connection.
+pub(super) struct Handshake {
+    terms: Arc<Terms>,
+    newest: Arc<ArcSwap<Terms>>,
+}
+
+impl Handshake {
+    /// Shakes hands, and returns the name in the client's certificate, which it has verified.
+    pub(super) async fn shake(
+        self,
+        stream: TcpStream,
+    ) -> io::Result<(TlsStream<TcpStream>, Option<Arc<ClientName>>)> {
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.terms.config));
+        let stream = acceptor.accept(stream).await?;
+        let chain = stream.get_ref().1.peer_certificates();
+        let name = chain.and_then(|chain| self.name(chain.to_vec()));
+        Ok((stream, name.map(Arc::new)))
+    }
+
+    fn name(self, chain: Vec<CertificateDer<'static>>) -> Option<ClientName> {
+        let certificate = chain.first()?.clone();
+        let checked = Mutex::new((self.terms, true));
+        let newest = self.newest;
+        ClientName::of_certificate(&certificate, move || {
+            let newest = newest.load();
+            let mut checked = checked.lock().unwrap_or_else(PoisonError::into_inner);
+            let (terms, is_good) = &mut *checked;
+            if !Arc::ptr_eq(terms, &newest) {
+                *is_good = newest.accept(&chain);
+                *terms = Arc::clone(&newest);
+            }
+            *is_good
+        })
+    }
+}
+
+fn terms(files: &TlsFiles) -> Result<Terms, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder =
         ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = match &files.client_authorities {
-        None => builder.with_no_client_auth(),
+    let clients: Option<Arc<dyn ClientCertVerifier>> = match &files.client_authorities {
+        None => None,
         Some(path) => {
             let mut authorities = RootCertStore::empty();
             for certificate in certificates(path)? {
@@ -98,8 +158,12 @@ fn config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
                     path: path.clone(),
                     error,
                 })?;
-            builder.with_client_cert_verifier(verifier)
+            Some(verifier)
         }
+    };
+    let builder = match &clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients)),
     };
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| TlsError::File {
         path: files.key.clone(),
@@ -107,7 +171,10 @@ fn config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     })?;
     let mut config = builder.with_single_cert(certificates(&files.certificate)?, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Terms {
+        config: Arc::new(config),
+        clients,
+    })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -148,20 +215,20 @@ mod tests {
             fs::write(&files.certificate, cert.pem()).unwrap();
         };
         write_new();
-        let tls = Tls::load(files.clone()).unwrap();
-        let first = tls.config.load_full();
+        let tls = Tls::load(files.clone(), &watch::Sender::default()).unwrap();
+        let first = tls.terms.load_full();
         tls.files.refresh(false);
-        assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
+        assert!(Arc::ptr_eq(&first, &tls.terms.load_full()));
         for faulty in ["", "no certificate"] {
             fs::write(&files.certificate, faulty).unwrap();
             tls.files.refresh(false);
-            assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
+            assert!(Arc::ptr_eq(&first, &tls.terms.load_full()));
         }
         fs::remove_file(&files.key).unwrap();
         tls.files.refresh(false);
-        assert!(Arc::ptr_eq(&first, &tls.config.load_full()));
+        assert!(Arc::ptr_eq(&first, &tls.terms.load_full()));
         write_new();
         tls.files.refresh(false);
-        assert!(!Arc::ptr_eq(&first, &tls.config.load_full()));
+        assert!(!Arc::ptr_eq(&first, &tls.terms.load_full()));
     }
 }

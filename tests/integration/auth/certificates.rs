@@ -2,7 +2,10 @@
 
 use std::{fs, net::SocketAddr, sync::Arc};
 
-use dossier::proto::v1::{ErrorReason, GetServerInfoRequest, admin_service_client::AdminServiceClient};
+use dossier::proto::v1::{
+    ErrorReason, GetServerInfoRequest, WatchRequest, admin_service_client::AdminServiceClient,
+    change_service_client::ChangeServiceClient,
+};
 use rcgen::{CertificateParams, DnType, date_time_ymd};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tempfile::TempDir;
@@ -13,13 +16,15 @@ use tokio_rustls::{
 };
 use tonic::{
     Code,
-    transport::{ClientTlsConfig, Identity},
+    transport::{Channel, ClientTlsConfig, Identity},
 };
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
     Issuer, Tokens, info,
     matrix::{Door, GRPC, call, deny_all, methods, over, request, requests},
     now_seconds,
+    streams::end,
     write_tokens,
 };
 use crate::{
@@ -146,4 +151,53 @@ async fn a_token_that_is_wrong_is_not_made_good_by_a_certificate() {
     check_error(outcome, Code::Unauthenticated, ErrorReason::CredentialsInvalid);
     fs::remove_file(&path).unwrap();
     server.stop().await;
+}
+
+#[tokio::test]
+async fn connections_end_when_the_authority_of_their_certificate_is_taken_back() {
+    let folder = TempDir::new().unwrap();
+    let (kept, removed) = (Authority::new(), Authority::new());
+    kept.certify_into(folder.path());
+    let authorities = folder.path().join("ca.pem");
+    let server = Server::start_with(folder.path(), Some(&kept), |settings| {
+        fs::write(&authorities, format!("{}{}", kept.pem, removed.pem)).unwrap();
+        settings.auth.certificate_roles = vec!["read".to_owned()];
+    })
+    .await;
+    let named = |params: &mut CertificateParams| params.distinguished_name.push(DnType::CommonName, "loader");
+    let of = |authority: &Authority| {
+        let (certificate, key) = authority.certify_with(&named);
+        kept.trusted().identity(Identity::from_pem(certificate, key))
+    };
+    let identity = of(&removed);
+    let first = server.call(of(&kept)).await.unwrap();
+    let second = server.call(identity.clone()).await.unwrap();
+    let watch = async |channel: &Channel| {
+        let watch = ChangeServiceClient::new(channel.clone())
+            .watch(WatchRequest::default())
+            .await;
+        watch.unwrap().into_inner()
+    };
+    let (open, ended) = (watch(&first).await, watch(&second).await);
+    let health = HealthClient::new(second.clone())
+        .watch(HealthCheckRequest::default())
+        .await;
+
+    fs::write(&authorities, &kept.pem).unwrap();
+    check_error::<()>(
+        Err(end(ended).await),
+        Code::Unauthenticated,
+        ErrorReason::CredentialsInvalid,
+    );
+    // What asks for no credential ends with the connection.
+    let told = end(health.unwrap().into_inner()).await;
+    check_error::<()>(Err(told), Code::Unavailable, ErrorReason::Unavailable);
+    info(&second, None).await.unwrap_err();
+    server.call(identity).await.unwrap_err();
+    info(&first, None).await.unwrap();
+    drop(second);
+    let stopped = tokio::spawn(server.stop());
+    check_error::<()>(Err(end(open).await), Code::Unavailable, ErrorReason::Unavailable);
+    drop(first);
+    stopped.await.unwrap();
 }
