@@ -142,7 +142,7 @@ impl<A: Answers> Connections<A> {
         self
     }
 
-    /// Accepts until the drain begins. One connection too many is closed at once.
+    /// Accepts until the drain begins. One connection too many is closed at once, or takes the place of a stranger.
     pub(super) async fn accept(self, listener: TcpListener) {
         let Shared {
             metrics, log, drain, ..
@@ -155,7 +155,8 @@ impl<A: Answers> Connections<A> {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let place = match self.places.take(peer.ip()) {
+                    let cut = self.stop.child_token();
+                    let place = match self.places.take(peer.ip(), &cut) {
                         Ok(place) => place,
                         Err(full) => {
                             metrics.refused_connection();
@@ -163,8 +164,11 @@ impl<A: Answers> Connections<A> {
                             continue;
                         }
                     };
+                    if place.has_cut() {
+                        metrics.cut_connection("stranger");
+                    }
                     let open = metrics.connection();
-                    let served = self.serve(stream, peer);
+                    let served = self.serve(stream, peer, LetIn::new(place.keeper()), cut);
                     self.tracker.spawn(async move {
                         served.await;
                         drop((place, open));
@@ -179,9 +183,14 @@ impl<A: Answers> Connections<A> {
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<A> {
+    fn serve(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        let_in: LetIn,
+        cut: CancellationToken,
+    ) -> impl Future<Output = ()> + use<A> {
         let shared = Arc::clone(&self.shared);
-        let stop = self.stop.clone();
         let tls = self.tls.as_ref();
         let tls = tls.map(|(tls, renewed)| (tls.handshake(), renewed.clone()));
         let converse = async move {
@@ -190,7 +199,7 @@ impl<A: Answers> Connections<A> {
             }
             let Some((handshake, renewed)) = tls else {
                 let (reader, writer) = stream.into_split();
-                return shared.converse(peer, None, reader, writer).await;
+                return shared.converse(peer, let_in, None, reader, writer).await;
             };
             let shaken = tokio::select! {
                 shaken = timeout(shared.settings.handshake_timeout, handshake.shake(stream)) => shaken,
@@ -199,8 +208,12 @@ impl<A: Answers> Connections<A> {
             match shaken {
                 Ok(Ok((stream, name))) => {
                     let client = name.map(|name| Client { name, renewed });
+                    if client.is_some() {
+                        // Whoever has a certificate is no stranger.
+                        let_in.set();
+                    }
                     let (reader, writer) = tokio::io::split(stream);
-                    shared.converse(peer, client, reader, writer).await;
+                    shared.converse(peer, let_in, client, reader, writer).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
@@ -209,7 +222,7 @@ impl<A: Answers> Connections<A> {
         async move {
             tokio::select! {
                 () = converse => {}
-                () = stop.cancelled() => {}
+                () = cut.cancelled() => {}
             }
         }
     }
@@ -220,6 +233,7 @@ impl<A: Answers> Shared<A> {
     async fn converse<R, W>(
         self: Arc<Self>,
         peer: SocketAddr,
+        let_in: LetIn,
         client: Option<Client>,
         mut reader: R,
         writer: W,
@@ -244,8 +258,6 @@ impl<A: Answers> Shared<A> {
             stream: self.drain.child_token(),
             call: self.closing.child_token(),
         };
-        // Whoever has a certificate is no stranger.
-        let let_in = LetIn::new(client.is_some());
         let name = client.as_ref().map(|client| Arc::clone(&client.name));
         let shared = Arc::clone(&self);
         let (to_end, to_let_in) = (ending.clone(), let_in.clone());

@@ -78,7 +78,10 @@ pub(crate) struct Raw {
 impl Raw {
     /// Connects, and says nothing.
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Self::on(TcpStream::connect(address)?)
+    }
+
+    fn on(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream, next: 1 })
@@ -86,15 +89,32 @@ impl Raw {
 
     /// Connects and begins as clients do, with settings: numbers and values.
     pub(crate) fn begin(address: SocketAddr, settings: &[(u16, u32)]) -> io::Result<Self> {
-        let mut raw = Self::connect(address)?;
+        Self::connect(address)?.begun(settings)
+    }
+
+    /// Connects from another address of this machine and begins.
+    pub(crate) fn begin_from(source: SocketAddr, address: SocketAddr) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.bind(source)?;
+            socket.connect(address).await?.into_std()
+        })?;
+        stream.set_nonblocking(false)?;
+        Self::on(stream)?.begun(&[])
+    }
+
+    fn begun(mut self, settings: &[(u16, u32)]) -> io::Result<Self> {
         let mut payload = Vec::new();
         for (number, value) in settings {
             payload.extend(number.to_be_bytes());
             payload.extend(value.to_be_bytes());
         }
-        raw.send(PREFACE)?;
-        raw.send(&frame(SETTINGS, 0, 0, &payload))?;
-        Ok(raw)
+        self.send(PREFACE)?;
+        self.send(&frame(SETTINGS, 0, 0, &payload))?;
+        Ok(self)
     }
 
     /// Takes what the server sends and throws it away, as long as there is something.

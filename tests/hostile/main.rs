@@ -24,6 +24,7 @@ mod overload;
 mod process;
 mod server;
 mod siege;
+mod strangers;
 mod target;
 mod terminated;
 mod transport;

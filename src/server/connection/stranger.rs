@@ -11,25 +11,39 @@ use std::{
 
 use tokio::time::sleep;
 
+use super::places::Keeper;
+
 /// How long a connection may be without a caller who was let in.
 pub(super) const STRANGER_MAX: Duration = Duration::from_secs(30);
 
 /// Whether somebody was let in on a connection: an extension of its requests.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct LetIn(Arc<AtomicBool>);
+pub(in crate::server) struct LetIn(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    is_set: AtomicBool,
+    place: Keeper,
+}
 
 impl LetIn {
-    pub(super) fn new(is_let_in: bool) -> Self {
-        Self(Arc::new(AtomicBool::new(is_let_in)))
+    /// Nobody was yet. Once somebody is, the connection keeps its place.
+    pub(super) fn new(place: Keeper) -> Self {
+        Self(Arc::new(Inner {
+            is_set: AtomicBool::new(false),
+            place,
+        }))
     }
 
     /// Notes that somebody was.
     pub(in crate::server) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        if !self.is_set() && !self.0.is_set.swap(true, Ordering::Relaxed) {
+            self.0.place.keep();
+        }
     }
 
     pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_set.load(Ordering::Relaxed)
     }
 
     /// Is ready after a while, if nobody was let in by then.
@@ -44,13 +58,15 @@ impl LetIn {
 #[cfg(test)]
 mod tests {
     use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
 
-    use super::*;
+    use super::{super::places::Places, *};
 
     #[tokio::test]
     async fn the_time_of_strangers_ends_and_that_of_callers_does_not() {
         let time = Duration::from_millis(50);
-        let let_in = LetIn::new(false);
+        let place = Places::new(1, 1).take([127, 0, 0, 1].into(), &CancellationToken::new());
+        let let_in = LetIn::new(place.unwrap().keeper());
         let_in.nobody_for(time).await;
         let_in.set();
         assert!(timeout(4 * time, let_in.nobody_for(time)).await.is_err());
