@@ -7,6 +7,7 @@ mod graphs;
 mod issuer;
 mod limits;
 mod matrix;
+mod names;
 mod streams;
 
 use std::{path::Path, time::Duration};

@@ -31,8 +31,11 @@ pub(super) struct Checked<T> {
     pub(super) message: String,
 }
 
-/// Checks facts to write. Those without an id get one, always the same for one request with a request id.
-pub(super) fn check_write(mut request: v1::WriteFactsRequest) -> Result<Checked<Vec<NewFact>>, Status> {
+/// Checks facts to write. Those without an id get one, always the same for one request of its subject with a request id.
+pub(super) fn check_write(
+    mut request: v1::WriteFactsRequest,
+    subject: &str,
+) -> Result<Checked<Vec<NewFact>>, Status> {
     let mut violations = Violations::default();
     let terms = Terms {
         request_id: std::mem::take(&mut request.request_id),
@@ -42,7 +45,7 @@ pub(super) fn check_write(mut request: v1::WriteFactsRequest) -> Result<Checked<
     let request_id = terms.request_id("write", &request);
     let mut facts = Vec::new();
     if check_count(&mut violations, "facts", request.facts.len()) {
-        let minted = Minted::new(request_id.as_ref())?;
+        let minted = Minted::new(request_id.clone().map(|request| request.of(subject)))?;
         for (index, fact) in request.facts.iter().enumerate() {
             let path = format!("facts[{index}]");
             facts.push(check_fact(fact, &path, || minted.id(index), &mut violations));
@@ -139,13 +142,13 @@ fn check_count(violations: &mut Violations, field: &str, count: usize) -> bool {
 struct Minted([u8; 32]);
 
 impl Minted {
-    fn new(request_id: Option<&RequestId>) -> Result<Self, Status> {
+    fn new(request_id: Option<RequestId>) -> Result<Self, Status> {
         let mut seed = [0; 32];
         match request_id {
             Some(request) => {
                 let mut digest = Sha256::new();
                 digest.update(request.fingerprint);
-                digest.update(&request.id);
+                digest.update(request.id);
                 seed = digest.finalize().into();
             }
             None => getrandom::fill(&mut seed).map_err(|error| internal(&error))?,

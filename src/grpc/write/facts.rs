@@ -25,8 +25,9 @@ pub(super) async fn write(
     access: Access,
     request: v1::WriteFactsRequest,
 ) -> Result<v1::WriteFactsResponse, Status> {
+    let subject = access.subject().to_owned();
     let checked = apart(request.facts.len() + request.preconditions.len(), move || {
-        check_write(request)
+        check_write(request, &subject)
     })
     .await?;
     let id = |id: &NamedNode| id.as_str().to_owned();

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tonic::{Status, Streaming};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use self::{chunked::Chunked, token::Token};
 use super::{MESSAGE_BYTES_MAX, REQUEST_ID_BYTES_MAX, compression};
@@ -73,7 +73,7 @@ impl Import {
     /// Imports what comes; returns the last word.
     pub(super) async fn run(mut self) -> Result<Part, Status> {
         let mut header = match self.next().await? {
-            Some(import_request::Part::Header(header)) => check_header(header)?,
+            Some(import_request::Part::Header(header)) => check_header(header, self.access.subject())?,
             _ => return Err(malformed("the first message of an import must be its header")),
         };
         if let Some(chunked) = header.chunked {
@@ -213,7 +213,7 @@ impl Import {
     }
 }
 
-fn check_header(header: v1::ImportHeader) -> Result<Header, Status> {
+fn check_header(header: v1::ImportHeader, subject: &str) -> Result<Header, Status> {
     let mut violations = Violations::default();
     let format = Format::named(&header.format);
     if format.is_none() {
@@ -240,7 +240,7 @@ fn check_header(header: v1::ImportHeader) -> Result<Header, Status> {
         default_graph,
         is_one_graph: false,
     };
-    let chunked = check_mode(&header, &document, &mut violations)?;
+    let chunked = check_mode(&header, subject, &document, &mut violations)?;
     violations.finish()?;
     let mut fingerprint = Sha256::new();
     // Lengths and kinds apart, so that no two requests have the same bytes.
@@ -264,9 +264,19 @@ fn check_header(header: v1::ImportHeader) -> Result<Header, Status> {
     })
 }
 
+/// Returns the salt of an import with a name. Where nobody is asked who they are, names are those of all, and so are salts.
+fn salt_of(seal: u64, subject: &str) -> u64 {
+    if subject.is_empty() {
+        seal
+    } else {
+        xxh3_64_with_seed(subject.as_bytes(), seal)
+    }
+}
+
 /// Reads how a document is committed.
 fn check_mode(
     header: &v1::ImportHeader,
+    subject: &str,
     document: &Document,
     violations: &mut Violations,
 ) -> Result<Option<Chunked>, Status> {
@@ -320,8 +330,8 @@ fn check_mode(
         let salt = if header.request_id.is_empty() {
             getrandom::u64().map_err(|error| internal(&error))?
         } else {
-            // With the same name it is the same import, also before its first token.
-            seal
+            // With the same name it is the same import of its subject, also before its first token.
+            salt_of(seal, subject)
         };
         Token {
             salt,
