@@ -8,6 +8,8 @@
 # DOSSIER_BIN     a client binary to use from the host (default: the image's own)
 # DOSSIER_CHECK_HOSTILE  if set, the hostile requests of tests/hostile go to the
 #                 container too, which builds that test
+# DOSSIER_CHECK_REPRODUCIBLE  if set, the image is built once more without the
+#                 engine's cache, and must have the same program and SBOM
 # DOSSIER_PYTHON  a Python with grpcio: the client in examples/python asks too,
 #                 with the stubs in DOSSIER_STUBS
 # Caches live in ${XDG_CACHE_HOME:-~/.cache}/dossier/docker; remove to start afresh.
@@ -25,7 +27,7 @@ passed=0 told=''
 image_bytes_max=40000000
 # Put wherever a secret may be by mistake; no layer, log or answer may have it.
 canary=canary-$$-$RANDOM$RANDOM canary_file=$context/docker/secrets/check-canary
-mapfile -t bases < <(awk '$1 == "FROM" { print $2 ~ /^--/ ? $3 : $2 }' "$here/Dockerfile")
+mapfile -t bases < <(sed -n 's/^ARG [A-Z]*_IMAGE=//p' "$here/Dockerfile")
 
 say() { printf '[%4ds] %s\n' "$SECONDS" "$*"; }
 ok() { passed=$((passed + 1)); say "ok: $*"; }
@@ -118,8 +120,8 @@ usable_engine() { # does an engine answer that has, or can pull, both base image
 }
 
 # ---- the checks ----
-build() {
-    local start=$SECONDS args=(--network host) v
+build() { # [ARGUMENT...]: of docker build
+    local start=$SECONDS args=(--network host "$@") v
     for v in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
         [[ -z ${!v:-} ]] || args+=(--build-arg "$v")
     done
@@ -136,7 +138,8 @@ build() {
     # As registries keep and tell it: packed. On the disk it is unpacked.
     local packed unpacked
     unpacked=$(d image inspect -f '{{.Size}}' "$image")
-    packed=$(d save "$image" | gzip | wc -c)
+    limit=300 d save -o "$tmp/image.tar" "$image" || fail 'docker save'
+    packed=$(gzip -c "$tmp/image.tar" | wc -c)
     ((packed < image_bytes_max)) || fail "the image has $packed bytes, packed, and may have $image_bytes_max"
     ok "image built in $((SECONDS - start)) s, $((packed / 1000000)) MB to pull, $((unpacked / 1000000)) MB on the disk"
     [[ -z $engine_pid ]] || d image prune -f --filter label=org.opencontainers.image.title=Dossier >/dev/null
@@ -151,15 +154,31 @@ expect() { # WHAT PATTERN COMMAND...: the command succeeds and a line of its out
 layers() { # no layer has the canary, and the binary is in one of them
     local unpacked=$tmp/layers blob found=''
     mkdir -p "$unpacked"
-    limit=300 d save "$image" | tar -C "$unpacked" -x || fail 'docker save'
+    tar -C "$unpacked" -xf "$tmp/image.tar" || fail 'docker save'
     while read -r blob; do
         # All is read: a pipe that is closed early would count as a failure.
         if zcat -f "$blob" 2>/dev/null | grep -aF "$canary" >/dev/null; then fail "a layer has the canary: $blob"; fi
         ! zcat -f "$blob" 2>/dev/null | grep -aF 'Dossier listens on' >/dev/null || found=1
     done < <(find "$unpacked" -type f)
     [[ -n $found ]] || fail 'the binary is in no layer'
-    rm -rf "$unpacked"
+    rm -rf "$unpacked" "$tmp/image.tar"
     ok 'no layer has the canary'
+}
+digests() { # of what the build has made
+    local id file
+    id=$(d create "$image")
+    for file in usr/local/bin/dossier usr/share/doc/dossier/sbom.cdx.json; do
+        d cp "$id:/$file" - | tar -xO | sha256sum | sed "s|-|$file|"
+    done
+    d rm "$id" >/dev/null
+}
+reproducible() {
+    local first second
+    first=$(digests)
+    build --no-cache
+    second=$(digests)
+    [[ $first == "$second" ]] || fail "the second build made something else: $first, then $second"
+    ok "built twice, the same: $first"
 }
 bill() { # the parts that the image names are those of Cargo.lock
     local bill=$tmp/sbom.cdx.json id part missing=()
@@ -288,7 +307,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 tmp=$(mktemp -d /tmp/dossier-check.XXXXXX)
 log=$tmp/apt.log
-[[ ${#bases[@]} == 2 ]] || fail 'the Dockerfile is expected to have two stages'
+[[ ${#bases[@]} == 2 ]] || fail 'the Dockerfile is expected to name two base images'
 install_missing
 log=
 choose_client
@@ -310,6 +329,7 @@ for label in version:^0 revision:^[0-9a-f] 'licenses:^MIT OR Apache' source:^htt
 done
 layers
 bill
+[[ -z ${DOSSIER_CHECK_REPRODUCIBLE:-} ]] || reproducible
 volume=$(d volume create --label dossier.check)
 refuses
 make_token
