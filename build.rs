@@ -19,7 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".dossier.v1.ImportRequest")
         .bytes(".dossier.v1.ExportResponse")
-        .compile_fds(descriptors)?;
+        // Measures requests by their names before it decodes them.
+        .codec_path("crate::grpc::codec::Codec")
+        .compile_fds_with_config(descriptors, {
+            let mut config = tonic_prost_build::Config::new();
+            config.enable_type_names();
+            config
+        })?;
     println!("cargo:rerun-if-changed={JELLY}");
     let quad = ".eu.ostrzyciel.jelly.core.proto.v1.RdfQuad";
     // As in triples, where the compiler needs it.

@@ -2,6 +2,7 @@
 //! open, and all together take so much memory.
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,6 +20,16 @@ const FREE_BYTES: u64 = 64 << 10;
 /// What a caller hears for whom no memory is left.
 pub const FULL: &str = "requests that are being received take as much memory as they may";
 
+tokio::task_local! {
+    static HELD: RefCell<Held>;
+}
+
+/// Takes room for what the request at hand takes more; false if there is none. Where nothing is held there is always room.
+pub fn take(byte_count: u64) -> bool {
+    HELD.try_with(|held| held.borrow_mut().take(byte_count))
+        .unwrap_or(true)
+}
+
 /// The rules for requests that are being received. Clones share the memory.
 #[derive(Clone, Debug)]
 pub struct Intake(Arc<Shared>);
@@ -31,7 +42,7 @@ struct Shared {
 }
 
 impl Intake {
-    /// A caller has `stall_max` for 16 KiB, or for the rest; requests that are not whole yet may take `bytes_max`.
+    /// A caller has `stall_max` for 16 KiB, or for the rest; requests that are not answered yet may take `bytes_max`.
     pub fn new(stall_max: Duration, bytes_max: u64) -> Self {
         Self(Arc::new(Shared {
             stall_max,
@@ -74,6 +85,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// Holds it while the request is worked on, for [`take`].
+    pub async fn during<F: Future>(self, work: F) -> F::Output {
+        HELD.scope(RefCell::new(self), work).await
+    }
+
     /// Takes room for what has come; false if there is none.
     pub fn take(&mut self, byte_count: u64) -> bool {
         self.received_bytes = self.received_bytes.saturating_add(byte_count);

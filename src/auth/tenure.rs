@@ -61,7 +61,7 @@ pub enum Lapse {
     #[error("the policy gives you no role any more")]
     NoRole,
     /// Its caller may do less than when it began.
-    #[error("the policy gives you less than when the stream began: begin it again")]
+    #[error("the policy gives you less than when the call began: begin it again")]
     AccessReduced,
 }
 
@@ -71,7 +71,7 @@ impl Lapse {
         match self {
             Self::Credentials(error) => error.cause(),
             Self::NoRole => "no role any more",
-            Self::AccessReduced => "less access than when the stream began",
+            Self::AccessReduced => "less access than when the call began",
         }
     }
 }
@@ -116,7 +116,7 @@ impl Tenure {
             if let Err(lapse) = tenure.check() {
                 let subject = tenure.shown.caller.subject.as_str();
                 let cause = lapse.cause();
-                tracing::info!(subject, cause, "ending a stream");
+                tracing::info!(subject, cause, "ending a call");
                 if let Some(witness) = tenure.access.witness() {
                     witness.lapsed(cause);
                 }

@@ -4,6 +4,7 @@ pub mod admin;
 mod backup;
 pub mod call;
 pub mod change;
+pub mod codec;
 pub mod convert;
 pub mod entity;
 pub mod fact;

@@ -5,74 +5,85 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt as _, Collected};
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, codegen::StdError};
 
-use super::status::{cancelled, overloaded, request_stalled};
-use crate::intake::{FULL, Held, Intake, Pace};
+use super::status::{cancelled, internal, message_too_large, overloaded, request_stalled};
+use crate::intake::{self, FULL, Intake, Pace};
+
+/// What lies before a message: whether it is compressed, and its length.
+const PREFIX_BYTES: u64 = 5;
 
 /// Receives bodies.
 #[derive(Clone, Debug)]
-pub struct RequestBodies(Intake);
+pub struct RequestBodies {
+    intake: Intake,
+    message_bytes_max: u64,
+}
 
 impl RequestBodies {
-    /// Receives under rules.
-    pub const fn new(intake: Intake) -> Self {
-        Self(intake)
+    /// Receives under rules; a message may have so many bytes.
+    pub const fn new(intake: Intake, message_bytes_max: u64) -> Self {
+        Self {
+            intake,
+            message_bytes_max,
+        }
     }
 
     /// Returns the rules.
     pub const fn intake(&self) -> &Intake {
-        &self.0
+        &self.intake
     }
 
-    /// Receives a body under these rules. Once all of it is there `admit` says whether the call may run.
-    pub fn receive<B, A>(&self, body: B, admit: A) -> Received<B, A>
+    /// Receives a body of one message, until it is whole. Its bytes are taken of what the request at hand holds.
+    pub async fn whole<B>(&self, body: B) -> Result<Collected<Bytes>, Status>
     where
-        A: FnOnce() -> Result<(), Status>,
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: Into<StdError>,
     {
-        self.received(body, admit, Some(self.0.hold()))
+        let mut body = self.received(body);
+        body.bytes_left = Some(self.message_bytes_max + PREFIX_BYTES);
+        let collected = body.collect().await;
+        collected.map_err(|error| match error.downcast::<Status>() {
+            Ok(status) => *status,
+            Err(error) => internal(&error),
+        })
     }
 
     /// Receives a body whose messages are small, however many they are: nobody needs a place, and no memory of all is taken. So
     /// strangers can take none.
-    pub fn receive_small<B>(&self, body: B) -> Received<B, Always> {
-        self.received(body, || Ok(()), None)
+    pub fn receive_small<B>(&self, body: B) -> Received<B> {
+        self.received(body)
     }
 
-    fn received<B, A>(&self, body: B, admit: A, held: Option<Held>) -> Received<B, A> {
+    fn received<B>(&self, body: B) -> Received<B> {
         Received {
             body,
-            admit: Some(admit),
-            pace: self.0.pace(),
+            pace: self.intake.pace(),
             stall: None,
-            held,
+            bytes_left: None,
             answered: None,
         }
     }
 }
 
-/// Lets every call in.
-pub type Always = fn() -> Result<(), Status>;
-
 /// A body that is received. Its errors are statuses.
-pub struct Received<B, A> {
+pub struct Received<B> {
     body: B,
-    /// None once it was asked.
-    admit: Option<A>,
     pace: Pace,
     /// There once the caller was waited for.
     stall: Option<Pin<Box<Sleep>>>,
-    /// None where it is little.
-    held: Option<Held>,
+    /// What may come yet, of memory that all share. None where it is little.
+    bytes_left: Option<u64>,
     /// None where nobody waits for it after the answer.
     answered: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-impl<B, A> Received<B, A> {
+impl<B> Received<B> {
     /// Breaks off once the answer has ended: who still waits for questions then would keep the stream open.
     #[must_use]
     pub fn until(mut self, answered: CancellationToken) -> Self {
@@ -91,13 +102,28 @@ impl<B, A> Received<B, A> {
             .poll(context)
             .map(|()| request_stalled(self.pace.time()))
     }
+
+    /// Counts what has come.
+    fn take(&mut self, byte_count: u64) -> Result<(), Status> {
+        self.pace.came(byte_count);
+        let Some(bytes_left) = &mut self.bytes_left else {
+            return Ok(());
+        };
+        *bytes_left = bytes_left
+            .checked_sub(byte_count)
+            .ok_or_else(|| message_too_large("the message has more bytes than the server takes"))?;
+        if intake::take(byte_count) {
+            Ok(())
+        } else {
+            Err(overloaded(FULL))
+        }
+    }
 }
 
-impl<B, A> http_body::Body for Received<B, A>
+impl<B> http_body::Body for Received<B>
 where
     B: http_body::Body + Unpin,
     B::Error: Into<StdError>,
-    A: FnOnce() -> Result<(), Status> + Unpin,
 {
     type Data = B::Data;
     type Error = StdError;
@@ -115,27 +141,11 @@ where
             let status = ready!(self.wait(context));
             return Poll::Ready(Some(Err(status.into())));
         };
-        // Trailers are the last frame.
-        let is_whole = match &polled {
-            None => true,
-            Some(frame) => frame.as_ref().is_ok_and(Frame::is_trailers),
-        };
-        if is_whole
-            && let Some(admit) = self.admit.take()
-            && let Err(refused) = admit()
-        {
-            return Poll::Ready(Some(Err(refused.into())));
-        }
         Poll::Ready(polled.map(|frame| {
             // Whoever breaks off makes no fault of ours.
             let frame = frame.map_err(|_| StdError::from(cancelled()))?;
-            let byte_count = frame.data_ref().map_or(0, |data| data.remaining() as u64);
-            self.pace.came(byte_count);
-            if self.held.as_mut().is_none_or(|held| held.take(byte_count)) {
-                Ok(frame)
-            } else {
-                Err(overloaded(FULL).into())
-            }
+            self.take(frame.data_ref().map_or(0, |data| data.remaining() as u64))?;
+            Ok(frame)
         }))
     }
 
@@ -152,61 +162,79 @@ where
 mod tests {
     use std::time::Duration;
 
-    use futures::StreamExt as _;
-    use http_body_util::{BodyExt as _, Full};
+    use futures::{Stream, StreamExt as _};
+    use http_body_util::{Full, StreamBody};
     use tonic::{Code, body::Body};
 
     use super::*;
 
     const STALL_MAX: Duration = Duration::from_millis(100);
     const FREE_BYTES: u64 = 64 << 10;
-    const ADMITTED: Always = || Ok(());
+    const MESSAGE_BYTES_MAX: u64 = 1 << 20;
 
     fn bodies(stall_max: Duration, bytes_max: u64) -> RequestBodies {
-        RequestBodies::new(Intake::new(stall_max, bytes_max))
+        RequestBodies::new(Intake::new(stall_max, bytes_max), MESSAGE_BYTES_MAX)
     }
 
-    fn full(len: u64) -> Full<bytes::Bytes> {
-        Full::from(vec![0; usize::try_from(len).unwrap()])
+    fn piece(len: u64) -> Bytes {
+        Bytes::from(vec![0; usize::try_from(len).unwrap()])
     }
 
-    async fn code<B, A>(body: &mut Received<B, A>) -> Option<Code>
+    fn streamed(pieces: impl Stream<Item = Result<Bytes, Status>> + Send + 'static) -> Body {
+        Body::new(StreamBody::new(pieces.map(|piece| piece.map(Frame::data))))
+    }
+
+    /// Receives a body; returns how many bytes it has.
+    async fn whole<B>(bodies: &RequestBodies, body: B) -> Result<usize, Code>
     where
-        B: http_body::Body + Unpin,
+        B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: Into<StdError>,
-        A: FnOnce() -> Result<(), Status> + Unpin,
     {
-        let error = body.frame().await.unwrap().err()?;
-        Some(error.downcast::<Status>().unwrap().code())
+        let received = bodies.intake.hold().during(bodies.whole(body)).await;
+        received
+            .map(|body| body.to_bytes().len())
+            .map_err(|status| status.code())
     }
 
     #[tokio::test]
     async fn bodies_take_memory_unless_their_messages_are_small() {
         let bodies = bodies(STALL_MAX, 10);
-        let mut first = bodies.receive(full(FREE_BYTES + 6), ADMITTED);
-        assert_eq!((code(&mut first).await, bodies.0.bytes()), (None, 6));
-        let mut second = bodies.receive(full(FREE_BYTES + 5), ADMITTED);
-        assert_eq!(code(&mut second).await, Some(Code::ResourceExhausted));
-        drop((first, second));
-        assert_eq!(bodies.0.bytes(), 0);
-        let mut small = bodies.receive_small(full(FREE_BYTES + 11));
-        assert_eq!((code(&mut small).await, bodies.0.bytes()), (None, 0));
+        let held = bodies.intake.hold();
+        let work = async {
+            bodies.whole(Full::new(piece(FREE_BYTES + 6))).await.unwrap();
+            let taken = bodies.intake.bytes();
+            (taken, whole(&bodies, Full::new(piece(FREE_BYTES + 5))).await)
+        };
+        assert_eq!(held.during(work).await, (6, Err(Code::ResourceExhausted)));
+        assert_eq!(bodies.intake.bytes(), 0);
+        let mut small = bodies.receive_small(Full::new(piece(FREE_BYTES + 11)));
+        assert!(small.frame().await.unwrap().is_ok() && bodies.intake.bytes() == 0);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_no_larger_than_it_may_be() {
+        let bodies = bodies(STALL_MAX, u64::MAX);
+        let most = MESSAGE_BYTES_MAX + PREFIX_BYTES;
+        assert_eq!(
+            whole(&bodies, Full::new(piece(most))).await,
+            Ok(usize::try_from(most).unwrap())
+        );
+        let more = whole(&bodies, Full::new(piece(most + 1))).await;
+        assert_eq!(more, Err(Code::ResourceExhausted));
     }
 
     #[tokio::test]
     async fn silence_and_breaking_off_are_statuses() {
         let bodies = bodies(STALL_MAX, 10);
-        let (sender, body) = tokio::sync::mpsc::channel::<Result<Frame<bytes::Bytes>, Status>>(1);
-        let stream = tokio_stream::wrappers::ReceiverStream::new(body);
-        let mut body = bodies.receive(Body::new(http_body_util::StreamBody::new(stream)), ADMITTED);
-        sender
-            .send(Ok(Frame::data(bytes::Bytes::from_static(b"x"))))
-            .await
-            .unwrap();
-        assert_eq!(code(&mut body).await, None);
-        sender.send(Err(Status::unknown("reset"))).await.unwrap();
-        assert_eq!(code(&mut body).await, Some(Code::Cancelled));
-        assert_eq!(code(&mut body).await, Some(Code::DeadlineExceeded));
+        let first = futures::stream::iter([Ok(Bytes::from_static(b"x"))]);
+        let silent = whole(&bodies, streamed(first.clone().chain(futures::stream::pending()))).await;
+        assert_eq!(silent, Err(Code::DeadlineExceeded));
+        let broken_off = futures::stream::iter([Err(Status::unknown("reset"))]);
+        assert_eq!(
+            whole(&bodies, streamed(first.clone().chain(broken_off))).await,
+            Err(Code::Cancelled)
+        );
+        assert_eq!(whole(&bodies, streamed(first)).await, Ok(1));
     }
 
     #[tokio::test]
@@ -214,61 +242,19 @@ mod tests {
         let time = Duration::from_millis(500);
         let bodies = bodies(time, u64::MAX);
         let received = async |piece_bytes: u64| {
-            let piece = bytes::Bytes::from(vec![0; usize::try_from(piece_bytes).unwrap()]);
-            let pieces = futures::stream::repeat(piece)
+            let pieces = futures::stream::repeat(piece(piece_bytes))
                 .take(20)
                 .then(move |piece| async move {
                     tokio::time::sleep(time / 10).await;
-                    Ok::<_, Status>(Frame::data(piece))
+                    Ok(piece)
                 });
-            let body = http_body_util::StreamBody::new(pieces);
-            let mut body = bodies.receive(Body::new(body), ADMITTED);
-            let mut count = 0;
-            while let Some(frame) = body.frame().await {
-                match frame {
-                    Ok(_) => count += 1,
-                    Err(error) => return (count, Some(error.downcast::<Status>().unwrap().code())),
-                }
-            }
-            (count, None)
+            whole(&bodies, streamed(pieces)).await
         };
-        let (count, end) = received(1).await;
-        assert!(
-            count < 20 && end == Some(Code::DeadlineExceeded),
-            "{count} {end:?}"
+        assert_eq!(received(1).await, Err(Code::DeadlineExceeded));
+        let piece_bytes = intake::BYTES_MIN;
+        assert_eq!(
+            received(piece_bytes).await,
+            Ok(20 * usize::try_from(piece_bytes).unwrap())
         );
-        assert_eq!(received(crate::intake::BYTES_MIN).await, (20, None));
-    }
-
-    #[tokio::test]
-    async fn a_call_is_let_in_once_its_request_is_whole() {
-        let bodies = bodies(STALL_MAX, 10);
-        for is_let_in in [true, false] {
-            let (sender, body) = tokio::sync::mpsc::channel::<Result<Frame<bytes::Bytes>, Status>>(1);
-            let stream = tokio_stream::wrappers::ReceiverStream::new(body);
-            let asked = std::cell::Cell::new(0);
-            let admit = || {
-                asked.set(asked.get() + 1);
-                if is_let_in {
-                    Ok(())
-                } else {
-                    Err(overloaded("no place"))
-                }
-            };
-            let mut body = bodies.receive(Body::new(http_body_util::StreamBody::new(stream)), admit);
-            let data = Frame::data(bytes::Bytes::from_static(b"x"));
-            sender.send(Ok(data)).await.unwrap();
-            assert_eq!((code(&mut body).await, asked.get()), (None, 0));
-            drop(sender);
-            match body.frame().await {
-                None => assert!(is_let_in),
-                Some(frame) => {
-                    let status = frame.unwrap_err().downcast::<Status>().unwrap();
-                    assert_eq!((is_let_in, status.code()), (false, Code::ResourceExhausted));
-                }
-            }
-            assert!(body.frame().await.is_none());
-            assert_eq!(asked.get(), 1);
-        }
     }
 }

@@ -246,6 +246,11 @@ pub fn malformed(message: impl Into<String>) -> Status {
     status(Code::InvalidArgument, ErrorReason::MalformedMessage, message, [])
 }
 
+/// Returns `RESOURCE_EXHAUSTED` for a message that is larger than the server takes.
+pub fn message_too_large(message: impl Into<String>) -> Status {
+    status(Code::ResourceExhausted, ErrorReason::MessageTooLarge, message, [])
+}
+
 /// Returns `INTERNAL` with the id of the request. The cause goes to the log under that id, not to the caller.
 pub fn internal(cause: &dyn std::fmt::Display) -> Status {
     let request_id = request::current_id();
@@ -267,9 +272,7 @@ pub fn of_tonic(status: &Status) -> Status {
     }
     let message = status.message().to_owned();
     match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted => {
-            self::status(Code::ResourceExhausted, ErrorReason::MessageTooLarge, message, [])
-        }
+        Code::OutOfRange | Code::ResourceExhausted => message_too_large(message),
         Code::Unimplemented => self::status(Code::Unimplemented, ErrorReason::Unimplemented, message, []),
         Code::Cancelled => cancelled(),
         Code::DeadlineExceeded => deadline_exceeded(),

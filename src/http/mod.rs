@@ -223,7 +223,7 @@ pub fn nothing_allowed() -> Response<Body> {
 }
 
 /// Tells whether a path is one of HTTP's.
-pub fn has_path(path: &str) -> bool {
+fn has_path(path: &str) -> bool {
     let under = |root: &str| {
         path.strip_prefix(root)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -36,12 +36,8 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Learns who makes a request and what that caller may do, and hands both on with it: every request of every protocol passes
-    /// here. Only health is told to strangers, and to whoever has had enough. One that may last gets its [`Tenure`] too.
-    pub(super) async fn admit<B>(
-        &self,
-        request: &mut Request<B>,
-        may_last: bool,
-    ) -> Result<Admitted, Refusal> {
+    /// here. Only health is told to strangers, and to whoever has had enough. Its [`Tenure`] goes with it.
+    pub(super) async fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Refusal> {
         let path = request.uri().path();
         if path.starts_with(HEALTH_PATH) || api::is_health(path) {
             return Ok(Admitted::default());
@@ -77,7 +73,7 @@ impl Gate {
         });
         let extensions = request.extensions_mut();
         if let Some(access) = access {
-            if may_last && !self.authenticator.is_open() {
+            if !self.authenticator.is_open() {
                 extensions.insert(self.tenure(shown, access.clone()));
             }
             extensions.insert(access);

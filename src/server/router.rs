@@ -117,10 +117,13 @@ impl Router {
             cors: api::cors::layer(&settings.cors_origins),
             gate,
             admission: Admission::new(settings.connections.call_count_max),
-            bodies: RequestBodies::new(Intake::new(
-                settings.connections.request_stall_max,
-                settings.connections.request_memory_bytes_max,
-            )),
+            bodies: RequestBodies::new(
+                Intake::new(
+                    settings.connections.request_stall_max,
+                    settings.connections.request_memory_bytes_max,
+                ),
+                settings.message_bytes_max as u64,
+            ),
             metrics,
             has_metrics,
             drain,
@@ -167,7 +170,7 @@ impl Router {
             }
             Protocol::Http if self.has_metrics && request.uri().path() == METRICS_PATH => {
                 let mut request = request;
-                match self.gate.admit(&mut request, false).await {
+                match self.gate.admit(&mut request).await {
                     Ok(admitted) => admitted.answered(match request.extensions().get::<Access>() {
                         Some(access) if access.may_scrape() => self.scrape(&request),
                         // They are about all graphs and all callers.
@@ -177,6 +180,11 @@ impl Router {
                     Err(refusal) => refusal.over_http(),
                 }
             }
+            // As gRPC over HTTP/2 wants it, where the type of a request is another one.
+            Protocol::Http if is_of_method(request.uri().path()) => text(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "calls of gRPC come over HTTP/2 as application/grpc, or as application/grpc-web\n",
+            ),
             // A call of gRPC that waits would take as much memory as a document that is read.
             Protocol::Http => Box::pin(self.http(request)).await,
         };
@@ -212,7 +220,7 @@ impl Router {
         let call = self
             .metrics
             .request(request.method(), request.uri().path(), request.headers());
-        let admitting = self.gate.admit(&mut request, true);
+        let admitting = self.gate.admit(&mut request);
         let admitted = match call.request().scope(admitting).await {
             Ok(admitted) => admitted,
             Err(refusal) => return call.answered(refusal.over_http()),
@@ -261,21 +269,29 @@ impl Service<Request<Body>> for Shared {
     }
 }
 
-/// Tells protocols apart: by the media type of the body, then by the path.
+/// Tells protocols apart by the media type of the body. A page of any origin can send one without such a type, and with no more to
+/// ask for than what a browser adds by itself: that is no gRPC.
 fn protocol(request: &Request<Incoming>) -> Protocol {
-    let is_http2 = request.version() == Version::HTTP_2;
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
-    if content_type.starts_with(b"application/grpc-web") {
+    let is = |media_type: &[u8]| {
+        let rest = content_type.strip_prefix(media_type);
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+    };
+    if is(b"application/grpc-web") || is(b"application/grpc-web-text") {
         Protocol::GrpcWeb
-    } else if is_http2 && content_type.starts_with(b"application/grpc") {
-        Protocol::Grpc
-    } else if is_http2 && request.method() == Method::POST && !api::has_path(request.uri().path()) {
-        // tonic says what is wrong with it.
+    } else if request.version() == Version::HTTP_2 && is(b"application/grpc") {
         Protocol::Grpc
     } else {
         Protocol::Http
     }
+}
+
+/// Tells whether a path is that of a method (gRPC over HTTP/2, Path): `/`, a service with its package, `/` and a name.
+fn is_of_method(path: &str) -> bool {
+    path.strip_prefix('/')
+        .and_then(|path| path.split_once('/'))
+        .is_some_and(|(service, method)| service.contains('.') && !method.contains('/'))
 }
 
 /// HTTP/1 leaves out the body of an answer to HEAD, HTTP/2 does not.

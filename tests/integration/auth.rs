@@ -3,6 +3,7 @@
 mod audit;
 mod certificates;
 mod faults;
+mod frames;
 mod graphs;
 mod issuer;
 mod limits;

@@ -4,18 +4,19 @@ use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Collected;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
     codegen::{Service as _, StdError},
 };
 
-use super::{Answer, Router};
+use super::Router;
 use crate::{
     auth::Tenure,
     grpc::{
         call::{self, BrokenOff, Deadline, End, Ending, Lasting, Watched},
-        status::{admin_only, status, unavailable},
+        status::{admin_only, lapsed, status, unavailable},
     },
     proto::v1,
     server::{admission::Place, admitted::held, gate::HEALTH_PATH, services::SERVICE_NAMES},
@@ -48,7 +49,7 @@ impl Router {
         } else {
             Lasting::Stream
         };
-        let admitting = self.gate.admit(&mut request, counted.is_stream());
+        let admitting = self.gate.admit(&mut request);
         let admitted = match counted.request().scope(admitting).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(counted.answered(refusal.over_grpc())),
@@ -69,8 +70,9 @@ impl Router {
             .map(|ending| End::new(ending, knowledge, lasting));
         let tenure = extensions.get::<Tenure>().filter(|_| lasting != Lasting::Itself);
         let tenure = tenure.cloned();
-        let answering =
-            async { call::answer(self.dispatch(request, place.clone()), deadline, end, tenure).await };
+        // Boxed, as each of what lies around it would have room for it again.
+        let dispatched = Box::pin(self.dispatch(request, place.clone()));
+        let answering = async { call::answer(dispatched, deadline, end, tenure).await };
         let response = working.scope(answering).await;
         if let Some((started_at, path)) = log {
             let _working = working.enter();
@@ -84,8 +86,12 @@ impl Router {
         Ok(admitted.answered(counted.answered(response)))
     }
 
-    /// Hands a call to its service; it takes its place, if it needs one, once its request is whole.
-    fn dispatch<B>(&self, mut request: Request<B>, place: Option<Arc<Place>>) -> Answer
+    /// Hands a call to its service.
+    async fn dispatch<B>(
+        &self,
+        mut request: Request<B>,
+        place: Option<Arc<Place>>,
+    ) -> Result<Response<Body>, Infallible>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<StdError> + Send + 'static,
@@ -98,14 +104,15 @@ impl Router {
         let is_import = path == IMPORT_PATH;
         if service == "grpc.health.v1.Health" {
             let request = request.map(|body| self.bodies.receive_small(body));
-            return self.health.clone().call(request);
+            let answering = self.health.clone().call(request);
+            return answering.await;
         }
         let mut names = SERVICE_NAMES.into_iter().chain([REFLECTION, REFLECTION_ALPHA]);
         let Some(service) = names.find(|&name| name == service) else {
-            return answer(unimplemented(path));
+            return Ok(unimplemented(path).into_http());
         };
         if let Err(denied) = may_call(&request) {
-            return answer(denied);
+            return Ok(denied.into_http());
         }
         let reflect = match service {
             REFLECTION => Some(&self.reflect),
@@ -117,28 +124,60 @@ impl Router {
             let body = |body| self.bodies.receive_small(body).until(answered.clone());
             let answering = reflect(request.map(|request| Body::new(body(request))));
             let guard = answered.drop_guard();
-            return Box::pin(async move { Ok(answering.await?.map(|body| held(body, guard))) });
+            return Ok(answering.await?.map(|body| held(body, guard)));
         }
         let Some(services) = self.services.get() else {
-            return answer(unavailable("the server is starting: the log is being replayed"));
+            let starting = unavailable("the server is starting: the log is being replayed");
+            return Ok(starting.into_http());
         };
         if is_import {
             // It waits for its caller as long as it finds right, and keeps no more than some chunks.
             let broken_off = BrokenOff::default();
             request.extensions_mut().insert(broken_off.clone());
             let request = request.map(|body| Watched::new(body, broken_off));
-            return services.write.clone().call(request);
+            let answering = services.write.clone().call(request);
+            return answering.await;
         }
-        let admit = move || place.map_or(Ok(()), |place| place.take());
-        let request = request.map(|body| self.bodies.receive(body, admit));
-        match service {
-            "dossier.v1.EntityService" => services.entity.clone().call(request),
-            "dossier.v1.FactService" => services.fact.clone().call(request),
-            "dossier.v1.SparqlService" => services.sparql.clone().call(request),
-            "dossier.v1.ChangeService" => services.change.clone().call(request),
-            "dossier.v1.AdminService" => services.admin.clone().call(request),
-            _ => services.write.clone().call(request),
+        let working = async {
+            let request = match self.receive(request, place).await {
+                Ok(request) => request,
+                Err(refused) => return Ok(refused.into_http()),
+            };
+            let answering = match service {
+                "dossier.v1.EntityService" => services.entity.clone().call(request),
+                "dossier.v1.FactService" => services.fact.clone().call(request),
+                "dossier.v1.SparqlService" => services.sparql.clone().call(request),
+                "dossier.v1.ChangeService" => services.change.clone().call(request),
+                "dossier.v1.AdminService" => services.admin.clone().call(request),
+                _ => services.write.clone().call(request),
+            };
+            answering.await
+        };
+        self.bodies.intake().hold().during(working).await
+    }
+
+    /// Receives a request until it is whole, if its caller may make it as long as that takes. Then it takes its place, if it
+    /// needs one.
+    async fn receive<B>(
+        &self,
+        request: Request<B>,
+        place: Option<Arc<Place>>,
+    ) -> Result<Request<Collected<Bytes>>, tonic::Status>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: Into<StdError>,
+    {
+        let (parts, body) = request.into_parts();
+        let tenure = parts.extensions.get::<Tenure>().cloned();
+        let body = tokio::select! {
+            biased;
+            body = self.bodies.whole(body) => body?,
+            lapse = Tenure::over(tenure) => return Err(lapsed(lapse)),
+        };
+        if let Some(place) = place {
+            place.take()?;
         }
+        Ok(Request::from_parts(parts, body))
     }
 }
 
@@ -161,8 +200,4 @@ pub(super) fn unimplemented(path: &str) -> tonic::Status {
         message,
         [],
     )
-}
-
-fn answer(status: tonic::Status) -> Answer {
-    Box::pin(async move { Ok(status.into_http()) })
 }

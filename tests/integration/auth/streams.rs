@@ -171,15 +171,15 @@ impl Streams {
 }
 
 /// A server that knows tokens, JWTs, and what a policy says.
-struct Guarded {
-    server: Server,
+pub(super) struct Guarded {
+    pub(super) server: Server,
     issuer: Issuer,
-    tokens: Tokens,
-    folder: TempDir,
+    pub(super) tokens: Tokens,
+    pub(super) folder: TempDir,
 }
 
 impl Guarded {
-    async fn start(policy: &str, tokens: Tokens) -> Self {
+    pub(super) async fn start(policy: &str, tokens: Tokens) -> Self {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);
         write_tokens(&path("tokens.json"), &tokens);
@@ -205,7 +205,7 @@ impl Guarded {
 }
 
 /// Returns a token with a role.
-fn token(tokens: &mut Tokens, name: &str, role: &str, expires_at: Option<u64>) -> String {
+pub(super) fn token(tokens: &mut Tokens, name: &str, role: &str, expires_at: Option<u64>) -> String {
     let made = tokens.create(name, &[role.to_owned()], 0, expires_at);
     made.unwrap().secret().to_owned()
 }
