@@ -1,6 +1,7 @@
 //! Four times as many callers as the server has room for: what it does it still does, and the others hear at once.
 //!
-//! `DOSSIER_OVERLOAD_SECONDS=60` is the long form.
+//! `DOSSIER_OVERLOAD_SECONDS=60` is the long form. What is asked of a release build is what is promised; a build without optimisation, on
+//! processors that it shares with its callers, is held to less.
 
 use std::{
     fmt,
@@ -26,9 +27,43 @@ const FLAGS: [&str; 2] = ["--query-concurrency-max=2", "--log-format=text"];
 const CAPACITY: usize = 2 + 8 * 2;
 /// Two steps in the dense part of the graph.
 const QUERY: &str = "SELECT (COUNT(*) AS ?n) { <d:1> <d:p> ?x . ?x <d:p> ?y }";
-/// Generous: callers and server share the processors.
-const GOODPUT_MIN: f64 = 0.5;
-const REJECTION_MAX: Duration = Duration::from_millis(250);
+const IS_RELEASE: bool = !cfg!(debug_assertions);
+/// Of the peak.
+const GOODPUT_MIN: f64 = if IS_RELEASE { 0.9 } else { 0.5 };
+/// What the server takes for a rejection, as it counts itself: a bound of its histogram, in seconds.
+const REJECTION_SECONDS_MAX: &str = if IS_RELEASE { "0.005" } else { "0.05" };
+/// Of rejections.
+const QUICK_SHARE_MIN: f64 = if IS_RELEASE { 0.99 } else { 0.9 };
+/// What a caller sees of it, beside 63 others and the server on the same processors.
+const SEEN_REJECTION_MAX: Duration = Duration::from_millis(if IS_RELEASE { 50 } else { 250 });
+
+/// What the server counts of queries.
+#[derive(Clone, Copy)]
+struct Counts {
+    rejected: f64,
+    /// Those that took no longer than a rejection may.
+    quick: f64,
+}
+
+impl Counts {
+    fn of(server: &Server) -> Self {
+        let method = r#"grpc_service="dossier.v1.SparqlService",grpc_method="Query""#;
+        let count = |name: &str| server.metric(name).unwrap_or_default();
+        Self {
+            rejected: count(&format!(
+                r#"grpc_server_handled_total{{{method},grpc_code="ResourceExhausted"}}"#
+            )),
+            quick: count(&format!(
+                r#"grpc_server_handling_seconds_bucket{{le="{REJECTION_SECONDS_MAX}",{method}}}"#
+            )),
+        }
+    }
+
+    /// Returns which share of the rejections since then were quick. Queries are in it too if they were as quick: few, where many wait.
+    fn quick_share_since(self, before: Self) -> f64 {
+        (self.quick - before.quick) / (self.rejected - before.rejected)
+    }
+}
 
 /// How callers fared.
 #[derive(Default)]
@@ -75,24 +110,33 @@ fn four_times_the_capacity_costs_no_goodput() {
     let server = Server::start(&FLAGS);
     runtime.block_on(async { load(&Transport::grpc(server.url()).await).await });
     let honest = runtime.block_on(Honest::connect(server.url()));
-    let peak = runtime.block_on(call(server.url(), CAPACITY, time));
-    println!("with {CAPACITY} callers: {peak}");
     let watch = health::Watch::start(server.url());
+    // Whoever looks things up does so in both.
+    let (peak, _) = runtime.block_on(async {
+        let peak = call(server.url(), CAPACITY, time);
+        tokio::join!(peak, honest.call_for(time))
+    });
+    println!("with {CAPACITY} callers: {peak}");
+    let before = Counts::of(&server);
     let (over, lookups) = runtime.block_on(async {
         let over = call(server.url(), 4 * CAPACITY, time);
         tokio::join!(over, honest.call_for(time))
     });
     let health = watch.stop();
+    let quick = Counts::of(&server).quick_share_since(before);
     println!(
-        "with {} callers: {over}\nlookups meanwhile: {lookups}\nhealth: {health:?}",
-        4 * CAPACITY
+        "with {} callers: {over}, by the server's clock {:.2} % within {REJECTION_SECONDS_MAX} s\nlookups meanwhile: {lookups}\n\
+         health: {health:?}",
+        4 * CAPACITY,
+        100.0 * quick
     );
     assert!(!over.rejections.is_empty(), "all were let in");
     assert!(
         over.goodput() >= GOODPUT_MIN * peak.goodput(),
         "{over}, after {peak}"
     );
-    assert!(over.rejection_p99() <= REJECTION_MAX, "{over}");
+    assert!(quick >= QUICK_SHARE_MIN, "{over}");
+    assert!(over.rejection_p99() <= SEEN_REJECTION_MAX, "{over}");
     assert!(
         lookups.failures == 0 && health.failures == 0,
         "{lookups}, {health:?}"

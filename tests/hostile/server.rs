@@ -168,15 +168,7 @@ impl Server {
 
     /// Returns the processor time that the process has had, all threads together; `None` where the kernel does not tell.
     pub(crate) fn processor_time(&self) -> Option<Duration> {
-        let stat = fs::read_to_string(self.proc("stat")).ok()?;
-        // The name, in brackets, may hold spaces. User and system time are the 14th and 15th field, in hundredths.
-        let fields = stat.rsplit_once(')')?.1.split_whitespace();
-        let hundredths: Option<u64> = fields
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<u64>().ok())
-            .sum();
-        Some(Duration::from_millis(hundredths? * 10))
+        processor_time(&self.proc("stat"))
     }
 
     /// Counts the peak of memory from here.
@@ -190,6 +182,23 @@ impl Server {
     fn proc(&self, file: &str) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string()).join(file)
     }
+}
+
+/// Returns the processor time that this process has had, callers and attackers.
+pub(crate) fn own_processor_time() -> Option<Duration> {
+    processor_time(Path::new("/proc/self/stat"))
+}
+
+fn processor_time(stat: &Path) -> Option<Duration> {
+    let stat = fs::read_to_string(stat).ok()?;
+    // The name, in brackets, may hold spaces. User and system time are the 14th and 15th field, in hundredths.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let hundredths: Option<u64> = fields
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().ok())
+        .sum();
+    Some(Duration::from_millis(hundredths? * 10))
 }
 
 impl Drop for Server {
