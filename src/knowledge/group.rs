@@ -187,36 +187,25 @@ impl<'log> Group<'log> {
         let Some(request) = &terms.request_id else {
             return Ok(None);
         };
-        match self.known(request) {
-            Ok(None) => Ok(None),
-            Ok(Some(header)) if is_the_same(&header, request) => Ok(Some(Committed {
+        // Only an append opens a log again that the disk had no room for, and says that it still has none.
+        let known = if self.append.is_some() || self.log.waits_for_room() {
+            self.write(|append| known(request, |id| append.request(id)))?
+        } else {
+            let reader = self.log.reader();
+            known(request, |id| reader.request(id)).map_err(|error| self.fail(error))?
+        };
+        match known {
+            None => Ok(None),
+            Some(header) if is_the_same(&header, request) => Ok(Some(Committed {
                 revision: header.revision,
                 quads_inserted: header.counts.quads_inserted,
                 quads_removed: header.counts.quads_removed,
             })),
-            Ok(Some(header)) => Err(Refusal::RequestIdReused {
+            Some(header) => Err(Refusal::RequestIdReused {
                 request_id: request.name().to_owned(),
                 revision: header.revision,
             }),
-            Err(error) => Err(self.fail(error)),
         }
-    }
-
-    /// Returns the record that a request made, or another one of its subject with the same name.
-    fn known(&self, request: &RequestId) -> Result<Option<Header>, LogError> {
-        let made_by = |id: &str| match &self.append {
-            Some(append) => append.request(id),
-            None => self.log.reader().request(id),
-        };
-        if let Some(header) = made_by(&request.id)? {
-            return Ok(Some(header));
-        }
-        if request.name() == request.id {
-            return Ok(None);
-        }
-        // Older records do not say whose a name is: they answer the same request of the same subject, and tell nobody else.
-        let older = made_by(request.name())?;
-        Ok(older.filter(|header| is_the_same(header, request)))
     }
 
     fn append(&mut self, entry: Entry, changes: &Changes) -> Result<Header, Refusal> {
@@ -314,6 +303,22 @@ impl<'log> Group<'log> {
             .collect();
         done
     }
+}
+
+/// Returns the record that a request made, or another one of its subject with the same name.
+fn known(
+    request: &RequestId,
+    made_by: impl Fn(&str) -> Result<Option<Header>, LogError>,
+) -> Result<Option<Header>, LogError> {
+    if let Some(header) = made_by(&request.id)? {
+        return Ok(Some(header));
+    }
+    if request.name() == request.id {
+        return Ok(None);
+    }
+    // Older records do not say whose a name is: they answer the same request of the same subject, and tell nobody else.
+    let older = made_by(request.name())?;
+    Ok(older.filter(|header| is_the_same(header, request)))
 }
 
 /// Tells whether a record of a name was made by this request of it.

@@ -182,6 +182,11 @@ impl Log {
         self.retained_bytes
     }
 
+    /// Tells whether an append failed for want of room. Until the next one has begun, what is read may fail as well.
+    pub fn waits_for_room(&self) -> bool {
+        self.failure == Some(Failure::DiskFull)
+    }
+
     /// Begins to append.
     ///
     /// Fails with [`LogError::DiskFull`] while there is no room, and with [`LogError::Unavailable`] after an I/O error.

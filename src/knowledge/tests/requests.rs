@@ -131,3 +131,33 @@ fn names_in_older_records_answer_who_gave_them_and_nobody_else() {
     let header = base.log().header(2).unwrap().0;
     assert_eq!(header.request_id.unwrap().name(), "r");
 }
+
+#[test]
+fn a_full_disk_refuses_requests_that_have_names_and_heals() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Arc::<Faults>::default();
+    let clock = Clock::system(ReferenceDate::Today);
+    let base = open::open(settings(&dir), faulty(&faults), clock).unwrap();
+    let named = |number: u64| CommitRequest {
+        request_id: Some(RequestId {
+            id: format!("r{number}"),
+            fingerprint: [7; 32],
+        }),
+        ..inserting([number])
+    };
+    commit(&base, named(1)).unwrap();
+    faults.disk_full.store(true, Ordering::SeqCst);
+    for round in 0..3 {
+        let refused = commit(&base, named(2));
+        assert!(
+            matches!(refused, Err(CommitError::DiskFull)),
+            "{round}: {refused:?}"
+        );
+        assert_eq!(*base.writes().borrow(), Writes::DiskFull, "{round}");
+    }
+    faults.disk_full.store(false, Ordering::SeqCst);
+    assert_eq!(commit(&base, named(2)).unwrap().revision, 2);
+    assert_eq!(*base.writes().borrow(), Writes::Open);
+    assert_eq!(commit(&base, named(1)).unwrap().revision, 1);
+    assert_eq!(base.verify().unwrap().quads_inserted, 2);
+}
