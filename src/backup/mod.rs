@@ -194,6 +194,8 @@ impl Backups {
 
     /// Makes a backup. Blocks; whoever calls it has its [`Self::turn`].
     pub fn create(&self, watch: &mut Watch<'_>) -> Result<Made, BackupError> {
+        // Until it is told what there is: a first backup is followed by others, too.
+        let _held = self.0.knowledge.hold_log();
         let made = create(&self.0.knowledge, &self.0.place, watch);
         match &made {
             Ok(made) => {

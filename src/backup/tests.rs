@@ -1,5 +1,6 @@
 //! Tests of backups in a folder; `store` has those in an object store.
 
+mod retention;
 mod store;
 
 use std::{collections::BTreeMap, fs, path::Path};

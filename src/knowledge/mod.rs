@@ -193,11 +193,24 @@ struct Shared {
     earliest: watch::Sender<u64>,
     /// The revision up to which backups have the log, as far as that was told; `u64::MAX` if none is waited for.
     backed_up: AtomicU64,
+    /// The newest revision when the backup began that is being made; `u64::MAX` if none is.
+    held: AtomicU64,
+}
+
+/// Has records stay, until it is dropped.
+pub struct Held(Arc<Shared>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.store(u64::MAX, Ordering::SeqCst);
+    }
 }
 
 impl Shared {
+    /// Returns the revision whose later records stay, where backups are waited for.
     fn backed_up(&self) -> u64 {
-        self.backed_up.load(Ordering::Relaxed)
+        let (backed_up, held) = (&self.backed_up, &self.held);
+        backed_up.load(Ordering::SeqCst).min(held.load(Ordering::SeqCst))
     }
 
     fn set_writes(&self, writes: Writes) {
@@ -330,6 +343,14 @@ impl KnowledgeBase {
     /// Tells whether there can be commits, and when that changes.
     pub fn writes(&self) -> watch::Receiver<Writes> {
         self.inner.shared.writes.subscribe()
+    }
+
+    /// Has the records after the newest one stay while a backup is made, if the retention waits for backups. One at a time.
+    pub fn hold_log(&self) -> Held {
+        let shared = &self.inner.shared;
+        // A compaction that has not seen this goes no further than what is the newest after it.
+        shared.held.store(self.revision(), Ordering::SeqCst);
+        Held(Arc::clone(shared))
     }
 
     /// Tells up to which revision the log is backed up: records after it stay if the retention waits for backups. `u64::MAX`: no

@@ -55,6 +55,7 @@ pub(super) fn open(
         writes: watch::Sender::new(Writes::Open),
         earliest: watch::Sender::new(log.earliest()),
         backed_up: AtomicU64::new(0),
+        held: AtomicU64::new(u64::MAX),
     });
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();

@@ -1,0 +1,56 @@
+//! What the retention of the log leaves to backups.
+
+use super::*;
+use crate::knowledge::Retention;
+
+/// Opens a knowledge base that keeps no more of its log than it must.
+fn greedy(dir: &Path) -> KnowledgeBase {
+    KnowledgeBase::open(Settings {
+        disk_free_bytes_min: 0,
+        retention: Retention {
+            bytes_max: Some(1),
+            revision_count_min: 2,
+            waits_for_backups: true,
+            ..Retention::default()
+        },
+        ..Settings::new(dir)
+    })
+    .unwrap()
+}
+
+/// Commits until the log is compacted as far as a revision.
+fn compact_to(base: &KnowledgeBase, revision: u64) {
+    while base.earliest_revision() < revision {
+        insert(base, [base.revision() + 1]);
+    }
+}
+
+#[test]
+fn records_after_the_revision_of_a_first_backup_stay_while_it_is_made() {
+    for is_whole in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let base = greedy(&folder.path().join("data"));
+        let place = Place::open(folder.path().join("backups").to_str().unwrap()).unwrap();
+        insert(&base, [1]);
+        let backups = Backups::new(base.clone(), place);
+        backups.tell_none();
+        let mut watch = |_: Progress| {
+            for _ in 0..20 {
+                insert(&base, [base.revision() + 1]);
+            }
+            compact_to(&base, 1);
+            is_whole
+        };
+        let made = backups.create(&mut watch);
+        assert_eq!(made.is_ok(), is_whole, "{made:?}");
+        if is_whole {
+            assert_eq!((made.unwrap().revision, base.earliest_revision()), (1, 1));
+            let next = backups.create(&mut always).unwrap();
+            assert_eq!(next.backup.unwrap().first_revision, 2);
+        } else {
+            // There is none: nothing waits for the next one.
+            compact_to(&base, 2);
+        }
+        base.close();
+    }
+}
