@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::harness::{Server, command};
+use crate::harness::{Server, command, dossier};
 
 const QUAD_COUNT: usize = 60_000;
 
@@ -93,16 +93,20 @@ fn a_load_goes_on_after_kills_of_the_client_and_of_the_server() {
     check_chain(&server);
 }
 
+fn count(server: &Server, pattern: &str) -> usize {
+    let query = format!("SELECT (COUNT(*) AS ?n) {{ {pattern} }}");
+    let rows = server.run(&["query", &query, "--output", "csv"], "").succeeded();
+    rows.lines().nth(1).unwrap().parse().unwrap()
+}
+
 /// Checks that there is the chain, whole and once.
 fn check_chain(server: &Server) {
-    let count = |text: &str| {
-        let query = format!("SELECT (COUNT(*) AS ?n) {{ {text} }}");
-        let rows = server.run(&["query", &query, "--output", "csv"], "").succeeded();
-        rows.lines().nth(1).unwrap().parse::<usize>().unwrap()
-    };
-    assert_eq!(count("?s ?p ?o"), QUAD_COUNT);
+    assert_eq!(count(server, "?s ?p ?o"), QUAD_COUNT);
     assert_eq!(
-        count("?a <http://e.com/next> ?b . ?b <http://e.com/number> ?number"),
+        count(
+            server,
+            "?a <http://e.com/next> ?b . ?b <http://e.com/number> ?number"
+        ),
         QUAD_COUNT / 2 - 1
     );
 }
@@ -119,10 +123,42 @@ fn a_load_begins_anew_where_the_server_has_not_what_it_acknowledged() {
     child.wait().unwrap();
     assert!(committed(&file).is_some_and(|count| count > 0));
     let second = Server::start(&["--no-shipped-data"]);
-    second
-        .run(&["load", "--resume", file.to_str().unwrap()], "")
-        .succeeded();
+    let ran = second.run(&["load", "--resume", file.to_str().unwrap()], "");
+    assert!(ran.stderr.contains("begins anew"), "{ran:?}");
+    ran.succeeded();
     check_chain(&second);
+}
+
+#[test]
+fn a_load_does_not_bring_back_what_was_deleted_since() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("chain.nt");
+    fs::write(&file, document()).unwrap();
+    let path = file.to_str().unwrap();
+    let server = Server::start(&["--no-shipped-data"]);
+    let mut child = begin(&server, &["--chunked", "--quads-per-commit", "1000"], &file);
+    wait_for_more(&mut child, &file, 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(committed(&file).is_some_and(|count| count > 0));
+    let first = "?s <http://e.com/number> \"0\"";
+    let delete = format!("DELETE WHERE {{ {first} }}");
+    server.run(&["update", &delete], "").succeeded();
+    assert_eq!(count(&server, first), 0);
+    let before = count(&server, "?s ?p ?o");
+    let data = server.kill();
+    let data_dir = data.path().join("data");
+    let compact = ["compact", "--keep-commits", "0", "--data-dir"];
+    dossier(&[&compact[..], &[data_dir.to_str().unwrap()]].concat(), "").succeeded();
+    let server = Server::start_in(data, &["--no-shipped-data"]);
+    let ran = server.run(&["load", "--resume", path], "");
+    assert!(
+        ran.stderr.contains("bring back what was deleted since"),
+        "{ran:?}"
+    );
+    ran.failed(1, "error[REVISION_COMPACTED]");
+    assert_eq!((count(&server, first), count(&server, "?s ?p ?o")), (0, before));
+    assert!(committed(&file).is_some_and(|count| count > 0));
 }
 
 #[test]

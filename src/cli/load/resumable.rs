@@ -193,12 +193,15 @@ pub(super) async fn load(
         .len();
     let progress = progress_bar((compression == CompressionArg::None).then_some(length));
     let mut outcome = send(path, header.clone(), compression, &mut state, client, &progress).await;
-    let is_of_another_log = |failure: &Failure| {
-        [ErrorReason::ImportOtherHistory, ErrorReason::RevisionCompacted]
-            .into_iter()
-            .any(|reason| failure.has_reason(reason))
+    let is_refused_for = |outcome: &Result<_, Failure>, reason| {
+        let failure = outcome.as_ref().err();
+        failure.is_some_and(|failure| failure.has_reason(reason))
     };
-    if !header.resume_token.is_empty() && outcome.as_ref().err().is_some_and(is_of_another_log) {
+    if is_refused_for(&outcome, ErrorReason::ImportOtherHistory) {
+        anstream::eprintln!(
+            "the server does not have the {} that it had committed: the load begins anew",
+            super::quads(state.quads_committed)
+        );
         // Under the same name: what is still there is not imported twice.
         state.begin_anew()?;
         let header = ImportHeader {
@@ -213,6 +216,13 @@ pub(super) async fn load(
             fs::remove_file(&state.path).map_err(|error| Failure::file(&state.path, &error))?;
             Ok(complete)
         }
+        // The server may no longer know what it has committed: sent again, that would be a new request.
+        Err(failure) if failure.has_reason(ErrorReason::RevisionCompacted) => Err(failure.hint(format!(
+            "{} were committed, and the server no longer knows which. To begin anew, which may bring back what was deleted since: \
+             delete {}, and load with `--chunked`",
+            super::quads(state.quads_committed),
+            state.path.display()
+        ))),
         Err(failure) => Err(failure.hint(format!(
             "{} are committed; go on with `dossier load --resume {}`",
             super::quads(state.quads_committed),
