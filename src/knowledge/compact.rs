@@ -8,7 +8,7 @@ use oxigraph::model::NamedOrBlankNode;
 use super::{OpenError, Settings, View, open};
 use crate::{
     graph::{Draft, GraphPattern, Pattern, Snapshot, Undo},
-    log::{Change, Log, LogError, LogReader, PayloadWriter, Records, Rewrite, Rewritten},
+    log::{ANSWER_AGE_MAX_US, Change, Log, LogError, LogReader, PayloadWriter, Records, Rewrite, Rewritten},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -16,8 +16,6 @@ use crate::{
 const UNDO_CHANGE_COUNT: usize = 500_000;
 /// Quads after which it is asked whether to stop.
 const QUADS_PER_LOOK: usize = 4_096;
-/// How long the answers to requests are kept whose records are gone.
-const ANSWER_AGE_MAX_US: u64 = 24 * 3600 * 1_000_000;
 /// Copies before the writer is asked to wait: each is of what came during the one before.
 const COPY_COUNT: usize = 3;
 

@@ -4,11 +4,17 @@ use redb::{Durability, WriteTransaction};
 
 use super::{
     Head,
+    answers::Answers,
     error::LogError,
     payload::PayloadWriter,
     record::{Header, RequestId, digest},
     tables::{self, ANSWERS, HEADERS, PAYLOADS, REQUESTS},
 };
+
+/// How long the answers to requests are kept that have no record, or none any more.
+pub const ANSWER_AGE_MAX_US: u64 = 24 * 3600 * 1_000_000;
+/// Answers to requests that changed nothing that are kept; the oldest go. All together are some hundreds of megabytes.
+const ANSWER_COUNT_MAX: u64 = 1_000_000;
 
 /// What the writer of a record says about it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -144,8 +150,10 @@ impl Append {
     /// Adds the answer to a request that changes nothing: it has no record. After an error the whole append must be dropped.
     pub fn answer(&mut self, request: RequestId, time_us: u64) -> Result<(), LogError> {
         let answer = Header::of_no_change(request, self.head.revision, time_us.max(self.head.time_us));
-        let answers = self.transaction.open_table(ANSWERS);
-        tables::put_answer(&mut answers.map_err(LogError::from_redb)?, &answer)?;
+        let mut answers = self.answers()?;
+        answers.put(&answer)?;
+        answers.sweep(answer.time_us.saturating_sub(ANSWER_AGE_MAX_US), ANSWER_COUNT_MAX)?;
+        drop(answers);
         self.answers.push(answer);
         Ok(())
     }
@@ -186,5 +194,9 @@ impl Append {
         answers
             .retain(|_, bytes| Header::decode(bytes).is_none_or(|answer| answer.revision <= revision))
             .map_err(LogError::from_redb)
+    }
+
+    fn answers(&self) -> Result<Answers<'_>, LogError> {
+        Answers::open(&self.transaction)
     }
 }

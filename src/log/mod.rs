@@ -7,6 +7,7 @@
 //! the allocator's state for each append, to save a walk of the file at the next start, where the whole log is read and
 //! verified anyway.
 
+mod answers;
 mod append;
 mod copy;
 mod error;
@@ -32,7 +33,7 @@ use std::{
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _};
 
 pub use self::{
-    append::{Append, Entry},
+    append::{ANSWER_AGE_MAX_US, Append, Entry},
     copy::{Chain, CopyError, Followed, NewLog, PayloadReader},
     error::{LogError, RecordFault},
     format::FORMAT_VERSION,

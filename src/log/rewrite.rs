@@ -13,6 +13,7 @@ use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
 
 use super::{
     Change, LOG_FILE, Log, LogReader, Records,
+    answers::Answers,
     error::{LogError, RecordFault},
     open_and_prepare_at,
     payload::{Payload, PayloadWriter},
@@ -321,10 +322,8 @@ impl Rewrite {
             return Ok(());
         }
         let transaction = self.begin()?;
-        let mut table = transaction.open_table(ANSWERS).map_err(LogError::from_redb)?;
-        answers
-            .iter()
-            .try_for_each(|answer| tables::put_answer(&mut table, answer))?;
+        let mut table = Answers::open(&transaction)?;
+        answers.iter().try_for_each(|answer| table.put(answer))?;
         drop(table);
         transaction.commit().map_err(LogError::from_redb)
     }
@@ -395,12 +394,12 @@ fn copy_answers(
     base: u64,
     keeps: &dyn Fn(&Header) -> bool,
 ) -> Result<(), LogError> {
-    let mut answers = transaction.open_table(ANSWERS).map_err(LogError::from_redb)?;
+    let mut answers = Answers::open(transaction)?;
     let mut put = |header: Header| -> Result<(), LogError> {
         if !keeps(&header) {
             return Ok(());
         }
-        tables::put_answer(&mut answers, &header.into_answer())
+        answers.put(&header.into_answer())
     };
     let reading = source.begin()?;
     let older = reading.open_table(ANSWERS).map_err(LogError::from_redb)?;

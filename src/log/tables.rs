@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, Table, TableDefinition};
+use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, TableDefinition};
 
 use super::{
     error::{LogError, RecordFault},
@@ -23,6 +23,8 @@ pub(super) const SUBSTITUTES: TableDefinition<'static, u64, &[u8]> = TableDefini
 /// Headers of records that are gone, without author and message, by request id: who asks again gets the same answer. Also
 /// of records that never were, since nothing was changed.
 pub(super) const ANSWERS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("answers");
+/// The request ids among them of which there never was a record, by time: nothing else makes these go.
+pub(super) const NO_CHANGES: TableDefinition<'static, (u64, &str), ()> = TableDefinition::new("no_changes");
 
 /// Reads the header of a revision and its hash.
 pub(super) fn header(
@@ -65,20 +67,6 @@ pub(super) fn request(
     answer
         .map(Some)
         .ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
-}
-
-/// The answers of a log that is written.
-pub(super) type Answers<'t> = Table<'t, &'static str, &'static [u8]>;
-
-/// Puts down the answer to a request that has no record.
-pub(super) fn put_answer(answers: &mut Answers<'_>, answer: &Header) -> Result<(), LogError> {
-    let Some(request) = &answer.request_id else {
-        return Ok(());
-    };
-    answers
-        .insert(request.id.as_str(), answer.encode().as_slice())
-        .map_err(LogError::from_redb)?;
-    Ok(())
 }
 
 /// The last revision and its header; nothing in an empty log.

@@ -1,5 +1,6 @@
 //! Tests of the log as a whole.
 
+mod answers;
 mod rewrite;
 
 use std::{

@@ -1,0 +1,27 @@
+//! Answers to requests that have no record.
+
+use super::*;
+
+#[test]
+fn answers_to_requests_that_changed_nothing_go_after_a_day() {
+    let dir = log_of(1);
+    let mut log = Log::open(dir.path(), 0).unwrap();
+    let begun_us = log.head().time_us;
+    let answered = |log: &mut Log, id: &str, after_us: u64| {
+        let mut append = log.begin().unwrap();
+        let request = entry(Some(id)).request_id.unwrap();
+        append.answer(request, begun_us + after_us).unwrap();
+        log.commit(append).unwrap();
+        ["a", "b", "c", "d"].map(|id| log.reader().request(id).unwrap().is_some())
+    };
+    answered(&mut log, "a", 0);
+    answered(&mut log, "b", 1);
+    let all = [true, true, true, false];
+    assert_eq!(answered(&mut log, "c", ANSWER_AGE_MAX_US), all);
+    let younger = [false, true, true, true];
+    assert_eq!(answered(&mut log, "d", ANSWER_AGE_MAX_US + 1), younger);
+    drop(log);
+    let mut log = Log::open(dir.path(), 0).unwrap();
+    let younger = [false, false, true, true];
+    assert_eq!(answered(&mut log, "e", ANSWER_AGE_MAX_US + 2), younger);
+}
