@@ -227,14 +227,18 @@ impl Backups {
         }
     }
 
-    /// Takes down a backup that was there before this process.
-    pub fn tell(&self, newest: &Backup) {
+    /// Takes down a backup that was there before this process; tells whether it is of this log. Of another, it has nothing of this one.
+    pub fn tell(&self, newest: &Backup) -> bool {
+        let head = newest.head;
+        let found = self.0.knowledge.log().header(head.revision);
+        let is_of_log = found.is_ok_and(|(_, digest)| digest == head.digest);
         let mut told = self.lock();
-        if told.succeeded_at.is_none() {
-            self.0.knowledge.tell_backed_up(newest.head.revision);
+        if is_of_log && told.succeeded_at.is_none() {
+            self.0.knowledge.tell_backed_up(head.revision);
             told.succeeded_at = Some(SystemTime::UNIX_EPOCH + Duration::from_micros(newest.made_at_us));
-            told.revision = newest.head.revision;
+            told.revision = head.revision;
         }
+        is_of_log
     }
 
     /// Returns what there is to tell.

@@ -40,11 +40,17 @@ async fn age(backups: &Backups) -> Duration {
     let listed = tokio::task::spawn_blocking(move || {
         let listed = list(listing.place())?;
         let newest = listed.last().ok_or(BackupError::None)?;
-        listing.tell(newest);
-        Ok::<_, BackupError>(newest.made_at_us)
+        let is_of_log = listing.tell(newest);
+        Ok::<_, BackupError>((newest.made_at_us, is_of_log))
     });
     match listed.await {
-        Ok(Ok(made_at_us)) => {
+        Ok(Ok((_, false))) => {
+            tracing::warn!(
+                "the backups are not of this log, or it no longer reaches back to them: they cannot go on"
+            );
+            Duration::MAX
+        }
+        Ok(Ok((made_at_us, true))) => {
             let made_at = UNIX_EPOCH + Duration::from_micros(made_at_us);
             SystemTime::now().duration_since(made_at).unwrap_or_default()
         }

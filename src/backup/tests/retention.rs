@@ -54,3 +54,31 @@ fn records_after_the_revision_of_a_first_backup_stay_while_it_is_made() {
         base.close();
     }
 }
+
+#[test]
+fn backups_of_another_history_let_no_record_go() {
+    let (folder, base, place) = beside();
+    for number in 1..=9 {
+        insert(&base, [number]);
+    }
+    create(&base, &place, &mut always).unwrap();
+    let newest = list(&place).unwrap().pop().unwrap();
+    // The one that they are of, also where it went on.
+    insert(&base, [10]);
+    let backups = Backups::new(base.clone(), place.clone());
+    assert!(backups.tell(&newest));
+    assert_eq!(backups.told().revision, 9);
+    base.close();
+    for revision in [3, 12] {
+        let dir = folder.path().join(format!("earlier {revision}"));
+        restore(&place, &dir, Until::Revision(3), &mut always).unwrap();
+        let base = open(&dir);
+        while base.revision() < revision {
+            insert(&base, [20 + base.revision()]);
+        }
+        let backups = Backups::new(base.clone(), place.clone());
+        assert!(!backups.tell(&newest), "{revision}");
+        assert_eq!(backups.told().revision, 0);
+        base.close();
+    }
+}
