@@ -42,6 +42,14 @@ impl<'t> Answers<'t> {
         Ok(())
     }
 
+    /// Removes an answer, if it is there.
+    pub(super) fn remove(&mut self, answer: &Header) -> Result<(), LogError> {
+        let Some(request) = &answer.request_id else {
+            return Ok(());
+        };
+        self.remove_at(answer.time_us, &request.id)
+    }
+
     /// Removes some answers to requests that changed nothing: those from before a time, and the oldest of more than `count_max`.
     pub(super) fn sweep(&mut self, from_us: u64, count_max: u64) -> Result<(), LogError> {
         for _ in 0..SWEPT_COUNT_MAX {

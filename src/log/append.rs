@@ -158,10 +158,21 @@ impl Append {
         Ok(())
     }
 
-    /// Writes all records durably, or none of them; returns the answers beside them.
-    pub(super) fn commit(self) -> Result<(Head, Vec<Header>), LogError> {
+    /// Takes the answers out that it has beside the records, to remember them.
+    pub(super) fn take_answers(&mut self) -> Vec<Header> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// Writes all records and answers durably, or none of them; returns the last record.
+    pub(super) fn commit(self) -> Result<Head, LogError> {
         self.transaction.commit().map_err(LogError::from_redb)?;
-        Ok((self.head, self.answers))
+        Ok(self.head)
+    }
+
+    /// Removes answers, if they are there.
+    pub(super) fn remove_answers(&self, answers: &[Header]) -> Result<(), LogError> {
+        let mut table = self.answers()?;
+        answers.iter().try_for_each(|answer| table.remove(answer))
     }
 
     /// Removes the records above a revision.
@@ -186,13 +197,6 @@ impl Append {
             .map_err(LogError::from_redb)?;
         requests
             .retain(|_, made| made <= revision)
-            .map_err(LogError::from_redb)?;
-        let mut answers = self
-            .transaction
-            .open_table(ANSWERS)
-            .map_err(LogError::from_redb)?;
-        answers
-            .retain(|_, bytes| Header::decode(bytes).is_none_or(|answer| answer.revision <= revision))
             .map_err(LogError::from_redb)
     }
 

@@ -87,6 +87,8 @@ pub struct Log {
     retained_bytes: u64,
     /// What a rewrite that is under way is to take over beside records.
     answers: Weak<NewAnswers>,
+    /// Answers that were refused with their append, and may be in the file.
+    refused_answers: Vec<Header>,
     high_water: HighWater,
     failure: Option<Failure>,
     disk_free_bytes_min: u64,
@@ -153,6 +155,7 @@ impl Log {
             earliest,
             retained_bytes,
             answers: Weak::new(),
+            refused_answers: Vec::new(),
             high_water,
             failure: None,
             disk_free_bytes_min,
@@ -211,10 +214,16 @@ impl Log {
     /// After an error none of its records is in the log as far as this process goes, and [`Self::begin`] says whether
     /// there can be more. They may be in the file, whole: if the process ends before it has taken them back, the next start
     /// finds them.
-    pub fn commit(&mut self, append: Append) -> Result<Head, LogError> {
+    pub fn commit(&mut self, mut append: Append) -> Result<Head, LogError> {
         let payload_bytes = append.payload_bytes();
-        let (head, answers) = append.commit().map_err(|error| self.failed(error))?;
-        self.head = head;
+        let answers = append.take_answers();
+        self.head = match append.commit() {
+            Ok(head) => head,
+            Err(error) => {
+                self.refused_answers.extend(answers);
+                return Err(self.failed(error));
+            }
+        };
         if let Some(rewriting) = self.answers.upgrade() {
             rewriting.add(answers);
         }
@@ -274,10 +283,12 @@ impl Log {
                 witness: "the running server",
             });
         }
-        if found > self.head.revision {
+        if found > self.head.revision || !self.refused_answers.is_empty() {
             let append = self.begin_unchecked()?;
             append.remove_above(self.head.revision)?;
+            append.remove_answers(&self.refused_answers)?;
             append.commit()?;
+            self.refused_answers.clear();
         }
         Ok(())
     }

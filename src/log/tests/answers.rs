@@ -25,3 +25,30 @@ fn answers_to_requests_that_changed_nothing_go_after_a_day() {
     let younger = [false, false, true, true];
     assert_eq!(answered(&mut log, "e", ANSWER_AGE_MAX_US + 2), younger);
 }
+
+#[test]
+fn a_refused_answer_that_reached_the_disk_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Arc::<Faults>::default();
+    let mut log = Log::open_on(dir.path(), 0, faulty(&faults)).unwrap();
+    append(&mut log, &[None]).unwrap();
+    let answer = |log: &mut Log, ids: &[&str]| {
+        let mut append = log.begin().unwrap();
+        for id in ids {
+            let request = entry(Some(id)).request_id.unwrap();
+            append.answer(request, 1_566_864_000_000_000).unwrap();
+        }
+        log.commit(append)
+    };
+    answer(&mut log, &["before"]).unwrap();
+    faults.sync_broken.store(true, Ordering::SeqCst);
+    let refused = answer(&mut log, &["a", "b"]);
+    assert!(matches!(refused, Err(LogError::DiskFull)), "{refused:?}");
+    faults.sync_broken.store(false, Ordering::SeqCst);
+    let append = log.begin().unwrap();
+    let revision = |id| append.request(id).unwrap().map(|answer| answer.revision);
+    assert_eq!(
+        [revision("a"), revision("b"), revision("before")],
+        [None, None, Some(1)]
+    );
+}
