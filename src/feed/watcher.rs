@@ -254,7 +254,12 @@ impl Watcher {
                 return Ok(Event::Checkpoint(self.position));
             }
             if let Some(scan) = self.scan.take() {
-                if let Some(event) = self.go_on(scan).await? {
+                let event = self.go_on(scan).await;
+                // It may have been erased while it was read.
+                if !matches!(event, Ok(None)) && self.erasure_count != self.feed.log().erasure_count() {
+                    return Err(FeedError::Erased);
+                }
+                if let Some(event) = event? {
                     return Ok(event);
                 }
                 continue;

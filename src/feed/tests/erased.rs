@@ -56,3 +56,27 @@ fn a_graph_or_a_commit_that_is_told_in_part_ends() {
         assert!(matches!(ended, Err(FeedError::Erased)), "{start:?}: {ended:?}");
     }
 }
+
+#[test]
+fn what_is_read_while_it_is_erased_is_not_told() {
+    let base = Base::new(SETTINGS);
+    let some: Vec<_> = (0..2 * FRAGMENT_CHANGE_COUNT_MAX)
+        .map(|o| quad(1 + o % 2, o, 0))
+        .collect();
+    let many: Vec<_> = (0..20_000).map(|o| quad(3 + o % 2, o, 0)).collect();
+    base.insert(&some);
+    base.insert(&many);
+    for (start, entity) in [(Start::After(1), 3), (Start::Snapshot, 4)] {
+        let mut watcher = base.watch(start, Filter::default());
+        assert_eq!(next(&base, &mut watcher).unwrap().completes(), None);
+        let reading = watcher.next();
+        let mut reading = std::pin::pin!(reading);
+        // The step is taken on a thread of its own, which nobody waits for until it is erased.
+        let begun = base.runtime.block_on(async { futures::poll!(&mut reading) });
+        erase(&base, entity);
+        if begun.is_pending() {
+            let told = base.runtime.block_on(reading);
+            assert!(matches!(told, Err(FeedError::Erased)), "{start:?}: {told:?}");
+        }
+    }
+}
