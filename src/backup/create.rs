@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     knowledge::{KnowledgeBase, View},
-    log::{Chain, Head, Records},
+    log::{Chain, Head, LogError, Records},
     model::access::Access,
 };
 
@@ -36,7 +36,7 @@ pub struct Made {
 pub fn create(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -> Result<Made, BackupError> {
     let made_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut manifest = Manifest::read(place)?.unwrap_or_default();
-    let (view, records) = consistent(knowledge)?;
+    let (view, records, erasure_count) = consistent(knowledge)?;
     let revision = view.revision;
     let (chain, first_revision) = match manifest.backups.last() {
         Some(before) => {
@@ -61,6 +61,8 @@ pub fn create(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -
         manifest.log = hex(&records.digest(first_revision)?);
     }
     let source = Source {
+        knowledge,
+        erasure_count,
         view,
         records,
         before: manifest.backups.last(),
@@ -99,6 +101,9 @@ pub fn create(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -
 
 /// What is backed up.
 struct Source<'a> {
+    knowledge: &'a KnowledgeBase,
+    /// That of the log when its records were read.
+    erasure_count: u64,
     view: View,
     records: Records,
     before: Option<&'a Backup>,
@@ -109,6 +114,17 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Takes the records as the log has them now: for as long as they are those of the beginning, the log cannot use the room again
+    /// that later commits leave. It keeps those of the beginning if the log no longer has all of them as they were.
+    fn renew(&mut self) -> Result<(), LogError> {
+        let log = self.knowledge.log();
+        let records = log.records()?;
+        if records.earliest() == self.records.earliest() && log.erasure_count() == self.erasure_count {
+            self.records = records;
+        }
+        Ok(())
+    }
+
     /// Writes its records; returns the backup that they are.
     fn copy(mut self, writer: &mut Writer<'_>, watch: &mut Watch<'_>) -> Result<Backup, BackupError> {
         let (first_revision, last_revision) = (self.first_revision, self.view.revision);
@@ -121,6 +137,7 @@ impl Source<'_> {
         };
         let mut graph = self.before.and_then(Backup::graph);
         let mut quad_count = self.before.map_or(0, |before| before.quad_count);
+        let mut file_count = 0;
         for revision in first_revision..=last_revision {
             let record = self.records.stored(revision)?;
             let followed = match &mut graph {
@@ -132,6 +149,10 @@ impl Source<'_> {
             };
             let counts = followed.counts();
             quad_count = (quad_count + counts.quads_inserted).saturating_sub(counts.quads_removed);
+            if writer.file_count() > file_count {
+                file_count = writer.file_count();
+                self.renew()?;
+            }
             let is_look = revision % RECORDS_PER_LOOK == 0 || revision == last_revision;
             if is_look && !watch(revision) {
                 return Err(BackupError::Over);
@@ -142,6 +163,8 @@ impl Source<'_> {
                 revision: last_revision,
             });
         }
+        // What comes now takes its time, and needs them no more.
+        drop(self.records);
         let files = writer.finish()?;
         let graph = match graph {
             Some(graph) => graph,
@@ -162,13 +185,13 @@ impl Source<'_> {
 }
 
 /// Returns a view, and the records that make it: between the one and the other nothing was erased, and no record that makes it was
-/// compacted away.
-fn consistent(knowledge: &KnowledgeBase) -> Result<(View, Records), BackupError> {
+/// compacted away. Beside them, the log's count of erasures.
+fn consistent(knowledge: &KnowledgeBase) -> Result<(View, Records, u64), BackupError> {
     loop {
         let erasure_count = knowledge.log().erasure_count();
         let (view, records) = (knowledge.read(&Access::everything()), knowledge.log().records()?);
         if knowledge.log().erasure_count() == erasure_count && make(&records, &view) {
-            return Ok((view, records));
+            return Ok((view, records, erasure_count));
         }
     }
 }

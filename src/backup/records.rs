@@ -82,6 +82,11 @@ impl<'a> Writer<'a> {
         self.write_all(bytes)
     }
 
+    /// Returns how many files it has written.
+    pub(super) fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
     /// Writes what is left; returns all files.
     pub(super) fn finish(&mut self) -> Result<Vec<BackupFile>, BackupError> {
         if !self.buffer.is_empty() {

@@ -295,7 +295,7 @@ impl Watcher {
     /// Begins to read a commit that is large.
     async fn begin(&mut self, revision: u64) -> Result<(), FeedError> {
         let log = self.feed.log().clone();
-        let (header, changes) = spawn_blocking(move || log.record(revision)).await??;
+        let (header, changes) = spawn_blocking(move || log.record_at_leisure(revision)).await??;
         let (filter, sight) = (Arc::clone(&self.filter), self.sight.clone());
         let commit = LargeCommit::new(&header, changes, filter, sight, None);
         self.scan = Some(Scan::Commit(Box::new(commit)));

@@ -1,7 +1,7 @@
 //! Reading the log: headers, and records one after another, at the reader's own pace.
 
 use std::{
-    io,
+    io::{self, Cursor, Read},
     ops::{Deref, RangeInclusive},
     sync::Arc,
 };
@@ -66,12 +66,12 @@ pub struct LogReader {
 
 /// The changes of one record: dropped graphs, created graphs, removed quads, inserted quads.
 ///
-/// Decoded as they are taken; until it is dropped it holds the log as it was, and about a megabyte. If the log is closed
+/// Decoded as they are taken; until it is dropped it holds the log as it was, unless it is read at leisure, and about a megabyte. If the log is closed
 /// meanwhile, which it does not hold up, the next one may be [`LogError::Unavailable`].
 pub struct RecordChanges {
     revision: u64,
     changes: Changes<'static>,
-    _reader: Arc<()>,
+    _reader: Option<Arc<()>>,
 }
 
 impl Iterator for RecordChanges {
@@ -80,6 +80,46 @@ impl Iterator for RecordChanges {
     fn next(&mut self) -> Option<Self::Item> {
         let change = self.changes.next()?;
         Some(change.map_err(|error| from_payload(error, self.revision)))
+    }
+}
+
+/// The chunks of one payload as a stream of bytes, each read when it is due, in the state that the log has then.
+struct ChunksAtLeisure {
+    log: LogReader,
+    revision: u64,
+    /// The hash of the payload.
+    digest: Digest,
+    /// The next chunk.
+    position: u32,
+    chunk: Cursor<Vec<u8>>,
+}
+
+impl ChunksAtLeisure {
+    fn new(log: LogReader, revision: u64, digest: Digest) -> Self {
+        Self {
+            log,
+            revision,
+            digest,
+            position: 0,
+            chunk: Cursor::default(),
+        }
+    }
+}
+
+impl Read for ChunksAtLeisure {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read_bytes = self.chunk.read(out)?;
+            if read_bytes > 0 || out.is_empty() {
+                return Ok(read_bytes);
+            }
+            let chunk = self.log.chunk(self.revision, self.position, self.digest);
+            let Some(chunk) = chunk.map_err(io::Error::other)? else {
+                return Ok(0);
+            };
+            self.chunk = Cursor::new(chunk);
+            self.position += 1;
+        }
     }
 }
 
@@ -201,7 +241,7 @@ impl Records {
         let changes = RecordChanges {
             revision,
             changes,
-            _reader: Arc::clone(&self.reader),
+            _reader: Some(Arc::clone(&self.reader)),
         };
         Ok((header, payload, changes))
     }
@@ -220,7 +260,7 @@ impl LogReader {
         verify::verify(&*self.begin()?)
     }
 
-    /// Returns how often something was erased since the log was opened. Who keeps what was read forgets it when this goes up.
+    /// Returns a number that goes up when something is erased from the log. Who keeps what was read forgets it then.
     pub fn erasure_count(&self) -> u64 {
         self.erasure_count.load(Ordering::Acquire)
     }
@@ -293,6 +333,39 @@ impl LogReader {
         self.records()?.get(revision)
     }
 
+    /// Returns the header of a record and its changes, for who takes them slowly: in between it holds nothing of the log, so that the
+    /// disk's room is used again that later appends leave.
+    ///
+    /// The next change is [`LogError::Compacted`] if the record is gone meanwhile, and [`LogError::Unavailable`] if something was
+    /// erased from it.
+    pub fn record_at_leisure(&self, revision: u64) -> Result<(Header, RecordChanges), LogError> {
+        let records = self.records()?;
+        records.check(revision, records.earliest() + 1)?;
+        let (header, payload) = records.payload(revision)?;
+        let chunks = ChunksAtLeisure::new(self.clone(), revision, payload.digest);
+        let changes = Changes::new(chunks, payload.counts, payload.text_bytes)
+            .map_err(|error| from_payload(error, revision))?;
+        let changes = RecordChanges {
+            revision,
+            changes,
+            _reader: None,
+        };
+        Ok((header, changes))
+    }
+
+    /// Returns a chunk of a record whose payload has this hash, or none after the last one.
+    fn chunk(&self, revision: u64, position: u32, digest: Digest) -> Result<Option<Vec<u8>>, LogError> {
+        let records = self.records()?;
+        records.check(revision, records.earliest() + 1)?;
+        if records.payload(revision)?.1.digest != digest {
+            return Err(LogError::Unavailable);
+        }
+        let chunk = records.payloads.get((revision, position));
+        Ok(chunk
+            .map_err(LogError::from_redb)?
+            .map(|chunk| chunk.value().to_vec()))
+    }
+
     /// Calls `each` for the headers of some revisions, the oldest first or the newest first, until it says false. Those that
     /// were compacted away are left out.
     pub fn headers(
@@ -339,10 +412,10 @@ fn from_payload(error: io::Error, revision: u64) -> LogError {
             revision,
             fault: RecordFault::Text,
         },
-        // The database's own, on its way through the decoders.
+        // The database's own or ours, on its way through the decoders.
         _ => match error.downcast::<redb::Error>() {
             Ok(error) => LogError::from_redb(error),
-            Err(error) => LogError::from_io(error),
+            Err(error) => error.downcast::<LogError>().unwrap_or_else(LogError::from_io),
         },
     }
 }

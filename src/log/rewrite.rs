@@ -149,15 +149,18 @@ impl Log {
         };
         let bytes = size(&file.path)?;
         fs::rename(&file.path, &path).map_err(LogError::from_io)?;
+        let is_erasure = rewrite.redacted_count > 0;
+        // Twice: who has read the new file knows that it may be another, and who has read the old one forgets it.
+        self.erasure_count
+            .fetch_add(u64::from(is_erasure), Ordering::Release);
         // From here on it has the log's name: it must not be removed.
         if let Some(StagedFile { database, .. }) = rewrite.file.take() {
             let old = self.opened.swap(Some(Arc::new(Opened::new(database))));
             self.retired.extend(old);
             self.retired.retain_mut(Opened::is_read);
         }
-        if rewrite.redacted_count > 0 {
-            self.erasure_count.fetch_add(1, Ordering::Release);
-        }
+        self.erasure_count
+            .fetch_add(u64::from(is_erasure), Ordering::Release);
         (self.earliest, self.retained_bytes) = (rewrite.earliest, rewrite.retained_bytes);
         // A full disk would heal; which of two files has the name would not.
         sync_dir(&self.dir).map_err(|error| self.failed(LogError::Io(error)))?;

@@ -1,6 +1,7 @@
 //! Tests of the log as a whole.
 
 mod answers;
+mod leisure;
 mod rewrite;
 
 use std::{
@@ -212,35 +213,6 @@ fn the_changes_of_a_record_are_taken_one_by_one_while_the_log_goes_on() {
     append(&mut log, &[None]).unwrap();
     assert_eq!(header.revision, 2);
     assert_eq!(changes.next().unwrap().unwrap(), Change::Insert(quad(2)));
-    assert!(changes.next().is_none());
-}
-
-#[test]
-fn a_reader_in_the_middle_of_a_record_does_not_hold_up_the_log() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut log = Log::open(dir.path(), 0).unwrap();
-    let mut append = log.begin().unwrap();
-    // Random words: some megabytes, however they are compressed.
-    let mut word = 1_u64;
-    let write = |writer: &mut PayloadWriter<'_>| {
-        (0..100_000).try_for_each(|_| {
-            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            writer.insert(quad(word).as_ref())
-        })
-    };
-    append.record(entry(None), write).unwrap();
-    log.commit(append).unwrap();
-    log.mark().unwrap();
-    let (_, mut changes) = log.reader().record(1).unwrap();
-    assert!(changes.next().unwrap().is_ok());
-    drop(log);
-    let log = Log::open(dir.path(), 0).unwrap();
-    let read = log.reader().changes(1, &mut |_| ()).unwrap();
-    assert_eq!(read.counts.quads_inserted, 100_000);
-    let error = changes
-        .find_map(Result::err)
-        .expect("it read on in a closed file");
-    assert!(matches!(error, LogError::Unavailable), "{error}");
     assert!(changes.next().is_none());
 }
 

@@ -82,3 +82,64 @@ fn backups_of_another_history_let_no_record_go() {
         base.close();
     }
 }
+
+/// Commits records that make several files, beside those of the quads of 1.
+fn insert_files(base: &KnowledgeBase, count: u64) {
+    for number in 0..count {
+        let mut batch = Batch::default();
+        let text: String = (0..500).map(|_| getrandom::u64().unwrap().to_string()).collect();
+        for subject in [1, 2] {
+            let mut quad = quad(subject, 0);
+            quad.object = Literal::from(format!("{number} {text}")).into();
+            batch.insert(quad.as_ref());
+        }
+        commit(base, move |draft| draft.apply(&batch));
+    }
+}
+
+/// The first record after which a backup tells how far it is.
+const FIRST_LOOK: u64 = 256;
+
+#[test]
+fn a_backup_goes_on_with_what_there_was_when_the_log_is_written_anew() {
+    let count = FIRST_LOOK + 44;
+    for is_erasure in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let base = greedy(&folder.path().join("data"));
+        let place = Place::open(folder.path().join("backups").to_str().unwrap()).unwrap();
+        insert_files(&base, count);
+        let backups = Backups::new(base.clone(), place.clone());
+        let mut looks = 0;
+        let mut watch = |progress: Progress| {
+            looks += 1;
+            if progress.revision > FIRST_LOOK {
+                return true;
+            }
+            if is_erasure {
+                let request = EraseRequest {
+                    entity: NamedNode::new_unchecked("http://example.com/1"),
+                    author: String::new(),
+                    message: String::new(),
+                    validate_only: false,
+                    witness: None,
+                };
+                let erased = runtime().block_on(base.erase(request)).unwrap();
+                assert_eq!(erased.quads_removed, count);
+            } else {
+                backups.tell_none();
+                compact_to(&base, count);
+            }
+            true
+        };
+        let made = backups.create(&mut watch).unwrap().backup.unwrap();
+        assert!(looks > 1 && made.files.len() > 10, "{looks}");
+        assert_eq!(
+            (made.head.revision, made.quad_count),
+            (count, 2 * count),
+            "{is_erasure}"
+        );
+        let verified = verify(&place, &mut always).unwrap();
+        assert_eq!((verified.record_count, verified.faults), (count, vec![]));
+        base.close();
+    }
+}

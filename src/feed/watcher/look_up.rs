@@ -95,7 +95,7 @@ impl Watcher {
                     )))
                 }
                 Output::Quads => {
-                    let (header, changes) = log.record(revision)?;
+                    let (header, changes) = log.record_at_leisure(revision)?;
                     let transition = Some(made.transition);
                     let commit = LargeCommit::new(&header, changes, filter, sight, transition);
                     Scan::Commit(Box::new(commit))

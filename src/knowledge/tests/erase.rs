@@ -232,7 +232,7 @@ fn it_goes_from_a_compacted_log_too_and_from_what_is_kept_in_memory() {
         .block_on(base.read_at(&Access::everything(), 5))
         .unwrap();
     assert!(!contents(&past.snapshot).iter().any(|quad| quad.contains(SECRET)));
-    assert_eq!(base.log().erasure_count(), 1);
+    assert!(base.log().erasure_count() > 0);
     base.close();
     for text in [SECRET, QUALIFIER] {
         assert!(files_with(&dir, text).is_empty(), "{:?}", files_with(&dir, text));
