@@ -50,7 +50,11 @@ use crate::{
     knowledge::KnowledgeBase,
     log::LogReader,
     model::access::Access,
-    sync::{Mutex, MutexGuard, task},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+        task,
+    },
 };
 
 /// Differences that are computed at once.
@@ -87,6 +91,8 @@ struct Inner {
     watchers: Arc<Semaphore>,
     standings: Arc<Standings>,
     diffs: Arc<Semaphore>,
+    /// How many asked for a place for a difference and got none.
+    refused_diff_count: AtomicU64,
     ring: Mutex<Ring>,
     /// Held while the newest records are read, so that one reads them for all.
     filling: tokio::sync::Mutex<()>,
@@ -134,28 +140,25 @@ pub struct Full {
     pub count_max: usize,
 }
 
-/// Which headers to list.
-#[derive(Clone, Copy, Debug)]
-pub struct Listing {
-    /// Goes on after this revision, in the listing's order.
-    pub after: Option<u64>,
-    /// Whether the newest come first.
-    pub newest_first: bool,
-    /// Microseconds since 1970: not before it.
-    pub from_us: u64,
-    /// Microseconds since 1970: before it.
-    pub until_us: u64,
-    /// Headers at most.
-    pub count_max: usize,
+/// A place for a difference, until it is dropped.
+pub struct DiffPlace {
+    feed: Feed,
+    /// Those who were refused before.
+    refused_count: u64,
+    _place: OwnedSemaphorePermit,
 }
 
-/// Headers, in the order of their listing.
-#[derive(Debug, Default)]
-pub struct HeaderPage {
-    /// The headers.
-    pub headers: Vec<Header>,
-    /// The revision that the next page goes on after; `None`: this is the last page.
-    pub next_after: Option<u64>,
+impl DiffPlace {
+    /// Returns how long its reader may leave a frame lying that has left some lying for so long: all of them together, once others
+    /// were refused.
+    pub fn stall_max(&self, held_up: Duration) -> Duration {
+        let stall_max = self.feed.settings().stall_max;
+        if self.feed.0.refused_diff_count.load(Ordering::Relaxed) == self.refused_count {
+            stall_max
+        } else {
+            stall_max.saturating_sub(held_up)
+        }
+    }
 }
 
 impl Feed {
@@ -168,6 +171,7 @@ impl Feed {
             watchers: Arc::new(Semaphore::new(settings.watcher_count_max)),
             standings: Arc::default(),
             diffs: Arc::new(Semaphore::new(DIFF_COUNT_MAX)),
+            refused_diff_count: AtomicU64::new(0),
             ring: Mutex::new(Ring::new(next)),
             filling: tokio::sync::Mutex::default(),
             details: Mutex::default(),
@@ -232,8 +236,19 @@ impl Feed {
     }
 
     /// Takes a place for a difference.
-    pub fn diff_place(&self) -> Result<OwnedSemaphorePermit, Full> {
-        place(&self.0.diffs, DIFF_COUNT_MAX)
+    pub fn diff_place(&self) -> Result<DiffPlace, Full> {
+        let refused_count = self.0.refused_diff_count.load(Ordering::Relaxed);
+        match place(&self.0.diffs, DIFF_COUNT_MAX) {
+            Ok(place) => Ok(DiffPlace {
+                feed: self.clone(),
+                refused_count,
+                _place: place,
+            }),
+            Err(full) => {
+                self.0.refused_diff_count.fetch_add(1, Ordering::Relaxed);
+                Err(full)
+            }
+        }
     }
 
     /// Computes what differs between two revisions, of what a caller may read. Blocks; `is_over` is asked again and again

@@ -4,7 +4,7 @@ mod convert;
 mod request;
 mod stream;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -32,8 +32,8 @@ use super::{
 use crate::{
     auth::Tenure,
     feed::{
-        Change, DiffError, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, Waiting, follow,
-        fragments,
+        Change, DiffError, DiffPlace, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, Waiting,
+        follow, fragments,
     },
     model::access::Access,
     proto::v1::{self, change_service_server::ChangeService},
@@ -206,6 +206,7 @@ impl ChangeService for ChangeApi {
         let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
         let (tell, told) = oneshot::channel();
         let difference = Difference {
+            place,
             access,
             feed: self.feed.clone(),
             drain: self.drain.clone(),
@@ -214,7 +215,6 @@ impl ChangeService for ChangeApi {
         };
         tokio::spawn(on_task(async move {
             let outcome = difference.send(from, to).await;
-            drop(place);
             // The reader may have gone.
             let _ = tell.send(outcome);
         }));
@@ -224,6 +224,7 @@ impl ChangeService for ChangeApi {
 
 /// A difference on its way to its reader.
 struct Difference {
+    place: DiffPlace,
     access: Access,
     feed: Feed,
     drain: CancellationToken,
@@ -234,13 +235,13 @@ struct Difference {
 impl Difference {
     async fn send(self, from: u64, to: u64) -> Result<(), Status> {
         let Self {
+            place,
             access,
             feed,
             drain,
             sender,
             deadline,
         } = self;
-        let stall_max = feed.settings().stall_max;
         let (reader, draining) = (sender.clone(), drain.clone());
         let is_past = move || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let diff = spawn_blocking(move || {
@@ -255,11 +256,15 @@ impl Difference {
             Err(DiffError::Over) => return Err(unavailable(SHUTTING_DOWN)),
             Err(error) => return Err(error.into()),
         };
+        let mut held_up = Duration::ZERO;
         for (changes, is_last) in fragments(diff.into_changes()) {
+            let begun_at = Instant::now();
+            let stall_max = place.stall_max(held_up);
             let room = tokio::select! {
                 () = drain.cancelled() => return Err(unavailable(SHUTTING_DOWN)),
                 room = timeout(stall_max, sender.reserve()) => room,
             };
+            held_up += begun_at.elapsed();
             let changes: Vec<Change> = changes;
             match room {
                 Err(_) => return Err(reader_too_slow(None)),
