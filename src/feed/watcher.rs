@@ -1,11 +1,13 @@
 //! One watcher: where it stands, and what comes next.
 
 mod look_up;
+mod turn;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
+use self::turn::Turn;
 use super::{
     Feed, FeedError, Filter, Output,
     details::{Details, fact_bytes},
@@ -134,6 +136,8 @@ pub struct Watcher {
     scan: Option<Scan>,
     /// The graph at `position`, while the watcher is far behind, and its place.
     past: Option<(Past, OwnedSemaphorePermit)>,
+    /// Its turn for that place, while it waits for one, also while it tells that it is still there.
+    turn: Option<Turn>,
     /// How long the reader had no room in the large commit that was begun last.
     held_up: Duration,
     /// Whether it has been told that it has all there is.
@@ -184,6 +188,7 @@ impl Watcher {
             ready: VecDeque::new(),
             scan,
             past: None,
+            turn: None,
             held_up: Duration::ZERO,
             has_caught_up: false,
             checkpoint_interval,
@@ -239,6 +244,7 @@ impl Watcher {
         self.erasure_count = erasure_count;
         self.run.clear();
         self.past = None;
+        self.turn = None;
         Ok(())
     }
 

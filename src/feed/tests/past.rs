@@ -93,3 +93,51 @@ fn who_does_not_read_gives_way() {
         }
     });
 }
+
+#[test]
+fn who_tells_that_it_is_there_keeps_its_turn() {
+    let base = Base::new(FeedSettings {
+        watcher_count_max: PAST_COUNT_MAX + 2,
+        diff_bytes_max: 64 << 20,
+        ..SETTINGS
+    });
+    insert_many(&base, 1);
+    let mut holding: Vec<_> = (0..PAST_COUNT_MAX)
+        .map(|_| facts(&base, Start::After(0)))
+        .collect();
+    for watcher in &mut holding {
+        assert_eq!(next(&base, watcher).unwrap().completes(), None);
+    }
+    let wanted = (Filter::default(), Output::Facts);
+    let everything = Access::everything();
+    let interval = Duration::from_millis(1);
+    let watch = base.feed.watch(&everything, Start::After(0), wanted, interval);
+    let mut first = watch.unwrap();
+    let mut second = facts(&base, Start::After(0));
+    base.runtime.block_on(async {
+        let waiter_count = || Arc::strong_count(&base.feed.0.past_waiters) - 1;
+        // It waits for a place, and says now and then that it is there.
+        for _ in 0..1_000 {
+            assert_eq!(first.next().await.unwrap().completes(), Some(0));
+            if waiter_count() > 0 {
+                break;
+            }
+        }
+        assert_eq!(waiter_count(), 1, "it does not keep its turn");
+        let mut waiting = std::pin::pin!(second.next());
+        while waiter_count() < 2 {
+            assert!(futures::poll!(&mut waiting).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(first.next().await.unwrap().completes(), Some(0));
+        drop(holding.pop());
+        for _ in 0..1_000 {
+            match first.next().await.unwrap() {
+                Event::Commit(part) => return assert_eq!(part.revision, 1),
+                event => assert_eq!(event.completes(), Some(0)),
+            }
+            assert!(futures::poll!(&mut waiting).is_pending());
+        }
+        panic!("the other one has the place");
+    });
+}

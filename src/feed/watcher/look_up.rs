@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use super::{Event, Fragment, Scan, SnapshotFragment, Watcher};
+use super::{Event, Fragment, Scan, SnapshotFragment, Turn, Watcher};
 use crate::{
     feed::{
         FeedError, Output, Waiting,
@@ -33,6 +33,7 @@ impl Watcher {
         let whole: Vec<_> = whole.cloned().collect();
         let is_near = self.past.is_none() && self.feed.revision() - self.position <= NEAR_COUNT_MAX;
         if is_near && !whole.is_empty() {
+            self.turn = None;
             let details = self.feed.details(&whole, self.erasure_count).await?;
             self.take_run(&details);
             return Ok(());
@@ -60,12 +61,12 @@ impl Watcher {
         if let Some(past) = self.past.take() {
             return Ok(Some(past));
         }
-        let waits = Arc::clone(&self.feed.0.past_waiters);
+        let turn = self.turn.get_or_insert_with(|| Turn::new(&self.feed));
         let place = tokio::select! {
-            place = Arc::clone(&self.feed.0.pasts).acquire_owned() => place.map_err(|_| FeedError::Closed)?,
+            place = turn.place() => place?,
             () = sleep_until(due) => return Ok(None),
         };
-        drop(waits);
+        self.turn = None;
         let (feed, position) = (self.feed.clone(), self.position);
         let waiting = Waiting::default();
         let is_over = waiting.is_over();
@@ -115,6 +116,7 @@ impl Watcher {
     pub(in crate::feed) fn give_way(&mut self) {
         if self.scan.is_none() && self.others_wait() {
             self.past = None;
+            self.turn = None;
         }
     }
 
@@ -134,7 +136,7 @@ impl Watcher {
     }
 
     fn others_wait(&self) -> bool {
-        Arc::strong_count(&self.feed.0.past_waiters) > 1
+        Arc::strong_count(&self.feed.0.past_waiters) > 1 + usize::from(self.turn.is_some())
     }
 
     /// Makes events of the first records at hand, of which the details are known.
