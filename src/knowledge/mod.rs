@@ -357,7 +357,9 @@ impl KnowledgeBase {
     /// backup is waited for. Until it is told, all records stay.
     pub fn tell_backed_up(&self, revision: u64) {
         let backed_up = &self.inner.shared.backed_up;
-        backed_up.store(revision, Ordering::Relaxed);
+        backed_up.store(revision, Ordering::SeqCst);
+        // Some of it may go now. A writer that has too much to do to be told looks without.
+        let _ = self.inner.queue.try_send(Message::LookAtDay);
     }
 
     /// Returns the times that it took to append to the log, in seconds.

@@ -54,6 +54,8 @@ pub(super) struct Rewrites {
     not_before: Instant,
     /// No warning that the log waits for backups before it.
     next_warning: Instant,
+    /// Whether the log waited for backups when it was looked at last.
+    waits_for_backups: bool,
     erasures: VecDeque<Erasure>,
 }
 
@@ -64,14 +66,17 @@ impl Rewrites {
             queue,
             is_over: None,
             not_before: now(),
-            next_warning: now(),
+            // What backups there are is not told at once.
+            next_warning: now() + WARNING_INTERVAL,
+            waits_for_backups: false,
             erasures: VecDeque::new(),
         }
     }
 
     /// Returns how long the writer may wait for a message.
     pub(super) fn wait(&self) -> Option<Duration> {
-        self.retention.age_max.map(|_| LOOK_INTERVAL)
+        let looks = self.retention.age_max.is_some() || self.waits_for_backups;
+        looks.then_some(LOOK_INTERVAL)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -128,6 +133,7 @@ impl Rewrites {
 
     fn compact(&mut self, log: &mut Log, clock: &Clock, shared: &Arc<Shared>) {
         let now_us = clock.now_us();
+        self.waits_for_backups = false;
         let begun = match self.retention.is_due(log, now_us) {
             Ok(false) => return,
             Ok(true) if self.retention.last_max(shared.backed_up()) <= log.earliest() => {
@@ -239,6 +245,7 @@ impl Rewrites {
     }
 
     fn warn_of_backups(&mut self, earliest: u64) {
+        self.waits_for_backups = true;
         if now() >= self.next_warning {
             tracing::warn!(
                 earliest,

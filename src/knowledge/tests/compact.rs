@@ -86,6 +86,8 @@ fn records_stay_until_they_are_backed_up() {
     let dir = tempfile::tempdir().unwrap();
     let mut settings = greedy(&dir, 2);
     settings.retention.waits_for_backups = true;
+    // So that nothing wakes the writer but what it is told.
+    settings.reference_date = ReferenceDate::Fixed(Day::of_unix_seconds(0));
     let base = KnowledgeBase::open(settings.clone()).unwrap();
     for number in 1..=30 {
         commit(&base, inserting([number])).unwrap();
@@ -96,12 +98,11 @@ fn records_stay_until_they_are_backed_up() {
     assert_eq!(commit(&base, inserting([31])).unwrap().revision, 31);
     assert_eq!(base.earliest_revision(), 0);
     base.tell_backed_up(20);
-    commit(&base, inserting([32])).unwrap();
     assert_eq!(wait_for_earliest(&base, 1), 20);
     base.close();
     // Without a place for backups it waits for none.
     let base = KnowledgeBase::open(greedy(&dir, 2)).unwrap();
-    assert_eq!(wait_for_earliest(&base, 21), 30);
+    assert_eq!(wait_for_earliest(&base, 21), 29);
 }
 
 #[test]
