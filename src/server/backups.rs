@@ -6,11 +6,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backup::{BackupError, Backups, list};
 
-/// Makes a backup again and again, the first one as soon as the newest that there is is old enough, until the server drains.
-/// Without an interval it only looks what there is, for the counts.
+/// The pause after the place could not be read.
+const LOOK_PAUSE: Duration = Duration::from_mins(1);
+
+/// Looks what backups there are, until it is known. Makes one again and again, the first one as soon as the newest that there is is
+/// old enough, until the server drains. Without an interval it only looks, for the counts and for the retention of the log.
 pub(super) async fn back_up(backups: Backups, every: Option<Duration>, drain: CancellationToken) {
-    let age = age(&backups).await;
-    let Some(every) = every else { return };
+    let known = until_known(|| age(backups.clone()), LOOK_PAUSE, &drain).await;
+    let (Some(age), Some(every)) = (known, every) else {
+        return;
+    };
     let mut wait = every.saturating_sub(age);
     loop {
         tokio::select! {
@@ -34,8 +39,25 @@ pub(super) async fn back_up(backups: Backups, every: Option<Duration>, drain: Ca
     }
 }
 
-/// Returns how long ago the newest backup was made; for ever, if there is none.
-async fn age(backups: &Backups) -> Duration {
+/// Looks again and again until something is known; nothing if the server drains.
+async fn until_known<T, L: Future<Output = Option<T>>>(
+    look: impl Fn() -> L,
+    pause: Duration,
+    drain: &CancellationToken,
+) -> Option<T> {
+    loop {
+        if let Some(known) = look().await {
+            return Some(known);
+        }
+        tokio::select! {
+            () = drain.cancelled() => return None,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Returns how long ago the newest backup was made; for ever, if there is none. `None`: nobody can tell now.
+async fn age(backups: Backups) -> Option<Duration> {
     let listing = backups.clone();
     let listed = tokio::task::spawn_blocking(move || {
         let listed = list(listing.place())?;
@@ -48,20 +70,43 @@ async fn age(backups: &Backups) -> Duration {
             tracing::warn!(
                 "the backups are not of this log, or it no longer reaches back to them: they cannot go on"
             );
-            Duration::MAX
+            Some(Duration::MAX)
         }
         Ok(Ok((made_at_us, true))) => {
             let made_at = UNIX_EPOCH + Duration::from_micros(made_at_us);
-            SystemTime::now().duration_since(made_at).unwrap_or_default()
+            Some(SystemTime::now().duration_since(made_at).unwrap_or_default())
         }
         Ok(Err(BackupError::None)) => {
             backups.tell_none();
-            Duration::MAX
+            Some(Duration::MAX)
         }
-        Err(_) => Duration::MAX,
+        Err(_) => None,
         Ok(Err(error)) => {
             tracing::warn!(%error, "the backups cannot be listed");
-            Duration::MAX
+            None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, future::ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_looked_again_until_it_is_known_or_the_server_drains() {
+        let (looks, drain) = (Cell::new(0), CancellationToken::new());
+        let look = || {
+            looks.set(looks.get() + 1);
+            ready((looks.get() == 3).then_some("known"))
+        };
+        assert_eq!(until_known(look, Duration::ZERO, &drain).await, Some("known"));
+        assert_eq!(looks.get(), 3);
+        let look = || {
+            drain.cancel();
+            ready(None::<()>)
+        };
+        assert_eq!(until_known(look, Duration::MAX, &drain).await, None);
     }
 }
