@@ -8,6 +8,7 @@ mod diff;
 mod fact_scan;
 mod filter;
 mod follow;
+mod headers;
 mod past;
 mod record;
 mod ring;
@@ -38,6 +39,7 @@ pub use self::{
     diff::{Diff, DiffError},
     filter::{Filter, Output},
     follow::{End, EndReason, follow},
+    headers::{HeaderPage, Listing},
     scan::fragments,
     waiting::Waiting,
     watcher::{Event, Fragment, SnapshotFragment, Start, Watcher},
@@ -65,8 +67,6 @@ const PAST_COUNT_MAX: usize = 4;
 /// take by default.
 const FRAGMENT_CHANGE_COUNT_MAX: usize = 1_000;
 const FRAGMENT_BYTES_MAX: usize = 256 << 10;
-/// Changes that are looked at for one page of headers, where not all may be read.
-const LISTED_CHANGE_COUNT_MAX: usize = 100_000;
 /// Changes after which it is asked whether to give up.
 const CHANGES_PER_LOOK: usize = 1_000;
 
@@ -269,134 +269,6 @@ impl Feed {
             self.0.settings.diff_bytes_max,
             is_over,
         )
-    }
-
-    /// Returns the header of a revision; nothing if its caller may read none of its changes. Blocks; `is_over` is asked again
-    /// and again whether to give up.
-    pub fn header(
-        &self,
-        access: &Access,
-        revision: u64,
-        is_over: impl Fn() -> bool,
-    ) -> Result<Option<Header>, FeedError> {
-        let sight = Sight(Arc::clone(access.reads()));
-        if access.reads().is_everything() {
-            return Ok(Some(self.log().header(revision)?.0));
-        }
-        self.seen_header(&sight, revision, &mut 0, &is_over)
-    }
-
-    /// Returns the header of a revision if a change of it is to be seen; counts the changes that it looks at. What the commit of
-    /// the earliest revision changed nobody knows any more, so that it is not to be seen.
-    fn seen_header(
-        &self,
-        sight: &Sight,
-        revision: u64,
-        looked_at: &mut usize,
-        is_over: &dyn Fn() -> bool,
-    ) -> Result<Option<Header>, FeedError> {
-        let records = self.log().records()?;
-        if revision == records.earliest() {
-            return Ok(None);
-        }
-        let (header, changes) = records.get(revision)?;
-        for change in changes {
-            *looked_at += 1;
-            if looked_at.is_multiple_of(CHANGES_PER_LOOK) && is_over() {
-                return Err(FeedError::Over);
-            }
-            if sight.has(&change?) {
-                return Ok(Some(sight.header(&header)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Lists headers up to the newest revision. Blocks; `is_over` is asked again and again whether to give up.
-    ///
-    /// Those that were compacted away are left out; it fails if some of them would be next in the listing's order.
-    pub fn headers(
-        &self,
-        access: &Access,
-        listing: Listing,
-        is_over: impl Fn() -> bool,
-    ) -> Result<HeaderPage, FeedError> {
-        let newest = self.revision();
-        if let Some(after) = listing.after.filter(|_| !listing.newest_first) {
-            self.check_retained(after.saturating_add(1))?;
-        }
-        // Times do not go back from one revision to the next.
-        let first = self.first_at(listing.from_us, newest)?;
-        let end = self.first_at(listing.until_us, newest)?;
-        let (low, high) = match (listing.after, listing.newest_first) {
-            (None, _) => (first, end - 1),
-            (Some(after), true) => (first, (end - 1).min(after.saturating_sub(1))),
-            (Some(after), false) => (first.max(after.saturating_add(1)), end - 1),
-        };
-        let mut page = HeaderPage::default();
-        if low > high {
-            return Ok(page);
-        }
-        if !access.reads().is_everything() {
-            let sight = Sight(Arc::clone(access.reads()));
-            return self.seen_headers(&sight, listing, (low, high), &is_over);
-        }
-        let HeaderPage { headers, next_after } = &mut page;
-        self.log()
-            .headers(low..=high, listing.newest_first, &mut |header| {
-                if headers.len() == listing.count_max {
-                    *next_after = headers.last().map(|last: &Header| last.revision);
-                } else {
-                    headers.push(header);
-                }
-                next_after.is_none()
-            })?;
-        Ok(page)
-    }
-
-    /// Lists headers from `low` to `high` of which a change is to be seen; fewer than a page where that is many to look at.
-    fn seen_headers(
-        &self,
-        sight: &Sight,
-        listing: Listing,
-        (low, high): (u64, u64),
-        is_over: &dyn Fn() -> bool,
-    ) -> Result<HeaderPage, FeedError> {
-        let mut page = HeaderPage::default();
-        let mut looked_at = 0;
-        let mut last = None;
-        for step in 0..=high - low {
-            if page.headers.len() == listing.count_max || looked_at >= LISTED_CHANGE_COUNT_MAX {
-                page.next_after = last;
-                break;
-            }
-            let revision = if listing.newest_first {
-                high - step
-            } else {
-                low + step
-            };
-            page.headers
-                .extend(self.seen_header(sight, revision, &mut looked_at, is_over)?);
-            last = Some(revision);
-        }
-        Ok(page)
-    }
-
-    /// Returns the first revision of a time or later; one more than the newest if there is none.
-    fn first_at(&self, time_us: u64, newest: u64) -> Result<u64, FeedError> {
-        let (mut low, mut high) = (self.0.knowledge.earliest_revision().max(1), newest + 1);
-        if time_us == 0 {
-            return Ok(low);
-        }
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.log().header(middle)?.0.time_us < time_us {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
     }
 
     fn log(&self) -> &LogReader {

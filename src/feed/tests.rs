@@ -35,6 +35,10 @@ impl Base {
 
     fn in_dir(dir: tempfile::TempDir, settings: FeedSettings) -> Self {
         let knowledge = KnowledgeBase::open(Settings::new(dir.path())).unwrap();
+        Self::of(knowledge, dir, settings)
+    }
+
+    fn of(knowledge: KnowledgeBase, dir: tempfile::TempDir, settings: FeedSettings) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -1,7 +1,7 @@
 //! Headers, as they are listed to who may read some graphs.
 
 use super::*;
-use crate::model::access::GraphSet;
+use crate::{knowledge::Retention, model::access::GraphSet};
 
 const ALL: Listing = Listing {
     after: None,
@@ -79,4 +79,45 @@ fn what_nobody_waits_for_is_given_up() {
     assert!(!is_over());
     drop(waiting);
     assert!(is_over());
+}
+
+#[test]
+fn a_listing_is_of_one_state_of_the_log_and_every_commit_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let knowledge = KnowledgeBase::open(Settings {
+        disk_free_bytes_min: 0,
+        retention: Retention {
+            bytes_max: Some(1),
+            revision_count_min: 1,
+            waits_for_backups: true,
+            ..Retention::default()
+        },
+        ..Settings::new(dir.path())
+    });
+    let base = Base::of(knowledge.unwrap(), dir, SETTINGS);
+    let count = CHANGES_PER_LOOK / 2 + 10;
+    for object in 0..count {
+        base.insert(&[quad(1, object, 0)]);
+    }
+    let knowledge = base.feed.knowledge();
+    // Nothing of it may be seen.
+    let access = Access::new("r", GraphSet::default(), GraphSet::default(), false);
+    let (looks, more) = (Cell::new(0), Cell::new(0));
+    let look = || {
+        looks.set(looks.get() + 1);
+        // The log is compacted beyond where the listing is.
+        knowledge.tell_backed_up(u64::MAX);
+        while knowledge.earliest_revision() < count as u64 {
+            more.set(more.get() + 1);
+            base.insert(&[quad(2, more.get(), 0)]);
+        }
+        false
+    };
+    let listing = Listing {
+        newest_first: false,
+        ..ALL
+    };
+    let page = base.feed.headers(&access, listing, look).unwrap();
+    assert_eq!((page.headers.len(), page.next_after), (0, None));
+    assert_eq!(looks.get(), 1);
 }
