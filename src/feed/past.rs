@@ -29,17 +29,12 @@ impl Past {
     pub(super) fn at(feed: &Feed, revision: u64, is_over: &dyn Fn() -> bool) -> Result<Self, FeedError> {
         // What is told of it is shared by all who watch, each of whom is told what it may read.
         let access = Access::everything();
-        let view = feed.knowledge().read(&access);
-        let mut past = Self {
-            revision: view.revision,
-            snapshot: view.snapshot,
-            feed: feed.clone(),
-        };
+        let mut past = Self::newest_of(feed);
         if revision == 0 {
             past.snapshot = Snapshot::default();
-        } else if revision != view.revision {
+        } else if revision != past.revision {
             let back = feed
-                .diff(&access, view.revision, revision, is_over)
+                .diff(&access, past.revision, revision, is_over)
                 .map_err(|error| match error {
                     DiffError::Log(error) => error.into(),
                     DiffError::TooLarge { bytes_max } => FeedError::TooFarBack { bytes_max },
@@ -52,6 +47,29 @@ impl Past {
         }
         past.revision = revision;
         Ok(past)
+    }
+
+    /// Returns the newest graph.
+    pub(super) fn newest_of(feed: &Feed) -> Self {
+        let view = feed.knowledge().read(&Access::everything());
+        Self {
+            revision: view.revision,
+            snapshot: view.snapshot,
+            feed: feed.clone(),
+        }
+    }
+
+    /// Goes on to a later revision, by commits that are few and small; from the newest one if that takes too much. `is_over` is as
+    /// for [`Self::at`].
+    pub(super) fn forward_to(mut self, revision: u64, is_over: &dyn Fn() -> bool) -> Result<Self, FeedError> {
+        while self.revision < revision {
+            let (_, changes) = self.feed.knowledge().log().record(self.revision + 1)?;
+            self.advance(changes, is_over)?;
+        }
+        match self.check() {
+            Ok(()) => Ok(self),
+            Err(_) => Self::at(&self.feed, revision, is_over),
+        }
     }
 
     /// Goes on by the commit after it. `is_over` is as for [`Self::at`].

@@ -136,6 +136,8 @@ pub struct Watcher {
     scan: Option<Scan>,
     /// The graph at `position`, while the watcher is far behind, and its place.
     past: Option<(Past, OwnedSemaphorePermit)>,
+    /// The graph where it had all there was, if it needs one: from there on nothing has to be taken back.
+    kept: Option<Past>,
     /// Its turn for that place, while it waits for one, also while it tells that it is still there.
     turn: Option<Turn>,
     /// How long the reader had no room in the large commit that was begun last.
@@ -189,6 +191,7 @@ impl Watcher {
             scan,
             past: None,
             turn: None,
+            kept: None,
             held_up: Duration::ZERO,
             has_caught_up: false,
             checkpoint_interval,
@@ -245,6 +248,7 @@ impl Watcher {
         self.run.clear();
         self.past = None;
         self.turn = None;
+        self.kept = None;
         Ok(())
     }
 
@@ -287,6 +291,7 @@ impl Watcher {
                 continue;
             }
             self.past = None;
+            self.keep_newest();
             if !self.has_caught_up {
                 self.has_caught_up = true;
                 return Ok(Event::Checkpoint(self.position));

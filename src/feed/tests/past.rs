@@ -52,6 +52,42 @@ fn what_a_graph_and_a_commit_take_is_limited() {
 }
 
 #[test]
+fn a_large_commit_need_not_be_taken_back_by_who_was_up_to_date() {
+    let base = Base::new(FeedSettings {
+        // To take the commit back takes more, and to take it over takes less.
+        diff_bytes_max: 4 << 20,
+        ..SETTINGS
+    });
+    base.insert(&[quad(1, 0, 0)]);
+    let mut watchers = [facts(&base, Start::After(0)), facts(&base, Start::After(0))];
+    for watcher in &mut watchers {
+        for revision in [1, 1] {
+            assert_eq!(next(&base, watcher).unwrap().completes(), Some(revision));
+        }
+    }
+    let [at_once, behind_others] = &mut watchers;
+    insert_many(&base, 2);
+    let mut parts = 0;
+    while next(&base, at_once).unwrap().completes() != Some(2) {
+        parts += 1;
+    }
+    assert!(parts > 1);
+    base.insert(&[quad(1, 1, 0)]);
+    insert_many(&base, 3);
+    // It is two large commits behind, with a small one between them.
+    for revision in 2..=4 {
+        while next(&base, behind_others).unwrap().completes() != Some(revision) {}
+    }
+    // A small one before the large one.
+    for revision in 3..=4 {
+        while next(&base, at_once).unwrap().completes() != Some(revision) {}
+    }
+    // Who was not there has to take it back.
+    let end = next(&base, &mut facts(&base, Start::After(3)));
+    assert!(matches!(end, Err(FeedError::TooFarBack { .. })), "{end:?}");
+}
+
+#[test]
 fn who_does_not_read_gives_way() {
     let base = Base::new(FeedSettings {
         watcher_count_max: 5,

@@ -33,10 +33,15 @@ impl Watcher {
         let whole: Vec<_> = whole.cloned().collect();
         let is_near = self.past.is_none() && self.feed.revision() - self.position <= NEAR_COUNT_MAX;
         if is_near && !whole.is_empty() {
-            self.turn = None;
-            let details = self.feed.details(&whole, self.erasure_count).await?;
-            self.take_run(&details);
-            return Ok(());
+            match self.feed.details(&whole, self.erasure_count).await {
+                // A large commit came after these, which need not be taken back.
+                Err(FeedError::TooFarBack { .. }) if self.kept.is_some() => {}
+                details => {
+                    self.turn = None;
+                    self.take_run(&details?);
+                    return Ok(());
+                }
+            }
         }
         let Some((mut past, place)) = self.past_at(due).await? else {
             return Ok(());
@@ -68,10 +73,27 @@ impl Watcher {
         };
         self.turn = None;
         let (feed, position) = (self.feed.clone(), self.position);
+        let kept = self.kept.take().filter(|kept| {
+            let later_count = position.checked_sub(kept.revision);
+            later_count.is_some_and(|count| count <= NEAR_COUNT_MAX)
+        });
         let waiting = Waiting::default();
         let is_over = waiting.is_over();
-        let past = spawn_blocking(move || Past::at(&feed, position, &is_over)).await??;
-        Ok(Some((past, place)))
+        let past = spawn_blocking(move || match kept {
+            Some(kept) => kept.forward_to(position, &is_over),
+            None => Past::at(&feed, position, &is_over),
+        });
+        Ok(Some((past.await??, place)))
+    }
+
+    /// Keeps the graph where it stands, if that is the newest one. What it takes beside the newest is little until much came since.
+    pub(super) fn keep_newest(&mut self) {
+        if self.needs_graph() {
+            let newest = Past::newest_of(&self.feed);
+            if newest.revision == self.position {
+                self.kept = Some(newest);
+            }
+        }
     }
 
     /// Begins to read a commit that is large, on the graph before it.
@@ -111,9 +133,10 @@ impl Watcher {
         Ok(())
     }
 
-    /// Lets others have its place, if they wait for one: the reader has had no room for some time. In the middle of a commit the
-    /// graph is still needed.
+    /// Lets others have its place, if they wait for one, and keeps no graph: the reader has had no room for some time. In the middle of
+    /// a commit the graph is still needed.
     pub(in crate::feed) fn give_way(&mut self) {
+        self.kept = None;
         if self.scan.is_none() && self.others_wait() {
             self.past = None;
             self.turn = None;
