@@ -9,7 +9,9 @@ use super::{
 
 /// The version of the format that is written; all from 1 on are read.
 ///
-/// 2 has a base record and payloads from which something was erased; 1 had neither. One more for every change that code of the version before would not understand. `tests/fixtures/format` has a log of each.
+/// 2 has a base record, payloads from which something was erased, request ids that are a subject's own, and answers to requests
+/// that changed nothing; 1 had none of these. Nothing was released that knew only some of them. One more for every change that code
+/// of the version before would not understand. `tests/fixtures/format` has a log of each.
 pub const FORMAT_VERSION: u64 = 2;
 /// The key of the version. A log without it is of version 1, which did not say so at first.
 const VERSION_KEY: &str = "format";

@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::*;
-use crate::log::{FORMAT_VERSION, Log};
+use crate::{
+    log::{FORMAT_VERSION, Log},
+    model::access::GraphSet,
+};
 
 const MAKE: &str = "DOSSIER_MAKE_FORMAT_FIXTURE";
 const FILES: [&str; 3] = ["log.redb", "snapshot", "high-water"];
@@ -62,6 +65,9 @@ fn make(dir: &Path) {
     commit_to(dir, 0);
     let older = fs::read(&snapshot).unwrap();
     commit_to(dir, 1);
+    let base = KnowledgeBase::open(settings_in(dir)).unwrap();
+    assert_eq!(commit(&base, changing_nothing()).unwrap(), NO_CHANGE);
+    base.close();
     // From version 2 on: a base record, and payloads from which something was erased.
     crate::knowledge::compact(&settings_in(dir), 2).unwrap().unwrap();
     let base = KnowledgeBase::open(settings_in(dir)).unwrap();
@@ -97,7 +103,10 @@ fn commit_to(dir: &Path, part: usize) {
             author: "somebody".to_owned(),
             message: message.to_owned(),
             request_id: Some(request_id(message)),
-            ..planning(move |draft| draft.apply(&batch))
+            ..CommitRequest::new(
+                access(message, FORMAT_VERSION),
+                planning(move |draft| draft.apply(&batch)).plan,
+            )
         };
         commit(&base, request).unwrap();
     }
@@ -108,6 +117,33 @@ fn request_id(message: &str) -> RequestId {
     RequestId {
         id: format!("request {message}"),
         fingerprint: [7; 32],
+    }
+}
+
+/// Who makes a commit: from version 2 on, one is of a subject, whose request ids are its own.
+fn access(message: &str, version: u64) -> Access {
+    if version >= 2 && message == "statement" {
+        let everything = GraphSet::everything;
+        Access::new("token:a", everything(), everything(), false)
+    } else {
+        Access::everything()
+    }
+}
+
+/// What a request got that changed nothing.
+const NO_CHANGE: Committed = Committed {
+    revision: COMMITS.len() as u64,
+    quads_inserted: 0,
+    quads_removed: 0,
+};
+
+/// Returns a request that changes nothing, if it is remembered or nothing is there.
+fn changing_nothing() -> CommitRequest<String> {
+    let mut batch = Batch::default();
+    batch.remove(quad(1).as_ref());
+    CommitRequest {
+        request_id: Some(request_id("nothing")),
+        ..planning(move |draft| draft.apply(&batch))
     }
 }
 
@@ -143,7 +179,7 @@ fn unpacked(fixture: &Path) -> TempDir {
     dir
 }
 
-fn check(fixture: &Path) {
+fn check(fixture: &Path, version: u64) {
     let expected = fs::read_to_string(fixture.join("graph.txt")).unwrap();
     let dir = unpacked(fixture);
     let log = Log::open(dir.path(), 0).unwrap();
@@ -177,12 +213,15 @@ fn check(fixture: &Path) {
             // Who sends a request of that time again gets the answer of that time.
             let again = CommitRequest {
                 request_id: Some(request_id(message)),
-                ..inserting([99])
+                ..CommitRequest::new(access(message, version), inserting([99]).plan)
             };
             assert_eq!(commit(&base, again).unwrap().revision, index as u64 + 1);
         }
         if is_first {
             assert_eq!(commit(&base, inserting([1])).unwrap().revision, revision + 1);
+        }
+        if version >= 2 {
+            assert_eq!(commit(&base, changing_nothing()).unwrap(), NO_CHANGE);
         }
         base.close();
         // The second time the log alone must do.
@@ -203,6 +242,6 @@ fn every_format_that_was_ever_shipped_opens_and_goes_on() {
             fixture.exists(),
             "version {version} has no fixture: {MAKE} makes one"
         );
-        check(&fixture);
+        check(&fixture, version);
     }
 }
