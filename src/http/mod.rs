@@ -9,6 +9,7 @@ mod changes;
 pub mod cors;
 mod description;
 mod negotiate;
+mod parts;
 mod problem;
 mod protocol;
 mod results;

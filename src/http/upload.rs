@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     Inner,
     negotiate::media_type,
+    parts::{self, Fed, Kept},
     problem::{Problem, body_timeout, internal, invalid, overloaded, unsupported_media_type},
 };
 use crate::{
@@ -160,10 +161,16 @@ async fn read_parts(
         .and_then(|value| value.to_str().ok());
     let boundary = multer::parse_boundary(content_type.unwrap_or_default())
         .map_err(|error| invalid(error.to_string()))?;
-    let mut parts = multer::Multipart::new(body.into_data_stream(), boundary);
+    let kept = Kept::default();
+    let fed = Fed {
+        body,
+        kept: kept.clone(),
+    };
+    let mut parts = multer::Multipart::new(fed, boundary);
     let mut all = Vec::new();
     let mut pace = Pace::new(SLOWNESS_MAX);
     while let Some(mut field) = in_time(&mut pace, parts.next_field()).await? {
+        kept.handed_on(0);
         if all.len() >= PART_COUNT_MAX {
             return Err(invalid(format!("more than {PART_COUNT_MAX} parts")));
         }
@@ -171,6 +178,7 @@ async fn read_parts(
             format(field.headers())?.ok_or_else(|| unsupported_media_type("a part cannot have parts"))?;
         let mut parsing = Parsing::start(api, target.document(format, Compression::None)?)?;
         while let Some(bytes) = in_time(&mut pace, field.chunk()).await? {
+            kept.handed_on(bytes.len());
             pace.came(bytes.len() as u64);
             if !parsing.feed(bytes).await {
                 break;
@@ -188,7 +196,7 @@ async fn in_time<T>(
     timeout_at(pace.deadline(), step)
         .await
         .map_err(|_| body_timeout())?
-        .map_err(|error| invalid(format!("the parts cannot be read: {error}")))
+        .map_err(|error| invalid(format!("the parts cannot be read: {}", parts::why(&error))))
 }
 
 /// A document on a thread that parses it.
