@@ -9,7 +9,7 @@ use super::{
     dictionary::Segment,
     layer::{Layer, Run},
 };
-use crate::model::access::GraphSet;
+use crate::model::access::{GraphSet, graph_label};
 
 /// A snapshot under construction: batches are applied one after the other, each sees those before it.
 #[derive(Debug)]
@@ -180,12 +180,9 @@ impl Draft {
 impl Restriction {
     fn note(&mut self, graphs: Vec<GraphName>) {
         let is_denied = |graph: &GraphName| !self.writes.has(graph.as_ref());
-        let name = |graph: GraphName| match graph {
-            GraphName::DefaultGraph => "the default graph".to_owned(),
-            named => named.to_string(),
-        };
+        let label = |graph: GraphName| graph_label(graph.as_ref());
         if self.denied.is_none() {
-            self.denied = graphs.into_iter().filter(is_denied).map(name).min();
+            self.denied = graphs.into_iter().filter(is_denied).map(label).min();
         }
     }
 }

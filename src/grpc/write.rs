@@ -25,9 +25,9 @@ use super::{
     validate::Violations,
 };
 use crate::{
-    knowledge::KnowledgeBase,
+    knowledge::{CommitError, KnowledgeBase},
     proto::v1::{self, write_service_server::WriteService},
-    rdf::{Compression, Memory},
+    rdf::{Compression, ImportError, Memory},
     request::on_task,
 };
 
@@ -68,6 +68,7 @@ impl WriteService for WriteApi {
         request: Request<Streaming<v1::ImportRequest>>,
     ) -> Result<Response<Self::ImportStream>, Status> {
         let access = access(request.extensions())?;
+        CommitError::<ImportError>::unless_granted(&access, None)?;
         let permit = Arc::clone(&self.imports)
             .try_acquire_owned()
             .map_err(|_| overloaded("the server runs as many imports as it takes"))?;

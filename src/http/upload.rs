@@ -6,14 +6,17 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use oxigraph::{io::RdfFormat, model::NamedNode};
+use oxigraph::{
+    io::RdfFormat,
+    model::{GraphNameRef, NamedNode},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout_at,
 };
 
 use super::{
-    Inner,
+    Inner, access,
     negotiate::media_type,
     parts::{self, Fed, Kept},
     problem::{Problem, body_timeout, internal, invalid, overloaded, unsupported_media_type},
@@ -21,6 +24,7 @@ use super::{
 use crate::{
     auth::Tenure,
     intake::Pace,
+    knowledge::CommitError,
     rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Parsed},
     request::on_thread,
 };
@@ -54,13 +58,14 @@ pub(super) fn format(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
         .ok_or_else(|| unsupported_media_type(format!("`{media_type}` is no format that the server reads")))
 }
 
-/// Reads all documents of a body, as long as its caller may send them.
+/// Reads all documents of a body, as long as its caller may send them. Whoever may not change what they are for takes no place.
 pub(super) async fn read(
     api: &Inner,
     parts: &Parts,
     body: Incoming,
     target: &Target,
 ) -> Result<Vec<Parsed>, Problem> {
+    CommitError::<ImportError>::unless_granted(&access(parts)?, target.named())?;
     let tenure = parts.extensions.get::<Tenure>().cloned();
     tokio::select! {
         documents = read_all(api, parts, body, target) => documents,
@@ -91,6 +96,14 @@ async fn read_all(
 }
 
 impl Target {
+    /// Returns the graph that is changed whatever the documents say.
+    fn named(&self) -> Option<GraphNameRef<'_>> {
+        match &self.graph {
+            Some(graph) => Some(graph.as_ref().into()),
+            None => (!self.takes_data_sets).then_some(GraphNameRef::DefaultGraph),
+        }
+    }
+
     fn document(&self, format: Format, compression: Compression) -> Result<Document, Problem> {
         if !self.takes_data_sets && matches!(format, Format::Text(RdfFormat::NQuads | RdfFormat::TriG)) {
             return Err(unsupported_media_type(format!(

@@ -2,7 +2,13 @@
 
 use std::convert::Infallible;
 
-use crate::{facts::ModelError, log::LogError};
+use oxigraph::model::GraphNameRef;
+
+use crate::{
+    facts::ModelError,
+    log::LogError,
+    model::access::{Access, graph_label},
+};
 
 /// Why a knowledge base cannot be opened. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +37,9 @@ pub enum CommitError<E> {
     #[error(transparent)]
     Model(Box<ModelError>),
     /// It would change a graph that its caller may not.
-    #[error("{graph} is not yours to change")]
+    #[error("you may not change {graph}")]
     NotGranted {
-        /// The graph: an IRI in `<` and `>`, a blank node, or `the default graph`.
+        /// The graph: an IRI in `<` and `>`, a blank node, or `the default graph`; `any graph` where it may change none.
         graph: String,
     },
     /// Another revision is the newest one.
@@ -73,6 +79,17 @@ pub enum CommitError<E> {
 }
 
 impl<E> CommitError<E> {
+    /// Fails for a caller who may change no graph at all, or not the one that a write names beforehand: so that it need not be
+    /// received to be refused.
+    pub fn unless_granted(access: &Access, graph: Option<GraphNameRef<'_>>) -> Result<(), Self> {
+        let graph = match graph {
+            Some(graph) if !access.writes().has(graph) => graph_label(graph),
+            None if access.writes().is_empty() => "any graph".to_owned(),
+            _ => return Ok(()),
+        };
+        Err(Self::NotGranted { graph })
+    }
+
     /// Returns the plan's own error, or any other one without the plan's type.
     pub fn into_plan_error(self) -> Result<E, CommitError<Infallible>> {
         Err(match self {

@@ -132,6 +132,14 @@ impl fmt::Display for GraphSet {
     }
 }
 
+/// Returns what callers are told of a graph: an IRI in `<` and `>`, a blank node, or `the default graph`.
+pub fn graph_label(graph: GraphNameRef<'_>) -> String {
+    match graph {
+        GraphNameRef::DefaultGraph => "the default graph".to_owned(),
+        named => named.to_string(),
+    }
+}
+
 /// Is told of what is done with an access, and of its end.
 pub trait Witness: fmt::Debug + Send + Sync {
     /// A commit was made: it is durable, and nobody has been answered yet.

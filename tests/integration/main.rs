@@ -44,6 +44,7 @@ mod sparql;
 mod time;
 mod tls;
 mod updates;
+mod uploads;
 mod verdicts;
 mod watched_facts;
 mod writes;

@@ -29,7 +29,7 @@ use crate::{
         status::{cancelled, deadline_exceeded, internal, malformed, of_tonic},
         validate::Violations,
     },
-    knowledge::{CommitRequest, KnowledgeBase, Mark, RequestId},
+    knowledge::{CommitError, CommitRequest, KnowledgeBase, Mark, RequestId},
     model::access::Access,
     proto::v1::{self, import_request, import_response::Part},
     rdf::{self, Chunk, ChunkReader, Document, Format, ImportError, Memory, Parsed, Position},
@@ -76,6 +76,9 @@ impl Import {
             Some(import_request::Part::Header(header)) => check_header(header, self.access.subject())?,
             _ => return Err(malformed("the first message of an import must be its header")),
         };
+        if let Some(graph) = &header.document.default_graph {
+            CommitError::<ImportError>::unless_granted(&self.access, Some(graph.as_ref().into()))?;
+        }
         if let Some(chunked) = header.chunked {
             return self.run_chunked(header, chunked).await;
         }
