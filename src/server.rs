@@ -274,6 +274,8 @@ fn gate(callers: &Callers, settings: &ServeSettings, metrics: &Metrics) -> Resul
             .map_err(ServeError::Audit)?,
         metrics: metrics.clone(),
         log: Sparing::default(),
+        // With TLS a browser looks at the name itself.
+        takes_any_host: settings.insecure || settings.tls_files().is_some(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! Cross-origin requests (CORS), for the origins that the settings name.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
-use http::{HeaderName, HeaderValue, Method, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, Request, header, request::Parts, uri::Authority};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::request;
@@ -62,6 +62,54 @@ pub(super) fn may_send(parts: &Parts, origins: &[String]) -> bool {
     let origin = origin.to_str().unwrap_or_default();
     let authority = origin.split_once("://").map(|(_, authority)| authority);
     parts.method.is_safe()
-        || (authority.is_some() && authority == super::authority(parts))
+        || (authority.is_some() && authority == super::authority(&parts.uri, &parts.headers))
         || origins.iter().any(|allowed| allowed == ANY || allowed == origin)
+}
+
+/// Tells whether a request is sent to an address or to `localhost`. Whoever has another name can have it lead to this machine (DNS
+/// rebinding): to browsers a page of that name is then of the server's own origin. Callers that are no browsers may name no host.
+pub fn is_sent_to_this_machine<B>(request: &Request<B>) -> bool {
+    let Some(authority) = super::authority(request.uri(), request.headers()) else {
+        return true;
+    };
+    let Ok(authority) = authority.parse::<Authority>() else {
+        return false;
+    };
+    let host = authority.host().trim_matches(['[', ']']);
+    host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_somebody_else_is_not_this_machine() {
+        for (host, is_ours) in [
+            ("127.0.0.1:50051", true),
+            ("127.0.0.1", true),
+            ("[::1]:50051", true),
+            ("10.0.0.7:80", true),
+            ("localhost:50051", true),
+            ("LocalHost", true),
+            ("evil.example:50051", false),
+            ("localhost.evil.example", false),
+            ("evil-localhost", false),
+            ("127.0.0.1.evil.example", false),
+            ("127.0.0.1@evil.example", false),
+            ("", false),
+            ("a b", false),
+        ] {
+            let by_header = Request::get("/sparql")
+                .header(header::HOST, host)
+                .body(())
+                .unwrap();
+            assert_eq!(is_sent_to_this_machine(&by_header), is_ours, "{host}");
+            // As HTTP/2 has it.
+            if let Ok(by_uri) = Request::get(format!("http://{host}/sparql")).body(()) {
+                assert_eq!(is_sent_to_this_machine(&by_uri), is_ours, "{host}");
+            }
+        }
+        assert!(is_sent_to_this_machine(&Request::get("/").body(()).unwrap()));
+    }
 }

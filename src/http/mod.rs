@@ -28,7 +28,8 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts,
+    uri::Authority,
 };
 use hyper::body::Incoming;
 use oxigraph::model::NamedNode;
@@ -36,7 +37,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use body::{Body, BrokenOff};
-pub use problem::Reason;
+pub use problem::{HOST_NOT_ALLOWED, Reason};
 use problem::{
     Problem, ended_at, internal, invalid, method_not_allowed, no_role, no_such_path, origin_not_allowed,
     unavailable,
@@ -223,6 +224,11 @@ pub fn nothing_allowed() -> Response<Body> {
     no_role().into_response()
 }
 
+/// Returns 403 for a request that is sent to a name which is not this machine's.
+pub fn host_not_allowed() -> Response<Body> {
+    problem::host_not_allowed().into_response()
+}
+
 /// Tells whether a path is one of HTTP's.
 fn has_path(path: &str) -> bool {
     let under = |root: &str| {
@@ -305,16 +311,17 @@ fn revision_header(headers: &mut HeaderMap, revision: u64) {
 }
 
 /// Returns the host and port that a request is sent to, as its caller knows them.
-fn authority(parts: &Parts) -> Option<&str> {
-    let host = || parts.headers.get(header::HOST)?.to_str().ok();
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    authority.or_else(host)
+fn authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    // What is no text is no host either.
+    let host = || Some(headers.get(header::HOST)?.to_str().unwrap_or_default());
+    uri.authority().map(Authority::as_str).or_else(host)
 }
 
 /// Returns the IRI of what a request is about, without the parameters, as its caller knows it.
 fn resource(parts: &Parts, path: &str) -> Result<NamedNode, Problem> {
     let scheme = parts.uri.scheme_str().unwrap_or("http");
-    let authority = authority(parts).ok_or_else(|| invalid("the request names no host"))?;
+    let authority =
+        authority(&parts.uri, &parts.headers).ok_or_else(|| invalid("the request names no host"))?;
     NamedNode::new(format!("{scheme}://{authority}{path}"))
         .map_err(|_| invalid(format!("`{authority}{path}` makes no IRI")))
 }

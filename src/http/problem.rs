@@ -23,6 +23,8 @@ const METHOD_NOT_ALLOWED: &str = "METHOD_NOT_ALLOWED";
 const NOT_ACCEPTABLE: &str = "NOT_ACCEPTABLE";
 const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
 const ORIGIN_NOT_ALLOWED: &str = "ORIGIN_NOT_ALLOWED";
+/// Why a request is refused that is sent to a name which is not this machine's.
+pub const HOST_NOT_ALLOWED: &str = "HOST_NOT_ALLOWED";
 const INVALID_REQUEST: &str = "INVALID_REQUEST";
 
 /// Challenges: without an error where nothing was shown.
@@ -183,6 +185,15 @@ pub(super) fn origin_not_allowed() -> Problem {
         StatusCode::FORBIDDEN,
         ORIGIN_NOT_ALLOWED,
         "web pages of this origin may not send to this server: see --cors-origin",
+    )
+}
+
+/// Returns 403 for a request that is sent to a name which is not this machine's.
+pub(super) fn host_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        HOST_NOT_ALLOWED,
+        "this server asks nobody who they are, and answers browsers under its address or `localhost` alone: see --insecure",
     )
 }
 

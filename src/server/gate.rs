@@ -32,6 +32,8 @@ pub(super) struct Gate {
     pub(super) audit: Audit,
     pub(super) metrics: Metrics,
     pub(super) log: Sparing,
+    /// Whether others see to it under which names the server is reached.
+    pub(super) takes_any_host: bool,
 }
 
 impl Gate {
@@ -44,16 +46,12 @@ impl Gate {
         }
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let denied = |caller: Option<&Caller>, refusal: Refusal| {
-            let (cause, path) = (refusal.cause(), audit::cut(path));
-            self.log
-                .say(|others| tracing::info!(cause, ?peer, path, others, "refused a request"));
-            self.metrics.denied(refusal.reason());
-            self.audit.denied(Denial {
+            self.tell(Denial {
                 caller,
                 peer,
-                path,
+                path: audit::cut(path),
                 reason: refusal.reason(),
-                cause,
+                cause: refusal.cause(),
             });
             refusal
         };
@@ -83,6 +81,33 @@ impl Gate {
         }
         extensions.insert(caller);
         Ok(admitted.unwrap_or_default().told(&self.metrics, audited))
+    }
+
+    /// Tells whether a browser's request is refused for the name that it is sent to: where nobody is asked, a page that gives this
+    /// machine a name of its own would be answered.
+    pub(super) fn refuses_host<B>(&self, request: &Request<B>) -> bool {
+        if self.takes_any_host || !self.authenticator.is_open() || api::cors::is_sent_to_this_machine(request)
+        {
+            return false;
+        }
+        self.tell(Denial {
+            caller: None,
+            peer: request.extensions().get::<Peer>().map(|peer| peer.0),
+            path: audit::cut(request.uri().path()),
+            reason: api::HOST_NOT_ALLOWED,
+            cause: "sent to a name that is not this machine's",
+        });
+        true
+    }
+
+    fn tell(&self, denial: Denial<'_>) {
+        let Denial {
+            peer, path, cause, ..
+        } = denial;
+        self.log
+            .say(|others| tracing::info!(cause, ?peer, path, others, "refused a request"));
+        self.metrics.denied(denial.reason);
+        self.audit.denied(denial);
     }
 
     fn tenure(&self, shown: Shown, access: Access) -> Tenure {

@@ -164,6 +164,12 @@ impl Router {
         let is_head = request.method() == Method::HEAD;
         let response = match protocol(&request) {
             Protocol::Grpc => return self.grpc(request).await,
+            _ if self.gate.refuses_host(&request) => {
+                let call = self
+                    .metrics
+                    .request(request.method(), request.uri().path(), request.headers());
+                call.answered(api::host_not_allowed().map(Body::new))
+            }
             Protocol::GrpcWeb => {
                 let inner = Shared(Arc::clone(self));
                 return GrpcWebLayer::new().layer(inner).call(request).await;

@@ -58,6 +58,8 @@ impl Server {
             data_dir: folder.path().join("data"),
             graph_memory_bytes_max: 256 << 20,
             load_shipped_data: false,
+            // The cases are about `www.example`.
+            insecure: true,
             ..ServeSettings::default()
         };
         let serving = tokio::spawn(async move {

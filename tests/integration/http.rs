@@ -1,7 +1,10 @@
 use std::{collections::BTreeSet, io::Read as _, time::Duration};
 
 use bytes::Bytes;
-use dossier::proto::v1::{self, sparql_service_client::SparqlServiceClient};
+use dossier::{
+    auth::Tokens,
+    proto::v1::{self, sparql_service_client::SparqlServiceClient},
+};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -335,7 +338,7 @@ async fn a_late_error_breaks_the_body() {
     }
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
-        "POST /sparql HTTP/1.1\r\nHost: a\r\nAccept: text/csv\r\nContent-Type: application/sparql-query\r\n\
+        "POST /sparql HTTP/1.1\r\nHost: localhost\r\nAccept: text/csv\r\nContent-Type: application/sparql-query\r\n\
          Content-Length: {}\r\n\r\n{PRODUCT}",
         PRODUCT.len()
     );
@@ -442,7 +445,7 @@ async fn documents_may_be_compressed() {
         .read_to_end(&mut packed)
         .unwrap();
     let head = format!(
-        "PUT /store?graph=http://a/g HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: text/turtle\r\n\
+        "PUT /store?graph=http://a/g HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/turtle\r\n\
          Content-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
         packed.len()
     );
@@ -547,6 +550,45 @@ async fn pages_of_named_origins_may_call() {
     request.headers_mut().insert(header::ORIGIN, own.parse().unwrap());
     let response = check_status(&closed, request, 200).await;
     assert!(!response.headers().contains_key(&allowed));
+}
+
+#[tokio::test]
+async fn pages_reach_no_server_by_a_name_of_their_own() {
+    let server = Server::start_empty().await;
+    let name = format!("evil.example:{}", server.address.port());
+    // To the browser it is the same origin.
+    let named = |mut request: Request<String>| {
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, name.parse().unwrap());
+        headers.insert(header::ORIGIN, format!("http://{name}").parse().unwrap());
+        request
+    };
+    let info = "/dossier.v1.AdminService/GetServerInfo";
+    for request in [
+        get("/sparql?query=ASK%7B%7D"),
+        query("ASK {}", "*/*"),
+        put("/store?default", ""),
+        get("/metrics"),
+        post(info, "application/grpc-web+proto", "\0\0\0\0\0"),
+    ] {
+        check(&server, named(request), 403, "HOST_NOT_ALLOWED").await;
+    }
+    let metrics = check_status(&server, get("/metrics"), 200).await;
+    let metrics = String::from_utf8_lossy(metrics.body());
+    assert!(
+        metrics.contains("dossier_denials_total{reason=\"HOST_NOT_ALLOWED\"} 5"),
+        "{metrics}"
+    );
+    let insecure = Server::start_with(|settings| settings.insecure = true).await;
+    check_status(&insecure, named(query("ASK {}", "*/*")), 200).await;
+    let guarded = Server::start_guarded(&Tokens::default(), "").await;
+    check(
+        &guarded,
+        named(query("ASK {}", "*/*")),
+        401,
+        "CREDENTIALS_MISSING",
+    )
+    .await;
 }
 
 #[tokio::test]
