@@ -162,6 +162,8 @@ impl<'log> Group<'log> {
             revision,
             quads_inserted: changes.inserted_count(),
             quads_removed: changes.removed_count(),
+            graphs_created: changes.created_graphs().count() as u64,
+            graphs_dropped: changes.dropped_graphs().count() as u64,
         };
         if terms.validate_only {
             return Ok(committed);
@@ -200,6 +202,8 @@ impl<'log> Group<'log> {
                 revision: header.revision,
                 quads_inserted: header.counts.quads_inserted,
                 quads_removed: header.counts.quads_removed,
+                graphs_created: header.counts.graphs_created,
+                graphs_dropped: header.counts.graphs_dropped,
             })),
             Some(header) => Err(Refusal::RequestIdReused {
                 request_id: request.name().to_owned(),

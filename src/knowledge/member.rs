@@ -12,7 +12,7 @@ use crate::{
     facts::ModelError,
     graph::Draft,
     log::{Entry, LogError, RequestId},
-    model::access::{Access, Witness},
+    model::access::{Access, Changed, Witness},
 };
 
 /// What the writer needs to know of a commit besides its plan.
@@ -171,14 +171,17 @@ impl<E: Send> Member for Pending<E> {
             ..
         } = *self;
         // Before its answer: whoever has one is in the audit log.
-        if let (Ok(committed), Some(witness)) = (&outcome, witness)
-            && committed.quads_inserted + committed.quads_removed > 0
-        {
-            witness.committed(
-                committed.revision,
-                committed.quads_inserted,
-                committed.quads_removed,
-            );
+        if let (Ok(committed), Some(witness)) = (&outcome, witness) {
+            let changed = Changed {
+                quads_inserted: committed.quads_inserted,
+                quads_removed: committed.quads_removed,
+                graphs_created: committed.graphs_created,
+                graphs_dropped: committed.graphs_dropped,
+            };
+            // What changed nothing made no commit.
+            if changed != Changed::default() {
+                witness.committed(committed.revision, changed);
+            }
         }
         let answer = outcome.map_err(|refusal| match refusal {
             Refusal::Plan => failure.unwrap_or(CommitError::PlanPanicked),

@@ -155,6 +155,10 @@ pub struct Committed {
     pub quads_inserted: u64,
     /// Quads that were there before and are not now, exactly.
     pub quads_removed: u64,
+    /// Named graphs that came to exist.
+    pub graphs_created: u64,
+    /// Named graphs that no longer exist.
+    pub graphs_dropped: u64,
 }
 
 /// The knowledge base. Clones are the same one.

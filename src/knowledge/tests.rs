@@ -104,7 +104,9 @@ fn a_commit_is_read_and_is_there_after_a_restart() {
         Committed {
             revision: 1,
             quads_inserted: 3,
-            quads_removed: 0
+            quads_removed: 0,
+            graphs_created: 0,
+            graphs_dropped: 0,
         }
     );
     let before = contents(&base.read(&Access::everything()).snapshot);
@@ -128,7 +130,9 @@ fn a_change_that_changes_nothing_makes_no_commit() {
         Committed {
             revision: 1,
             quads_inserted: 0,
-            quads_removed: 0
+            quads_removed: 0,
+            graphs_created: 0,
+            graphs_dropped: 0,
         }
     );
     assert_eq!(base.append_count(), 1);
@@ -148,7 +152,9 @@ fn a_validated_change_is_counted_and_dropped() {
         Committed {
             revision: 0,
             quads_inserted: 2,
-            quads_removed: 0
+            quads_removed: 0,
+            graphs_created: 0,
+            graphs_dropped: 0,
         }
     );
     assert_eq!(base.read(&Access::everything()).snapshot.quad_count(), 0);

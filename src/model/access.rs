@@ -140,10 +140,23 @@ pub fn graph_label(graph: GraphNameRef<'_>) -> String {
     }
 }
 
+/// How much a commit changed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Changed {
+    /// Quads that came to be there.
+    pub quads_inserted: u64,
+    /// Quads that are no longer there.
+    pub quads_removed: u64,
+    /// Named graphs that came to exist.
+    pub graphs_created: u64,
+    /// Named graphs that no longer exist.
+    pub graphs_dropped: u64,
+}
+
 /// Is told of what is done with an access, and of its end.
 pub trait Witness: fmt::Debug + Send + Sync {
     /// A commit was made: it is durable, and nobody has been answered yet.
-    fn committed(&self, revision: u64, quads_inserted: u64, quads_removed: u64);
+    fn committed(&self, revision: u64, changed: Changed);
 
     /// Something was erased from the log, which is at this revision, and from so many of its records.
     fn erased(&self, revision: u64, record_count: u64);

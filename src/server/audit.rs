@@ -12,7 +12,11 @@ use std::{
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Map, Value};
 
-use crate::{auth::Caller, config::AuditPlace, model::access::Witness};
+use crate::{
+    auth::Caller,
+    config::AuditPlace,
+    model::access::{Changed, Witness},
+};
 
 /// Denials in a second that are told one by one; of those above it only how many there were.
 const DENIALS_PER_SECOND_MAX: u64 = 100;
@@ -147,11 +151,17 @@ impl AuditedRequest {
 }
 
 impl Witness for AuditedRequest {
-    fn committed(&self, revision: u64, quads_inserted: u64, quads_removed: u64) {
+    fn committed(&self, revision: u64, changed: Changed) {
         let mut line = line("write", Some(&self.caller), self.peer, &self.path);
         line.insert("revision".to_owned(), revision.into());
-        line.insert("quads_inserted".to_owned(), quads_inserted.into());
-        line.insert("quads_removed".to_owned(), quads_removed.into());
+        for (name, count) in [
+            ("quads_inserted", changed.quads_inserted),
+            ("quads_removed", changed.quads_removed),
+            ("graphs_created", changed.graphs_created),
+            ("graphs_dropped", changed.graphs_dropped),
+        ] {
+            line.insert(name.to_owned(), count.into());
+        }
         self.audit.write(line);
     }
 
@@ -246,7 +256,7 @@ mod tests {
         let audit = Audit::open(Some(&full), failures.clone()).unwrap();
         let caller = Arc::new(Caller::anonymous());
         let request = audit.request(&caller, None, "/").unwrap();
-        request.committed(1, 1, 0);
+        request.committed(1, Changed::default());
         request.denied("NO_ROLE");
         assert_eq!(failures.get(), 2);
     }

@@ -1,9 +1,13 @@
 //! The audit log.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use dossier::{
     auth::Tokens,
+    config::AuditPlace,
     proto::v1::{
         EraseEntityRequest, UpdateRequest, admin_service_client::AdminServiceClient,
         sparql_service_client::SparqlServiceClient,
@@ -11,10 +15,13 @@ use dossier::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tonic::{Code, Request, Status};
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+};
 
 use super::{info, now_seconds, write_tokens};
-use crate::harness::Server;
+use crate::{harness::Server, http_client::send};
 
 #[tokio::test]
 async fn writes_and_denials_are_told_and_no_secrets() {
@@ -99,23 +106,69 @@ async fn writes_and_denials_are_told_and_no_secrets() {
 }
 
 #[tokio::test]
-async fn erasures_are_told() {
+async fn commits_that_change_graphs_alone_are_told() {
+    let (server, bearer, audit) = audited("write").await;
+    let update = async |update: &str, request_id: &str| {
+        let mut request = Request::new(UpdateRequest {
+            update: update.to_owned(),
+            request_id: request_id.to_owned(),
+            ..Default::default()
+        });
+        request.metadata_mut().insert("authorization", bearer.clone());
+        let mut sparql = SparqlServiceClient::new(server.channel.clone());
+        sparql.update(request).await.unwrap();
+    };
+    let (create, drop) = ("CREATE GRAPH <http://ex/g>", "DROP GRAPH <http://ex/g>");
+    update(create, "once").await;
+    // As before.
+    update(create, "once").await;
+    update(drop, "").await;
+    update("DROP SILENT GRAPH <http://ex/g>", "").await;
+    let put = http::Request::put("/store?graph=http://ex/g")
+        .header("authorization", bearer.to_str().unwrap())
+        .header("content-type", "text/turtle")
+        .body(String::new());
+    send(server.address, put.unwrap()).await.unwrap();
+    let told: Vec<_> = lines(&audit)
+        .iter()
+        .map(|line| {
+            assert_eq!(
+                (&line["event"], &line["quads_inserted"]),
+                (&"write".into(), &0.into())
+            );
+            ["revision", "graphs_created", "graphs_dropped"].map(|name| line[name].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(told, [[1, 1, 0], [1, 1, 0], [2, 0, 1], [3, 1, 0]]);
+}
+
+/// Starts a server that tells a log of what is done, and knows one caller, with a role.
+async fn audited(role: &str) -> (Server, MetadataValue<Ascii>, PathBuf) {
     let folder = TempDir::new().unwrap();
-    let (path, audit) = (
-        folder.path().join("tokens.json"),
-        folder.path().join("audit.jsonl"),
-    );
+    let [path, audit] = ["tokens.json", "audit.jsonl"].map(|name| folder.path().join(name));
     let mut tokens = Tokens::default();
-    let made = tokens.create("root", &["admin".to_owned()], now_seconds(), None);
-    let bearer: tonic::metadata::MetadataValue<_> =
-        format!("Bearer {}", made.unwrap().secret()).parse().unwrap();
+    let made = tokens.create(role, &[role.to_owned()], now_seconds(), None);
+    let bearer = format!("Bearer {}", made.unwrap().secret()).parse().unwrap();
     write_tokens(&path, &tokens);
-    let server = Server::start_with(|settings| {
+    let place = AuditPlace::File(audit.clone());
+    let server = Server::start_in(folder, |settings| {
         settings.load_shipped_data = false;
         settings.auth.tokens = Some(path);
-        settings.auth.audit_log = Some(dossier::config::AuditPlace::File(audit.clone()));
-    })
-    .await;
+        settings.auth.audit_log = Some(place);
+    });
+    (server.await, bearer, audit)
+}
+
+fn lines(audit: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(audit).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn erasures_are_told() {
+    let (server, bearer, audit) = audited("admin").await;
     let mut update = Request::new(UpdateRequest {
         update: "INSERT DATA { <http://example.com/canary> <http://example.com/p> 1, 2 }".to_owned(),
         ..Default::default()
@@ -140,7 +193,7 @@ async fn erasures_are_told() {
         .lines()
         .map(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
-            assert_eq!(line["subject"], "root");
+            assert_eq!(line["subject"], "admin");
             let number = |name: &str| line[name].as_u64();
             (
                 line["event"].as_str().unwrap().to_owned(),
