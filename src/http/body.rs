@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Ending,
-    problem::{NO_MORE_TIME, Problem, internal},
+    problem::{Problem, ended_at, internal},
     revision_header,
 };
 use crate::{
@@ -49,8 +49,27 @@ enum Kind {
 
 /// A body ends before it is whole: the connection or stream is reset, so that nobody takes it for whole.
 #[derive(Debug, thiserror::Error)]
-#[error("the result was broken off: {0}")]
-pub struct BrokenOff(String);
+#[error("the result was broken off: {detail}")]
+pub struct BrokenOff {
+    reason: &'static str,
+    detail: String,
+}
+
+impl BrokenOff {
+    /// Returns the reason of the error that came too late to be the response.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
+impl From<Problem> for BrokenOff {
+    fn from(problem: Problem) -> Self {
+        Self {
+            reason: problem.reason(),
+            detail: problem.detail().to_owned(),
+        }
+    }
+}
 
 impl Body {
     /// Returns events as they come, then the last one, if it has anything in it.
@@ -69,8 +88,8 @@ impl Body {
         {
             stream.over = Some(Over(Box::pin(async {
                 tokio::select! {
-                    lapse = Tenure::over(tenure) => lapse.to_string(),
-                    () = Ending::of_call(ending) => NO_MORE_TIME.to_owned(),
+                    lapse = Tenure::over(tenure) => Problem::from(lapse).into(),
+                    () = Ending::of_call(ending) => ended_at(None).into(),
                 }
             })));
         }
@@ -78,7 +97,7 @@ impl Body {
 }
 
 /// Until a stream must be broken off, and why.
-struct Over(Pin<Box<dyn Future<Output = String> + Send>>);
+struct Over(Pin<Box<dyn Future<Output = BrokenOff> + Send>>);
 
 impl fmt::Debug for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +123,7 @@ impl EventStream {
         self.last = None;
         Poll::Ready(match last {
             Ok(last) => (!last.is_empty()).then(|| Ok(Frame::data(last))),
-            Err(_) => Some(Err(BrokenOff("the feed ended without its last word".to_owned()))),
+            Err(_) => Some(Err(internal(&"the feed ended without its last word").into())),
         })
     }
 }
@@ -198,7 +217,7 @@ pub(super) struct Head {
 enum Part {
     Bytes(Bytes),
     End,
-    Failed(String),
+    Failed(BrokenOff),
 }
 
 /// Either the whole body or the beginning of a stream.
@@ -250,7 +269,7 @@ impl Chunks {
             .deadline()
             .unwrap_or_else(|| Instant::now() + FAILURE_WAIT_MAX);
         tracing::debug!(error = problem.detail(), "a result is broken off");
-        let send = self.sender.send(Part::Failed(problem.detail().to_owned()));
+        let send = self.sender.send(Part::Failed(problem.into()));
         let _ = self
             .runtime
             .block_on(async { timeout_at(end.into(), send).await });
@@ -331,7 +350,7 @@ impl ChunkStream {
             .as_mut()
             .is_some_and(|end| end.as_mut().poll(context).is_ready())
         {
-            return self.broken(SparqlError::DeadlineExceeded.to_string());
+            return self.broken(Problem::from(SparqlError::DeadlineExceeded).into());
         }
         if let Some(Over(over)) = &mut self.over
             && let Poll::Ready(why) = over.as_mut().poll(context)
@@ -345,14 +364,14 @@ impl ChunkStream {
                 Poll::Ready(None)
             }
             Some(Part::Failed(why)) => self.broken(why),
-            None => self.broken("its thread is gone".to_owned()),
+            None => self.broken(internal(&"the thread of a result is gone").into()),
         }
     }
 
-    fn broken(&mut self, why: String) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn broken(&mut self, why: BrokenOff) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         self.is_ended = true;
         self.receiver.close();
-        Poll::Ready(Some(Err(BrokenOff(why))))
+        Poll::Ready(Some(Err(why)))
     }
 }
 
@@ -362,6 +381,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::http::problem::NO_MORE_TIME;
 
     fn head() -> Head {
         Head {

@@ -3,17 +3,11 @@
 //! Calls have the names of the gRPC ecosystem (`grpc_server_handled_total`, …), so that its dashboards work. They are
 //! counted where they end: a stream with its last frame.
 
-use std::{
-    collections::HashMap,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Instant,
-};
+mod call;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body::{Body as _, Frame, SizeHint};
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use http::{HeaderMap, HeaderValue};
 use prometheus_client::{
     collector::Collector,
     encoding::text::encode,
@@ -21,15 +15,14 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use prost::Message as _;
-use tonic::{Code, Status, body::Body};
-use tonic_types::StatusExt as _;
+use tonic::Code;
 use tracing::Span;
 
+use self::call::Kind;
+pub(super) use self::call::{Call, cut};
 use crate::{
-    http as api,
     proto::v1::FILE_DESCRIPTOR_SET,
     request::{self, Request},
-    telemetry,
 };
 
 /// Media type of the answer to a scrape.
@@ -215,6 +208,12 @@ impl Metrics {
         self.0.denials.get_or_create(&labels).inc();
     }
 
+    /// Counts an error; `reason` is one of those that callers are told.
+    fn error(&self, reason: &str) {
+        let labels = [("reason", reason.to_owned())];
+        self.0.errors.get_or_create(&labels).inc();
+    }
+
     /// Returns the count of lines that could not be written to the audit log.
     pub(super) fn audit_failures(&self) -> Counter {
         self.0.audit_failures.clone()
@@ -227,7 +226,7 @@ impl Metrics {
         Call {
             metrics: self.clone(),
             request: Request::new(request::id(chosen_id(headers)), Span::none()),
-            kind: Kind::Grpc(Arc::clone(method)),
+            kind: Some(Kind::Grpc(Arc::clone(method))),
             started_at: Instant::now(),
         }
     }
@@ -244,11 +243,11 @@ impl Metrics {
         Call {
             metrics: self.clone(),
             request: Request::new(request::id(chosen_id(headers)), Span::none()),
-            kind: Kind::Http {
+            kind: Some(Kind::Http {
                 method: method.to_owned(),
                 route,
-                status: StatusCode::OK,
-            },
+                status: None,
+            }),
             started_at: Instant::now(),
         }
     }
@@ -301,181 +300,5 @@ pub(super) struct OpenConnection(Metrics);
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.0.connections.dec();
-    }
-}
-
-/// A call or request that has begun.
-pub(super) struct Call {
-    metrics: Metrics,
-    request: Request,
-    kind: Kind,
-    started_at: Instant,
-}
-
-enum Kind {
-    Grpc(Arc<Method>),
-    Http {
-        method: String,
-        route: String,
-        status: StatusCode,
-    },
-}
-
-impl Call {
-    /// Tells whether the answer is a stream.
-    pub(super) fn is_stream(&self) -> bool {
-        matches!(&self.kind, Kind::Grpc(method) if method.is_stream)
-    }
-
-    /// Begins its span in a trace, that of its caller if the headers name one. Only of who was let in: strangers must cause no
-    /// traces.
-    pub(super) fn traced(mut self, headers: &HeaderMap) -> Self {
-        let id = self.request.id();
-        let span = match &self.kind {
-            Kind::Grpc(method) => {
-                let [(_, service), (_, name)] = &method.labels;
-                // Probes would bury the rest.
-                if service == HEALTH_SERVICE {
-                    return self;
-                }
-                telemetry::rpc_span(service, name, id, headers)
-            }
-            Kind::Http { route, .. } if PROBES.contains(&route.as_str()) => return self,
-            Kind::Http { method, route, .. } => telemetry::http_span(method, route, id, headers),
-        };
-        self.request = Request::new(id.to_owned(), span);
-        self
-    }
-
-    /// Returns the request that is counted.
-    pub(super) fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// Names the request in its answer, and counts it when the answer ends, or when nobody waits for its end any more.
-    pub(super) fn answered(mut self, mut response: Response<Body>) -> Response<Body> {
-        if let Ok(id) = HeaderValue::from_str(self.request.id()) {
-            response.headers_mut().insert(request::HEADER, id);
-        }
-        if let Kind::Http { status, .. } = &mut self.kind {
-            *status = response.status();
-            if let Some(reason) = response.extensions().get::<api::Reason>() {
-                let labels = [("reason", reason.0.to_owned())];
-                self.metrics.0.errors.get_or_create(&labels).inc();
-            }
-        }
-        // An error of gRPC has no body: its status is in the headers.
-        if response.headers().contains_key(Status::GRPC_STATUS) {
-            self.end(Some(response.headers()));
-            return response;
-        }
-        if response.body().is_end_stream() {
-            self.end(None);
-            return response;
-        }
-        response.map(|body| {
-            Body::new(Counted {
-                body,
-                request: self.request.clone(),
-                call: Some(self),
-            })
-        })
-    }
-
-    /// `end`: the headers or trailers of gRPC.
-    fn end(self, end: Option<&HeaderMap>) {
-        let seconds = self.started_at.elapsed().as_secs_f64();
-        let counts = &self.metrics.0;
-        match self.kind {
-            Kind::Grpc(method) => {
-                method.seconds.observe(seconds);
-                let code = match end.map(|end| end.get(Status::GRPC_STATUS).map(HeaderValue::as_bytes)) {
-                    Some(Some(b"0")) => {
-                        method.ok.inc();
-                        Code::Ok
-                    }
-                    // Who goes away before the end has cancelled.
-                    None => {
-                        let labels = with_code(&method.labels, Code::Cancelled);
-                        counts.handled.get_or_create(&labels).inc();
-                        Code::Cancelled
-                    }
-                    Some(_) => {
-                        let status = end.and_then(Status::from_header_map);
-                        let code = status.as_ref().map_or(Code::Unknown, Status::code);
-                        counts
-                            .handled
-                            .get_or_create(&with_code(&method.labels, code))
-                            .inc();
-                        if let Some(info) = status.and_then(|status| status.get_details_error_info()) {
-                            counts.errors.get_or_create(&[("reason", info.reason)]).inc();
-                        }
-                        code
-                    }
-                };
-                telemetry::end_rpc_span(self.request.span(), code);
-            }
-            Kind::Http {
-                method,
-                route,
-                status,
-            } => {
-                let labels = [
-                    ("http_request_method", method),
-                    ("http_route", route),
-                    ("http_response_status_code", status.as_str().to_owned()),
-                ];
-                counts.requests.get_or_create(&labels).observe(seconds);
-                telemetry::end_http_span(self.request.span(), status.as_u16());
-            }
-        }
-    }
-}
-
-/// An answer on its way out.
-struct Counted {
-    body: Body,
-    request: Request,
-    call: Option<Call>,
-}
-
-impl http_body::Body for Counted {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let _working = self.request.enter();
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(trailers) = frame.trailers_ref()
-                    && let Some(call) = self.call.take()
-                {
-                    call.end(Some(trailers));
-                }
-            }
-            Poll::Ready(None) => drop(self.call.take().map(|call| call.end(None))),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if let Some(call) = self.call.take() {
-            call.end(None);
-        }
     }
 }

@@ -336,6 +336,11 @@ async fn a_late_error_breaks_the_body() {
             "{accept} ended as if it were whole"
         );
     }
+    // Their status was 200 by then: what counts them is the reason.
+    let metrics = check_status(&server, get("/metrics"), 200).await;
+    let metrics = String::from_utf8_lossy(metrics.body());
+    let counted = "dossier_errors_total{reason=\"DEADLINE_EXCEEDED\"} 3\n";
+    assert!(metrics.contains(counted), "{metrics}");
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
         "POST /sparql HTTP/1.1\r\nHost: localhost\r\nAccept: text/csv\r\nContent-Type: application/sparql-query\r\n\

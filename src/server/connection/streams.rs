@@ -19,7 +19,10 @@ use hyper::rt::Executor;
 use tokio::time::{Instant, Sleep, sleep};
 use tonic::{Status, body::Body};
 
-use crate::{grpc::status::overloaded, server::metrics::Metrics};
+use crate::{
+    grpc::status::overloaded,
+    server::metrics::{Metrics, cut},
+};
 
 /// What a reader gets at once, and must take before it gets more: what h2 holds of an answer does not grow with it.
 const PIECE_BYTES_MAX: usize = 16 << 10;
@@ -248,6 +251,7 @@ impl Pieces {
         self.rest = Bytes::new();
         self.hold(0);
         let status = overloaded("answers that are not read take as much memory as they may");
+        cut(std::mem::replace(&mut self.body, Body::empty()), &status);
         if !self.is_grpc {
             return Err(status);
         }
@@ -364,6 +368,8 @@ mod tests {
         assert!(first.frame().await.unwrap().unwrap().is_data());
         let refused = second.frame().await.unwrap().unwrap().into_trailers().unwrap();
         assert_eq!(refused["grpc-status"], "8");
+        // Whoever counts the answer has heard why: it was dropped with that.
+        assert!(second.body.is_end_stream());
         assert!(second.frame().await.is_none());
         drop(first);
         assert_eq!(lying.bytes.load(Ordering::Relaxed), 0);
