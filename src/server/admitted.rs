@@ -9,12 +9,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
-use tonic::{Code, Status, body::Body};
+use tonic::{Status, body::Body};
 
 use super::{audit::AuditedRequest, metrics::Metrics};
 use crate::{
     auth::{Account, AuthError, CallerLimitReached, OpenRequest},
-    grpc::status::{caller_limit_reached, credentials_reason as reason_of, reason_name, unauthenticated},
+    grpc::status::{caller_limit_reached, credentials_reason as reason_of, unauthenticated},
     http as api,
     proto::v1::ErrorReason,
 };
@@ -85,10 +85,26 @@ impl Refusal {
 pub(super) struct Admitted {
     /// None where callers have no limits, and for health.
     open: Option<(Arc<Account>, OpenRequest)>,
+    /// None for health.
+    denials: Option<Denials>,
+}
+
+/// Is told of what a caller who was let in may not do. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct Denials {
+    metrics: Metrics,
     /// None without an audit log.
     audited: Option<Arc<AuditedRequest>>,
-    /// None for health.
-    metrics: Option<Metrics>,
+}
+
+impl Denials {
+    /// Counts a denial, and tells the audit log of it, if there is one.
+    pub(super) fn tell(&self, reason: &str) {
+        self.metrics.denied(reason);
+        if let Some(request) = &self.audited {
+            request.denied(reason);
+        }
+    }
 }
 
 impl Admitted {
@@ -103,20 +119,23 @@ impl Admitted {
 
     /// Has a denial counted, and the audit log hear of it, if there is one.
     pub(super) fn told(mut self, metrics: &Metrics, audited: Option<Arc<AuditedRequest>>) -> Self {
-        self.metrics = Some(metrics.clone());
-        self.audited = audited;
+        let metrics = metrics.clone();
+        self.denials = Some(Denials { metrics, audited });
         self
+    }
+
+    /// Returns who is told of a denial that a call of gRPC ends with; one of HTTP is told of by itself.
+    pub(super) fn denials(&self) -> Option<Denials> {
+        self.denials.clone()
     }
 
     /// Says in an answer what is left, and ends the request with the answer's end.
     pub(super) fn answered(self, mut response: Response<Body>) -> Response<Body> {
-        if let Some(metrics) = &self.metrics
-            && let Some(reason) = denial(&response)
+        if response.status() == StatusCode::FORBIDDEN
+            && let Some(denials) = &self.denials
         {
-            metrics.denied(&reason);
-            if let Some(request) = &self.audited {
-                request.denied(&reason);
-            }
+            let reason = response.extensions().get::<api::Reason>();
+            denials.tell(reason.map_or("HTTP 403", |reason| reason.0));
         }
         let Some((account, open)) = self.open else {
             return response;
@@ -136,16 +155,6 @@ impl Admitted {
         }
         response.map(|body| held(body, open))
     }
-}
-
-/// Returns why an answer denies what was asked for, if it does.
-fn denial(response: &Response<Body>) -> Option<String> {
-    if response.status() == StatusCode::FORBIDDEN {
-        let reason = response.extensions().get::<api::Reason>();
-        return Some(reason.map_or("HTTP 403", |reason| reason.0).to_owned());
-    }
-    let status = Status::from_header_map(response.headers())?;
-    (status.code() == Code::PermissionDenied).then(|| reason_name(&status))
 }
 
 /// Returns an answer that holds something until it has ended.

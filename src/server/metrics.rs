@@ -228,6 +228,7 @@ impl Metrics {
             request: Request::new(request::id(chosen_id(headers)), Span::none()),
             kind: Some(Kind::Grpc(Arc::clone(method))),
             started_at: Instant::now(),
+            denials: None,
         }
     }
 
@@ -249,6 +250,7 @@ impl Metrics {
                 status: None,
             }),
             started_at: Instant::now(),
+            denials: None,
         }
     }
 }

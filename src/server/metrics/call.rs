@@ -20,11 +20,15 @@ use crate::{
     grpc::status::reason_name,
     http as api,
     request::{self, Request},
+    server::admitted::Denials,
     telemetry,
 };
 
 /// The status of requests whose caller went away before there was one, as proxies have it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Why a stream ends whose caller may not have it any more, where it is not for the credential.
+const LAPSES: [&str; 2] = ["NO_ROLE", "ACCESS_REDUCED"];
 
 /// A call or request that has begun.
 pub(in crate::server) struct Call {
@@ -33,6 +37,8 @@ pub(in crate::server) struct Call {
     /// None once it is counted.
     pub(super) kind: Option<Kind>,
     pub(super) started_at: Instant,
+    /// There once it was let in.
+    pub(super) denials: Option<Denials>,
 }
 
 pub(super) enum Kind {
@@ -82,6 +88,12 @@ impl Call {
             _ => return self,
         };
         self.request = Request::new(id.to_owned(), span);
+        self
+    }
+
+    /// Has somebody told if its answer denies what was asked for.
+    pub(in crate::server) fn told(mut self, denials: Option<Denials>) -> Self {
+        self.denials = denials;
         self
     }
 
@@ -170,6 +182,15 @@ impl Call {
         handled.get_or_create(&with_code(&method.labels, code)).inc();
         if let Some(info) = status.get_details_error_info() {
             self.metrics.error(&info.reason);
+        }
+        if code == Code::PermissionDenied
+            && let Some(denials) = &self.denials
+        {
+            let reason = reason_name(&status);
+            // That a stream ends with what let it in is told as that.
+            if !matches!(end, End::Trailers(_)) || !LAPSES.contains(&reason.as_str()) {
+                denials.tell(&reason);
+            }
         }
         code
     }

@@ -54,7 +54,7 @@ impl Router {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(counted.answered(refusal.over_grpc())),
         };
-        let counted = counted.traced(request.headers());
+        let counted = counted.traced(request.headers()).told(admitted.denials());
         let working = counted.request().clone();
         let deadline = match call::deadline_of(request.headers()) {
             Ok(deadline) => deadline,

@@ -9,7 +9,8 @@ use dossier::{
     auth::Tokens,
     config::AuditPlace,
     proto::v1::{
-        EraseEntityRequest, UpdateRequest, admin_service_client::AdminServiceClient,
+        EraseEntityRequest, ErrorReason, ImportRequest, QueryRequest, UpdateRequest,
+        admin_service_client::AdminServiceClient, import_request::Part,
         sparql_service_client::SparqlServiceClient,
     },
 };
@@ -21,7 +22,10 @@ use tonic::{
 };
 
 use super::{info, now_seconds, write_tokens};
-use crate::{harness::Server, http_client::send};
+use crate::{
+    harness::{Server, check_error, complete, header},
+    http_client::send,
+};
 
 #[tokio::test]
 async fn writes_and_denials_are_told_and_no_secrets() {
@@ -142,10 +146,54 @@ async fn commits_that_change_graphs_alone_are_told() {
     assert_eq!(told, [[1, 1, 0], [1, 1, 0], [2, 0, 1], [3, 1, 0]]);
 }
 
+#[tokio::test]
+async fn denials_at_the_end_of_a_stream_are_told() {
+    let (server, bearer, audit) = audited("mine").await;
+    let mut query = Request::new(QueryRequest {
+        query: "SELECT * { SERVICE <http://ex/> { ?s ?p ?o } }".to_owned(),
+        ..Default::default()
+    });
+    query.metadata_mut().insert("authorization", bearer.clone());
+    let mut rows = SparqlServiceClient::new(server.channel.clone())
+        .query(query)
+        .await
+        .unwrap()
+        .into_inner();
+    check_error(
+        rows.message().await,
+        Code::PermissionDenied,
+        ErrorReason::AdminOnly,
+    );
+    let quad = "<http://ex/s> <http://ex/p> \"o\" <http://ex/other> .\n";
+    let parts = [Part::Header(header("nq")), Part::Chunk(quad.as_bytes().into())];
+    let parts = parts.map(|part| ImportRequest { part: Some(part) });
+    let mut import = Request::new(tokio_stream::iter(parts));
+    import.metadata_mut().insert("authorization", bearer);
+    let answers = server.writes().import(import).await.unwrap().into_inner();
+    check_error(
+        complete(answers).await,
+        Code::PermissionDenied,
+        ErrorReason::GraphNotGranted,
+    );
+    let told: Vec<_> = lines(&audit)
+        .iter()
+        .map(|line| ["event", "method", "reason"].map(|name| line[name].as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["denial", "/dossier.v1.SparqlService/Query", "ADMIN_ONLY"],
+            ["denial", "/dossier.v1.WriteService/Import", "GRAPH_NOT_GRANTED"],
+        ]
+    );
+}
+
 /// Starts a server that tells a log of what is done, and knows one caller, with a role.
 async fn audited(role: &str) -> (Server, MetadataValue<Ascii>, PathBuf) {
     let folder = TempDir::new().unwrap();
-    let [path, audit] = ["tokens.json", "audit.jsonl"].map(|name| folder.path().join(name));
+    let [path, policy, audit] =
+        ["tokens.json", "policy.toml", "audit.jsonl"].map(|name| folder.path().join(name));
+    fs::write(&policy, "[roles.mine]\nwrite = [\"http://ex/mine\"]\n").unwrap();
     let mut tokens = Tokens::default();
     let made = tokens.create(role, &[role.to_owned()], now_seconds(), None);
     let bearer = format!("Bearer {}", made.unwrap().secret()).parse().unwrap();
@@ -154,6 +202,7 @@ async fn audited(role: &str) -> (Server, MetadataValue<Ascii>, PathBuf) {
     let server = Server::start_in(folder, |settings| {
         settings.load_shipped_data = false;
         settings.auth.tokens = Some(path);
+        settings.auth.policy = Some(policy);
         settings.auth.audit_log = Some(place);
     });
     (server.await, bearer, audit)
