@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read as _, Seek as _, SeekFrom, Write},
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -27,10 +27,47 @@ const TEXT_BYTES_MAX: usize = 256;
 pub(super) struct Audit(Option<Arc<Sink>>);
 
 struct Sink {
-    writer: Mutex<Box<dyn Write + Send>>,
+    lines: Mutex<Lines>,
     denials: Mutex<Denials>,
     /// Lines that could not be written.
     failures: Counter,
+}
+
+/// Where lines go.
+struct Lines {
+    to: Box<dyn Write + Send>,
+    /// Whether there is a part of a line at the end, for want of room: the next one must not be put behind it.
+    is_torn: bool,
+}
+
+impl Lines {
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        let text = format!("{}{line}\n", if self.is_torn { "\n" } else { "" });
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let written = match self.to.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.is_torn = rest[written - 1] != b'\n';
+            rest = &rest[written..];
+        }
+        self.to.flush()
+    }
+}
+
+/// Tells whether a file ends within a line. Whoever may not read it is not told.
+fn is_torn(path: &Path) -> bool {
+    let last = || {
+        let mut last = [0];
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        Ok::<_, io::Error>(last)
+    };
+    path.is_file() && last().is_ok_and(|last| last != [b'\n'])
 }
 
 #[derive(Default)]
@@ -62,16 +99,26 @@ pub(super) struct Denial<'d> {
 impl Audit {
     /// Opens the log, to add to what is there. Lines that cannot be written are counted.
     pub(super) fn open(place: Option<&AuditPlace>, failures: Counter) -> io::Result<Self> {
-        let writer: Box<dyn Write + Send> = match place {
+        let lines = match place {
             None => return Ok(Self(None)),
-            Some(AuditPlace::Stderr) => Box::new(io::stderr()),
-            Some(AuditPlace::File(path)) => Box::new(File::options().create(true).append(true).open(path)?),
+            Some(AuditPlace::Stderr) => Lines {
+                to: Box::new(io::stderr()),
+                is_torn: false,
+            },
+            Some(AuditPlace::File(path)) => Lines {
+                to: Box::new(File::options().create(true).append(true).open(path)?),
+                is_torn: is_torn(path),
+            },
         };
-        Ok(Self(Some(Arc::new(Sink {
-            writer: Mutex::new(writer),
+        Ok(Self::to(lines, failures))
+    }
+
+    fn to(lines: Lines, failures: Counter) -> Self {
+        Self(Some(Arc::new(Sink {
+            lines: Mutex::new(lines),
             denials: Mutex::default(),
             failures,
-        }))))
+        })))
     }
 
     /// Looks whether the log could be opened, and makes no file.
@@ -181,10 +228,9 @@ impl Witness for AuditedRequest {
 
 impl Sink {
     fn write(&self, line: Map<String, Value>) {
-        let mut text = Value::Object(line).to_string();
-        text.push('\n');
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = writer.write_all(text.as_bytes()).and_then(|()| writer.flush()) {
+        let text = Value::Object(line).to_string();
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = lines.write(&text) {
             self.failures.inc();
             tracing::error!(%error, "the audit log cannot be written");
         }
@@ -234,6 +280,11 @@ fn seconds() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        path::PathBuf,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
 
     #[test]
@@ -259,5 +310,69 @@ mod tests {
         request.committed(1, Changed::default());
         request.denied("NO_ROLE");
         assert_eq!(failures.get(), 2);
+    }
+
+    /// Takes bytes as long as there is room, as a disk does.
+    struct Disk {
+        path: PathBuf,
+        room: Arc<AtomicUsize>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.room.load(Ordering::Relaxed).min(bytes.len());
+            if room == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room.fetch_sub(room, Ordering::Relaxed);
+            let mut file = File::options().create(true).append(true).open(&self.path)?;
+            file.write(&bytes[..room])
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_written_in_part_spoils_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, failures) = (folder.path().join("audit"), Counter::default());
+        let room = Arc::new(AtomicUsize::new(0));
+        let disk = Disk {
+            path: path.clone(),
+            room: Arc::clone(&room),
+        };
+        let lines = Lines {
+            to: Box::new(disk),
+            is_torn: false,
+        };
+        let audit = Audit::to(lines, failures.clone());
+        let caller = Arc::new(Caller::anonymous());
+        let revisions = |audit: &Audit, rooms: &[usize]| {
+            let request = audit.request(&caller, None, "/").unwrap();
+            for (revision, &bytes) in (1..).zip(rooms) {
+                room.store(bytes, Ordering::Relaxed);
+                request.committed(revision, Changed::default());
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let whole = text
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            (
+                whole
+                    .map(|line| line["revision"].as_u64().unwrap())
+                    .collect::<Vec<_>>(),
+                text.lines().count(),
+            )
+        };
+        // Nothing, a part, the end of that line alone, a part again, then there is room.
+        let rooms = [1_000, 0, 1_000, 10, 0, 1, 20, 1_000, 1_000];
+        assert_eq!(revisions(&audit, &rooms), (vec![1, 3, 8, 9], 6));
+        assert_eq!(failures.get(), 5);
+        // Another process goes on behind such a part.
+        revisions(&audit, &[10]);
+        let audit = Audit::open(Some(&AuditPlace::File(path.clone())), failures).unwrap();
+        assert_eq!(revisions(&audit, &[1, 1]), (vec![1, 3, 8, 9, 1, 2], 9));
     }
 }
