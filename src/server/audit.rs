@@ -5,6 +5,7 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom, Write},
     net::SocketAddr,
     path::Path,
+    process,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -121,15 +122,19 @@ impl Audit {
         })))
     }
 
-    /// Looks whether the log could be opened, and makes no file.
+    /// Looks whether the log could be opened, and makes none.
     pub(super) fn check(place: Option<&AuditPlace>) -> io::Result<()> {
         let Some(AuditPlace::File(path)) = place else {
             return Ok(());
         };
         match File::options().append(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                fs::read_dir(folder.unwrap_or(Path::new("."))).map(drop)
+                // One of this name a server might have opened by the time it is removed.
+                let mut name = path.file_name().ok_or(error)?.to_owned();
+                name.push(format!(".check-{}", process::id()));
+                let other = path.with_file_name(name);
+                File::create_new(&other)?;
+                fs::remove_file(&other)
             }
             opened => opened.map(drop),
         }

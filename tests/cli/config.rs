@@ -112,6 +112,14 @@ fn files_of_who_may_call_are_checked() {
     check(&["--auth-policy", &path("faulty.toml")]).failed(2, "faulty.toml:2: ");
     check(&["--audit-log", &path("nowhere/audit")]).failed(2, "the audit log cannot be opened");
     check(&["--audit-log", &path("")]).failed(2, "the audit log cannot be opened");
+    assert!(fs::read_dir(folder.path()).unwrap().all(|entry| {
+        let name = entry.unwrap().file_name();
+        !name.to_str().unwrap().contains("audit")
+    }));
+    // There is no folder on Linux in which even root may read and not write, but this.
+    if cfg!(target_os = "linux") {
+        check(&["--audit-log", "/proc/audit"]).failed(2, "the audit log cannot be opened");
+    }
     let jwks = [
         "--auth-jwks",
         &path("none.json"),
