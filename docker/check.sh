@@ -280,9 +280,13 @@ confined() {
         usage=$(d stats --no-stream --format '{{.MemUsage}}' "$container")
         [[ $usage == *' / 512MiB' ]] || fail "memory limit: $usage"
         ok "memory limit is in force, in use $usage"
-        # Half of it for the graph, a quarter for queries.
-        for want in "graphMemoryBytesMax $((512 << 19))" "queriesMemoryBytesMax $((512 << 18))"; do
+        # Half of it for the graph, a quarter for queries, an eighth for what passes through.
+        for want in "graphMemoryBytesMax $((512 << 19))" "queriesMemoryBytesMax $((512 << 18))" \
+            "diffBytesMax $((512 << 17))"; do
             expect "its budget: $want" "\"${want/ /\": *\"}\"" in_container info --output json
+        done
+        for want in answer-memory-max request-memory-max; do
+            expect "its budget: $want" "^$want = \"?$((512 << 17))\"?( |\$)" in_container config check
         done
     else
         say 'note: cgroups on this machine do not let the engine limit memory'

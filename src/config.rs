@@ -342,8 +342,10 @@ pub struct ServeSettings {
     pub watch_stall_max: Duration,
 
     /// Memory that the difference of two revisions may take; two are computed at once
+    ///
+    /// Default: 256MiB, or an eighth of the memory of the container or the machine if that is less.
     #[arg(long = "diff-memory-max", env = "DOSSIER_DIFF_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,
-        default_value = "256MiB")]
+        default_value_t = memory::default_passing_bytes_max(), hide_default_value = true)]
     pub diff_memory_bytes_max: u64,
 
     /// Changes that a read of an earlier revision may take back, each commit counting as one more
@@ -502,7 +504,7 @@ impl Default for ServeSettings {
             slow_query_ms: 1_000,
             watcher_count_max: 1_000,
             watch_stall_max: Duration::from_secs(30),
-            diff_memory_bytes_max: 256 * MIB as u64,
+            diff_memory_bytes_max: memory::default_passing_bytes_max(),
             past_change_count_max: 1_000_000,
             log_retention_age: None,
             log_retention_bytes: None,

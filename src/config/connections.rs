@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{MIB, byte_size, duration};
+use super::{MIB, byte_size, duration, memory};
 
 /// What one connection, one address and all of them may take.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -51,13 +51,17 @@ pub struct ConnectionSettings {
     pub request_stall_max: Duration,
 
     /// Memory of answers that their callers have not read, all together; with half of it taken callers must read within a second
-    #[arg(long = "answer-memory-max", env = "DOSSIER_ANSWER_MEMORY_MAX", value_name = "SIZE",
-        value_parser = byte_size, default_value = "256MiB")]
+    ///
+    /// Default: 256MiB, or an eighth of the memory of the container or the machine if that is less.
+    #[arg(long = "answer-memory-max", env = "DOSSIER_ANSWER_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,
+        default_value_t = memory::default_passing_bytes_max(), hide_default_value = true)]
     pub answer_memory_bytes_max: u64,
 
     /// Memory of requests that are being received, all together, beyond 64 KiB of each
-    #[arg(long = "request-memory-max", env = "DOSSIER_REQUEST_MEMORY_MAX", value_name = "SIZE",
-        value_parser = byte_size, default_value = "256MiB")]
+    ///
+    /// Default: 256MiB, or an eighth of the memory of the container or the machine if that is less.
+    #[arg(long = "request-memory-max", env = "DOSSIER_REQUEST_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,
+        default_value_t = memory::default_passing_bytes_max(), hide_default_value = true)]
     pub request_memory_bytes_max: u64,
 
     /// Calls that have arrived and are not answered, without queries, streams, and calls of health and of administration; one
@@ -84,8 +88,8 @@ impl Default for ConnectionSettings {
             age_grace: Duration::from_mins(1),
             answer_stall_max: Duration::from_mins(1),
             request_stall_max: Duration::from_secs(30),
-            answer_memory_bytes_max: (256 * MIB) as u64,
-            request_memory_bytes_max: (256 * MIB) as u64,
+            answer_memory_bytes_max: memory::default_passing_bytes_max(),
+            request_memory_bytes_max: memory::default_passing_bytes_max(),
             call_count_max: 1_024,
         }
     }

@@ -6,6 +6,9 @@ use std::{fs, path::Path};
 const FALLBACK_BYTES: u64 = 8 << 30;
 /// With less, all queries together could hardly sort anything.
 pub(super) const QUERIES_BYTES_MIN: u64 = 1 << 20;
+/// The least and the greatest default for requests, answers and differences on their way.
+const PASSING_BYTES_MIN: u64 = 1 << 20;
+const PASSING_BYTES_MAX: u64 = 256 << 20;
 
 /// Returns half of the memory that this process may use, in bytes.
 ///
@@ -17,6 +20,15 @@ pub(super) fn default_graph_memory_bytes_max() -> u64 {
 /// Returns a quarter of the memory that this process may use, in bytes: for all queries together.
 pub(super) fn default_queries_memory_bytes_max() -> u64 {
     (available_bytes(Path::new("/")).unwrap_or(FALLBACK_BYTES) / 4).max(QUERIES_BYTES_MIN)
+}
+
+/// Returns 256 MiB, or an eighth of the memory that this process may use if that is less, in bytes: for what is passing through.
+pub(super) fn default_passing_bytes_max() -> u64 {
+    passing_bytes_max(available_bytes(Path::new("/")))
+}
+
+fn passing_bytes_max(available: Option<u64>) -> u64 {
+    (available.unwrap_or(FALLBACK_BYTES) / 8).clamp(PASSING_BYTES_MIN, PASSING_BYTES_MAX)
 }
 
 /// Returns the least of the machine's memory and the limits of all control groups that this process is in.
@@ -62,6 +74,7 @@ fn machine_bytes(root: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ServeSettings;
 
     /// `files`: paths and contents under a root of its own.
     fn check(files: &[(&str, &str)], expected: Option<u64>) {
@@ -79,6 +92,30 @@ mod tests {
         "MemTotal:       24684092 kB\nMemFree:        1 kB\n",
     );
     const MACHINE_BYTES: u64 = 24_684_092 * 1024;
+
+    #[test]
+    fn what_passes_through_has_an_eighth_at_most() {
+        for (available, expected) in [
+            (None, 256 << 20),
+            (Some(16 << 30), 256 << 20),
+            (Some(2 << 30), 256 << 20),
+            (Some(512 << 20), 64 << 20),
+            (Some(1), 1 << 20),
+        ] {
+            assert_eq!(passing_bytes_max(available), expected, "{available:?}");
+        }
+        let settings = ServeSettings::default();
+        let here = default_passing_bytes_max();
+        let connections = &settings.connections;
+        assert_eq!(
+            [
+                settings.diff_memory_bytes_max,
+                connections.answer_memory_bytes_max,
+                connections.request_memory_bytes_max
+            ],
+            [here; 3]
+        );
+    }
 
     #[test]
     fn memory_is_the_least_limit() {
