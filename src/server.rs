@@ -263,7 +263,7 @@ async fn drain(end: &Shutdown, tracker: &TaskTracker, limit: Instant) {
     tracker.wait().await;
 }
 
-/// Returns what calls take of that for which all have one limit.
+/// Returns what every request passes.
 fn gate(callers: &Callers, settings: &ServeSettings, metrics: &Metrics) -> Result<Gate, ServeError> {
     Ok(Gate {
         authenticator: Arc::new(callers.authenticator()),
