@@ -41,7 +41,7 @@ use audit::Audit;
 use backups::back_up;
 use callers::Callers;
 pub use callers::CallersError;
-use connection::{Connections, Shutdown};
+use connection::{Connections, Shares, Shutdown};
 use gate::Gate;
 use metrics::Metrics;
 use operations::Operations;
@@ -157,7 +157,9 @@ pub async fn serve(
     // They end with this.
     let mut keepers = JoinSet::new();
     callers.keep_fresh(&mut keepers);
+    let shares = Shares::of(settings.connection_count_max, operations.is_some());
     let connections = Connections::new(
+        shares.calls,
         &settings,
         Arc::clone(&router),
         metrics.clone(),
@@ -181,9 +183,8 @@ pub async fn serve(
     let _probing = probing.drain.clone().drop_guard();
     let _probes = probing.stop.clone().drop_guard();
     if let Some(operations) = operations {
-        let answers = Arc::new(Operations(router));
-        let tracker = TaskTracker::new();
-        let probes = Connections::new(&settings, answers, metrics, tracker, probing);
+        let (answers, tracker) = (Arc::new(Operations(router)), TaskTracker::new());
+        let probes = Connections::new(shares.operations, &settings, answers, metrics, tracker, probing);
         tokio::spawn(probes.accept(operations));
     }
     let mut telling = JoinSet::new();

@@ -25,10 +25,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
+pub(super) use self::descriptors::Shares;
 pub(super) use self::stranger::LetIn;
 pub(super) use self::streams::Lying;
 use self::{
-    descriptors::{Spare, affordable},
+    descriptors::Spare,
     places::Places,
     stranger::STRANGER_MAX,
     streams::{Pieces, Streams},
@@ -101,8 +102,9 @@ struct Shared<A> {
 }
 
 impl<A: Answers> Connections<A> {
-    /// Connections are known to `tracker`, and end as `end` says.
+    /// There may be `count_max` connections. They are known to `tracker`, and end as `end` says.
     pub(super) fn new(
+        count_max: usize,
         settings: &ServeSettings,
         answers: Arc<A>,
         metrics: Metrics,
@@ -111,10 +113,7 @@ impl<A: Answers> Connections<A> {
     ) -> Self {
         let Shutdown { drain, closing, stop } = end;
         Self {
-            places: Places::new(
-                affordable(settings.connection_count_max),
-                settings.connections.per_address_count_max,
-            ),
+            places: Places::new(count_max, settings.connections.per_address_count_max),
             shared: Arc::new(Shared {
                 answers,
                 settings: settings.connections.clone(),

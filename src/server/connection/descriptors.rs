@@ -6,24 +6,48 @@ use tokio::net::TcpListener;
 
 /// What is left to others.
 const RESERVED_COUNT: usize = 64;
+/// Connections of probes and scrapers, who need few.
+const OPERATIONS_COUNT: usize = 64;
 /// There are no more for this process, or for all (`EMFILE`, `ENFILE` of POSIX).
 const EXHAUSTED: [i32; 2] = [24, 23];
 
-/// Returns how many connections may be, out of `wanted`, with the descriptors that the process may have.
-pub(super) fn affordable(wanted: usize) -> usize {
-    let Some(limit) = limit() else {
-        return wanted;
-    };
-    let affordable = with_limit(limit);
-    if affordable < wanted {
-        tracing::warn!(
-            wanted,
-            affordable,
-            limit,
-            "fewer connections than --connections-max: the process may have no more file descriptors (ulimit -n)"
-        );
+/// How many connections there may be at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::server) struct Shares {
+    /// For calls of every kind.
+    pub(in crate::server) calls: usize,
+    /// For probes and scrapers that have a port of their own.
+    pub(in crate::server) operations: usize,
+}
+
+impl Shares {
+    /// Returns so many for calls, and some for probes, as far as the descriptors go that the process may have.
+    pub(in crate::server) fn of(wanted: usize, has_operations: bool) -> Self {
+        let limit = limit();
+        let shares = Self::within(limit.map_or(usize::MAX, with_limit), wanted, has_operations);
+        let affordable = shares.calls;
+        if affordable < wanted {
+            tracing::warn!(
+                wanted,
+                affordable,
+                limit,
+                "fewer connections than --connections-max: the process may have no more file descriptors (ulimit -n)"
+            );
+        }
+        shares
     }
-    affordable.min(wanted)
+
+    fn within(all: usize, wanted: usize, has_operations: bool) -> Self {
+        let operations = if has_operations {
+            OPERATIONS_COUNT.min(all / 4).max(1)
+        } else {
+            0
+        };
+        Self {
+            calls: wanted.min(all.saturating_sub(operations).max(1)),
+            operations,
+        }
+    }
 }
 
 /// Where there are few, half of them.
@@ -87,7 +111,25 @@ mod tests {
         for (limit, expected) in [(1, 1), (64, 32), (100, 50), (1_024, 960), (65_536, 65_472)] {
             assert_eq!(with_limit(limit), expected, "{limit}");
         }
-        assert_eq!(affordable(1), 1);
+        assert_eq!(Shares::of(1, false).calls, 1);
+    }
+
+    #[test]
+    fn both_ports_together_have_no_more_than_there_are() {
+        for (all, wanted, calls, operations) in [
+            (usize::MAX, 1_024, 1_024, 64),
+            (1_088, 1_024, 1_024, 64),
+            (1_087, 1_024, 1_023, 64),
+            (960, 1_024, 896, 64),
+            (32, 1_024, 24, 8),
+            (2, 1_024, 1, 1),
+        ] {
+            let shares = Shares::within(all, wanted, true);
+            assert_eq!(shares, Shares { calls, operations }, "{all}");
+            assert!(calls + operations <= all);
+        }
+        let shares = Shares::within(960, 1_024, false);
+        assert_eq!((shares.calls, shares.operations), (960, 0));
     }
 
     #[tokio::test]
