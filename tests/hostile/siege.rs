@@ -182,25 +182,30 @@ fn slow_readers_and_silent_callers_are_cut() {
     calls(&mut raw).unwrap();
     wait_for_cut(&server, "slow_reader");
     // Its message does not come, or is far larger than a question about health.
-    for (path, part) in [
-        (LOOKUP, half_message(2)),
-        (CHECK_HEALTH, half_message(2)),
-        (CHECK_HEALTH, half_message(16 << 10)),
+    for (path, part, code) in [
+        (LOOKUP, half_message(2), "DeadlineExceeded"),
+        (CHECK_HEALTH, half_message(2), "DeadlineExceeded"),
+        (CHECK_HEALTH, half_message(16 << 10), "ResourceExhausted"),
     ] {
+        let (service, method) = path[1..].split_once('/').unwrap();
+        let name = format!(
+            r#"grpc_server_handled_total{{grpc_service="{service}",grpc_method="{method}",grpc_code="{code}"}}"#
+        );
+        let count = || server.metric(&name).unwrap_or_default();
+        let before = count();
         let mut raw = Raw::begin(address, &[]).unwrap();
         let stream = raw.stream();
         raw.send(&frame(HEADERS, END_HEADERS, stream, &call(path)))
             .unwrap();
         raw.send(&frame(DATA, 0, stream, &part)).unwrap();
         loop {
-            let (kind, of, payload) = raw.receive().unwrap().expect("a status for who is silent");
+            let (kind, of, _) = raw.receive().unwrap().expect("a status for who is silent");
             if kind == HEADERS && of == stream {
-                // Both are written as they are: HPACK leaves what Huffman does not shorten.
-                println!("{}", String::from_utf8_lossy(&payload));
                 break;
             }
             assert_ne!(kind, GOAWAY);
         }
+        assert!(count() > before, "{path} with {} bytes is no {code}", part.len());
     }
     for settings in ["", "PRI * HTTP/2", "GET / HTTP/1.1\r\n"] {
         let mut raw = Raw::connect(address).unwrap();
