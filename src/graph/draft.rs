@@ -22,6 +22,7 @@ pub struct Draft {
     /// Whether something was removed: only then can a quad of the base be inserted anew.
     has_removed: bool,
     restriction: Option<Restriction>,
+    is_part: bool,
 }
 
 /// What whoever plans may see and change.
@@ -46,6 +47,7 @@ impl Draft {
             repeated: Vec::new(),
             has_removed: false,
             restriction: None,
+            is_part: false,
         }
     }
 
@@ -55,6 +57,16 @@ impl Draft {
             watched: graph,
             ..Self::new(base)
         }
+    }
+
+    /// Says that other commits go on with what this one says.
+    pub fn set_part(&mut self) {
+        self.is_part = true;
+    }
+
+    /// Tells whether other commits go on with what this one says: what it lacks may be in them.
+    pub fn is_part(&self) -> bool {
+        self.is_part
     }
 
     /// Returns the snapshot that it began with.

@@ -75,6 +75,7 @@ pub(super) fn check(
             node: node_text(snapshot, id),
             property: PROPERTIES[part].iri,
             message,
+            cause: None,
         })
         .collect())
 }

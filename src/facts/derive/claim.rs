@@ -149,24 +149,43 @@ fn is_accepted(nodes: &Nodes, node: &Node) -> bool {
     )
 }
 
-/// Returns the claims whose content is one of the statements, which are sorted.
+/// Returns the claims whose content is one of the statements, which are sorted, as it is said or stated.
 pub(super) fn claims_of(snapshot: &Snapshot, nodes: &Nodes, statements: &[TermId]) -> Vec<TermId> {
     if nodes.content == TermId::MAX {
         return Vec::new();
     }
+    let is_one = |content: TermId| statements.binary_search(&content).is_ok();
     let claims = contents(nodes, None);
-    if snapshot.count(claims) <= statements.len() as u64 {
-        return snapshot
-            .quads(claims)
-            .filter(|quad| statements.binary_search(&quad.object).is_ok())
-            .map(|quad| quad.subject)
-            .collect();
+    let mut found: Vec<_> = if snapshot.count(claims) <= statements.len() as u64 {
+        let claims = snapshot.quads(claims).filter(|quad| is_one(quad.object));
+        claims.map(|quad| quad.subject).collect()
+    } else {
+        let claims = statements
+            .iter()
+            .flat_map(|statement| snapshot.quads(contents(nodes, Some(*statement))));
+        claims.map(|quad| quad.subject).collect()
+    };
+    let linking = nodes.with(part::PREDICATE, Some(nodes.content));
+    let mut add = |link: TermId| {
+        let triple = nodes.read(snapshot, link, |_, _| {}).triple();
+        found.extend(
+            triple
+                .filter(|[_, _, content]| is_one(*content))
+                .map(|[claim, ..]| claim),
+        );
+    };
+    match snapshot.count(linking) {
+        0 => {}
+        count if count <= statements.len() as u64 => {
+            snapshot.quads(linking).for_each(|quad| add(quad.subject));
+        }
+        _ => statements
+            .iter()
+            .flat_map(|statement| snapshot.quads(nodes.with(part::OBJECT, Some(*statement))))
+            .filter(|quad| nodes.says(snapshot, quad.subject, part::PREDICATE, nodes.content))
+            .for_each(|quad| add(quad.subject)),
     }
-    statements
-        .iter()
-        .flat_map(|statement| snapshot.quads(contents(nodes, Some(*statement))))
-        .map(|quad| quad.subject)
-        .collect()
+    found
 }
 
 /// Returns a claim whose content a statement is.

@@ -3,7 +3,7 @@
 /// Why a change cannot be committed: what it would leave is not as the fact model has it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ModelError {
-    /// Statement nodes, or events, claims and observations with a standing, that the change touches are not what such a node is.
+    /// Statement nodes, events, claims and observations that the change touches are not what such a node is.
     #[error("{}", describe(faults, *node_count))]
     StatementInvalid {
         /// The faults of the first of them.
@@ -48,6 +48,17 @@ pub struct StatementFault {
     pub property: &'static str,
     /// What is wrong with its values.
     pub message: String,
+    /// What of the commit it comes from, if the node is no statement and a statement of the commit is about it.
+    pub cause: Option<Cause>,
+}
+
+/// A statement that makes another node what it may not be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cause {
+    /// The statement, as a node.
+    pub statement: String,
+    /// The IRI of the property of the statement.
+    pub property: &'static str,
 }
 
 fn describe(faults: &[StatementFault], node_count: u64) -> String {

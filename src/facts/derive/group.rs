@@ -247,8 +247,8 @@ impl Change {
     }
 }
 
-/// Returns the statements of a group.
-fn statements(nodes: &Nodes, snapshot: &Snapshot, group: Group, about_count: u64) -> Vec<TermId> {
+/// Returns the statements of a group; `about_count` are about its subject.
+pub(super) fn statements(nodes: &Nodes, snapshot: &Snapshot, group: Group, about_count: u64) -> Vec<TermId> {
     let by_predicate = nodes.with(part::PREDICATE, Some(group.predicate));
     let (pattern, part, value) = if about_count <= snapshot.count(by_predicate) {
         let by_subject = nodes.with(part::SUBJECT, Some(group.subject));

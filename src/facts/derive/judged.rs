@@ -1,17 +1,21 @@
-//! The checks of events, claims and observations with a standing of their own that a change touches.
+//! The checks of events, claims and observations that a change touches: those with a standing of their own, and those whose class
+//! is stated.
 //!
-//! What is said of them has no statement: it holds if it is in the default graph. So that is where a node is that counts, and
-//! one that does not count is among the statements.
+//! What is said of a node with a standing may have no statement: it holds if it is in the default graph. So that is where
+//! such a node is if it counts, and one that does not count is among the statements.
+
+use std::collections::HashMap;
 
 use super::{
     Faults, ModelError,
     check::{self, FAULT_COUNT_MAX, node_text},
-    error::StatementFault,
-    node::{Node, Nodes, about},
-    property::{Count, PROPERTIES, Property, Value, part, property},
+    class::{ClassCheck, Classes},
+    error::{Cause, StatementFault},
+    node::{Node, Nodes},
+    property::{PROPERTIES, part},
 };
 use crate::{
-    graph::{QuadIds, Snapshot, TermId},
+    graph::{Snapshot, TermId},
     model::{
         fact::{Stance, Standing},
         vocabulary as iris,
@@ -19,122 +23,146 @@ use crate::{
 };
 
 /// What is checked of the marks of a node as of those of a statement.
-const MARKS: [usize; 7] = [
+const MARKS: [usize; 6] = [
     part::STANCE,
     part::STANDING,
     part::BASIS,
     part::SOURCE,
-    part::EDTF,
     part::GENERATED_AT,
     part::INVALIDATED_AT,
 ];
 
-/// A class of nodes, with what its nodes have.
-struct Kind {
-    class: &'static str,
-    properties: &'static [Property],
+/// A commit, as far as it is held to the classes of nodes.
+pub(super) struct Touched<'a> {
+    /// The nodes to look at, none of them a statement.
+    pub(super) nodes: &'a [TermId],
+    /// The nodes of `g:statements` that the commit touches, sorted.
+    pub(super) statements: &'a [TermId],
+    /// Whether what is missing may come with a later commit.
+    pub(super) is_part: bool,
 }
 
-const KINDS: [Kind; 3] = [
-    Kind {
-        class: iris::EVENT,
-        properties: &[
-            property(iris::ACTOR, Count::Any, Value::Iri),
-            property(iris::FOLLOWS, Count::Any, Value::Iri),
-        ],
-    },
-    Kind {
-        class: iris::CLAIM,
-        properties: &[
-            property(iris::SPEAKER, Count::One, Value::Iri),
-            property(iris::CONTENT, Count::One, Value::Iri),
-        ],
-    },
-    Kind {
-        class: iris::OBSERVATION,
-        properties: &[
-            property(iris::OBSERVATION_ABOUT, Count::One, Value::Iri),
-            property(iris::VARIABLE_MEASURED, Count::One, Value::Iri),
-            property(iris::UNIT_TEXT, Count::One, Value::Text),
-            property(iris::OBSERVATION_DATE, Count::AtMostOne, Value::Date),
-            property(iris::VALUE, Count::AtMostOne, Value::Number),
-            property(iris::MIN_VALUE, Count::AtMostOne, Value::Number),
-            property(iris::MAX_VALUE, Count::AtMostOne, Value::Number),
-        ],
-    },
-];
-
-/// Checks those of the nodes, none of them a statement, that have a standing and are of one of the classes.
-pub(super) fn check(nodes: &Nodes, snapshot: &Snapshot, touched: &[TermId]) -> Result<(), ModelError> {
+/// Checks those of the nodes that are of one of the classes and have a standing, or whose class is stated.
+pub(super) fn check(nodes: &mut Nodes, snapshot: &Snapshot, touched: &Touched<'_>) -> Result<(), ModelError> {
     let mut found = Faults::default();
     // Their graphs may have come with the change.
-    let r#type = snapshot.iri_id(iris::TYPE).unwrap_or(TermId::MAX);
-    let classes = KINDS
-        .each_ref()
-        .map(|kind| snapshot.iri_id(kind.class).unwrap_or(TermId::MAX));
     let graphs = [TermId::DEFAULT_GRAPH, nodes.statements];
-    for &id in touched {
+    let classes = Classes::on(nodes, snapshot);
+    for &id in touched.nodes {
+        let stated = classes.stated(nodes, snapshot, id);
         let is_judged = |graph: &TermId| snapshot.count(nodes.judged(*graph, Some(id))) > 0;
-        let is_of = |class: TermId| {
-            graphs.iter().any(|&graph| {
-                snapshot.contains(QuadIds {
-                    subject: id,
-                    predicate: r#type,
-                    object: class,
-                    graph,
-                })
-            })
-        };
         let judged: Vec<_> = graphs.into_iter().filter(is_judged).collect();
-        if judged.is_empty() {
+        let mut kinds = stated;
+        if !judged.is_empty() {
+            let said = classes.said(snapshot, graphs, id);
+            kinds.iter_mut().zip(said).for_each(|(kind, said)| *kind |= said);
+        }
+        if !kinds.contains(&true) {
             continue;
         }
-        let kinds: Vec<_> = KINDS
-            .iter()
-            .zip(classes)
-            .filter(|(_, class)| is_of(*class))
-            .map(|(kind, _)| kind)
-            .collect();
         let mut faults = Telling {
             snapshot,
             id,
+            touched: touched.statements,
             faults: Vec::new(),
         };
-        match judged.as_slice() {
-            _ if kinds.is_empty() => {}
-            &[graph] => check_node(nodes, snapshot, graph, &kinds, &mut faults),
-            _ => faults.tell(
-                iris::STANDING,
-                "is said in the default graph and in g:statements: one is the node's".to_owned(),
-            ),
+        let places = match judged.as_slice() {
+            [] => graphs.as_slice(),
+            [graph] => {
+                check_marks(nodes, *graph, &mut faults);
+                judged.as_slice()
+            }
+            _ => {
+                let message = "is said in the default graph and in g:statements: one is the node's";
+                faults.tell(iris::STANDING, message.to_owned());
+                &[]
+            }
+        };
+        if !places.is_empty() {
+            let mut check = ClassCheck {
+                nodes,
+                graphs: places,
+                is_part: touched.is_part,
+                faults: &mut faults,
+            };
+            check.check(kinds);
         }
         if !faults.faults.is_empty() {
             found.add(faults.faults);
         }
     }
+    blame(nodes, snapshot, touched.statements, &mut found.faults);
     found.into_result()
 }
 
-struct Telling<'a> {
-    snapshot: &'a Snapshot,
-    id: TermId,
+/// Tells what is wrong with one node.
+pub(super) struct Telling<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) id: TermId,
+    touched: &'a [TermId],
     faults: Vec<StatementFault>,
 }
 
 impl Telling<'_> {
-    fn tell(&mut self, property: &'static str, message: String) {
+    pub(super) fn tell(&mut self, property: &'static str, message: String) {
+        self.add(property, message, None);
+    }
+
+    /// As [`Self::tell`], of a statement that is the node's content, and is not put as such a one is.
+    pub(super) fn tell_of(&mut self, content: TermId, property: &'static str, message: String) {
+        let is_touched = self.touched.binary_search(&content).is_ok();
+        let cause = is_touched.then(|| Cause {
+            statement: node_text(self.snapshot, content),
+            property: iris::STANDING,
+        });
+        self.add(property, message, cause);
+    }
+
+    fn add(&mut self, property: &'static str, message: String, cause: Option<Cause>) {
         if self.faults.len() < FAULT_COUNT_MAX {
             self.faults.push(StatementFault {
                 node: node_text(self.snapshot, self.id),
                 property,
                 message,
+                cause,
             });
         }
     }
 }
 
-fn check_node(nodes: &Nodes, snapshot: &Snapshot, graph: TermId, kinds: &[&Kind], faults: &mut Telling<'_>) {
-    let id = faults.id;
+/// Names the statements of the commit that the faults of nodes come from: one with the property, else one with the class,
+/// else any about the node.
+fn blame(nodes: &Nodes, snapshot: &Snapshot, touched: &[TermId], faults: &mut [StatementFault]) {
+    let id = |iri: &str| snapshot.iri_id(iri).unwrap_or(TermId::MAX);
+    let r#type = id(iris::TYPE);
+    let mut about: HashMap<TermId, Vec<(TermId, TermId)>> =
+        faults.iter().map(|fault| (id(&fault.node), Vec::new())).collect();
+    if about.is_empty() {
+        return;
+    }
+    for &statement in touched {
+        let node = nodes.read(snapshot, statement, |_, _| {});
+        if let Some([subject, predicate, _]) = node.triple()
+            && let Some(about) = about.get_mut(&subject)
+        {
+            about.push((predicate, statement));
+        }
+    }
+    for fault in faults.iter_mut().filter(|fault| fault.cause.is_none()) {
+        let property = id(fault.property);
+        let rank = |(predicate, _): &&(TermId, TermId)| (*predicate != property, *predicate != r#type);
+        let cause = about
+            .get(&id(&fault.node))
+            .and_then(|about| about.iter().min_by_key(rank));
+        fault.cause = cause.map(|(_, statement)| Cause {
+            statement: node_text(snapshot, *statement),
+            property: iris::OBJECT,
+        });
+    }
+}
+
+fn check_marks(nodes: &Nodes, graph: TermId, faults: &mut Telling<'_>) {
+    let (id, snapshot) = (faults.id, faults.snapshot);
     let node = nodes.read_in(snapshot, graph, id, |part, value| {
         if MARKS.contains(&part)
             && let Err(message) = PROPERTIES[part].value.check(snapshot, value)
@@ -155,36 +183,6 @@ fn check_node(nodes: &Nodes, snapshot: &Snapshot, graph: TermId, kinds: &[&Kind]
     check::check_source(nodes, &node, &mut tell);
     check::check_acceptance(nodes, &node, &mut tell);
     check_place(nodes, &node, graph, &mut tell);
-    for kind in kinds {
-        for property in kind.properties {
-            let mut count = 0;
-            for value in values(snapshot, graph, id, property.iri) {
-                count += 1;
-                if let Err(message) = property.value.check(snapshot, value) {
-                    faults.tell(property.iri, message);
-                }
-            }
-            if let Err(message) = property.count.check(count) {
-                faults.tell(property.iri, message);
-            }
-        }
-        match kind.class {
-            iris::CLAIM => check_claim(nodes, snapshot, graph, faults),
-            iris::OBSERVATION => check_figure(snapshot, graph, faults),
-            _ => {}
-        }
-    }
-}
-
-fn values<'a>(
-    snapshot: &'a Snapshot,
-    graph: TermId,
-    node: TermId,
-    property: &str,
-) -> impl Iterator<Item = TermId> + use<'a> {
-    let mut pattern = about(graph, node);
-    pattern.predicate = Some(snapshot.iri_id(property).unwrap_or(TermId::MAX));
-    snapshot.quads(pattern).map(|quad| quad.object)
 }
 
 /// What counts is in the default graph, and nothing else of these nodes is.
@@ -205,41 +203,6 @@ fn check_place(nodes: &Nodes, node: &Node, graph: TermId, tell: &mut impl FnMut(
         (true, false) => tell(
             part::STANDING,
             "a node that is accepted is said in the default graph, where it holds".to_owned(),
-        ),
-        _ => {}
-    }
-}
-
-/// A claim's content is what somebody else says, and is not accepted.
-fn check_claim(nodes: &Nodes, snapshot: &Snapshot, graph: TermId, faults: &mut Telling<'_>) {
-    for content in values(snapshot, graph, faults.id, iris::CONTENT) {
-        let node = nodes.read(snapshot, content, |_, _| {});
-        let is_content = node.is_statement()
-            && nodes.stance(&node) == Some(Stance::Attributed)
-            && matches!(
-                nodes.standing(&node),
-                Some(Standing::Unconfirmed | Standing::Disputed | Standing::Rejected)
-            );
-        if !is_content {
-            let content = snapshot.term(content);
-            let message = format!("{content} is no statement that is attributed and not accepted");
-            faults.tell(iris::CONTENT, message);
-        }
-    }
-}
-
-/// A figure has a value or bounds, not both.
-fn check_figure(snapshot: &Snapshot, graph: TermId, faults: &mut Telling<'_>) {
-    let has = |property| values(snapshot, graph, faults.id, property).next().is_some();
-    let has_bounds = has(iris::MIN_VALUE) || has(iris::MAX_VALUE);
-    match (has(iris::VALUE), has_bounds) {
-        (true, true) => faults.tell(
-            iris::VALUE,
-            "is there beside a schema:minValue or a schema:maxValue: it is one or the other".to_owned(),
-        ),
-        (false, false) => faults.tell(
-            iris::VALUE,
-            "is missing, and so are schema:minValue and schema:maxValue".to_owned(),
         ),
         _ => {}
     }

@@ -6,6 +6,7 @@
 
 mod check;
 mod claim;
+mod class;
 mod error;
 mod group;
 mod judged;
@@ -21,12 +22,13 @@ use oxsdatatypes::DateTime;
 pub(super) use self::property::boolean;
 use self::{
     check::Missing,
+    class::Classes,
     group::{Group, Groups, Settled},
     node::Nodes,
     property::part,
 };
 pub use self::{
-    error::{ModelError, StatementFault},
+    error::{Cause, ModelError, StatementFault},
     turn::{Scope, due, rederive, reference_day},
 };
 use super::time::date_time;
@@ -72,7 +74,7 @@ pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
     change.settle(&mut nodes, &groups, day, &mut settled)?;
     claim::check(&change, &nodes)?;
     let date = turn::reference_quads(&change, &nodes, day)?;
-    let judged = change.touched_judged(&nodes, &touched, &settled);
+    let judged = change.touched_judged(&nodes, &touched, &groups, &settled);
     draft.edit(|edit| {
         settled.write(edit, nodes.derived);
         for (node, missing) in missing {
@@ -80,7 +82,12 @@ pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
         }
         date.write(edit);
     });
-    judged::check(&nodes, draft.snapshot(), &judged)
+    let touched = judged::Touched {
+        nodes: &judged,
+        statements: &touched,
+        is_part: draft.is_part(),
+    };
+    judged::check(&mut nodes, draft.snapshot(), &touched)
 }
 
 /// Returns the latest time at which something can have been recorded elsewhere, in a commit of a time (0: of none).
@@ -189,9 +196,15 @@ impl Change {
         found.into_result().and(claimed).map(|()| lacking)
     }
 
-    /// Nodes with a standing of which a quad may have come or gone, statements aside; sorted. Few have one, so that a load of
-    /// many subjects looks at those that have.
-    fn touched_judged(&self, nodes: &Nodes, touched: &[TermId], settled: &Settled) -> Vec<TermId> {
+    /// Nodes of which what is said may be another than before, statements aside, if they have a standing or a class is stated
+    /// of one; sorted. Few have a standing, so that a load of many subjects looks at those that have.
+    fn touched_judged(
+        &self,
+        nodes: &Nodes,
+        touched: &[TermId],
+        groups: &[Group],
+        settled: &Settled,
+    ) -> Vec<TermId> {
         let default = TermId::DEFAULT_GRAPH;
         let quads = self.changes.inserted_in(default);
         let quads = quads.chain(self.changes.removed_in(default));
@@ -200,17 +213,24 @@ impl Change {
         subjects.sort_unstable();
         subjects.dedup();
         let judged = [default, nodes.statements].map(|graph| nodes.judged(graph, None));
+        let classes = Classes::on(nodes, &self.now);
         let judged_count: u64 = judged.iter().map(|judged| self.now.count(*judged)).sum();
-        if judged_count < subjects.len() as u64 {
+        let held_count = judged_count + classes.stated_count();
+        if held_count < subjects.len() as u64 {
             let judged = judged.into_iter().flat_map(|judged| self.now.quads(judged));
+            let stated = classes.stated_nodes(nodes, &self.now);
             subjects = judged
                 .map(|quad| quad.subject)
+                .chain(stated)
                 .filter(|node| subjects.binary_search(node).is_ok())
                 .collect();
         }
         // A standing that comes to hold is not there yet.
         subjects.extend(settled.changed().map(|quad| quad.subject));
         subjects.extend(touched);
+        if held_count > 0 {
+            subjects.extend(groups.iter().map(|group| group.subject));
+        }
         // A claim is as good as its content.
         subjects.extend(claim::claims_of(&self.now, nodes, touched));
         subjects.sort_unstable();

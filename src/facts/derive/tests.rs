@@ -11,6 +11,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 use crate::graph::{Batch, GraphPattern, Pattern};
 
+mod class;
+
 const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <https://w3id.org/dossier/e/> .
     @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .
     @prefix src: <https://w3id.org/dossier/src/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
@@ -241,25 +243,6 @@ fn what_is_only_claimed_does_not_come_to_hold() {
     commit(&base, "", "e:a d:p e:b .").unwrap();
 }
 
-/// A claim is checked with its content, whichever of them changes.
-#[test]
-fn a_claim_keeps_a_content() {
-    let claim = "e:claim a <http://schema.org/Claim> ; d:standing d:Accepted ; d:stance d:Asserted ; d:basis d:Stated ;
-        prov:wasDerivedFrom src:a ; d:speaker e:x ; d:content s:1 .";
-    let content = statement("1", "e:a d:p e:b", "Unconfirmed", "; d:attributedTo e:x");
-    let base = commit(&Snapshot::default(), "", &format!("{claim} {content}")).unwrap();
-    let attributed = "g:statements { s:1 d:stance d:Attributed }";
-    let reported = "g:statements { s:1 d:stance d:Reported }";
-    match commit(&base, attributed, reported) {
-        Err(ModelError::StatementInvalid { faults, .. }) => {
-            assert_eq!(faults[0].node, "https://w3id.org/dossier/e/claim");
-            assert_eq!(faults[0].property, iris::CONTENT);
-        }
-        other => panic!("{other:?}"),
-    }
-    commit(&base, &format!("{claim} {attributed}"), reported).unwrap();
-}
-
 #[test]
 fn what_holds_does_not_become_a_claim() {
     let accepted = statement("2", "e:a d:p e:b", "Accepted", "");
@@ -285,122 +268,6 @@ fn what_holds_does_not_become_a_claim() {
         &statement("4", "e:claim d:content s:2", "Unconfirmed", ""),
     )
     .unwrap();
-}
-
-/// An event, claim or figure with its marks, and with what is said beside.
-fn node(class: &str, standing: &str, more: &str) -> String {
-    format!(
-        "e:node a <http://schema.org/{class}> ; d:stance d:Asserted ; d:standing d:{standing} ; d:basis d:Stated ;
-         prov:wasDerivedFrom src:a {more} . "
-    )
-}
-
-/// Checks the properties of the faults of a node in the default graph.
-#[track_caller]
-fn check_node_faults(text: &str, properties: &[&str]) {
-    let properties: Vec<_> = properties.iter().map(|name| (*name).to_owned()).collect();
-    let found = match commit(&Snapshot::default(), "", text) {
-        Ok(_) => Vec::new(),
-        Err(ModelError::StatementInvalid { faults, node_count }) => {
-            assert_eq!(node_count, 1, "{faults:?}");
-            let nodes: BTreeSet<_> = faults.iter().map(|fact| fact.node.as_str()).collect();
-            assert_eq!(nodes, BTreeSet::from(["https://w3id.org/dossier/e/node"]));
-            let name = |fault: &StatementFault| fault.property.rsplit(['#', '/']).next().unwrap().to_owned();
-            faults.iter().map(name).collect()
-        }
-        Err(error) => panic!("{text}: {error}"),
-    };
-    assert_eq!(found, properties, "{text}");
-}
-
-/// Whether a node is checked does not hang on how much else there is.
-#[test]
-fn a_node_among_the_statements_is_checked_when_its_class_comes() {
-    let standing = "g:statements { e:node d:standing d:Accepted }";
-    let base = commit(&Snapshot::default(), "", standing).unwrap();
-    for other_count in [0, 1, 100] {
-        let others: Vec<_> = (0..other_count)
-            .map(|number| format!("e:other{number} d:p e:b . "))
-            .collect();
-        let others = others.concat();
-        let class = "e:node a <http://schema.org/Event> . ";
-        let refused = commit(&base, "", &format!("{class}{others}"));
-        assert!(
-            matches!(refused, Err(ModelError::StatementInvalid { node_count: 1, .. })),
-            "{other_count}"
-        );
-        commit(&base, "", &others).unwrap();
-    }
-}
-
-#[test]
-fn events_claims_and_figures_are_what_they_are_to_be() {
-    let check = check_node_faults;
-    check(&node("Event", "Accepted", "; d:actor e:x, e:y"), &[]);
-    check(&node("Event", "Accepted", "; d:actor \"x\""), &["actor"]);
-    check(&node("Event", "Accepted", "; d:stance d:Planned"), &["stance"]);
-    check(&node("Event", "Accepted", "; d:edtf \"soon\""), &["edtf"]);
-    check(
-        "e:node a <http://schema.org/Event> ; d:standing d:Accepted .",
-        &["stance", "basis", "wasDerivedFrom"],
-    );
-    // Others have no standing, and what has none is anybody's.
-    check("e:node a e:Thing ; d:standing d:Accepted .", &[]);
-    check("e:node a <http://schema.org/Claim> .", &[]);
-
-    let content = statement("1", "e:a d:p e:b", "Unconfirmed", "");
-    let claim = |more: &str| node("Claim", "Accepted", more) + &content;
-    check(&claim("; d:speaker e:x ; d:content s:1"), &[]);
-    check(&claim("; d:speaker e:x, e:y ; d:content s:1"), &["speaker"]);
-    check(&claim(""), &["speaker", "content"]);
-    check(&claim("; d:speaker e:x ; d:content e:a"), &["content"]);
-
-    let figure = |more: &str| {
-        let more = format!(
-            "; <http://schema.org/observationAbout> e:a ; <http://schema.org/variableMeasured> e:v {more}"
-        );
-        node("Observation", "Accepted", &more)
-    };
-    let unit = "; <http://schema.org/unitText> \"percent\"";
-    check(&figure(&format!("{unit} ; <http://schema.org/value> 47.7")), &[]);
-    check(&figure(&format!("{unit} ; <http://schema.org/maxValue> 55")), &[]);
-    check(&figure("; <http://schema.org/value> 47.7"), &["unitText"]);
-    check(&figure(unit), &["value"]);
-    check(
-        &figure(&format!("{unit} ; <http://schema.org/value> \"many\"")),
-        &["value"],
-    );
-    check(
-        &figure(&format!(
-            "{unit} ; <http://schema.org/value> 47 ; <http://schema.org/minValue> 40"
-        )),
-        &["value"],
-    );
-}
-
-#[test]
-fn a_node_is_where_it_counts() {
-    let check = check_node_faults;
-    let stated = |text: &str| format!("g:statements {{ {text} }}");
-    check(&node("Event", "Disputed", ""), &["standing"]);
-    check(&stated(&node("Event", "Disputed", "")), &[]);
-    check(&stated(&node("Event", "Accepted", "")), &["standing"]);
-    let retracted = "; prov:invalidatedAtTime \"2019-08-27T00:00:00Z\"^^xsd:dateTime";
-    check(&node("Event", "Accepted", retracted), &["standing"]);
-    check(&stated(&node("Event", "Accepted", retracted)), &[]);
-    let both = node("Event", "Accepted", "") + &stated(&node("Event", "Disputed", ""));
-    check(&both, &["standing"]);
-    // What is written as statements comes to the default graph too.
-    let base = commit(&Snapshot::default(), "", &node("Event", "Accepted", "")).unwrap();
-    let revised = statement("1", "e:node d:standing d:Rejected", "Accepted", "");
-    assert!(matches!(
-        commit(&base, "", &revised),
-        Err(ModelError::StatementInvalid { .. })
-    ));
-    // A change of what is no mark is looked at too, and one elsewhere is not.
-    assert!(commit(&base, "", "e:node d:actor 1 .").is_err());
-    assert!(commit(&base, "e:node d:basis d:Stated .", "").is_err());
-    commit(&base, "", "e:other d:actor 1 .").unwrap();
 }
 
 #[test]

@@ -34,7 +34,11 @@ impl Places {
         match error {
             ModelError::StatementInvalid { faults, .. } => {
                 let placed = |fault: &StatementFault| {
-                    let field = self.field(&fault.node, field_of(fault.property))?;
+                    let (node, property) = match &fault.cause {
+                        Some(cause) => (&cause.statement, cause.property),
+                        None => (&fault.node, fault.property),
+                    };
+                    let field = self.field(node, field_of(property))?;
                     let description = format!("{} <{}>: {}", fault.node, fault.property, fault.message);
                     Some(FieldViolation::new(field, description))
                 };

@@ -239,6 +239,7 @@ impl Import {
 fn applying(piece: Piece) -> impl FnOnce(&mut Draft) -> Result<(), ImportError> + Send + 'static {
     move |draft| {
         let piece = piece;
+        draft.set_part();
         draft.apply(&piece.batch);
         Ok(())
     }
