@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod agree;
+mod history;
 mod page;
 mod time;
 mod verdict;

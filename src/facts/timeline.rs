@@ -6,7 +6,7 @@ use super::{
     Budget, Cursor, Part, Reader,
     check::triple,
     default_graph,
-    group::Groups,
+    group::{Group, Groups},
     moment::{Moment, MomentKind, Span, TimelinePage},
     record::{Record, TimeView},
     support::Support,
@@ -220,7 +220,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the date of an event and the literal that has it: the start of its `d:edtf`, or else its `d:happenedOn`.
+    /// Returns the date of an event and the literal that has it: the start of its `d:edtf`, or else its `d:happenedOn`. It is the
+    /// same on whatever day that is asked.
     fn event_date(
         &self,
         node: TermId,
@@ -235,17 +236,55 @@ impl Reader<'_> {
             return None;
         }
         budget.step(2);
-        let found = [self.words.edtf, self.words.happened_on]
+        let date = |literal: TermId| {
+            let bounds: Bounds = self.literal_text(literal)?.parse().ok()?;
+            let date = bounds.start.date().or(bounds.end.date())?;
+            Some((*date, literal))
+        };
+        [self.words.edtf, self.words.happened_on]
             .into_iter()
             .find_map(|property| {
-                self.objects_at(groups, [node, property], budget)
-                    .into_iter()
-                    .next()
+                let dates = self.best_objects(groups, [node, property], budget);
+                dates.into_iter().filter_map(date).min()
             })
-            .or_else(|| self.first_object(node, self.words.edtf))?;
-        let bounds: Bounds = self.literal_text(found)?.parse().ok()?;
-        let date = bounds.start.date().or(bounds.end.date())?;
-        Some((*date, found))
+    }
+
+    /// Returns the objects that a subject has by a predicate on any day, by what is known best: those that are plain or
+    /// accepted (where some are preferred, those), else those of a planned node, else those that are not rejected.
+    fn best_objects(
+        &self,
+        groups: &mut Groups<'_>,
+        [subject, predicate]: [TermId; 2],
+        budget: &mut Budget,
+    ) -> Vec<TermId> {
+        let said = |standings: &[Standing], group: &Group| -> Vec<TermId> {
+            let said = group
+                .evidence
+                .iter()
+                .filter(|one| !one.negated && !one.is_some_value && standings.contains(&one.standing));
+            said.map(|one| one.object).collect()
+        };
+        let group = groups.of(subject, predicate, budget);
+        let mut best = said(&[Standing::Preferred], group);
+        if best.is_empty() {
+            best = said(&[Standing::Accepted], group);
+        }
+        let plain = self
+            .snapshot
+            .quads(default_graph(Some(subject), Some(predicate), None));
+        best.extend(
+            plain
+                .filter(|quad| !self.is_derived(*quad))
+                .map(|quad| quad.object),
+        );
+        if best.is_empty() {
+            let planned = self.in_statements(Some(subject), Some(predicate), None);
+            best.extend(self.snapshot.quads(planned).map(|quad| quad.object));
+        }
+        if best.is_empty() {
+            best = said(&[Standing::Unconfirmed, Standing::Disputed], group);
+        }
+        best
     }
 
     fn time_of(&self, statement: TermId) -> Option<TermId> {
