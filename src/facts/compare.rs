@@ -113,7 +113,7 @@ impl Reader<'_> {
         let group = groups.of(subject, predicate, budget);
         let inherited = self.inherited_evidence(pair, &group.evidence, view, budget);
         comparison.is_conflict =
-            self.first_sign(pair, group, budget).is_some() || inherited.iter().any(is_contested);
+            self.first_sign(pair, group, None, budget).is_some() || inherited.iter().any(is_contested);
         let known = self.known(pair, group, &inherited, budget);
         let of_all = bystanders(&known.evidence, view.day);
         for side in known.sides() {

@@ -12,7 +12,12 @@ use super::{
 };
 use crate::{
     graph::{Pattern, QuadIds, TermId},
-    model::fact::{Fact, Standing},
+    model::{
+        day::Day,
+        fact::{Fact, Standing},
+        truthy::Evidence,
+        validity::Certainty,
+    },
 };
 
 /// Facts that are given for one conflict.
@@ -25,6 +30,8 @@ pub struct ConflictFilter {
     pub subject: Option<String>,
     /// The IRI of a source that one of the statements was taken from.
     pub source: Option<String>,
+    /// Only of what may hold on this day.
+    pub on: Option<Day>,
 }
 
 /// A page of conflicts.
@@ -111,7 +118,7 @@ impl Reader<'_> {
                 let is_sought = |found| subject.is_none_or(|subject| found == subject);
                 let conflict = match self.record(quad.subject, source, budget) {
                     Some(record) if record.is_known(view) && is_sought(record.triple[0]) => {
-                        self.conflict(&record, *sign, source, &mut groups, budget)
+                        self.conflict(&record, *sign, filter.on, &mut groups, budget)
                     }
                     None if sign.is_standing() && is_sought(quad.subject) => {
                         self.node_conflict(quad.subject, source, view, budget)
@@ -149,27 +156,28 @@ impl Reader<'_> {
         &self,
         record: &Record,
         sign: Sign,
-        source: Option<TermId>,
+        on: Option<Day>,
         groups: &mut Groups<'_>,
         budget: &mut Budget,
     ) -> Option<Conflict> {
         let [subject, predicate, _] = record.triple;
+        let source = groups.source;
         let group = groups.of(subject, predicate, budget);
-        if self.first_sign([subject, predicate], group, budget) != Some((sign, record.id)) {
+        if self.first_sign([subject, predicate], group, on, budget) != Some((sign, record.id)) {
             return None;
         }
-        if source.is_some() && !group.records.iter().any(|record| record.has_source) {
+        if source.is_some() && !group.on(on).any(|record| record.has_source) {
             return None;
         }
         let mut facts: Vec<Fact> = Vec::new();
-        for record in group.records.iter().take(FACT_COUNT_MAX) {
+        for record in group.on(on).take(FACT_COUNT_MAX) {
             let [subject, predicate, object] = record.triple;
             let quad = triple(subject, predicate, object);
             let holds = !record.is_negated && (self.is_plain(quad) || group.holds(object));
             facts.extend(self.statement_fact(record.id, quad, true, holds, budget));
         }
         if sign == Sign::Denies {
-            facts.extend(self.denied_facts([subject, predicate], group, budget));
+            facts.extend(self.denied_facts([subject, predicate], group, on, budget));
             facts.truncate(FACT_COUNT_MAX);
         }
         let Term::NamedNode(predicate) = self.snapshot.term(predicate) else {
@@ -217,16 +225,17 @@ impl Reader<'_> {
     }
 
     /// Returns the first sign of a conflict in the group of a subject and a predicate, and whose it is; `None` if its statements
-    /// agree, with each other and with what holds without any. It is looked for once.
+    /// agree, with each other and with what holds without any; all of them, or those that may hold on a day. It is looked for once.
     pub(super) fn first_sign(
         &self,
         [subject, predicate]: [TermId; 2],
         group: &Group,
+        on: Option<Day>,
         budget: &mut Budget,
     ) -> Option<(Sign, TermId)> {
         *group.first_sign.get_or_init(|| {
             let is_assertion = |record: &&Record| !record.is_negated;
-            let asserted = group.records.iter().filter(is_assertion);
+            let asserted = group.on(on).filter(is_assertion);
             let asserted: HashSet<_> = asserted.map(|record| record.triple[2]).collect();
             let is_asserted = |record: &Record| {
                 if record.is_some_value {
@@ -235,7 +244,7 @@ impl Reader<'_> {
                     asserted.contains(&record.triple[2]) || self.is_unstated(record.triple)
                 }
             };
-            let signs = group.records.iter().filter_map(|record| {
+            let signs = group.on(on).filter_map(|record| {
                 budget.step(1);
                 let disputes = || self.in_statements(Some(record.id), Some(self.words.disputes), None);
                 let sign = match record.standing {
@@ -268,8 +277,14 @@ impl Reader<'_> {
     }
 
     /// Returns the facts without a statement that statements deny.
-    fn denied_facts(&self, pair: [TermId; 2], group: &Group, budget: &mut Budget) -> Vec<Fact> {
-        let denials = || group.records.iter().filter(|record| record.is_negated);
+    fn denied_facts(
+        &self,
+        pair: [TermId; 2],
+        group: &Group,
+        on: Option<Day>,
+        budget: &mut Budget,
+    ) -> Vec<Fact> {
+        let denials = || group.on(on).filter(|record| record.is_negated);
         let mut objects: Vec<_> = denials()
             .map(|record| record.triple[2])
             .filter(|object| self.is_unstated([pair[0], pair[1], *object]))
@@ -283,6 +298,19 @@ impl Reader<'_> {
         let facts = objects.into_iter();
         let facts = facts.filter_map(|object| self.plain_fact(triple(pair[0], pair[1], object), budget));
         facts.take(FACT_COUNT_MAX).collect()
+    }
+}
+
+impl Group {
+    /// Iterates over the statements, or those of which the time does not exclude a day.
+    fn on(&self, day: Option<Day>) -> impl Iterator<Item = &Record> {
+        let may_hold = move |one: &Evidence<TermId>| {
+            day.is_none_or(|day| one.validity.holds_at(day) != Certainty::CertainlyNot)
+        };
+        let records = self.records.iter().zip(&self.evidence);
+        records
+            .filter(move |(_, one)| may_hold(one))
+            .map(|(record, _)| record)
     }
 }
 

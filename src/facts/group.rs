@@ -69,7 +69,7 @@ pub(super) struct Groups<'a> {
     reader: Reader<'a>,
     pub(super) view: TimeView,
     /// The source that may be withdrawn.
-    source: Option<TermId>,
+    pub(super) source: Option<TermId>,
     known: HashMap<[TermId; 2], Group>,
     record_count: usize,
 }

@@ -230,13 +230,15 @@ impl FactService for FactApi {
     ) -> Result<Response<v1::ListConflictsResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let mut violations = Violations::default();
-        let filter = ConflictFilter {
+        let mut filter = ConflictFilter {
             subject: violations.optional_name("subject", &request.subject),
             source: violations.optional_name("source", &request.source),
+            on: None,
         };
         let size = violations.page_size(request.page_size, HISTORY_PAGE_DEFAULT, HISTORY_PAGE_MAX);
         violations.language_ranges("label_languages", &request.label_languages);
         let when = violations.when(request.read.as_ref());
+        filter.on = when.as_of;
         violations.finish()?;
         let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);

@@ -214,6 +214,7 @@ fn a_node_that_is_disputed_or_rejected_is_a_conflict() {
         let filter = ConflictFilter {
             subject: subject.map(iri),
             source: source.map(iri),
+            on: None,
         };
         let budget = &mut Budget::page();
         reader
@@ -228,6 +229,44 @@ fn a_node_that_is_disputed_or_rejected_is_a_conflict() {
     }
     assert_eq!(of(None, Some("e/src")).len(), 3);
     assert_eq!(of(None, Some("e/other")), []);
+}
+
+#[test]
+fn conflicts_of_a_day_are_of_what_may_hold_on_it() {
+    let text = stated("1", "d:p e:x", "Disputed", "; d:edtf '2018'")
+        + &stated("2", "d:q e:y", "Accepted", "; d:edtf '2018/2019'")
+        + &stated(
+            "3",
+            "d:q e:y",
+            "Accepted",
+            "; d:edtf '2019/2020' ; d:negated true",
+        )
+        + &stated("4", "d:q e:z", "Accepted", "; d:edtf '2020'");
+    let snapshot = snapshot(&text);
+    let reader = Lookup::default().on(&snapshot);
+    let check = |on: Option<&str>, expected: &[(&str, usize)]| {
+        let filter = ConflictFilter {
+            on: on.map(|day| day.parse().unwrap()),
+            ..ConflictFilter::default()
+        };
+        let page = reader.conflicts(&filter, &view("2019-08-27"), 9, None, &mut Budget::page());
+        let found = page.conflicts.iter().map(|one| {
+            (
+                one.predicate.as_ref().unwrap().as_str().to_owned(),
+                one.facts.len(),
+            )
+        });
+        let expected = expected
+            .iter()
+            .map(|(name, count)| (iri(&format!("ns#{name}")), *count));
+        assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{on:?}");
+    };
+    check(None, &[("p", 1), ("q", 3)]);
+    check(Some("2017-12-31"), &[]);
+    check(Some("2018-12-31"), &[("p", 1)]);
+    check(Some("2019-01-01"), &[("q", 2)]);
+    check(Some("2019-12-31"), &[("q", 2)]);
+    check(Some("2020-06-01"), &[]);
 }
 
 /// Of what a node says, its standing alone puts it in question, and it is listed once.
