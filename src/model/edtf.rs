@@ -1,4 +1,4 @@
-//! Times of EDTF level 1 (Extended Date/Time Format, <https://www.loc.gov/standards/datetime/>, ISO 8601-2), and the days
+//! Times of EDTF level 1 and sets of level 2 (Extended Date/Time Format, <https://www.loc.gov/standards/datetime/>, ISO 8601-2), and the days
 //! that they can mean.
 //!
 //! | Form | Example | Days |
@@ -13,13 +13,16 @@
 //! | interval | `2004-06-11/2005` | from its first date to its last day, which is inside |
 //! | open start or end | `../2019`, `2019/..`, `../..` | stated to have none |
 //! | unknown start or end | `/2019`, `2019/` | not known |
+//! | one of a set (level 2) | `[2016,2018]`, `[2016..2018-03,2019]` | from the first day of all its dates to the last |
 //!
 //! A single date is an interval from itself to itself: `2016` begins some day in 2016 and ends some day in 2016.
 //! Seasons are meteorological ones of the northern hemisphere, as in other readers of EDTF. In one thing this reads more
 //! than level 1: a side of an interval may have unspecified digits.
 //!
-//! Sets, `{2016,2018}` and `[2016,2018]`, are of level 2 and are refused: a statement has one interval, so that what holds on a day is
-//! plain to see. What was so at several times is stated for each of them; of two possible times each is a statement that is disputed.
+//! A set of which one is meant, `[2016,2018]`, is a date that is uncertain from its first day to its last. A day between two of its
+//! dates is not told from one of them: that is less than it says, and never more. A set of which all are meant,
+//! `{2016,2018}`, is refused: a statement has one interval, so that what holds on a day is plain to see. What was so at several
+//! times is stated for each of them.
 
 mod parse;
 #[cfg(test)]
@@ -56,7 +59,7 @@ pub struct Date {
     pub first: Day,
     /// The last day that it can mean.
     pub last: Day,
-    /// What of it is given.
+    /// What of it is given; of a set, what of its least precise date is.
     pub precision: Precision,
     /// Marked `?` or `%`: the source is not sure of it.
     pub uncertain: bool,
@@ -81,7 +84,7 @@ pub enum Precision {
     Day,
 }
 
-/// Why a text is no EDTF of level 1, and where.
+/// Why a text is no such EDTF, and where.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("column {column}: {reason}")]
 pub struct EdtfError {
@@ -130,6 +133,12 @@ pub enum Reason {
     /// `2019/2018`.
     #[error("the interval ends before it starts")]
     EndBeforeStart,
+    /// `[2016,..2018]`.
+    #[error("a set in [ ] is of dates without times, and of ranges such as 2016..2018, with commas between")]
+    Set,
+    /// `{2016,2018}`.
+    #[error("what was so at all times of a set is stated for each of them by itself; [ ] is one of a set")]
+    AllOf,
     /// `/`.
     #[error("an interval of which neither start nor end is known says nothing")]
     NothingKnown,

@@ -3,8 +3,13 @@
 use super::{Bounds, Date, Edge, EdtfError, Precision, Reason};
 use crate::model::day::{Day, days_in};
 
-/// Reads a date, a date with a time, or an interval.
+/// Reads a date, a date with a time, an interval, or a set of which one is meant.
 pub(super) fn bounds(text: &str) -> Result<Bounds, EdtfError> {
+    match text.bytes().next() {
+        Some(b'[') => return one_of(text),
+        Some(b'{') => return Err(error(0, Reason::AllOf)),
+        _ => {}
+    }
     let Some(slash) = text.find('/') else {
         return single(text);
     };
@@ -24,6 +29,55 @@ pub(super) fn bounds(text: &str) -> Result<Bounds, EdtfError> {
     match (bounds.earliest_start(), bounds.latest_end()) {
         (Some(first), Some(over)) if first >= over => Err(error(slash + 1, Reason::EndBeforeStart)),
         _ => Ok(bounds),
+    }
+}
+
+/// Reads a set as the date that spans its dates.
+fn one_of(text: &str) -> Result<Bounds, EdtfError> {
+    let mut reader = Reader {
+        text: text.as_bytes(),
+        at: 1,
+        base: 0,
+    };
+    let mut whole: Option<Date> = None;
+    loop {
+        let first = reader.member()?;
+        whole = Some(whole.map_or(first, |whole| spanning(whole, first)));
+        if reader.takes(b'.') {
+            if !reader.takes(b'.') {
+                return Err(reader.error(Reason::Set));
+            }
+            let column = reader.at;
+            let last = reader.member()?;
+            if last.last < first.first {
+                return Err(error(column, Reason::EndBeforeStart));
+            }
+            whole = whole.map(|whole| spanning(whole, last));
+        }
+        if !reader.takes(b',') {
+            break;
+        }
+    }
+    match whole {
+        Some(date) if reader.takes(b']') => {
+            reader.finish()?;
+            Ok(Bounds {
+                start: Edge::Date(date),
+                end: Edge::Date(date),
+            })
+        }
+        _ => Err(reader.error(Reason::Set)),
+    }
+}
+
+/// Returns a date that can be whatever one of two can be.
+fn spanning(one: Date, other: Date) -> Date {
+    Date {
+        first: one.first.min(other.first),
+        last: one.last.max(other.last),
+        precision: one.precision.min(other.precision),
+        uncertain: one.uncertain || other.uncertain,
+        approximate: one.approximate || other.approximate,
     }
 }
 
@@ -292,6 +346,14 @@ impl Reader<'_> {
             return Err(error(self.base + column, Reason::Time));
         }
         Ok(())
+    }
+
+    /// Reads a date of a set.
+    fn member(&mut self) -> Result<Date, EdtfError> {
+        match self.peek() {
+            Some(b'.' | b',' | b']') | None => Err(self.error(Reason::Set)),
+            Some(_) => self.date(),
+        }
     }
 
     fn finish(&self) -> Result<(), EdtfError> {

@@ -168,6 +168,38 @@ fn marks_belong_to_their_date() {
 }
 
 #[test]
+fn one_of_a_set_can_be_each_of_its_dates() {
+    check("[2016,2018]", "2016-01-01", "2018-12-31", Precision::Year);
+    check("[2018,2016-11-23]", "2016-11-23", "2018-12-31", Precision::Year);
+    check("[2019-08-02]", "2019-08-02", "2019-08-02", Precision::Day);
+    check(
+        "[2019-08-02..2019-08-05,2019-09]",
+        "2019-08-02",
+        "2019-09-30",
+        Precision::Month,
+    );
+    check(
+        "[1667,1668,1670..1672]",
+        "1667-01-01",
+        "1672-12-31",
+        Precision::Year,
+    );
+    check("[-0043,Y12345]", "-0043-01-01", "12345-12-31", Precision::Year);
+    check_interval(
+        "[2016,2018]",
+        ["2016-01-01", "2018-12-31", "2016-01-02", "2019-01-01"],
+    );
+    let date = |text| *parse(text).start.date().unwrap();
+    assert!(date("[2016?,2018]").uncertain && !date("[2016?,2018]").approximate);
+    // As far as an estimate of any of them reaches.
+    let (first, last) = date("[2016-03-05~,2018]").reach();
+    assert_eq!(
+        (first.to_string(), last.to_string()),
+        ("2015-03-01".to_owned(), "2019-12-31".to_owned())
+    );
+}
+
+#[test]
 fn errors_say_what_and_where() {
     check_error("", 1, Reason::Empty);
     check_error(" 2019", 1, Reason::Year);
@@ -216,7 +248,23 @@ fn errors_say_what_and_where() {
     check_error(".../2019", 1, Reason::Year);
     check_error("..", 1, Reason::Year);
     check_error("/", 1, Reason::NothingKnown);
-    check_error("[2019,2020]", 1, Reason::Year);
+    check_error("[2019,2020", 11, Reason::Set);
+    check_error("[2019,2020)", 11, Reason::Set);
+    check_error("[]", 2, Reason::Set);
+    check_error("[2019,]", 7, Reason::Set);
+    check_error("[,2019]", 2, Reason::Set);
+    check_error("[..2019]", 2, Reason::Set);
+    check_error("[2019..]", 8, Reason::Set);
+    check_error("[2019.2020]", 7, Reason::Set);
+    check_error("[2019..2018]", 8, Reason::EndBeforeStart);
+    check_error("[2019, 2020]", 7, Reason::Year);
+    check_error("[2019-13,2020]", 7, Reason::Month);
+    check_error("[2019-08-22T18:00:00]", 12, Reason::Set);
+    check_error("[2019/2020]", 6, Reason::Set);
+    check_error("[2019,2020]?", 12, Reason::Trailing);
+    check_error("[2016,2018]/2020", 12, Reason::Trailing);
+    check_error("2015/[2016,2018]", 6, Reason::Year);
+    check_error("{2019,2020}", 1, Reason::AllOf);
     assert_eq!(
         "2019-13".parse::<Bounds>().unwrap_err().to_string(),
         "column 6: a month is 01 to 12 or XX, a season 21 to 24"
@@ -233,7 +281,7 @@ fn years_of_any_length_have_bounds() {
 
 proptest! {
     #[test]
-    fn any_text_has_bounds_or_an_error_inside(text in "\\PC{0,24}|[-0-9XYT:/.?~%Z+]{0,24}") {
+    fn any_text_has_bounds_or_an_error_inside(text in "\\PC{0,24}|[-0-9XYT:/.?~%Z+]{0,24}|\\[[-0-9X,.?~%]{0,24}\\]") {
         match text.parse::<Bounds>() {
             Ok(bounds) => {
                 for date in [bounds.start, bounds.end].iter().filter_map(Edge::date) {

@@ -53,6 +53,49 @@ fn check(text: &str, on: &str, presumed: char, expected: &str) {
 }
 
 #[test]
+fn one_of_a_set_is_uncertain_from_its_first_day_to_its_last() {
+    let span = "some day from 2016-01-01 to 2018-12-31";
+    check("[2016,2018]", "2015-12-31", '-', "no");
+    check("[2016,2018]", "2016-01-01", '-', &format!("begins {span}"));
+    check("[2016,2018]", "2017-06-01", '-', &format!("begins {span}"));
+    check("[2016,2018]", "2018-12-31", '-', &format!("ends {span}"));
+    check("[2016,2018]", "2019-01-01", '-', "no");
+    check("[2016,2018] @2018-05-01", "2018-05-01", '+', "yes");
+    check("[2019-08-02]", "2019-08-02", '+', "yes");
+}
+
+proptest! {
+    /// What a set tells for certain is so whichever of its dates is meant.
+    #[test]
+    fn a_set_says_no_more_than_each_of_its_dates(
+        dates in prop::collection::vec(
+            ((2000i64..2004, 1u8..13, 1u8..29), 0..3_usize, prop_oneof![4 => Just(""), 1 => Just("?"), 1 => Just("~")]),
+            1..4,
+        ),
+        is_range in any::<bool>(),
+        day in days(),
+    ) {
+        let date = |((year, month, day), precision, mark): &((i64, u8, u8), usize, &str)| {
+            let texts = [format!("{year}"), format!("{year}-{month:02}"), format!("{year}-{month:02}-{day:02}")];
+            format!("{}{mark}", texts[*precision])
+        };
+        let dates: Vec<_> = dates.iter().map(date).collect();
+        let separator = if is_range && dates.len() == 2 { ".." } else { "," };
+        let Ok(bounds) = format!("[{}]", dates.join(separator)).parse() else {
+            return Ok(());
+        };
+        let set = Validity::new(Some(bounds), []);
+        for date in &dates {
+            let one = Validity::new(Some(date.parse().unwrap()), []);
+            if !matches!(set.holds_at(day), Certainty::Uncertain(_)) {
+                prop_assert_eq!(set.holds_at(day), one.holds_at(day), "{}", date);
+            }
+            prop_assert!(!set.is_presumed_at(day) || one.is_presumed_at(day), "{}", date);
+        }
+    }
+}
+
+#[test]
 fn what_has_no_time_always_holds() {
     for text in ["", "../.."] {
         check(text, "-9999-01-01", '+', "yes");
