@@ -32,9 +32,10 @@ pub struct Made {
 /// Copies the records since the last backup of a place, up to the revision that is the newest now.
 ///
 /// Blocks. The manifest is written last: a backup that is cut off, anywhere, leaves those before it as they were. Of two that are
-/// made at the same time in an object store, one stands and the other is [`BackupError::Overtaken`].
+/// made at the same time, one stands and the other is [`BackupError::Overtaken`].
 pub fn create(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -> Result<Made, BackupError> {
     let made_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let _lock = place.lock()?;
     let mut manifest = Manifest::read(place)?.unwrap_or_default();
     let (view, records, erasure_count) = consistent(knowledge)?;
     let revision = view.revision;

@@ -65,10 +65,9 @@ pub enum BackupError {
         #[source]
         error: io::Error,
     },
-    /// Another has written to the place since this one began.
+    /// Another writes to the place, or has written since this one began.
     #[error(
-        "another server has backed up to the same place meanwhile, and its backup stands: this one was given up. Give each server a \
-         place of its own"
+        "another server backs up to the same place: this backup was given up. Give each server a place of its own"
     )]
     Overtaken,
     /// There is no backup.

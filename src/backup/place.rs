@@ -4,6 +4,8 @@ mod client;
 mod folder;
 mod store;
 
+use std::fs::File;
+
 use self::{folder::Folder, store::Store};
 use super::{BackupError, manifest::RECORDS};
 
@@ -54,9 +56,18 @@ impl Place {
         }
     }
 
+    /// Keeps others from writing until what is returned is dropped: [`BackupError::Overtaken`] if another writes. An object store has
+    /// no locks.
+    pub(super) fn lock(&self) -> Result<Option<File>, BackupError> {
+        match &self.0 {
+            Kind::Folder(folder) => folder.lock(),
+            Kind::Store(_) => Ok(None),
+        }
+    }
+
     /// Writes a file in the place of that one, or where there was none: [`BackupError::Overtaken`] if another is there.
     ///
-    /// A folder does not look: it is of one server.
+    /// A folder does not look: it is locked.
     pub(super) fn replace(
         &self,
         name: &str,

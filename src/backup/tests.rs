@@ -1,6 +1,7 @@
-//! Tests of backups in a folder; `store` has those in an object store.
+//! Tests of backups in a folder; `store` has those in an object store, `shared` those in a folder of two servers.
 
 mod retention;
+mod shared;
 mod store;
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -88,7 +89,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(self::files(&path));
-        } else {
+        } else if !path.ends_with("lock") {
             files.push(path);
         }
     }

@@ -1,13 +1,15 @@
 //! A folder: what is written is synced, and gets its name when it is whole.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use crate::backup::BackupError;
 
+/// The file that whoever writes has locked. It stays.
+const LOCK: &str = "lock";
 /// The end of the name of a file that is being written.
 const UNFINISHED: &str = ".unfinished";
 
@@ -23,6 +25,25 @@ impl Folder {
     /// Writes a file whole: when this returns, a crash loses nothing of it, and until then there is the one before, or none.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
         put(&self.0.join(name), bytes).map_err(|error| fault(name, error))
+    }
+
+    /// Locks the folder against others, in this process or another, until what is returned is dropped: [`BackupError::Overtaken`] if
+    /// another has it. Where the file system knows no locks there is none.
+    pub(super) fn lock(&self) -> Result<Option<File>, BackupError> {
+        let lock = || {
+            fs::create_dir_all(&self.0)?;
+            let file = File::create(self.0.join(LOCK))?;
+            match file.try_lock() {
+                Ok(()) => Ok(Some(file)),
+                Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+                Err(TryLockError::Error(error)) => Err(error),
+            }
+        };
+        lock().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => BackupError::Overtaken,
+            _ => fault(LOCK, error),
+        })
     }
 
     pub(super) fn get(&self, name: &str) -> Result<Option<Vec<u8>>, BackupError> {
