@@ -50,7 +50,7 @@ use crate::{
     model::{access::Access, day::Day, reference_date::ReferenceDate},
     sync::{
         ArcSwap,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{SyncSender, TrySendError},
         time::timeout_at,
         watch,
@@ -199,6 +199,8 @@ struct Shared {
     backed_up: AtomicU64,
     /// The newest revision when the backup began that is being made; `u64::MAX` if none is.
     held: AtomicU64,
+    /// Whether records that are beyond the retention's limits stay until they are backed up.
+    waits_for_backup: AtomicBool,
 }
 
 /// Has records stay, until it is dropped.
@@ -211,6 +213,10 @@ impl Drop for Held {
 }
 
 impl Shared {
+    fn set_waits_for_backup(&self, waits: bool) {
+        self.waits_for_backup.store(waits, Ordering::Relaxed);
+    }
+
     /// Returns the revision whose later records stay, where backups are waited for.
     fn backed_up(&self) -> u64 {
         let (backed_up, held) = (&self.backed_up, &self.held);
@@ -364,6 +370,11 @@ impl KnowledgeBase {
         backed_up.store(revision, Ordering::SeqCst);
         // Some of it may go now. A writer that has too much to do to be told looks without.
         let _ = self.inner.queue.try_send(Message::LookAtDay);
+    }
+
+    /// Tells whether the log is beyond the limits of its retention, and stays so until it is backed up.
+    pub fn waits_for_backup(&self) -> bool {
+        self.inner.shared.waits_for_backup.load(Ordering::Relaxed)
     }
 
     /// Returns the times that it took to append to the log, in seconds.

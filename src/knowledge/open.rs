@@ -16,7 +16,11 @@ use super::{
 use crate::{
     graph::{Batch, Draft, Snapshot, SnapshotFileError, read_snapshot_file},
     log::{Change, Log, LogError, LogReader, OpenDatabase},
-    sync::{ArcSwap, atomic::AtomicU64, mpsc, thread, watch},
+    sync::{
+        ArcSwap,
+        atomic::{AtomicBool, AtomicU64},
+        mpsc, thread, watch,
+    },
 };
 
 /// Buckets of the times to append to the log: one fsync takes some tenths of a millisecond, a group of large commits seconds.
@@ -56,6 +60,7 @@ pub(super) fn open(
         earliest: watch::Sender::new(log.earliest()),
         backed_up: AtomicU64::new(0),
         held: AtomicU64::new(u64::MAX),
+        waits_for_backup: AtomicBool::new(false),
     });
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();

@@ -133,10 +133,14 @@ impl Rewrites {
 
     fn compact(&mut self, log: &mut Log, clock: &Clock, shared: &Arc<Shared>) {
         let now_us = clock.now_us();
-        self.waits_for_backups = false;
-        let begun = match self.retention.is_due(log, now_us) {
+        let is_due = self.retention.is_due(log, now_us);
+        let waits =
+            matches!(is_due, Ok(true)) && self.retention.last_max(shared.backed_up()) <= log.earliest();
+        self.waits_for_backups = waits;
+        shared.set_waits_for_backup(waits);
+        let begun = match is_due {
             Ok(false) => return,
-            Ok(true) if self.retention.last_max(shared.backed_up()) <= log.earliest() => {
+            Ok(true) if waits => {
                 self.warn_of_backups(log.earliest());
                 return;
             }

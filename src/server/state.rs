@@ -107,6 +107,11 @@ impl Collector for State {
                 "The earliest revision that the log reaches back to",
                 feed.knowledge().earliest_revision(),
             )?;
+            out.gauge(
+                "dossier_retention_waits_for_backup",
+                "1 while the log is beyond the limits of its retention and stays until it is backed up",
+                u64::from(feed.knowledge().waits_for_backup()),
+            )?;
             out.gauge("dossier_quads", "Quads in the graph", snapshot.quad_count())?;
             out.gauge(
                 "dossier_terms",

@@ -599,6 +599,10 @@ fn a_log_is_compacted_when_no_server_has_it() {
     let server = Server::start_in(folder, &["--no-shipped-data"]);
     let metrics = server.get("/metrics");
     assert!(metrics.contains("dossier_earliest_revision 3\n"), "{metrics}");
+    assert!(
+        metrics.contains("dossier_retention_waits_for_backup 0\n"),
+        "{metrics}"
+    );
     let info = server.run(&["info"], "").succeeded();
     assert!(info.contains("earliest revision"), "{info}");
     server

@@ -97,12 +97,15 @@ fn records_stay_until_they_are_backed_up() {
     let base = KnowledgeBase::open(settings).unwrap();
     assert_eq!(commit(&base, inserting([31])).unwrap().revision, 31);
     assert_eq!(base.earliest_revision(), 0);
+    // The commit was answered after the look at the start.
+    assert!(base.waits_for_backup());
     base.tell_backed_up(20);
     assert_eq!(wait_for_earliest(&base, 1), 20);
     base.close();
     // Without a place for backups it waits for none.
     let base = KnowledgeBase::open(greedy(&dir, 2)).unwrap();
     assert_eq!(wait_for_earliest(&base, 21), 29);
+    assert!(!base.waits_for_backup());
 }
 
 #[test]
