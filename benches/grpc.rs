@@ -11,7 +11,9 @@
 
 use std::{
     error::Error,
+    io::Write as _,
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -48,6 +50,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CONNECTION_COUNT: usize = 8;
 const CALLER_COUNTS: [usize; 3] = [1, 8, 64];
 const BATCH_ENTITY_COUNT: usize = 100;
+const SYNC_COUNT: usize = 500;
 
 fn main() -> Result<(), Failure> {
     let mut quad_count = 1_000_000;
@@ -160,6 +163,7 @@ async fn run(
             .await?;
         }
     }
+    print_sync_time(folder.path())?;
     // Writes last: they change what the others read.
     for caller_count in CALLER_COUNTS {
         measure(
@@ -182,6 +186,25 @@ async fn run(
     // A receiver that is gone has stopped already.
     let _ = (stop.send(()), echo_stop.send(()));
     server.await?
+}
+
+/// Prints the time in which the disk makes 4 KiB at the end of a file durable: no commit of one caller alone is faster.
+fn print_sync_time(folder: &Path) -> Result<(), Failure> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    let mut times = Vec::new();
+    for _ in 0..SYNC_COUNT {
+        file.write_all(&[0; 4 << 10])?;
+        let start = Instant::now();
+        file.sync_data()?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    println!(
+        "one fsync: {} µs p50, {} µs p99",
+        times[SYNC_COUNT / 2].as_micros(),
+        times[SYNC_COUNT * 99 / 100].as_micros()
+    );
+    Ok(())
 }
 
 /// Verdicts among so many statements, beside the echo.
