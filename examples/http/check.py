@@ -1,6 +1,7 @@
 """Asks a server with SPARQLWrapper, rdflib and pyjelly, as any SPARQL endpoint, and checks the answers.
 
-    python check.py --server http://127.0.0.1:50051
+    dossier export grouped.jelly --grouped
+    python check.py --server http://127.0.0.1:50051 --grouped grouped.jelly
 
 The server must have the shipped data. It writes a graph and removes it again. The last line says how many
 checks passed.
@@ -11,6 +12,7 @@ import sys
 import urllib.error
 from urllib.request import Request, urlopen
 
+from pyjelly.integrations.rdflib.parse import parse_jelly_grouped
 from rdflib import BNode, Dataset, Graph, Literal, URIRef
 from rdflib.plugins.stores.sparqlstore import SPARQLUpdateStore
 from SPARQLWrapper import CSV, JSON, POST, TURTLE, XML, SPARQLWrapper
@@ -113,6 +115,19 @@ def pyjelly_documents_go_through_the_graph_store(server: str) -> None:
     assert jelly == quads
 
 
+def pyjelly_reads_a_grouped_export(server: str, path: str) -> None:
+    subjects, quads = [], set()
+    with open(path, "rb") as document:
+        for frame in parse_jelly_grouped(document, logical_type_strict=True):
+            subjects.append({quad[0] for quad in frame.quads()})
+            quads |= {quad for quad in frame.quads() if not has_blank(quad)}
+    assert len(subjects) > 1_000
+    assert all(len(of_frame) == 1 for of_frame in subjects)
+    with urlopen(Request(f"{server}/store", headers={"Accept": "application/n-quads"})) as answer:
+        whole = Dataset().parse(data=answer.read(), format="nquads")
+    assert quads == {quad for quad in whole.quads() if not has_blank(quad)}
+
+
 def has_blank(terms: tuple) -> bool:
     return any(isinstance(term, BNode) for term in terms)
 
@@ -131,11 +146,16 @@ CHECKS = [
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", default="http://127.0.0.1:50051")
-    server = parser.parse_args().server
-    for check in CHECKS:
-        check(server)
+    parser.add_argument("--grouped", metavar="FILE", help="an export of the server with --grouped")
+    arguments = parser.parse_args()
+    checks = [(check, [arguments.server]) for check in CHECKS]
+    if arguments.grouped:
+        # First: the others write.
+        checks.insert(0, (pyjelly_reads_a_grouped_export, [arguments.server, arguments.grouped]))
+    for check, values in checks:
+        check(*values)
         print("ok:", check.__name__.replace("_", " "))
-    print(f"{len(CHECKS)} checks passed")
+    print(f"{len(checks)} checks passed")
     return 0
 
 

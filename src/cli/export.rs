@@ -43,6 +43,10 @@ pub(super) struct ExportArgs {
     #[arg(long)]
     reified: bool,
 
+    /// Write a grouped Jelly stream: a frame has the quads of one subject
+    #[arg(long)]
+    grouped: bool,
+
     /// Format instead of what the name says: an extension (nq) or a media type (application/n-quads)
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<Format>,
@@ -73,6 +77,7 @@ pub(super) async fn export(args: ExportArgs, server: &ServerArgs) -> Result<(), 
         scope,
         reified_statements: args.reified,
         min_revision: 0,
+        grouped: args.grouped,
     };
     let mut client = Client::connect(server).await?;
     if args.file == Path::new("-") {

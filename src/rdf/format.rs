@@ -88,7 +88,7 @@ impl<W: Write> DocumentWriter<W> {
         out: W,
     ) -> Result<Self, IriParseError> {
         Ok(Self(match format {
-            Format::Jelly => Writer::Jelly(Box::new(JellyWriter::new(out, of_quads))),
+            Format::Jelly => Writer::Jelly(Box::new(JellyWriter::new(out, of_quads, false))),
             Format::Text(format) => {
                 let mut serializer = RdfSerializer::from_format(format);
                 for (name, iri) in prefixes {
@@ -97,6 +97,11 @@ impl<W: Write> DocumentWriter<W> {
                 Writer::Text(Box::new(serializer.for_writer(out)))
             }
         }))
+    }
+
+    /// Begins a Jelly stream whose frames are the quads of a subject that come one after the other.
+    pub fn grouped_jelly(of_quads: bool, out: W) -> Self {
+        Self(Writer::Jelly(Box::new(JellyWriter::new(out, of_quads, true))))
     }
 
     /// Writes a quad. Fails with [`io::ErrorKind::InvalidInput`] on one that the format cannot hold.

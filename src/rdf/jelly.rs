@@ -1,6 +1,7 @@
 //! Jelly-RDF 1.1.1: RDF as a stream of Protocol Buffers frames, <https://w3id.org/jelly/1.1.1/specification/serialization>.
 //!
-//! Flat and grouped streams of triples, quads and graphs are read, delimited or one frame alone; flat delimited ones are written.
+//! Flat and grouped streams of triples, quads and graphs are read, delimited or one frame alone; delimited ones are written, flat or
+//! grouped by subject.
 //! A quoted triple of Jelly is a triple term of RDF 1.2, which is an object only. Jelly has no base directions: the language
 //! tag carries them as RDF 1.2's texts do, `ar--rtl`.
 

@@ -69,10 +69,17 @@ async fn what_is_exported_makes_the_same_graph() {
     assert_eq!(header.media_type, "application/n-quads");
     let expected = dataset(RdfFormat::NQuads, &whole);
     let compressions = [Compression::Unspecified, Compression::Gzip, Compression::Zstd];
-    for (name, compression) in [("trig", 0), ("jelly", 1), ("nq", 2), ("nq", 1)] {
+    for (name, compression, grouped) in [
+        ("trig", 0, false),
+        ("jelly", 1, false),
+        ("jelly", 0, true),
+        ("nq", 2, false),
+        ("nq", 1, false),
+    ] {
         let compression = compressions[compression].into();
         let request = ExportRequest {
             compression,
+            grouped,
             ..format(name)
         };
         let (_, document, _) = export(&server, request).await.unwrap();
@@ -86,7 +93,7 @@ async fn what_is_exported_makes_the_same_graph() {
         let (_, again, _) = export(&copy, format("nq")).await.unwrap();
         assert!(
             dataset(RdfFormat::NQuads, &again) == expected,
-            "{name} {compression}"
+            "{name} {compression} {grouped}"
         );
         copy.stop().await;
     }

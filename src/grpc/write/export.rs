@@ -52,6 +52,7 @@ pub(super) struct Export {
     compression: Compression,
     scope: Option<Scope>,
     is_reified: bool,
+    is_grouped: bool,
     pub(super) min_revision: u64,
 }
 
@@ -123,6 +124,9 @@ impl Export {
             ),
             Some(_) => {}
         }
+        if request.grouped && format.is_some_and(|format| format != Format::Jelly) {
+            violations.invalid("grouped", "only a Jelly stream is grouped");
+        }
         let compression = super::compression("compression", request.compression, &mut violations);
         let min_revision = violations.min_revision("min_revision", request.min_revision);
         let scope = match request.scope {
@@ -145,6 +149,7 @@ impl Export {
             compression,
             scope,
             is_reified: request.reified_statements,
+            is_grouped: request.grouped,
             min_revision,
         })
     }
@@ -197,8 +202,11 @@ impl Export {
     fn write_quads<W: Write>(&self, snapshot: &Snapshot, pattern: Pattern, out: W) -> io::Result<(u64, W)> {
         let prefixes = PREFIXES.iter().map(|(name, iri)| (*name, *iri));
         let is_one_graph = self.scope.is_some();
-        let mut writer =
-            DocumentWriter::new(self.format, !is_one_graph, prefixes, out).map_err(io::Error::other)?;
+        let mut writer = if self.is_grouped {
+            DocumentWriter::grouped_jelly(!is_one_graph, out)
+        } else {
+            DocumentWriter::new(self.format, !is_one_graph, prefixes, out).map_err(io::Error::other)?
+        };
         let reified = self.is_reified.then(|| Reified::new(snapshot));
         let mut count = 0;
         for ids in document(snapshot, pattern, self.format.has_pieces()) {

@@ -9,8 +9,8 @@ use prost::Message as _;
 
 use super::{
     message::{
-        PhysicalStreamType, RdfIri, RdfNameEntry, RdfStreamOptions, RdfStreamRow, RdfTriple,
-        rdf_stream_row::Row, rdf_triple,
+        LogicalStreamType, PhysicalStreamType, RdfIri, RdfNameEntry, RdfStreamOptions, RdfStreamRow,
+        RdfTriple, rdf_stream_row::Row, rdf_triple,
     },
     *,
 };
@@ -22,7 +22,15 @@ fn read(bytes: &[u8]) -> Result<Vec<Quad>, String> {
 }
 
 fn write(quads: &[Quad], is_quads: bool) -> Vec<u8> {
-    let mut writer = JellyWriter::new(Vec::new(), is_quads);
+    let mut writer = JellyWriter::new(Vec::new(), is_quads, false);
+    for quad in quads {
+        writer.quad(quad.as_ref()).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn write_grouped(quads: &[Quad], is_quads: bool) -> Vec<u8> {
+    let mut writer = JellyWriter::new(Vec::new(), is_quads, true);
     for quad in quads {
         writer.quad(quad.as_ref()).unwrap();
     }
@@ -141,6 +149,68 @@ fn what_is_written_is_read() {
         canonical(triples)
     );
     assert_eq!(read(&write(&[], true)).unwrap(), []);
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Frame {
+    #[prost(message, repeated, tag = "1")]
+    rows: Vec<RdfStreamRow>,
+}
+
+#[test]
+fn a_frame_of_a_grouped_stream_has_one_subject() {
+    let mut quads = trig(TRIG);
+    // More than a frame may have, at the end.
+    let subject = NamedNode::new_unchecked("http://e.com/large");
+    let text = "a".repeat(1_000);
+    for number in 0..1_500 {
+        let object = Literal::from(format!("{number}{text}"));
+        let graph = GraphName::DefaultGraph;
+        quads.push(Quad::new(subject.clone(), subject.clone(), object, graph));
+    }
+    for (is_quads, logical_type) in [
+        (true, LogicalStreamType::Datasets),
+        (false, LogicalStreamType::SubjectGraphs),
+    ] {
+        let bytes = write_grouped(&quads, is_quads);
+        let mut rest = &*bytes;
+        let (mut frame_count, mut larger_count) = (0, 0);
+        while !rest.is_empty() {
+            let frame = Frame::decode_length_delimited(&mut rest).unwrap();
+            larger_count += usize::from(frame.encoded_len() >= 1 << 20);
+            frame_count += 1;
+            let rows = frame.rows.into_iter().filter_map(|row| row.row);
+            let mut subject_count = 0;
+            for row in rows {
+                match row {
+                    Row::Options(options) => assert_eq!(options.logical_type(), logical_type),
+                    // A subject that comes again is left out.
+                    Row::Quad(quad) => subject_count += usize::from(quad.subject.is_some()),
+                    Row::Triple(triple) => subject_count += usize::from(triple.subject.is_some()),
+                    _ => {}
+                }
+            }
+            assert!(subject_count <= 1, "{subject_count} subjects");
+        }
+        let mut subjects: Vec<_> = quads.iter().map(|quad| &quad.subject).collect();
+        subjects.dedup();
+        assert_eq!((frame_count, larger_count), (subjects.len() + 1, 1));
+        let found = canonical(read(&bytes).unwrap());
+        let in_default = |quad: Quad| Quad {
+            graph_name: GraphName::DefaultGraph,
+            ..quad
+        };
+        let quads = quads.iter().cloned();
+        assert!(
+            found
+                == if is_quads {
+                    canonical(quads)
+                } else {
+                    canonical(quads.map(in_default))
+                }
+        );
+    }
+    assert_eq!(read(&write_grouped(&[], true)).unwrap(), []);
 }
 
 proptest! {

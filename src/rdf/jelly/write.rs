@@ -19,13 +19,16 @@ use super::{
     table::WriteTable,
 };
 
-/// Bytes after which a frame ends.
+/// Bytes after which a frame of a flat stream ends.
 const FRAME_BYTES: usize = 32 << 10;
+/// Bytes after which a frame of a grouped stream ends, where a subject has more: what every reader takes.
+const GROUP_BYTES_MAX: usize = 1 << 20;
 
-/// Writes a flat delimited stream of quads or triples. A stream of triples leaves the graphs out.
+/// Writes a delimited stream of quads or triples. A stream of triples leaves the graphs out.
 pub(in crate::rdf) struct JellyWriter<W> {
     out: W,
     is_quads: bool,
+    is_grouped: bool,
     frame: Vec<u8>,
     names: WriteTable,
     prefixes: WriteTable,
@@ -47,11 +50,13 @@ struct Last {
 }
 
 impl<W: Write> JellyWriter<W> {
-    /// Begins a stream of quads (`is_quads`) or of triples.
-    pub(in crate::rdf) fn new(out: W, is_quads: bool) -> Self {
+    /// Begins a stream of quads (`is_quads`) or of triples: a flat one, or one whose frames are the quads of a subject that come one
+    /// after the other.
+    pub(in crate::rdf) fn new(out: W, is_quads: bool, is_grouped: bool) -> Self {
         let mut writer = Self {
             out,
             is_quads,
+            is_grouped,
             frame: Vec::new(),
             names: WriteTable::new(WRITTEN_NAMES),
             prefixes: WriteTable::new(WRITTEN_PREFIXES),
@@ -61,11 +66,20 @@ impl<W: Write> JellyWriter<W> {
             last: Last::default(),
             statement: 0,
         };
-        let (physical_type, logical_type) = if is_quads {
-            (PhysicalStreamType::Quads, LogicalStreamType::FlatQuads)
+        let (physical_type, flat, grouped) = if is_quads {
+            (
+                PhysicalStreamType::Quads,
+                LogicalStreamType::FlatQuads,
+                LogicalStreamType::Datasets,
+            )
         } else {
-            (PhysicalStreamType::Triples, LogicalStreamType::FlatTriples)
+            (
+                PhysicalStreamType::Triples,
+                LogicalStreamType::FlatTriples,
+                LogicalStreamType::SubjectGraphs,
+            )
         };
+        let logical_type = if is_grouped { grouped } else { flat };
         writer.row(Row::Options(RdfStreamOptions {
             stream_name: String::new(),
             physical_type: physical_type.into(),
@@ -82,12 +96,16 @@ impl<W: Write> JellyWriter<W> {
 
     /// Writes a statement. Fails with [`io::ErrorKind::InvalidInput`] on one that has more IRIs than the lookup table has room for.
     pub(in crate::rdf) fn quad(&mut self, quad: QuadRef<'_>) -> io::Result<()> {
+        let is_other = self.last.subject.as_ref().map(NamedOrBlankNode::as_ref) != Some(quad.subject);
+        if self.is_grouped && is_other && self.statement > 0 {
+            self.end_frame()?;
+        }
         self.statement += 1;
-        let subject = if self.last.subject.as_ref().map(NamedOrBlankNode::as_ref) == Some(quad.subject) {
-            None
-        } else {
+        let subject = if is_other {
             self.last.subject = Some(quad.subject.into_owned());
             Some(self.subject(quad.subject)?)
+        } else {
+            None
         };
         let predicate = if self.last.predicate.as_ref().map(NamedNode::as_ref) == Some(quad.predicate) {
             None
@@ -122,7 +140,12 @@ impl<W: Write> JellyWriter<W> {
             })
         };
         self.row(row);
-        if self.frame.len() >= FRAME_BYTES {
+        let bytes_max = if self.is_grouped {
+            GROUP_BYTES_MAX
+        } else {
+            FRAME_BYTES
+        };
+        if self.frame.len() >= bytes_max {
             self.end_frame()?;
         }
         Ok(())
