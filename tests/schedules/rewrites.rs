@@ -1,6 +1,12 @@
 //! The log is written anew and put in the place of the old one, while it is written and read.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
 use dossier::{
     feed::{Event, Feed, FeedError, Output, Start},
@@ -17,6 +23,24 @@ use crate::{
 const COMMIT_COUNT: u64 = 8;
 /// Records that are kept.
 const KEPT_COUNT: u64 = 2;
+
+/// Schedules in which something happened. Nobody else goes on when it is counted.
+struct Count(AtomicU64);
+
+impl Count {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn add(&self, happened: bool) {
+        self.0.fetch_add(u64::from(happened), Ordering::Relaxed);
+    }
+
+    /// Fails if it never happened: the test would show nothing.
+    fn check(&self, what: &str) {
+        assert!(self.0.load(Ordering::Relaxed) > 0, "{what}: in no schedule");
+    }
+}
 
 /// Lets others go on between what is read.
 fn pause() {
@@ -43,6 +67,9 @@ fn read_all(base: &Base) -> Vec<u64> {
 
 #[test]
 fn readers_see_no_hole_while_the_log_is_compacted() {
+    static COMPACTED: Count = Count::new();
+    static WENT_ON: Count = Count::new();
+    static TOO_SLOW: Count = Count::new();
     explore(|| async {
         let base = Base::with(|settings| Settings {
             retention: Retention {
@@ -57,6 +84,8 @@ fn readers_see_no_hole_while_the_log_is_compacted() {
             for number in 1..=COMMIT_COUNT {
                 assert_eq!(base.insert(quad(number)).await.unwrap().revision, number);
             }
+            // Otherwise it may have been compacted after all commits.
+            WENT_ON.add(base.earliest_revision() > 0);
         });
         let reading = base.spawn(async move |base: Base| {
             while base.revision() < COMMIT_COUNT {
@@ -78,6 +107,7 @@ fn readers_see_no_hole_while_the_log_is_compacted() {
                     // It was too slow: it is told so, and begins anew.
                     Err(FeedError::Log(LogError::Compacted { earliest, .. })) => {
                         assert!(earliest >= next);
+                        TOO_SLOW.add(true);
                         watcher = watch(&feed, Start::Earliest, Output::Quads);
                         next = watcher.resume_after().unwrap() + 1;
                     }
@@ -100,6 +130,7 @@ fn readers_see_no_hole_while_the_log_is_compacted() {
             done.await.unwrap();
         }
         assert!(base.earliest_revision() <= COMMIT_COUNT - KEPT_COUNT);
+        COMPACTED.add(base.earliest_revision() > 0);
         let before = contents(&base.view());
         assert_eq!(before.len() as u64, COMMIT_COUNT);
         base.verify().unwrap();
@@ -107,13 +138,17 @@ fn readers_see_no_hole_while_the_log_is_compacted() {
         assert_eq!((base.revision(), contents(&base.view())), (COMMIT_COUNT, before));
         base.close();
     });
+    COMPACTED.check("the log is compacted");
+    WENT_ON.check("commits go on after that");
+    TOO_SLOW.check("a watcher hears that what it wants is gone");
 }
 
-/// Takes what a watcher gets from the first revision to a last one; returns it as text.
-async fn tell(feed: &Feed, output: Output, last: u64) -> String {
+/// Takes what a watcher gets from the first revision to a last one; returns as text what it asked for after something was erased.
+async fn tell(feed: &Feed, output: Output, last: u64, is_erased: &AtomicBool) -> String {
     let mut watcher = watch(feed, Start::After(0), output);
     let (mut next, mut told) = (1, String::new());
     while next <= last {
+        let is_afterwards = is_erased.load(Ordering::Relaxed);
         let event = match watcher.next().await {
             Ok(event) => event,
             // In the middle of something that was erased it is to begin again.
@@ -127,7 +162,9 @@ async fn tell(feed: &Feed, output: Output, last: u64) -> String {
             Event::Commit(part) => {
                 // Where no facts are left, facts have nothing to tell.
                 assert!(part.revision == next || part.revision > next && output == Output::Facts);
-                write!(told, "{:?} {:?}", part.changes, part.facts).unwrap();
+                if is_afterwards {
+                    write!(told, "{:?} {:?}", part.changes, part.facts).unwrap();
+                }
                 next = part.revision + 1;
             }
             Event::Checkpoint(revision) => assert!(revision + 1 == next || output == Output::Facts),
@@ -139,17 +176,17 @@ async fn tell(feed: &Feed, output: Output, last: u64) -> String {
 
 #[test]
 fn what_is_erased_is_told_to_nobody_afterwards() {
+    static TOLD: Count = Count::new();
     explore(|| async {
         let base = Base::new();
         let feed = feed(&base);
         let secret = node(1);
         base.insert(quad(1)).await.unwrap();
         base.insert(quad(2)).await.unwrap();
+        let is_erased = Arc::new(AtomicBool::new(false));
         let watching = [Output::Quads, Output::Facts].map(|output| {
-            let feed = feed.clone();
-            shuttle::future::spawn(async move {
-                tell(&feed, output, 6).await;
-            })
+            let (feed, is_erased) = (feed.clone(), Arc::clone(&is_erased));
+            shuttle::future::spawn(async move { tell(&feed, output, 6, &is_erased).await })
         });
         let erasing = base.spawn(async move |base: Base| {
             let request = EraseRequest {
@@ -176,6 +213,7 @@ fn what_is_erased_is_told_to_nobody_afterwards() {
             }
         });
         erasing.await.unwrap();
+        is_erased.store(true, Ordering::Relaxed);
         // Of what begins now nothing has it.
         let view = base.read_at(&Access::everything(), 1).await.unwrap();
         assert_eq!(contents(&view), Vec::<String>::new());
@@ -184,10 +222,12 @@ fn what_is_erased_is_told_to_nobody_afterwards() {
         }
         base.insert(quad(5)).await.unwrap();
         for done in watching {
-            done.await.unwrap();
+            let told = done.await.unwrap();
+            assert!(!told.contains(node(1).as_str()), "{told}");
+            TOLD.add(!told.is_empty());
         }
         for output in [Output::Quads, Output::Facts] {
-            let told = tell(&feed, output, 6).await;
+            let told = tell(&feed, output, 6, &is_erased).await;
             assert!(!told.contains(node(1).as_str()), "{told}");
         }
         let expected = [2, 3, 4, 5].map(|number| quad(number).to_string());
@@ -196,4 +236,5 @@ fn what_is_erased_is_told_to_nobody_afterwards() {
         assert_eq!(contents(&base.view()), expected);
         base.close();
     });
+    TOLD.check("a watcher is told something afterwards");
 }
