@@ -166,15 +166,8 @@ async fn run(
     print_sync_time(folder.path())?;
     // Writes last: they change what the others read.
     for caller_count in CALLER_COUNTS {
-        measure(
-            "WriteFacts(1)",
-            &channels,
-            caller_count,
-            time,
-            None,
-            move |channel, turn| facts::write(channel, entity(turn), turn),
-        )
-        .await?;
+        let write = move |channel, turn| facts::write(channel, entity(turn), turn);
+        measure("WriteFacts(1)", &channels, caller_count, time, None, write).await?;
     }
     if statement_count > 0 {
         verdicts(&channels, &echo_channels, statement_count, entity_count, time).await?;

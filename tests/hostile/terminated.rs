@@ -232,12 +232,14 @@ fn check_end(end: &Result<(), Status>) {
 async fn lost(url: &str, acknowledged: &Acknowledged) -> usize {
     let transport = Transport::grpc(url).await;
     let mut lost = 0;
-    for triple in acknowledged.values() {
+    for (revision, triple) in acknowledged {
         let query = format!("SELECT * {{ {triple} }}").into_bytes();
-        let found = transport
-            .send(crate::case::Kind::Query, query.into(), async {})
-            .await;
-        lost += usize::from(found != Ok(Some(1)));
+        let found = transport.send(crate::case::Kind::Query, query.into(), async {});
+        let found = found.await.unwrap();
+        if found != Some(1) {
+            println!("revision {revision}, {triple}: {found:?}");
+            lost += 1;
+        }
     }
     lost
 }

@@ -133,6 +133,8 @@ fn access(message: &str, version: u64) -> Access {
 /// What a request got that changed nothing.
 const NO_CHANGE: Committed = Committed {
     revision: COMMITS.len() as u64,
+    graphs_created: 0,
+    graphs_dropped: 0,
     quads_inserted: 0,
     quads_removed: 0,
 };
