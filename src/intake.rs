@@ -30,6 +30,12 @@ pub fn take(byte_count: u64) -> bool {
         .unwrap_or(true)
 }
 
+/// Returns the memory that the request at hand may take if it is alone.
+pub fn bytes_max() -> u64 {
+    HELD.try_with(|held| held.borrow().shared.bytes_max)
+        .unwrap_or(u64::MAX)
+}
+
 /// The rules for requests that are being received. Clones share the memory.
 #[derive(Clone, Debug)]
 pub struct Intake(Arc<Shared>);

@@ -17,7 +17,7 @@ use tonic::{
 };
 use tonic_prost::{ProstDecoder, ProstEncoder};
 
-use super::status::{message_too_large, overloaded};
+use super::status::{malformed, message_too_large, overloaded};
 use crate::{
     intake::{self, FULL},
     proto::v1,
@@ -81,8 +81,10 @@ impl<U: Message + Default> Decoder for Measuring<U> {
         if let Some(request) = self.request {
             // All of the message: tonic has it in one piece.
             let message = buffer.chunk();
-            let bytes_max = DECODED_BYTES_MAX + message.len() as u64;
-            let bytes = REQUESTS.measure(request, message, bytes_max, 0);
+            let bytes_max = (DECODED_BYTES_MAX + message.len() as u64).min(intake::bytes_max());
+            let bytes = REQUESTS
+                .measure(request, message, bytes_max, 0)
+                .ok_or_else(|| malformed("the message has groups, and no message here has any"))?;
             if bytes > bytes_max {
                 return Err(message_too_large(format!(
                     "the message has so many parts that it would take more than {bytes_max} bytes of memory"
@@ -224,15 +226,18 @@ impl Messages {
     }
 
     /// Returns what the parts of a message take besides the message itself; once that is more than `bytes_max`, no matter how
-    /// much. Where the bytes are none of a message it stops: there prost says so.
-    fn measure(&self, place: usize, mut message: &[u8], bytes_max: u64, depth: u32) -> u64 {
+    /// much. Where the bytes are none of a message it stops: there prost says so. None for groups, which prost skips: none of
+    /// our messages has them.
+    fn measure(&self, place: usize, mut message: &[u8], bytes_max: u64, depth: u32) -> Option<u64> {
         let mut bytes = 0_u64;
         let Some(shape) = self.shapes.get(place).filter(|_| depth < DEPTH_MAX) else {
-            return 0;
+            return Some(0);
         };
         while !message.is_empty() && bytes <= bytes_max {
-            let Some((number, content)) = next_field(&mut message) else {
-                break;
+            let (number, content) = match next_field(&mut message) {
+                Next::Field(number, content) => (number, content),
+                Next::Malformed => break,
+                Next::Group => return None,
             };
             bytes += match (shape.fields.get(&number), content) {
                 (Some(Field::Number), None) => VECTOR_FACTOR * NUMBER_BYTES,
@@ -247,12 +252,12 @@ impl Messages {
                         Held::Boxed => self.bytes_of(inner),
                         Held::InVector => VECTOR_FACTOR * self.bytes_of(inner),
                     };
-                    own_bytes + self.measure(inner, content, bytes_max.saturating_sub(bytes), depth + 1)
+                    own_bytes + self.measure(inner, content, bytes_max.saturating_sub(bytes), depth + 1)?
                 }
                 _ => 0,
             };
         }
-        bytes
+        Some(bytes)
     }
 }
 
@@ -269,25 +274,34 @@ fn collect<'a>(
     descriptors.insert(path, message);
 }
 
-/// Takes a field off a message: its number, and its content where it has a length. None if there is none.
-fn next_field<'a>(message: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
-    let tag = decode_varint(message).ok()?;
-    let length = match WireType::try_from(tag & 7).ok()? {
-        WireType::Varint => {
-            decode_varint(message).ok()?;
-            return Some((tag >> 3, None));
-        }
-        WireType::SixtyFourBit => 8,
-        WireType::ThirtyTwoBit => 4,
-        WireType::LengthDelimited => usize::try_from(decode_varint(message).ok()?).ok()?,
-        WireType::StartGroup | WireType::EndGroup => return None,
+/// What a message goes on with.
+enum Next<'a> {
+    /// The number of a field, and its content where that has a length.
+    Field(u64, Option<&'a [u8]>),
+    Group,
+    Malformed,
+}
+
+/// Takes a field off a message.
+fn next_field<'a>(message: &mut &'a [u8]) -> Next<'a> {
+    let mut field = || {
+        let tag = decode_varint(message).ok()?;
+        let length = match WireType::try_from(tag & 7).ok()? {
+            WireType::StartGroup | WireType::EndGroup => return Some(Next::Group),
+            WireType::Varint => {
+                decode_varint(message).ok()?;
+                return Some(Next::Field(tag >> 3, None));
+            }
+            WireType::SixtyFourBit => 8,
+            WireType::ThirtyTwoBit => 4,
+            WireType::LengthDelimited => usize::try_from(decode_varint(message).ok()?).ok()?,
+        };
+        let (content, rest) = message.split_at_checked(length)?;
+        *message = rest;
+        let has_length = tag & 7 == WireType::LengthDelimited as u64;
+        Some(Next::Field(tag >> 3, has_length.then_some(content)))
     };
-    let (content, rest) = message.split_at_checked(length)?;
-    *message = rest;
-    Some((
-        tag >> 3,
-        (tag & 7 == WireType::LengthDelimited as u64).then_some(content),
-    ))
+    field().unwrap_or(Next::Malformed)
 }
 
 #[cfg(test)]
@@ -299,7 +313,8 @@ mod tests {
     use crate::intake::Intake;
 
     fn measured(name: &str, message: &[u8]) -> u64 {
-        REQUESTS.measure(REQUESTS.by_name[name], message, u64::MAX, 0)
+        let measured = REQUESTS.measure(REQUESTS.by_name[name], message, u64::MAX, 0);
+        measured.unwrap()
     }
 
     /// Some facts that are all alike.
@@ -364,6 +379,12 @@ mod tests {
         assert_eq!(
             decode(&facts(1, qualified), u64::MAX).await,
             Err(Code::ResourceExhausted)
+        );
+        // A group of a field that there is not, which prost skips.
+        let behind_a_group = [&b"\xfb\x07\xfc\x07"[..], &many].concat();
+        assert_eq!(
+            decode(&behind_a_group, u64::MAX).await,
+            Err(Code::InvalidArgument)
         );
         let most = facts(10_000, whole_fact());
         assert!(measured("WriteFactsRequest", &most) < DECODED_BYTES_MAX);

@@ -27,7 +27,9 @@ pub struct RequestBodies {
 
 impl RequestBodies {
     /// Receives under rules; a message may have so many bytes.
-    pub const fn new(intake: Intake, message_bytes_max: u64) -> Self {
+    pub fn new(intake: Intake, message_bytes_max: u64) -> Self {
+        // What never fits is no matter of waiting.
+        let message_bytes_max = message_bytes_max.min(intake.bytes_max());
         Self {
             intake,
             message_bytes_max,

@@ -16,6 +16,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc,
     },
 };
 
@@ -45,7 +46,15 @@ pub fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
     let thread = std::thread::Builder::new()
         .name(name.to_owned())
         .stack_size(STACK_BYTES);
-    thread.spawn(work).map(drop)
+    // It begins once it is detached: glibc reads the memory of a thread that ends just then.
+    let (detached, is_detached) = mpsc::channel::<()>();
+    let started = thread.spawn(move || {
+        let _ = is_detached.recv();
+        work();
+    });
+    drop(started?);
+    drop(detached);
+    Ok(())
 }
 
 /// The compression of a document.

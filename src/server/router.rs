@@ -293,11 +293,9 @@ fn protocol(request: &Request<Incoming>) -> Protocol {
     }
 }
 
-/// Tells whether a path is that of a method (gRPC over HTTP/2, Path): `/`, a service with its package, `/` and a name.
+/// Tells whether a path is one of gRPC's.
 fn is_of_method(path: &str) -> bool {
-    path.strip_prefix('/')
-        .and_then(|path| path.split_once('/'))
-        .is_some_and(|(service, method)| service.contains('.') && !method.contains('/'))
+    path.starts_with("/dossier.v1.") || path.starts_with("/grpc.")
 }
 
 /// HTTP/1 leaves out the body of an answer to HEAD, HTTP/2 does not.

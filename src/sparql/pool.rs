@@ -35,8 +35,9 @@ pub enum PoolError {
 /// A job's place is free only when its thread is.
 #[derive(Debug)]
 pub struct QueryPool {
-    jobs: Mutex<Option<Sender<Job>>>,
+    /// Dropped before `jobs`, whose end is theirs: glibc reads the memory of a thread that ends just while it is detached.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    jobs: Mutex<Option<Sender<Job>>>,
     /// Jobs that run or wait.
     admitted: Arc<AtomicUsize>,
     job_count_max: usize,
@@ -57,8 +58,8 @@ impl QueryPool {
             })
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
-            jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(threads),
+            jobs: Mutex::new(Some(jobs)),
             admitted: Arc::default(),
             job_count_max: thread_count.saturating_add(waiting_count_max),
         })

@@ -157,7 +157,11 @@ impl Value {
             (Self::Boolean, _) => "an xsd:boolean".to_owned(),
             (Self::Edtf, TermView::String(text)) => match text.parse::<Bounds>() {
                 Ok(_) => return Ok(()),
-                Err(error) => return Err(format!("`{text}` is no EDTF of level 1: {error}")),
+                Err(error) => {
+                    return Err(format!(
+                        "`{text}` is no EDTF of level 1, nor a set of it: {error}"
+                    ));
+                }
             },
             (Self::Edtf, _) => "EDTF of level 1, as an xsd:string".to_owned(),
             (Self::Date, _) if day(view).is_some() => return Ok(()),
