@@ -82,6 +82,8 @@ pub struct Tenure {
     authenticator: Arc<Authenticator>,
     authorizer: Authorizer,
     shown: Shown,
+    /// What the connection was made with, also where something else shows who calls.
+    certificate: Option<Arc<ClientName>>,
     access: Access,
     /// Marked whenever tokens, keys or the policy were read anew.
     renewed: watch::Receiver<()>,
@@ -93,6 +95,7 @@ impl Tenure {
         authenticator: Arc<Authenticator>,
         authorizer: Authorizer,
         shown: Shown,
+        certificate: Option<Arc<ClientName>>,
         access: Access,
         renewed: watch::Receiver<()>,
     ) -> Self {
@@ -100,6 +103,7 @@ impl Tenure {
             authenticator,
             authorizer,
             shown,
+            certificate,
             access,
             renewed,
         }
@@ -130,6 +134,9 @@ impl Tenure {
     }
 
     fn check(&mut self) -> Result<(), Lapse> {
+        if let Some(certificate) = &self.certificate {
+            certificate.confirm()?;
+        }
         self.shown = self.authenticator.confirm(&self.shown)?;
         let access = self.authorizer.access(&self.shown.caller);
         let access = access.ok_or(Lapse::NoRole)?;

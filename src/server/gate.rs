@@ -72,7 +72,8 @@ impl Gate {
         let extensions = request.extensions_mut();
         if let Some(access) = access {
             if !self.authenticator.is_open() {
-                extensions.insert(self.tenure(shown, access.clone()));
+                let certificate = extensions.get::<Arc<ClientName>>().cloned();
+                extensions.insert(self.tenure(shown, certificate, access.clone()));
             }
             extensions.insert(access);
         }
@@ -110,9 +111,10 @@ impl Gate {
         self.audit.denied(denial);
     }
 
-    fn tenure(&self, shown: Shown, access: Access) -> Tenure {
+    fn tenure(&self, shown: Shown, certificate: Option<Arc<ClientName>>, access: Access) -> Tenure {
         let (authenticator, authorizer) = (Arc::clone(&self.authenticator), self.authorizer.clone());
-        Tenure::new(authenticator, authorizer, shown, access, self.renewed.clone())
+        let renewed = self.renewed.clone();
+        Tenure::new(authenticator, authorizer, shown, certificate, access, renewed)
     }
 
     async fn identify(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Shown, AuthError> {

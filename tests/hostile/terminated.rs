@@ -115,7 +115,10 @@ async fn terminate(mut server: Server, round: u64, acknowledged: &mut Acknowledg
     check_end(&status);
     told.exports += 1;
     while let Some(written) = writers.join_next().await {
-        acknowledged.extend(written.unwrap());
+        for (revision, triple) in written.unwrap() {
+            let other = acknowledged.insert(revision, triple);
+            assert_eq!(other, None, "revision {revision} was acknowledged twice");
+        }
     }
     let ended = server.wait();
     let took = began.elapsed();

@@ -36,11 +36,13 @@ impl Folder {
             match file.try_lock() {
                 Ok(()) => Ok(Some(file)),
                 Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
-                Err(TryLockError::Error(error)) => Err(error),
+                Err(TryLockError::Error(error)) => {
+                    tracing::warn!(%error, "the folder of backups cannot be locked");
+                    Ok(None)
+                }
             }
         };
-        lock().map_err(|error| match error.kind() {
+        lock().map_err(|error: io::Error| match error.kind() {
             io::ErrorKind::WouldBlock => BackupError::Overtaken,
             _ => fault(LOCK, error),
         })

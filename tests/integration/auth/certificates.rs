@@ -21,10 +21,10 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
-    Issuer, Tokens, info,
+    Issuer, Tokens, by, info,
     matrix::{Door, GRPC, call, deny_all, methods, over, request, requests},
     now_seconds,
-    streams::end,
+    streams::{end, token},
     write_tokens,
 };
 use crate::{
@@ -159,9 +159,13 @@ async fn connections_end_when_the_authority_of_their_certificate_is_taken_back()
     let (kept, removed) = (Authority::new(), Authority::new());
     kept.certify_into(folder.path());
     let authorities = folder.path().join("ca.pem");
+    let mut tokens = Tokens::default();
+    let bearer = token(&mut tokens, "known", "read", None);
     let server = Server::start_with(folder.path(), Some(&kept), |settings| {
         fs::write(&authorities, format!("{}{}", kept.pem, removed.pem)).unwrap();
         settings.auth.certificate_roles = vec!["read".to_owned()];
+        write_tokens(&folder.path().join("tokens.json"), &tokens);
+        settings.auth.tokens = Some(folder.path().join("tokens.json"));
     })
     .await;
     let named = |params: &mut CertificateParams| params.distinguished_name.push(DnType::CommonName, "loader");
@@ -179,16 +183,22 @@ async fn connections_end_when_the_authority_of_their_certificate_is_taken_back()
         watch.unwrap().into_inner()
     };
     let (open, ended) = (watch(&first).await, watch(&second).await);
+    // Also where a token says who calls.
+    let watch = by(&bearer, WatchRequest::default());
+    let ended_too = ChangeServiceClient::new(second.clone()).watch(watch).await;
+    let ended_too = ended_too.unwrap().into_inner();
     let health = HealthClient::new(second.clone())
         .watch(HealthCheckRequest::default())
         .await;
 
     fs::write(&authorities, &kept.pem).unwrap();
-    check_error::<()>(
-        Err(end(ended).await),
-        Code::Unauthenticated,
-        ErrorReason::CredentialsInvalid,
-    );
+    for ended in [ended, ended_too] {
+        check_error::<()>(
+            Err(end(ended).await),
+            Code::Unauthenticated,
+            ErrorReason::CredentialsInvalid,
+        );
+    }
     // What asks for no credential ends with the connection.
     let told = end(health.unwrap().into_inner()).await;
     check_error::<()>(Err(told), Code::Unavailable, ErrorReason::Unavailable);

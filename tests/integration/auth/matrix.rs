@@ -146,7 +146,8 @@ pub(super) async fn deny_all(
         );
         check(&door.send(call(method, GRPC_WEB, &show())).await, "from the web");
     }
-    for (method, path) in &requests() {
+    let requests = requests();
+    for (method, path) in &requests {
         let answer = door.send(request(method, path, &show())).await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
         let challenge = answer.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
