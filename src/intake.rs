@@ -30,9 +30,9 @@ pub fn take(byte_count: u64) -> bool {
         .unwrap_or(true)
 }
 
-/// Returns the memory that the request at hand may take if it is alone.
-pub fn bytes_max() -> u64 {
-    HELD.try_with(|held| held.borrow().shared.bytes_max)
+/// Returns what the request at hand may take if it is alone.
+pub fn request_bytes_max() -> u64 {
+    HELD.try_with(|held| held.borrow().shared.request_bytes_max())
         .unwrap_or(u64::MAX)
 }
 
@@ -45,6 +45,12 @@ struct Shared {
     stall_max: Duration,
     bytes_max: u64,
     bytes: AtomicU64,
+}
+
+impl Shared {
+    const fn request_bytes_max(&self) -> u64 {
+        self.bytes_max.saturating_add(FREE_BYTES)
+    }
 }
 
 impl Intake {
@@ -79,6 +85,11 @@ impl Intake {
     /// Returns the memory that requests may take.
     pub fn bytes_max(&self) -> u64 {
         self.0.bytes_max
+    }
+
+    /// Returns what one request may take if it is alone.
+    pub fn request_bytes_max(&self) -> u64 {
+        self.0.request_bytes_max()
     }
 }
 

@@ -81,7 +81,7 @@ impl<U: Message + Default> Decoder for Measuring<U> {
         if let Some(request) = self.request {
             // All of the message: tonic has it in one piece.
             let message = buffer.chunk();
-            let bytes_max = (DECODED_BYTES_MAX + message.len() as u64).min(intake::bytes_max());
+            let bytes_max = (DECODED_BYTES_MAX + message.len() as u64).min(intake::request_bytes_max());
             let bytes = REQUESTS
                 .measure(request, message, bytes_max, 0)
                 .ok_or_else(|| malformed("the message has groups, and no message here has any"))?;

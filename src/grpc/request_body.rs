@@ -29,7 +29,7 @@ impl RequestBodies {
     /// Receives under rules; a message may have so many bytes.
     pub fn new(intake: Intake, message_bytes_max: u64) -> Self {
         // What never fits is no matter of waiting.
-        let message_bytes_max = message_bytes_max.min(intake.bytes_max());
+        let message_bytes_max = message_bytes_max.min(intake.request_bytes_max());
         Self {
             intake,
             message_bytes_max,
