@@ -211,6 +211,34 @@ async fn verdicts(
     let subject = move |number: u64| generate::entity_iri(number % entity_count);
     facts::load_statements(&channels[0], statement_count, subject).await?;
     println!("\nwith {statement_count} statements:");
+    let entity = move |turn: usize| subject(turn as u64 * 7_919_333);
+    let size = entity_size(&channels[0], entity(1)).await?;
+    println!("an entity's answer, with its stated facts, has {size} bytes; so have those of echo of facts");
+    let (address, stop) = echo::start(size).await?;
+    let echo_of_facts = connect(address).await?;
+    for caller_count in CALLER_COUNTS {
+        let echo = measure(
+            "echo of facts",
+            &echo_of_facts,
+            caller_count,
+            time,
+            None,
+            move |channel, turn| echo::call(channel, entity(turn)),
+        )
+        .await?;
+        let get = move |channel, turn| get_entity(channel, entity(turn));
+        measure(
+            "GetEntity with facts",
+            channels,
+            caller_count,
+            time,
+            Some(echo),
+            get,
+        )
+        .await?;
+    }
+    // As below: it may have stopped already.
+    let _ = stop.send(());
     for caller_count in CALLER_COUNTS {
         let echo = measure(
             "echo",
