@@ -277,12 +277,18 @@ impl Watcher {
             if let Some(event) = self.at_hand() {
                 return Ok(event);
             }
-            if self.needs_graph() && !self.run.is_empty() {
-                self.look_up(due).await?;
-                continue;
-            }
-            if let Some(record) = self.run.pop_front() {
-                self.begin(record.header.revision).await?;
+            if let Some(record) = self.run.front() {
+                let revision = record.header.revision;
+                let begun = if self.needs_graph() {
+                    self.look_up(due).await
+                } else {
+                    self.run.pop_front();
+                    self.begin(revision).await
+                };
+                // What was erased while it was looked for is forgotten, and looked for again.
+                if self.erasure_count == self.feed.log().erasure_count() {
+                    begun?;
+                }
                 continue;
             }
             let newest = *self.revisions.borrow_and_update();
