@@ -30,22 +30,19 @@ impl Folder {
     /// Locks the folder against others, in this process or another, until what is returned is dropped: [`BackupError::Overtaken`] if
     /// another has it. Where the file system knows no locks there is none.
     pub(super) fn lock(&self) -> Result<Option<File>, BackupError> {
-        let lock = || {
+        let open = || {
             fs::create_dir_all(&self.0)?;
-            let file = File::create(self.0.join(LOCK))?;
-            match file.try_lock() {
-                Ok(()) => Ok(Some(file)),
-                Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-                Err(TryLockError::Error(error)) => {
-                    tracing::warn!(%error, "the folder of backups cannot be locked");
-                    Ok(None)
-                }
-            }
+            File::create(self.0.join(LOCK))
         };
-        lock().map_err(|error: io::Error| match error.kind() {
-            io::ErrorKind::WouldBlock => BackupError::Overtaken,
-            _ => fault(LOCK, error),
-        })
+        let file = open().map_err(|error| fault(LOCK, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Err(BackupError::Overtaken),
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, "the folder of backups cannot be locked");
+                Ok(None)
+            }
+        }
     }
 
     pub(super) fn get(&self, name: &str) -> Result<Option<Vec<u8>>, BackupError> {
