@@ -128,13 +128,13 @@ struct Shape {
 #[derive(Clone, Copy, Debug)]
 enum Field {
     Number,
-    /// Text, or bytes; whether there may be many.
-    Text(Many),
+    /// Text, or bytes.
+    Text {
+        is_many: bool,
+    },
     /// The place of the message, and where prost puts it.
     Message(usize, Held),
 }
-
-type Many = bool;
 
 #[derive(Clone, Copy, Debug)]
 enum Held {
@@ -188,7 +188,7 @@ impl Messages {
         for field in descriptor.map_or(&[][..], |descriptor| &descriptor.field) {
             let is_many = field.label() == Label::Repeated;
             let (bytes, kind) = match field.r#type() {
-                Type::String | Type::Bytes => (TEXT_BYTES, Field::Text(is_many)),
+                Type::String | Type::Bytes => (TEXT_BYTES, Field::Text { is_many }),
                 Type::Message | Type::Group => {
                     let inner = self.add(field.type_name(), descriptors, places);
                     match self.bytes_of(inner) {
@@ -243,7 +243,7 @@ impl Messages {
                 (Some(Field::Number), None) => VECTOR_FACTOR * NUMBER_BYTES,
                 // Packed: each of them has a byte at least.
                 (Some(Field::Number), Some(packed)) => VECTOR_FACTOR * NUMBER_BYTES * packed.len() as u64,
-                (Some(Field::Text(is_many)), Some(text)) => {
+                (Some(Field::Text { is_many }), Some(text)) => {
                     text.len() as u64 + if *is_many { VECTOR_FACTOR * TEXT_BYTES } else { 0 }
                 }
                 (Some(&Field::Message(inner, held)), Some(content)) => {
