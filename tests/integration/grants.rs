@@ -18,7 +18,7 @@ use tonic::{
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
 
 use crate::{
-    harness::{Server, check_error, header},
+    harness::{Server, check_error, header, sourced_fact},
     http_client::send,
 };
 
@@ -243,22 +243,8 @@ async fn a_write_to_the_wrong_graph_is_denied_and_changes_nothing() {
 #[tokio::test]
 async fn facts_are_written_by_who_may_write_the_default_graph() {
     let server = Guarded::start().await;
-    let fact = v1::Fact {
-        subject: "http://ex/s".to_owned(),
-        predicate: "http://ex/q".to_owned(),
-        object: Some(v1::Term {
-            term: Some(v1::term::Term::Iri("http://ex/o".to_owned())),
-        }),
-        standing: v1::Standing::Accepted.into(),
-        sources: vec![v1::Source {
-            iri: "http://ex/source".to_owned(),
-            title: "A source".to_owned(),
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
     let request = v1::WriteFactsRequest {
-        facts: vec![fact],
+        facts: vec![sourced_fact()],
         ..Default::default()
     };
     let write = async |name: &str| {

@@ -199,6 +199,24 @@ pub(crate) fn header(format: &str) -> v1::ImportHeader {
     }
 }
 
+/// Returns a fact with the least that a fact must have.
+pub(crate) fn sourced_fact() -> v1::Fact {
+    v1::Fact {
+        subject: "http://ex/s".to_owned(),
+        predicate: "http://ex/q".to_owned(),
+        object: Some(v1::Term {
+            term: Some(v1::term::Term::Iri("http://ex/o".to_owned())),
+        }),
+        standing: v1::Standing::Accepted.into(),
+        sources: vec![v1::Source {
+            iri: "http://ex/source".to_owned(),
+            title: "A source".to_owned(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
 pub(crate) async fn connect(address: SocketAddr) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
     endpoint.connect().await.unwrap()

@@ -9,7 +9,7 @@ use dossier::{
 };
 
 use super::by;
-use crate::harness::{Server, complete};
+use crate::harness::{Server, complete, sourced_fact};
 
 /// A server, and the tokens of two who may write the default graph.
 async fn start() -> (Server, [String; 2]) {
@@ -24,22 +24,8 @@ async fn start() -> (Server, [String; 2]) {
 #[tokio::test]
 async fn facts_of_the_same_request_of_two_callers_have_ids_of_their_own() {
     let (server, [one, two]) = start().await;
-    let fact = v1::Fact {
-        subject: "http://ex/s".to_owned(),
-        predicate: "http://ex/q".to_owned(),
-        object: Some(v1::Term {
-            term: Some(v1::term::Term::Iri("http://ex/o".to_owned())),
-        }),
-        standing: v1::Standing::Accepted.into(),
-        sources: vec![v1::Source {
-            iri: "http://ex/source".to_owned(),
-            title: "A source".to_owned(),
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
     let request = v1::WriteFactsRequest {
-        facts: vec![fact],
+        facts: vec![sourced_fact()],
         request_id: "once".to_owned(),
         ..Default::default()
     };
