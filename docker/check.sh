@@ -292,14 +292,24 @@ confined() {
         say 'note: cgroups on this machine do not let the engine limit memory'
     fi
 }
-stop() {
+stop() { # [FILE]: for a copy of the volume, as README.md makes it
     local start=$SECONDS code
     d stop -t 10 "$container" >/dev/null || fail 'docker stop'
     code=$(d inspect -f '{{.State.ExitCode}}' "$container")
     [[ $code == 0 ]] || fail "exit code $code after SIGTERM (137: it had to be killed after 10 s)"
     ok "SIGTERM: exit code 0 after $((SECONDS - start)) s"
+    [[ -z ${1:-} ]] || d cp "$container:/data" - >"$1" || fail 'a copy of the volume'
     d rm "$container" >/dev/null
     container=
+}
+restore() { # FILE: a copy, into a new volume, as README.md has it
+    local id
+    d volume rm "$volume" >/dev/null
+    volume=$(d volume create --label dossier.check)
+    id=$(d create -v "$volume:/data" "$image")
+    d cp - "$id:/" <"$1" || fail 'the copy cannot be put into a volume'
+    d rm "$id" >/dev/null
+    ok "restored a copy of $(wc -c <"$1") bytes"
 }
 
 [[ $EUID == 0 ]] || { echo 'run as root' >&2; exit 1; }
@@ -348,6 +358,11 @@ stop
 say 'again, on the same volume'
 start
 expect 'what was written before' 'kept' in_container get e:check
+stop "$tmp/dossier-data.tar"
+say 'again, on a new volume with what was copied'
+restore "$tmp/dossier-data.tar"
+start
+expect 'what was written before the copy' 'kept' in_container get e:check
 stop
 if [[ -n ${DOSSIER_CHECK_HOSTILE:-} ]]; then
     say 'again, under attack'
