@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::{
     AuthError, Claims, KeySet,
@@ -19,6 +19,10 @@ use super::{
 
 /// The least time between two fetches.
 const FETCH_INTERVAL_MIN: Duration = Duration::from_secs(10);
+
+/// Requests that wait for keys; one more is told at once that it cannot be known. Nobody is known yet who waits, and what has come of
+/// a body meanwhile, up to a window of HTTP/2, is counted nowhere.
+const WAITING_COUNT_MAX: usize = 32;
 
 /// Fetches the key set, on a thread that may block; an error says why it cannot be had.
 type Fetch = dyn Fn() -> Result<Vec<u8>, String> + Send + Sync;
@@ -42,6 +46,7 @@ pub struct KeyCache {
     cached: RwLock<Option<Cached>>,
     /// When the last fetch began. Held while one goes on: there is one at a time, and others wait for it.
     fetched_at: Mutex<Option<Instant>>,
+    waiting: Semaphore,
     failure_count: AtomicU64,
     /// Marked whenever they have been fetched.
     renewed: watch::Sender<()>,
@@ -78,6 +83,7 @@ impl KeyCache {
             fetch: Arc::new(fetch),
             cached: RwLock::new(None),
             fetched_at: Mutex::new(None),
+            waiting: Semaphore::new(WAITING_COUNT_MAX),
             failure_count: AtomicU64::new(0),
             renewed,
         }
@@ -125,7 +131,12 @@ impl KeyCache {
             Some(Err(Unverified::UnknownKey)) | None => {}
             Some(verified) => return Ok(verified?),
         }
-        self.fetch(false).await;
+        // While it is locked a fetch is under way.
+        let was_fetched = self.fetched_at.try_lock().is_ok_and(|at| self.is_recent(*at));
+        if !was_fetched {
+            let _place = self.waiting.try_acquire().map_err(|_| AuthError::Unverifiable)?;
+            self.fetch(false).await;
+        }
         Ok(self.verify_now(jwt).ok_or(AuthError::Unverifiable)??)
     }
 
@@ -148,6 +159,10 @@ impl KeyCache {
         FETCH_INTERVAL_MIN.min(self.times.refresh_after)
     }
 
+    fn is_recent(&self, fetched_at: Option<Instant>) -> bool {
+        fetched_at.is_some_and(|at| at.elapsed() < self.fetch_interval())
+    }
+
     /// Fetches the keys, unless that was done a moment ago, or in any case. Whoever goes away meanwhile stops nothing: else strangers
     /// could keep the keys old.
     async fn fetch(self: &Arc<Self>, in_any_case: bool) {
@@ -159,11 +174,10 @@ impl KeyCache {
     /// What cannot be had is told, and what was before stays until it is too old.
     async fn fetch_once(&self, in_any_case: bool) {
         let mut fetched_at = self.fetched_at.lock().await;
-        let now = Instant::now();
-        let is_new = fetched_at.is_some_and(|at| now.duration_since(at) < self.fetch_interval());
-        if is_new && !in_any_case {
+        if self.is_recent(*fetched_at) && !in_any_case {
             return;
         }
+        let now = Instant::now();
         *fetched_at = Some(now);
         let fetch = Arc::clone(&self.fetch);
         let fetched =

@@ -134,7 +134,7 @@ impl AuthError {
             Self::Missing => "no credentials",
             Self::Expired => "expired",
             Self::NotYetValid => "not valid yet",
-            Self::Unverifiable => "the keys have expired and cannot be fetched",
+            Self::Unverifiable => "no key that would tell is to be had",
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use ring::{
     rand::SystemRandom,
     signature::{Ed25519KeyPair, KeyPair as _},
@@ -244,4 +245,45 @@ async fn a_jwt_is_verified_once_for_each_key_set() {
     assert!(caller(&authenticator, &wrong).await.is_err());
     let hash = token::hash_of(wrong.strip_prefix("Bearer ").unwrap());
     assert!(authenticator.verified.find(&keys.load_full(), &hash, 0).is_none());
+}
+
+#[tokio::test]
+async fn few_wait_for_keys_and_others_hear_it_at_once() {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+    const WAITING_COUNT_MAX: usize = 32;
+    const REFUSED_COUNT: usize = 10;
+    let issuer = Issuer::new("1");
+    let (answer, answers) = std::sync::mpsc::channel::<()>();
+    let answers = std::sync::Mutex::new(answers);
+    let (keys, times) = (
+        issuer.keys(),
+        KeyTimes {
+            refresh_after: HOUR,
+            expire_after: HOUR,
+        },
+    );
+    let cache = KeyCache::new(times, move || {
+        // An error says that the test is over.
+        let _ = answers.lock().unwrap().recv();
+        Ok(keys.clone())
+    });
+    let authenticator = Authenticator::open().with_jwt(settings(), Keys::Remote(Arc::new(cache)));
+    let token = format!("Bearer {}", issuer.good());
+    let mut asking: FuturesUnordered<_> = (0..WAITING_COUNT_MAX + REFUSED_COUNT)
+        .map(|_| caller(&authenticator, &token))
+        .collect();
+    for _ in 0..REFUSED_COUNT {
+        let outcome = tokio::time::timeout(PATIENCE, asking.next()).await;
+        assert_eq!(outcome.unwrap(), Some(Err(AuthError::Unverifiable)));
+    }
+    answer.send(()).unwrap();
+    let outcomes: Vec<_> = asking.collect().await;
+    assert_eq!(outcomes.len(), WAITING_COUNT_MAX);
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    // Those who came with a key that there is not wait for nothing now, however many they are.
+    let stranger = format!("Bearer {}", Issuer::new("stranger").good());
+    let asking = (0..2 * WAITING_COUNT_MAX).map(|_| caller(&authenticator, &stranger));
+    for outcome in futures::future::join_all(asking).await {
+        assert!(matches!(outcome, Err(AuthError::Invalid(_))), "{outcome:?}");
+    }
 }
