@@ -12,8 +12,8 @@ use super::Failure;
 
 /// Statements of one import.
 const IMPORT_STATEMENT_COUNT: u64 = 100_000;
-/// Statements of one chunk of it.
-const CHUNK_STATEMENT_COUNT: usize = 1_000;
+/// Statements of one chunk of it, less than 1 MiB.
+const CHUNK_STATEMENT_COUNT: usize = 500;
 const D: &str = "https://w3id.org/dossier/ns#";
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 

@@ -31,6 +31,8 @@ use crate::{
     request::on_task,
 };
 
+/// Bytes of a message of an import: a chunk of 1 MiB, its tag and its length. An import keeps some of them, which no budget counts.
+pub const IMPORT_MESSAGE_BYTES_MAX: usize = (1 << 20) + 4;
 /// Imports at once.
 const IMPORT_COUNT_MAX: usize = 4;
 /// Bytes of the id that makes a write idempotent.

@@ -17,7 +17,7 @@ use crate::{
         fact::FactApi,
         read::Reads,
         sparql::{PARAMETER_COUNT_MAX, SparqlApi},
-        write::WriteApi,
+        write::{IMPORT_MESSAGE_BYTES_MAX, WriteApi},
     },
     http::HttpApi,
     intake::Intake,
@@ -53,6 +53,8 @@ pub(super) struct Services {
     pub(super) fact: FactServiceServer<FactApi>,
     pub(super) sparql: SparqlServiceServer<SparqlApi>,
     pub(super) write: WriteServiceServer<WriteApi>,
+    /// The same one for imports, whose messages are smaller.
+    pub(super) import: WriteServiceServer<WriteApi>,
     pub(super) http: HttpApi,
     pub(super) knowledge: KnowledgeBase,
 }
@@ -105,13 +107,17 @@ impl Services {
             &settings.cors_origins,
         );
         let sparql = SparqlApi::new(knowledge.clone(), queries.clone());
+        let write = configured!(WriteServiceServer::new(write), settings);
         let services = Self {
             admin: configured!(AdminServiceServer::new(admin), settings),
             change: configured!(ChangeServiceServer::new(change), settings),
             entity: configured!(EntityServiceServer::new(EntityApi::new(reads.clone())), settings),
             fact: configured!(FactServiceServer::new(FactApi::new(reads)), settings),
             sparql: configured!(SparqlServiceServer::new(sparql), settings),
-            write: configured!(WriteServiceServer::new(write), settings),
+            import: write
+                .clone()
+                .max_decoding_message_size(settings.message_bytes_max.min(IMPORT_MESSAGE_BYTES_MAX)),
+            write,
             http,
             knowledge: knowledge.clone(),
         };

@@ -28,6 +28,7 @@ mod http;
 mod http_client;
 mod imports;
 mod imports_in_pieces;
+mod intake;
 mod lifecycle;
 mod limits;
 mod loads;

@@ -135,7 +135,7 @@ impl Router {
             let broken_off = BrokenOff::default();
             request.extensions_mut().insert(broken_off.clone());
             let request = request.map(|body| Watched::new(body, broken_off));
-            let answering = services.write.clone().call(request);
+            let answering = services.import.clone().call(request);
             return answering.await;
         }
         let working = async {
