@@ -15,8 +15,13 @@ use tokio::time::Instant;
 /// What must come within the time, unless it is the rest.
 pub const BYTES_MIN: u64 = 16 << 10;
 
-/// What a request may have without taking of the memory of all: most are smaller.
-const FREE_BYTES: u64 = 64 << 10;
+/// What a request may have without taking of the memory of all: it takes more than that by being there.
+pub const FREE_BYTES: u64 = 4 << 10;
+/// What a request may have that is a small one: a quarter of the memory of all is there for these beside it, so that large ones keep
+/// none out.
+const SMALL_BYTES: u64 = 64 << 10;
+/// What a body in one piece begins with.
+const BODY_BYTES_MIN: usize = 1 << 10;
 /// What a caller hears for whom no memory is left.
 pub const FULL: &str = "requests that are being received take as much memory as they may";
 
@@ -54,7 +59,8 @@ impl Shared {
 }
 
 impl Intake {
-    /// A caller has `stall_max` for 16 KiB, or for the rest; requests that are not answered yet may take `bytes_max`.
+    /// A caller has `stall_max` for 16 KiB, or for the rest; requests that are not answered yet may take `bytes_max`, and a quarter more
+    /// as long as they are small.
     pub fn new(stall_max: Duration, bytes_max: u64) -> Self {
         Self(Arc::new(Shared {
             stall_max,
@@ -73,7 +79,7 @@ impl Intake {
         Held {
             shared: Arc::clone(&self.0),
             received_bytes: 0,
-            counted_bytes: 0,
+            taken: None,
         }
     }
 
@@ -98,7 +104,8 @@ impl Intake {
 pub struct Held {
     shared: Arc<Shared>,
     received_bytes: u64,
-    counted_bytes: u64,
+    /// None as long as it is free: most requests have no more.
+    taken: Option<Taken>,
 }
 
 impl Held {
@@ -109,25 +116,77 @@ impl Held {
 
     /// Takes room for what has come; false if there is none.
     pub fn take(&mut self, byte_count: u64) -> bool {
+        let free_bytes = FREE_BYTES.saturating_sub(self.received_bytes);
         self.received_bytes = self.received_bytes.saturating_add(byte_count);
-        let more = self
-            .received_bytes
-            .saturating_sub(FREE_BYTES)
-            .saturating_sub(self.counted_bytes);
+        let more = byte_count.saturating_sub(free_bytes);
         if more == 0 {
             return true;
         }
-        let taken = self.shared.bytes.fetch_add(more, Ordering::Relaxed);
-        self.counted_bytes += more;
-        taken.saturating_add(more) <= self.shared.bytes_max
+        let Shared { bytes_max, .. } = *self.shared;
+        let bytes_max = if self.received_bytes <= SMALL_BYTES {
+            bytes_max.saturating_add(bytes_max / 4)
+        } else {
+            bytes_max
+        };
+        let shared = &self.shared;
+        let taken = self.taken.get_or_insert_with(|| Taken {
+            shared: Arc::clone(shared),
+            bytes: 0,
+        });
+        taken.bytes += more;
+        let before = shared.bytes.fetch_add(more, Ordering::Relaxed);
+        before.saturating_add(more) <= bytes_max
     }
 }
 
-impl Drop for Held {
+/// What has been taken of the memory of all.
+#[derive(Debug)]
+struct Taken {
+    shared: Arc<Shared>,
+    bytes: u64,
+}
+
+impl Drop for Taken {
     fn drop(&mut self) {
-        if self.counted_bytes > 0 {
-            self.shared.bytes.fetch_sub(self.counted_bytes, Ordering::Relaxed);
+        self.shared.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A body as far as it has come, in one piece: pieces as they come may be of a byte, each with a buffer around it.
+#[derive(Debug, Default)]
+pub struct Body(Vec<u8>);
+
+impl Body {
+    /// Adds what has come of a body that should have `bytes_expected`; false if the request at hand has no room for it.
+    pub fn add(&mut self, piece: &[u8], bytes_expected: u64) -> bool {
+        let Self(bytes) = self;
+        let (capacity, needed) = (bytes.capacity(), bytes.len() + piece.len());
+        if needed > capacity {
+            // It grows with what has come: whoever announces much and sends little takes little.
+            let doubled = capacity.saturating_mul(2).max(BODY_BYTES_MIN);
+            let room = match usize::try_from(bytes_expected) {
+                Ok(expected) if expected >= needed => doubled.min(expected),
+                _ => doubled,
+            };
+            let room = room.max(needed);
+            if !take((room - capacity) as u64) {
+                return false;
+            }
+            bytes.reserve_exact(room - bytes.len());
         }
+        bytes.extend_from_slice(piece);
+        true
+    }
+
+    /// Returns what has come.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Body> for Vec<u8> {
+    fn from(body: Body) -> Self {
+        body.0
     }
 }
 
@@ -176,7 +235,7 @@ mod tests {
 
     #[test]
     fn requests_take_memory_together_until_they_are_dropped() {
-        let intake = Intake::new(Duration::ZERO, 10);
+        let intake = Intake::new(Duration::ZERO, SMALL_BYTES);
         let taken = |byte_count| {
             let mut held = intake.hold();
             let fits = held.take(1) && held.take(byte_count - 1);
@@ -185,11 +244,50 @@ mod tests {
         assert!(matches!(taken(FREE_BYTES), (_, true, 0)));
         let (first, fits, bytes) = taken(FREE_BYTES + 6);
         assert_eq!((fits, bytes), (true, 6));
-        assert!(matches!(taken(FREE_BYTES + 5), (_, false, 11)));
-        let (third, fits, bytes) = taken(FREE_BYTES + 4);
-        assert_eq!((fits, bytes), (true, 10));
-        drop((first, third));
+        let most = FREE_BYTES + SMALL_BYTES - 6;
+        assert!(matches!(taken(most + 1), (_, false, _)));
+        let (second, fits, bytes) = taken(most);
+        assert_eq!((fits, bytes), (true, SMALL_BYTES));
+        // There is room for small ones yet.
+        let more = SMALL_BYTES / 4;
+        assert!(matches!(taken(FREE_BYTES + more + 1), (_, false, _)));
+        let (third, fits, bytes) = taken(FREE_BYTES + more);
+        assert_eq!((fits, bytes), (true, SMALL_BYTES + more));
+        drop((first, second, third));
         assert_eq!(intake.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_what_has_come_and_no_more_than_as_much_again() {
+        const BODY_BYTES: usize = 100_000;
+        for (piece_bytes, bytes_expected, room_max) in [
+            (1, BODY_BYTES as u64, BODY_BYTES),
+            (1, u64::MAX, 2 * BODY_BYTES),
+            // It has more than was announced.
+            (1, 5, 2 * BODY_BYTES),
+            (7_000, BODY_BYTES as u64, BODY_BYTES),
+            (BODY_BYTES, u64::MAX, BODY_BYTES),
+        ] {
+            let intake = Intake::new(Duration::ZERO, u64::MAX);
+            let adding = async {
+                let (mut body, piece) = (Body::default(), vec![7; piece_bytes]);
+                let mut room_count = 0;
+                while body.bytes().len() < BODY_BYTES {
+                    let room = body.0.capacity();
+                    let piece = &piece[..piece_bytes.min(BODY_BYTES - body.bytes().len())];
+                    assert!(body.add(piece, bytes_expected));
+                    room_count += usize::from(body.0.capacity() != room);
+                    assert!(body.0.capacity() <= (2 * body.bytes().len()).max(BODY_BYTES_MIN));
+                    assert_eq!(
+                        intake.bytes(),
+                        (body.0.capacity() as u64).saturating_sub(FREE_BYTES)
+                    );
+                }
+                assert!(body.0.capacity() <= room_max && room_count < 20, "{piece_bytes}");
+                assert_eq!(body.bytes(), vec![7; BODY_BYTES]);
+            };
+            intake.hold().during(adding).await;
+        }
     }
 
     #[test]

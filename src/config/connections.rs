@@ -57,7 +57,7 @@ pub struct ConnectionSettings {
         default_value_t = memory::default_passing_bytes_max(), hide_default_value = true)]
     pub answer_memory_bytes_max: u64,
 
-    /// Memory of requests that are being received, all together, beyond 64 KiB of each
+    /// Memory of requests that are received, wait or are worked on, all together, beyond 4 KiB of each
     ///
     /// Default: 256MiB, or an eighth of the memory of the container or the machine if that is less.
     #[arg(long = "request-memory-max", env = "DOSSIER_REQUEST_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,

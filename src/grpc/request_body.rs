@@ -6,8 +6,8 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use http_body::{Frame, SizeHint};
-use http_body_util::{BodyExt as _, Collected};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Full};
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, codegen::StdError};
@@ -16,7 +16,7 @@ use super::status::{cancelled, internal, message_too_large, overloaded, request_
 use crate::intake::{self, FULL, Intake, Pace};
 
 /// What lies before a message: whether it is compressed, and its length.
-const PREFIX_BYTES: u64 = 5;
+const PREFIX_BYTES: usize = 5;
 
 /// Receives bodies.
 #[derive(Clone, Debug)]
@@ -41,19 +41,42 @@ impl RequestBodies {
         &self.intake
     }
 
-    /// Receives a body of one message, until it is whole. Its bytes are taken of what the request at hand holds.
-    pub async fn whole<B>(&self, body: B) -> Result<Collected<Bytes>, Status>
+    /// Receives a body of one message, until it is whole. The room for it is taken of what the request at hand holds.
+    pub async fn whole<B>(&self, body: B) -> Result<Full<Bytes>, Status>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: Into<StdError>,
     {
-        let mut body = self.received(body);
-        body.bytes_left = Some(self.message_bytes_max + PREFIX_BYTES);
-        let collected = body.collect().await;
-        collected.map_err(|error| match error.downcast::<Status>() {
-            Ok(status) => *status,
-            Err(error) => internal(&error),
-        })
+        let mut frames = self.received(body);
+        let mut bytes_left = self.message_bytes_max.saturating_add(PREFIX_BYTES as u64);
+        let mut body = intake::Body::default();
+        while let Some(frame) = frames.frame().await {
+            // A trailer is no data.
+            let Ok(data) = frame.map_err(status_of)?.into_data() else {
+                continue;
+            };
+            bytes_left = bytes_left
+                .checked_sub(data.len() as u64)
+                .ok_or_else(|| message_too_large("the message has more bytes than the server takes"))?;
+            if body.bytes().is_empty() && frames.is_end_stream() {
+                // As most come: it is passed on as it is.
+                return if intake::take(data.len() as u64) {
+                    Ok(Full::new(data))
+                } else {
+                    Err(overloaded(FULL))
+                };
+            }
+            let head: &[u8] = if body.bytes().is_empty() {
+                &data
+            } else {
+                body.bytes()
+            };
+            let bytes_expected = announced(head);
+            if !body.add(&data, bytes_expected) {
+                return Err(overloaded(FULL));
+            }
+        }
+        Ok(Full::new(Vec::from(body).into()))
     }
 
     /// Receives a body whose messages are small, however many they are: nobody needs a place, and no memory of all is taken. So
@@ -67,9 +90,26 @@ impl RequestBodies {
             body,
             pace: self.intake.pace(),
             stall: None,
-            bytes_left: None,
             answered: None,
         }
+    }
+}
+
+/// Returns how many bytes a message and what lies before it should have, by that.
+fn announced(head: &[u8]) -> u64 {
+    let length = head
+        .get(1..PREFIX_BYTES)
+        .and_then(|length| length.try_into().ok());
+    length.map_or(u64::MAX, |length| {
+        PREFIX_BYTES as u64 + u64::from(u32::from_be_bytes(length))
+    })
+}
+
+/// Returns the error of a body that is received.
+fn status_of(error: StdError) -> Status {
+    match error.downcast::<Status>() {
+        Ok(status) => *status,
+        Err(error) => internal(&error),
     }
 }
 
@@ -79,8 +119,6 @@ pub struct Received<B> {
     pace: Pace,
     /// There once the caller was waited for.
     stall: Option<Pin<Box<Sleep>>>,
-    /// What may come yet, of memory that all share. None where it is little.
-    bytes_left: Option<u64>,
     /// None where nobody waits for it after the answer.
     answered: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
@@ -103,22 +141,6 @@ impl<B> Received<B> {
             .as_mut()
             .poll(context)
             .map(|()| request_stalled(self.pace.time()))
-    }
-
-    /// Counts what has come.
-    fn take(&mut self, byte_count: u64) -> Result<(), Status> {
-        self.pace.came(byte_count);
-        let Some(bytes_left) = &mut self.bytes_left else {
-            return Ok(());
-        };
-        *bytes_left = bytes_left
-            .checked_sub(byte_count)
-            .ok_or_else(|| message_too_large("the message has more bytes than the server takes"))?;
-        if intake::take(byte_count) {
-            Ok(())
-        } else {
-            Err(overloaded(FULL))
-        }
     }
 }
 
@@ -146,7 +168,8 @@ where
         Poll::Ready(polled.map(|frame| {
             // Whoever breaks off makes no fault of ours.
             let frame = frame.map_err(|_| StdError::from(cancelled()))?;
-            self.take(frame.data_ref().map_or(0, |data| data.remaining() as u64))?;
+            self.pace
+                .came(frame.data_ref().map_or(0, |data| data.remaining() as u64));
             Ok(frame)
         }))
     }
@@ -169,9 +192,9 @@ mod tests {
     use tonic::{Code, body::Body};
 
     use super::*;
+    use crate::intake::FREE_BYTES;
 
     const STALL_MAX: Duration = Duration::from_millis(100);
-    const FREE_BYTES: u64 = 64 << 10;
     const MESSAGE_BYTES_MAX: u64 = 1 << 20;
 
     fn bodies(stall_max: Duration, bytes_max: u64) -> RequestBodies {
@@ -194,7 +217,7 @@ mod tests {
     {
         let received = bodies.intake.hold().during(bodies.whole(body)).await;
         received
-            .map(|body| body.to_bytes().len())
+            .map(|body| usize::try_from(body.size_hint().exact().unwrap()).unwrap())
             .map_err(|status| status.code())
     }
 
@@ -205,7 +228,7 @@ mod tests {
         let work = async {
             bodies.whole(Full::new(piece(FREE_BYTES + 6))).await.unwrap();
             let taken = bodies.intake.bytes();
-            (taken, whole(&bodies, Full::new(piece(FREE_BYTES + 5))).await)
+            (taken, whole(&bodies, Full::new(piece(FREE_BYTES + 9))).await)
         };
         assert_eq!(held.during(work).await, (6, Err(Code::ResourceExhausted)));
         assert_eq!(bodies.intake.bytes(), 0);
@@ -214,9 +237,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_message_in_one_frame_is_not_copied() {
+        let bodies = bodies(STALL_MAX, 10);
+        let data = piece(1_000);
+        let at = data.as_ptr();
+        let mut body = bodies.whole(Full::new(data)).await.unwrap();
+        let received = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((received.as_ptr(), received.len()), (at, 1_000));
+    }
+
+    /// What is left of a buffer in which many frames came would hold it all.
+    #[tokio::test]
+    async fn a_message_in_small_frames_is_copied_into_what_it_takes() {
+        const BODY_BYTES: u32 = 100_000;
+        let bodies = bodies(STALL_MAX, u64::MAX);
+        let mut message = vec![7; BODY_BYTES as usize];
+        message[0] = 0;
+        message[1..PREFIX_BYTES].copy_from_slice(&(BODY_BYTES - 5).to_be_bytes());
+        let frames = Bytes::from(message.clone());
+        let pieces = (0..frames.len()).map(move |at| Ok(frames.slice(at..=at)));
+        let work = async {
+            let body = bodies
+                .whole(streamed(futures::stream::iter(pieces)))
+                .await
+                .unwrap();
+            (body, bodies.intake.bytes())
+        };
+        let (mut body, taken) = bodies.intake.hold().during(work).await;
+        assert_eq!(taken, u64::from(BODY_BYTES) - FREE_BYTES);
+        let received = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(received, message);
+        assert!(received.is_unique());
+    }
+
+    #[tokio::test]
     async fn a_message_is_no_larger_than_it_may_be() {
         let bodies = bodies(STALL_MAX, u64::MAX);
-        let most = MESSAGE_BYTES_MAX + PREFIX_BYTES;
+        let most = MESSAGE_BYTES_MAX + PREFIX_BYTES as u64;
         assert_eq!(
             whole(&bodies, Full::new(piece(most))).await,
             Ok(usize::try_from(most).unwrap())

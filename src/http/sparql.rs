@@ -1,6 +1,7 @@
 //! The SPARQL 1.1 Protocol: queries and updates on one endpoint.
 
 use http::{HeaderValue, Method, Response, header, request::Parts};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::{sync::oneshot, time::timeout_at};
@@ -20,8 +21,12 @@ use crate::{
     sparql::{Interrupt, Parameters, ParsedUpdate, Query, SparqlError, Ticket, UsingConflict},
 };
 
-/// Answers a request to the endpoint.
+/// Answers a request to the endpoint. What comes of it is of the memory that requests have together.
 pub(super) async fn answer(api: &Inner, parts: &Parts, body: Incoming) -> Result<Response<Body>, Problem> {
+    api.intake.hold().during(operate(api, parts, body)).await
+}
+
+async fn operate(api: &Inner, parts: &Parts, body: Incoming) -> Result<Response<Body>, Problem> {
     let interrupt = api.interrupt();
     let content = match parts.method {
         Method::POST => Some(content(api, parts, body, &interrupt).await?),
@@ -93,20 +98,20 @@ async fn content(
     Ok(Content { media_type, bytes })
 }
 
-/// Returns all bytes of a body; until then they are of the memory that requests have together.
+/// Returns all bytes of a body. The room for it is taken of what the request at hand holds.
 async fn receive(api: &Inner, mut body: Incoming) -> Result<Vec<u8>, Problem> {
-    let (mut pace, mut held) = (api.intake.pace(), api.intake.hold());
-    let mut bytes = Vec::new();
+    let mut pace = api.intake.pace();
+    let bytes_expected = body.size_hint().exact().unwrap_or(u64::MAX);
+    let mut whole = intake::Body::default();
     while let Some(piece) = upload::next(&mut body, &mut pace).await? {
-        if piece.len() > api.body_bytes_max - bytes.len() {
+        if piece.len() > api.body_bytes_max - whole.bytes().len() {
             return Err(too_large(api.body_bytes_max));
         }
-        if !held.take(piece.len() as u64) {
+        if !whole.add(&piece, bytes_expected) {
             return Err(overloaded(intake::FULL));
         }
-        bytes.extend_from_slice(&piece);
     }
-    Ok(bytes)
+    Ok(whole.into())
 }
 
 async fn update(

@@ -19,6 +19,7 @@ mod graph;
 mod health;
 mod honest;
 mod http;
+mod memory;
 mod overload;
 #[path = "../process/mod.rs"]
 mod process;

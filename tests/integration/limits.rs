@@ -308,12 +308,12 @@ async fn bodies_over_http_come_in_as_messages_do() {
     let server = start(|settings| {
         settings.query_timeout_max = Duration::from_hours(1);
         settings.connections.request_stall_max = Duration::from_millis(200);
-        settings.connections.request_memory_bytes_max = 1_000;
+        settings.connections.request_memory_bytes_max = 100_000;
     })
     .await;
     let query = |bytes: usize| over_http(&format!("ASK {{}} #{}", "x".repeat(bytes)), "*/*");
     check_status(&server, query(65_000), 200).await;
-    check(&server, query(70_000), 503, "OVERLOADED").await;
+    check(&server, query(110_000), 503, "OVERLOADED").await;
     check_status(&server, query(65_000), 200).await;
 
     let mut stream = TcpStream::connect(server.address).await.unwrap();

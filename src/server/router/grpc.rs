@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Collected;
+use http_body_util::Full;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
@@ -162,7 +162,7 @@ impl Router {
         &self,
         request: Request<B>,
         place: Option<Arc<Place>>,
-    ) -> Result<Request<Collected<Bytes>>, tonic::Status>
+    ) -> Result<Request<Full<Bytes>>, tonic::Status>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: Into<StdError>,
