@@ -35,6 +35,16 @@ pub fn take(byte_count: u64) -> bool {
         .unwrap_or(true)
 }
 
+/// Has another thread go on with the request at hand: until it is done it holds what that has taken, answered or not.
+pub fn on_thread<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    // Where nothing is held there is nothing to hold on to.
+    let taken = HELD.try_with(|held| held.borrow().taken.clone()).ok().flatten();
+    move || {
+        let _taken = taken;
+        work()
+    }
+}
+
 /// Returns what the request at hand may take if it is alone.
 pub fn request_bytes_max() -> u64 {
     HELD.try_with(|held| held.borrow().shared.request_bytes_max())
@@ -99,13 +109,13 @@ impl Intake {
     }
 }
 
-/// What one request takes, until this is dropped.
+/// What one request takes, until this is dropped, and whoever goes on with it is done.
 #[derive(Debug)]
 pub struct Held {
     shared: Arc<Shared>,
     received_bytes: u64,
     /// None as long as it is free: most requests have no more.
-    taken: Option<Taken>,
+    taken: Option<Arc<Taken>>,
 }
 
 impl Held {
@@ -129,11 +139,13 @@ impl Held {
             bytes_max
         };
         let shared = &self.shared;
-        let taken = self.taken.get_or_insert_with(|| Taken {
-            shared: Arc::clone(shared),
-            bytes: 0,
+        let taken = self.taken.get_or_insert_with(|| {
+            Arc::new(Taken {
+                shared: Arc::clone(shared),
+                bytes: AtomicU64::new(0),
+            })
         });
-        taken.bytes += more;
+        taken.bytes.fetch_add(more, Ordering::Relaxed);
         let before = shared.bytes.fetch_add(more, Ordering::Relaxed);
         before.saturating_add(more) <= bytes_max
     }
@@ -143,12 +155,14 @@ impl Held {
 #[derive(Debug)]
 struct Taken {
     shared: Arc<Shared>,
-    bytes: u64,
+    bytes: AtomicU64,
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.shared.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.shared
+            .bytes
+            .fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
     }
 }
 
@@ -254,6 +268,22 @@ mod tests {
         let (third, fits, bytes) = taken(FREE_BYTES + more);
         assert_eq!((fits, bytes), (true, SMALL_BYTES + more));
         drop((first, second, third));
+        assert_eq!(intake.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_with_a_request_holds_what_it_took() {
+        let intake = Intake::new(Duration::ZERO, u64::MAX);
+        let begin = || {
+            intake.hold().during(async {
+                assert!(take(FREE_BYTES + 10));
+                on_thread(|| intake.bytes())
+            })
+        };
+        let (done, dropped) = (begin().await, begin().await);
+        assert_eq!(intake.bytes(), 20);
+        drop(dropped);
+        assert_eq!(done(), 10);
         assert_eq!(intake.bytes(), 0);
     }
 

@@ -27,8 +27,12 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("log", &["graph", "model", "sync"]),
     ("rdf", &["graph", "model"]),
     ("facts", &["graph", "model"]),
-    // What LOAD fetches is parsed before the writer has the update. Callers pay for the time of their queries.
-    ("sparql", &["graph", "model", "rdf", "remote", "auth", "request"]),
+    // What LOAD fetches is parsed before the writer has the update. Callers pay for the time of their queries, and texts that wait are
+    // of what requests may take.
+    (
+        "sparql",
+        &["graph", "model", "rdf", "remote", "auth", "request", "intake"],
+    ),
     ("knowledge", &["log", "graph", "facts", "model", "sync"]),
     // A watcher reads the log at its own pace, up to what the knowledge base has published.
     ("feed", &["knowledge", "log", "graph", "facts", "model", "sync"]),

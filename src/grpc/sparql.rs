@@ -162,6 +162,9 @@ impl SparqlService for SparqlApi {
         let (_, extensions, request) = request.into_parts();
         let (text, expected) = check_validate(request)?;
         let caller = caller("Validate", &mut String::new(), &extensions)?;
+        if let Some(refused) = self.queries.validate_length(&text) {
+            return Ok(Response::new(explain::validation(refused)));
+        }
         let (limits, deadline) = (CallerLimits::default(), deadline(&extensions));
         let ticket = self.queries.admit(caller, &text, deadline, &limits)?;
         let ticket = paid(ticket, &extensions)?;

@@ -14,7 +14,7 @@ use crate::{
     proto::v1::ErrorReason,
     rdf::ImportError,
     request,
-    sparql::{PoolError, QueryIdInUse, SparqlError},
+    sparql::{AdmitError, PoolError, QueryIdInUse, SparqlError},
 };
 
 /// Reasons that only HTTP has.
@@ -427,6 +427,15 @@ impl From<SparqlError> for Problem {
                 Self::of(StatusCode::SERVICE_UNAVAILABLE, ErrorReason::Cancelled, message)
             }
             SparqlError::Internal(cause) => internal(&cause),
+        }
+    }
+}
+
+impl From<AdmitError> for Problem {
+    fn from(error: AdmitError) -> Self {
+        match error {
+            AdmitError::IdInUse(error) => error.into(),
+            AdmitError::TooLong(error) => error.into(),
         }
     }
 }

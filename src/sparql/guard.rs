@@ -23,6 +23,11 @@ pub(super) fn scan(text: &str, limits: GuardLimits) -> Result<Findings, SparqlEr
     measure(text, limits).1
 }
 
+/// Fails for a text that is longer than one may be.
+pub(super) fn check_length(text: &str, limits: GuardLimits) -> Result<(), SparqlError> {
+    within("query_bytes_max", text.len(), limits.byte_count_max, &mut 0)
+}
+
 /// Scans a text and tells what it comes to, as far as the limits let the scan come.
 pub(super) fn measure(text: &str, limits: GuardLimits) -> (GuardFigures, Result<Findings, SparqlError>) {
     let mut scanner = Scanner::new(text, limits);

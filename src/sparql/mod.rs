@@ -36,7 +36,7 @@ pub use memory::{MemoryLimits, MemoryPool};
 pub use parameters::Parameters;
 pub use parse::Parser;
 pub use pool::{PoolError, QueryPool};
-pub use queries::{Queries, QuerySettings, Ticket};
+pub use queries::{AdmitError, Queries, QuerySettings, Ticket};
 pub use registry::{Caller, QueryIdInUse, RunningQuery, TextHash};
 pub use run::{Cell, Completion, Query, QueryForm, Row, Sink, run_query};
 pub use update::{ParsedUpdate, UsingConflict, parse_update};

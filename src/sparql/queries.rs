@@ -13,7 +13,7 @@ use tracing::trace_span;
 use super::{
     Caller, CallerLimits, Completion, Explanation, GuardLimits, Interrupt, MemoryLimits, MemoryPool,
     Parameters, ParsedUpdate, Parser, PoolError, Query, QueryForm, QueryIdInUse, QueryPool, Row, RunLimits,
-    RunningQuery, Sink, SparqlError, TextKind, Validation, explain_query, parse_update,
+    RunningQuery, Sink, SparqlError, TextKind, Validation, explain_query, guard, parse_update,
     registry::{Entry, Place, Registry},
     run::run_watched,
     slow::{self, UpdateWatch, Watch},
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     auth::OpenQuery,
     graph::Snapshot,
+    intake,
     model::access::Access,
     rdf::Memory,
     remote::RemoteSettings,
@@ -69,6 +70,17 @@ impl QuerySettings {
     }
 }
 
+/// A query or update is not admitted.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum AdmitError {
+    /// Its id is that of another one.
+    #[error(transparent)]
+    IdInUse(#[from] QueryIdInUse),
+    /// Its text is longer than one may be.
+    #[error(transparent)]
+    TooLong(SparqlError),
+}
+
 /// The front of this module for whoever speaks a protocol. Clones share all.
 #[derive(Clone, Debug)]
 pub struct Queries(Arc<Shared>);
@@ -105,7 +117,7 @@ impl Queries {
         &self.0.settings
     }
 
-    /// Admits a query or update: from now on it is listed, and can be cancelled.
+    /// Admits a query or update: from now on it is listed, and can be cancelled. One that is too long is refused before it waits.
     ///
     /// It ends at the earliest of the `deadline` of the call, the caller's timeout and the server's maximum.
     pub fn admit(
@@ -114,8 +126,9 @@ impl Queries {
         text: &str,
         deadline: Option<Instant>,
         limits: &CallerLimits,
-    ) -> Result<Ticket, QueryIdInUse> {
+    ) -> Result<Ticket, AdmitError> {
         let settings = &self.0.settings;
+        guard::check_length(text, settings.guard).map_err(AdmitError::TooLong)?;
         let timeout = limits
             .timeout
             .map_or(settings.timeout_max, |timeout| timeout.min(settings.timeout_max));
@@ -135,6 +148,13 @@ impl Queries {
             parser,
             payment: None,
         })
+    }
+
+    /// Tells of a text that it is too long, if it is: that takes no thread.
+    pub fn validate_length(&self, text: &str) -> Option<Validation> {
+        let limits = self.0.settings.guard;
+        let fault = guard::check_length(text, limits).err()?;
+        Some(Validation::refused(text, limits, fault))
     }
 
     /// Returns what waits and runs, the oldest first: one's own, or all for an administrator.
@@ -200,19 +220,20 @@ impl Ticket {
         self
     }
 
-    /// Runs `work` on a thread with a large stack, once one is free.
+    /// Runs `work` on a thread with a large stack, once one is free. Until it is done it holds what its request has taken.
     pub fn start(mut self, work: impl FnOnce(Self) + Send + 'static) -> Result<(), PoolError> {
         let queries = self.queries.clone();
         request::note_query_id(self.query_id());
         let wait = trace_span!("wait");
-        queries.0.pool.submit(on_thread(move || {
+        let work = on_thread(move || {
             drop(wait);
             self.entry().begin();
             if let Some(payment) = &mut self.payment {
                 payment.run();
             }
             work(self);
-        }))
+        });
+        queries.0.pool.submit(intake::on_thread(work))
     }
 
     /// Runs a query: call it on the thread of [`Self::start`].

@@ -50,18 +50,7 @@ pub struct Validation {
 ///
 /// Without an `expected` kind it may be either; a fault is then that of the kind whose parser gets farther.
 pub fn validate(parser: &Parser, text: &str, expected: Option<TextKind>) -> Validation {
-    let limits = parser.limits();
-    let mut validation = Validation {
-        fault: None,
-        kind: None,
-        form: None,
-        result_variables: Vec::new(),
-        variables: Vec::new(),
-        parameters: Vec::new(),
-        graphs: Vec::new(),
-        figures: guard::measure(text, limits).0,
-        limits,
-    };
+    let mut validation = Validation::of(text, parser.limits());
     match parse(parser, text, expected) {
         Ok(Parsed::Query(query)) => validation.describe_query(*query, text),
         Ok(Parsed::Update(update)) => validation.describe_update(update, text),
@@ -106,6 +95,28 @@ fn place(error: &SparqlError) -> Option<(u64, u64)> {
 }
 
 impl Validation {
+    fn of(text: &str, limits: GuardLimits) -> Self {
+        Self {
+            fault: None,
+            kind: None,
+            form: None,
+            result_variables: Vec::new(),
+            variables: Vec::new(),
+            parameters: Vec::new(),
+            graphs: Vec::new(),
+            figures: guard::measure(text, limits).0,
+            limits,
+        }
+    }
+
+    /// Returns that of a text which cannot be run.
+    pub(super) fn refused(text: &str, limits: GuardLimits, fault: SparqlError) -> Self {
+        Self {
+            fault: Some(fault),
+            ..Self::of(text, limits)
+        }
+    }
+
     fn describe_query(&mut self, mut query: Query, text: &str) {
         self.kind = Some(TextKind::Query);
         self.form = Some(form_of(&query));

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     proto::v1::ErrorReason,
-    sparql::{PoolError, QueryIdInUse, SparqlError},
+    sparql::{AdmitError, PoolError, QueryIdInUse, SparqlError},
 };
 
 /// Returns `CANCELLED` for a query that somebody cancelled by its id.
@@ -90,6 +90,15 @@ impl From<SparqlError> for Status {
             SparqlError::Cancelled => cancelled(),
             SparqlError::QueryCancelled => query_cancelled(),
             SparqlError::Internal(cause) => internal(&cause),
+        }
+    }
+}
+
+impl From<AdmitError> for Status {
+    fn from(error: AdmitError) -> Self {
+        match error {
+            AdmitError::IdInUse(error) => error.into(),
+            AdmitError::TooLong(error) => error.into(),
         }
     }
 }
