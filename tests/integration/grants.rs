@@ -346,6 +346,54 @@ async fn what_may_not_be_read_is_not_there() {
     assert_eq!(first.unwrap().into_inner().revision.unwrap().quads_inserted, 0);
 }
 
+/// The rule that keeps claims out of the default graph looks at the default graph and its statements alone.
+#[tokio::test]
+async fn claims_in_another_graph_neither_tell_of_statements_nor_hinder_them() {
+    let server = Guarded::start().await;
+    let statement = |id: &str, standing: &str, stance: &str| {
+        format!(
+            "GRAPH g:statements {{ s:{id} rdf:subject <http://ex/{id}> ; rdf:predicate <http://ex/p> ; rdf:object 1 ;
+            d:standing d:{standing} ; d:stance d:{stance} ; d:basis d:Stated ; prov:wasDerivedFrom src:a }}"
+        )
+    };
+    let [accepted, unconfirmed] = [
+        statement("accepted", "Accepted", "Asserted"),
+        statement("unconfirmed", "Unconfirmed", "Attributed"),
+    ];
+    let insert = format!("INSERT DATA {{ {accepted} {unconfirmed} }}");
+    server.update("facts", &insert).await.unwrap();
+    // Whether there is a statement, and whether it is accepted, is not told to who may not read it.
+    for id in ["accepted", "unconfirmed", "never"] {
+        let claim = format!("INSERT DATA {{ GRAPH <http://ex/mine> {{ <urn:claim> d:content s:{id} }} }}");
+        for validate_only in [true, false] {
+            let request = v1::UpdateRequest {
+                update: claim.clone(),
+                validate_only,
+                ..Default::default()
+            };
+            let update = server.sparql("mine").update(request).await;
+            let update = update.unwrap_or_else(|status| panic!("{id}: {status:?}"));
+            assert_eq!(update.into_inner().quads_inserted, 1);
+        }
+    }
+    // Nor do those who may not read the claim hear of it, and it is no veto.
+    for update in [
+        "INSERT DATA { <http://ex/unconfirmed> <http://ex/p> 1 }",
+        "DELETE DATA { GRAPH g:statements { s:unconfirmed d:standing d:Unconfirmed ; d:stance d:Attributed } } ;
+        INSERT DATA { GRAPH g:statements { s:unconfirmed d:standing d:Accepted ; d:stance d:Asserted } }",
+    ] {
+        server.update("facts", update).await.unwrap();
+    }
+    // One in the default graph is told of, and counts.
+    let claim = "INSERT DATA { <urn:claim> d:content s:accepted }";
+    check(
+        server.update("facts", claim).await,
+        Code::FailedPrecondition,
+        ErrorReason::ClaimContent,
+        &[("claim", "urn:claim")],
+    );
+}
+
 #[tokio::test]
 async fn what_administers_is_for_administrators() {
     let server = Guarded::start().await;

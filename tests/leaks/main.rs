@@ -18,11 +18,13 @@ mod harness;
 #[path = "../integration/http_client.rs"]
 mod http_client;
 mod queries;
+mod statements;
 mod wire;
 
 use std::env;
 
 use dossier::{
+    facts::derive,
     graph::{Batch, Draft, Snapshot},
     model::access::GraphSet,
     sparql::{
@@ -191,6 +193,49 @@ fn queries_of_a_restricted_caller_are_those_of_a_filtered_graph() {
     });
     // Most answers say something.
     assert!(found_count > query_count() as usize / 3, "{found_count}");
+}
+
+/// What follows from a change is the server's doing, which sees all: it may not be seen to.
+#[test]
+fn commits_of_a_restricted_caller_are_those_on_a_filtered_graph() {
+    let day = "2026-11-30".parse().unwrap();
+    let cases = (statements::held(), 0..16_u8, statements::change());
+    let (mut refused_count, mut granted_count) = (0, 0);
+    run(query_count(), &cases, |(quads, bits, text)| {
+        let set = std::sync::Arc::new(graph_set(bits));
+        let visible: Vec<_> = quads
+            .iter()
+            .filter(|quad| set.has(quad.graph_name.as_ref()))
+            .cloned()
+            .collect();
+        let hidden = quads
+            .iter()
+            .filter(|quad| !set.has(quad.graph_name.as_ref()))
+            .cloned()
+            .collect();
+        let commit = |commits: &[Vec<Quad>]| {
+            let mut draft = derive::draft(snapshot(commits));
+            draft.restrict(&set, &set);
+            let update = parse_update(&parser(), &text, &Parameters::default()).unwrap();
+            update.plan(Interrupt::new(None), u64::MAX)(&mut draft).unwrap();
+            draft.lift().map_err(|graph| format!("not granted: {graph}"))?;
+            derive::derive(&mut draft, day).map_err(|error| format!("{error:?}"))?;
+            let mut seen = queries::quads(&draft.finish().1.seen_by(&set));
+            seen.sort();
+            Ok::<_, String>(seen)
+        };
+        let expected = commit(std::slice::from_ref(&visible));
+        assert_eq!(commit(&[visible, hidden]), expected, "{bits:b} {text}");
+        match expected {
+            Ok(_) => granted_count += 1,
+            Err(error) => refused_count += usize::from(error.contains("ClaimContent")),
+        }
+    });
+    let least = query_count() as usize / 200;
+    assert!(
+        refused_count > least && granted_count > least,
+        "{refused_count} {granted_count}"
+    );
 }
 
 #[test]

@@ -1,4 +1,7 @@
 //! Keeps what somebody only claims out of the default graph.
+//!
+//! A claim is said in the default graph or in `g:statements`, as all that the rule looks at: who may write one of another graph
+//! neither learns of statements nor has a say in them.
 
 use super::{
     Change, ModelError,
@@ -6,7 +9,7 @@ use super::{
     property::part,
 };
 use crate::{
-    graph::{GraphPattern, Pattern, Snapshot, TermId},
+    graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId},
     model::fact::Standing,
 };
 
@@ -51,15 +54,13 @@ fn check_content(snapshot: &Snapshot, nodes: &Nodes, content: TermId, link: Link
 /// Refuses claims of what is accepted, and plain triples of which nothing accepted is stated, and that somebody claims.
 pub(super) fn check(change: &Change, nodes: &Nodes) -> Result<(), ModelError> {
     let snapshot = &change.now;
-    let claims = contents(nodes, None);
-    let claim_count = match nodes.content {
-        TermId::MAX => 0,
-        _ => snapshot.count(claims),
-    };
+    let claim_count = count(snapshot, nodes);
     if claim_count == 0 {
         return Ok(());
     }
-    for quad in change.changes.inserted() {
+    let [plain, said] =
+        [TermId::DEFAULT_GRAPH, nodes.statements].map(|graph| change.changes.inserted_in(graph));
+    for quad in plain.chain(said) {
         if quad.predicate == nodes.content {
             let link = Link {
                 claim: quad.subject,
@@ -84,7 +85,7 @@ pub(super) fn check(change: &Change, nodes: &Nodes) -> Result<(), ModelError> {
         .map(|subject| snapshot.count(about(*subject)))
         .sum();
     if claim_count <= about_count {
-        for quad in snapshot.quads(claims) {
+        for quad in contents(snapshot, nodes, None) {
             check_claimed(snapshot, nodes, quad.object, &triples)?;
         }
     } else {
@@ -155,14 +156,13 @@ pub(super) fn claims_of(snapshot: &Snapshot, nodes: &Nodes, statements: &[TermId
         return Vec::new();
     }
     let is_one = |content: TermId| statements.binary_search(&content).is_ok();
-    let claims = contents(nodes, None);
-    let mut found: Vec<_> = if snapshot.count(claims) <= statements.len() as u64 {
-        let claims = snapshot.quads(claims).filter(|quad| is_one(quad.object));
+    let mut found: Vec<_> = if count(snapshot, nodes) <= statements.len() as u64 {
+        let claims = contents(snapshot, nodes, None).filter(|quad| is_one(quad.object));
         claims.map(|quad| quad.subject).collect()
     } else {
         let claims = statements
             .iter()
-            .flat_map(|statement| snapshot.quads(contents(nodes, Some(*statement))));
+            .flat_map(|statement| contents(snapshot, nodes, Some(*statement)));
         claims.map(|quad| quad.subject).collect()
     };
     let linking = nodes.with(part::PREDICATE, Some(nodes.content));
@@ -190,17 +190,37 @@ pub(super) fn claims_of(snapshot: &Snapshot, nodes: &Nodes, statements: &[TermId
 
 /// Returns a claim whose content a statement is.
 fn claim_of(snapshot: &Snapshot, nodes: &Nodes, statement: TermId) -> Option<TermId> {
-    let mut claims = snapshot.quads(contents(nodes, Some(statement)));
+    let mut claims = contents(snapshot, nodes, Some(statement));
     claims.next().map(|quad| quad.subject)
 }
 
-/// Matches what says that claims have contents: all of it, or that of one statement.
-fn contents(nodes: &Nodes, statement: Option<TermId>) -> Pattern {
-    Pattern {
+/// Counts what says that claims have contents.
+fn count(snapshot: &Snapshot, nodes: &Nodes) -> u64 {
+    if nodes.content == TermId::MAX {
+        return 0;
+    }
+    let patterns = patterns(nodes, None);
+    patterns.into_iter().map(|pattern| snapshot.count(pattern)).sum()
+}
+
+/// Returns what says that claims have contents: all of it, or that of one statement.
+fn contents<'a>(
+    snapshot: &'a Snapshot,
+    nodes: &Nodes,
+    statement: Option<TermId>,
+) -> impl Iterator<Item = QuadIds> + use<'a> {
+    let patterns = patterns(nodes, statement);
+    patterns
+        .into_iter()
+        .flat_map(move |pattern| snapshot.quads(pattern))
+}
+
+fn patterns(nodes: &Nodes, statement: Option<TermId>) -> [Pattern; 2] {
+    [GraphPattern::Default, GraphPattern::Named(nodes.statements)].map(|graph| Pattern {
         predicate: Some(nodes.content),
         object: statement,
-        ..Pattern::all(GraphPattern::Any)
-    }
+        ..Pattern::all(graph)
+    })
 }
 
 fn refusal(snapshot: &Snapshot, triple: [TermId; 3], statement: TermId, link: Link) -> ModelError {

@@ -270,6 +270,29 @@ fn what_holds_does_not_become_a_claim() {
     .unwrap();
 }
 
+/// Who may write that graph may not see the statement, nor have a say in it.
+#[test]
+fn what_another_graph_says_is_no_claim() {
+    let elsewhere = "e:drafts { e:claim d:content s:1 }";
+    commit(&accepted(), "", elsewhere).unwrap();
+    let unconfirmed = statement("1", "e:a d:p e:b", "Unconfirmed", "");
+    for more in ["", "e:other d:content s:2 ."] {
+        let base = commit(
+            &Snapshot::default(),
+            "",
+            &format!("{elsewhere} {unconfirmed} {more}"),
+        )
+        .unwrap();
+        commit(&base, "", "e:a d:p e:b .").unwrap();
+        commit(
+            &base,
+            "g:statements { s:1 d:standing d:Unconfirmed ; d:stance d:Attributed }",
+            "g:statements { s:1 d:standing d:Accepted ; d:stance d:Asserted }",
+        )
+        .unwrap();
+    }
+}
+
 #[test]
 fn only_what_is_accepted_excuses_a_claim() {
     let claimed = format!(
