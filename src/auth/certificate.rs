@@ -48,15 +48,23 @@ impl ClientName {
         })
     }
 
-    /// Fails once its authority is one of clients no longer.
-    pub fn confirm(&self) -> Result<(), AuthError> {
-        if (self.authority.0)() {
-            Ok(())
-        } else {
-            Err(AuthError::Invalid(
-                "the authority of the certificate was taken back",
-            ))
+    /// Tells whether its authority is one of clients now.
+    pub fn is_ours(&self) -> bool {
+        (self.authority.0)()
+    }
+
+    /// Fails once it has expired, or its authority is one of clients no longer. A connection may outlive the certificate that it
+    /// began with, and a session that is taken up again brings one that nobody has verified since.
+    pub(super) fn confirm(&self, now: u64) -> Result<(), AuthError> {
+        if now > self.expires_at {
+            return Err(AuthError::Expired);
         }
+        if !self.is_ours() {
+            return Err(AuthError::Invalid(
+                "the authority of the certificate was taken back",
+            ));
+        }
+        Ok(())
     }
 
     /// Returns from when it holds no longer, in seconds since 1970.
@@ -64,12 +72,9 @@ impl ClientName {
         self.expires_at.saturating_add(1)
     }
 
-    /// Returns whose it is. A connection may outlive the certificate that it began with.
+    /// Returns whose it is.
     pub(super) fn caller(&self, now: u64) -> Result<Arc<Caller>, AuthError> {
-        if now > self.expires_at {
-            return Err(AuthError::Expired);
-        }
-        self.confirm()?;
+        self.confirm(now)?;
         self.caller
             .clone()
             .ok_or(AuthError::Invalid("the certificate names nobody"))

@@ -236,7 +236,7 @@ impl Authenticator {
         }
         if let Some(name) = presented.certificate {
             // Without it there would be no connection, whatever else is shown.
-            name.confirm()?;
+            name.confirm(now_seconds())?;
         }
         if let Some(authorization) = presented.authorization {
             return self.bearer(token_of(authorization)?).await;

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::watch, time::sleep};
 
-use super::{AuthError, Authenticator, Authorizer, Caller, ClientName, keys::Key, token::Hash};
+use super::{AuthError, Authenticator, Authorizer, Caller, ClientName, keys::Key, now_seconds, token::Hash};
 use crate::model::access::Access;
 
 /// However far away the end is, clocks are set and keys grow old meanwhile.
@@ -135,7 +135,7 @@ impl Tenure {
 
     fn check(&mut self) -> Result<(), Lapse> {
         if let Some(certificate) = &self.certificate {
-            certificate.confirm()?;
+            certificate.confirm(now_seconds())?;
         }
         self.shown = self.authenticator.confirm(&self.shown)?;
         let access = self.authorizer.access(&self.shown.caller);
@@ -149,7 +149,9 @@ impl Tenure {
 
     /// Returns when to look again at the latest.
     fn time(&self) -> Duration {
-        let end = self.shown.expires_at().and_then(|seconds| {
+        let certificate = self.certificate.as_ref().map(|name| name.expires_at());
+        let first = self.shown.expires_at().into_iter().chain(certificate).min();
+        let end = first.and_then(|seconds| {
             let end = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
             // What has ended since it was looked at is looked at at once.
             Some(end.duration_since(SystemTime::now()).unwrap_or_default())

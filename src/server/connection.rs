@@ -401,7 +401,7 @@ impl Client {
         let Some(Self { name, mut renewed }) = client else {
             return pending().await;
         };
-        while name.confirm().is_ok() {
+        while name.is_ours() {
             if renewed.changed().await.is_err() {
                 // Nothing is read anew any more.
                 return pending().await;

@@ -1,6 +1,11 @@
 //! Certificates of clients.
 
-use std::{fs, net::SocketAddr, sync::Arc};
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use dossier::proto::v1::{
     ErrorReason, GetServerInfoRequest, WatchRequest, admin_service_client::AdminServiceClient,
@@ -9,10 +14,15 @@ use dossier::proto::v1::{
 use rcgen::{CertificateParams, DnType, date_time_ymd};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tempfile::TempDir;
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{
     TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring},
+    client::TlsStream,
+    rustls::{ClientConfig, HandshakeKind, RootCertStore, crypto::ring},
 };
 use tonic::{
     Code,
@@ -22,7 +32,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
     Issuer, Tokens, by, info,
-    matrix::{Door, GRPC, call, deny_all, methods, over, request, requests},
+    matrix::{Door, GRPC, bearer, call, deny_all, methods, over, request, requests},
     now_seconds,
     streams::{end, token},
     write_tokens,
@@ -83,8 +93,8 @@ async fn certificates_at_fault_let_nobody_in() {
     server.stop().await;
 }
 
-/// Connects with a certificate that is not accepted, and returns what the server says of it (RFC 8446 section 6).
-async fn alert_to(address: SocketAddr, trusted: &Authority, identity: Option<&(String, String)>) -> String {
+/// Returns what a client of the loopback interface does TLS with.
+fn client(trusted: &Authority, identity: Option<&(String, String)>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(trusted.pem.as_bytes()).unwrap();
     roots.add(root).unwrap();
@@ -92,22 +102,40 @@ async fn alert_to(address: SocketAddr, trusted: &Authority, identity: Option<&(S
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots);
-    let config = match identity {
+    match identity {
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
             let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
             let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
             config.with_client_auth_cert(vec![certificate], key).unwrap()
         }
-    };
+    }
+}
+
+async fn shake(address: SocketAddr, config: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = "localhost".try_into().unwrap();
+    let shaking = TlsConnector::from(Arc::clone(config)).connect(name, stream);
+    shaking.await.unwrap()
+}
+
+/// Connects with a certificate that is not accepted, and returns what the server says of it (RFC 8446 section 6).
+async fn alert_to(address: SocketAddr, trusted: &Authority, identity: Option<&(String, String)>) -> String {
     // A client has shaken hands before the server has looked at its certificate (TLS 1.3).
-    let mut stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .unwrap();
+    let mut stream = shake(address, &Arc::new(client(trusted, identity))).await;
     stream.read_u8().await.unwrap_err().to_string()
+}
+
+/// Makes a request on a connection of its own, and returns how that began, and the answer.
+async fn ask(address: SocketAddr, config: &Arc<ClientConfig>, bearer: &str) -> (HandshakeKind, String) {
+    let mut stream = shake(address, config).await;
+    let request = format!(
+        "GET /sparql?query=ASK%7B%7D HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {bearer}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (stream.get_ref().1.handshake_kind().unwrap(), answer)
 }
 
 /// Makes every call and request, each on a connection of its own, which must end without an answer. Returns how many there were.
@@ -150,6 +178,52 @@ async fn a_token_that_is_wrong_is_not_made_good_by_a_certificate() {
     let outcome = info(&channel, Some("dossier_wrong")).await;
     check_error(outcome, Code::Unauthenticated, ErrorReason::CredentialsInvalid);
     fs::remove_file(&path).unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_not_made_good_by_a_token() {
+    let folder = TempDir::new().unwrap();
+    let ours = Authority::new();
+    ours.certify_into(folder.path());
+    let mut tokens = Tokens::default();
+    let reader = token(&mut tokens, "reader", "read", None);
+    let server = Server::start_with(folder.path(), Some(&ours), |settings| {
+        write_tokens(&folder.path().join("tokens.json"), &tokens);
+        settings.auth.tokens = Some(folder.path().join("tokens.json"));
+    })
+    .await;
+    let identity = ours.certify_with(&|params: &mut CertificateParams| {
+        params.not_after = (SystemTime::now() + Duration::from_secs(10)).into();
+    });
+    let config = Arc::new(client(&ours, Some(&identity)));
+    let (certificate, key) = identity;
+    let channel = server
+        .call(ours.trusted().identity(Identity::from_pem(certificate, key)))
+        .await
+        .unwrap();
+    // It is ready once it has more to say than that nobody has a role.
+    while info(&channel, Some(&reader)).await.is_err() {}
+    let (kind, answer) = ask(server.address, &config, &reader).await;
+    assert!(
+        kind == HandshakeKind::Full && answer.starts_with("HTTP/1.1 200 "),
+        "{answer}"
+    );
+    let watch = by(&reader, WatchRequest::default());
+    let watch = ChangeServiceClient::new(channel.clone()).watch(watch).await;
+    let ended = timeout(Duration::from_secs(30), end(watch.unwrap().into_inner())).await;
+    let status = ended.expect("a stream ends with the certificate");
+    let expired = ErrorReason::CredentialsExpired;
+    check_error::<()>(Err(status), Code::Unauthenticated, expired);
+    let door = Door::of_channel(channel);
+    deny_all(&door, expired, bearer(&reader)).await;
+    drop(door);
+    // A session that is taken up again shows no other certificate.
+    let (kind, answer) = ask(server.address, &config, &reader).await;
+    assert!(
+        kind == HandshakeKind::Resumed && answer.starts_with("HTTP/1.1 401 "),
+        "{answer}"
+    );
     server.stop().await;
 }
 
