@@ -119,9 +119,12 @@ impl Handshake {
     ) -> io::Result<(TlsStream<TcpStream>, Option<Arc<ClientName>>)> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.terms.config));
         let stream = acceptor.accept(stream).await?;
-        let chain = stream.get_ref().1.peer_certificates();
-        let name = chain.and_then(|chain| self.name(chain.to_vec()));
-        Ok((stream, name.map(Arc::new)))
+        let Some(chain) = stream.get_ref().1.peer_certificates() else {
+            return Ok((stream, None));
+        };
+        // Of one that cannot be read, neither end nor authority could be asked for again.
+        let name = self.name(chain.to_vec()).ok_or(io::ErrorKind::InvalidData)?;
+        Ok((stream, Some(Arc::new(name))))
     }
 
     fn name(self, chain: Vec<CertificateDer<'static>>) -> Option<ClientName> {

@@ -11,7 +11,7 @@ use dossier::proto::v1::{
     ErrorReason, GetServerInfoRequest, WatchRequest, admin_service_client::AdminServiceClient,
     change_service_client::ChangeServiceClient,
 };
-use rcgen::{CertificateParams, DnType, date_time_ymd};
+use rcgen::{CertificateParams, CustomExtension, DnType, date_time_ymd};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tempfile::TempDir;
 use tokio::{
@@ -89,7 +89,15 @@ async fn certificates_at_fault_let_nobody_in() {
         Vec::new,
     )
     .await;
-    println!("5 faults, {denied} calls and requests, all denied");
+    // Nor is one whose end and authority could not be asked for again.
+    let unreadable = |params: &mut CertificateParams| {
+        // A URI among the alternative names that is no text.
+        let alternatives = CustomExtension::from_oid_content(&[2, 5, 29, 17], vec![0x30, 3, 0x86, 1, 0xff]);
+        params.subject_alt_names.clear();
+        params.custom_extensions = vec![alternatives];
+    };
+    denied += nothing_gets_through(&server, &with(ours.certify_with(&unreadable))).await;
+    println!("6 faults, {denied} calls and requests, all denied");
     server.stop().await;
 }
 
