@@ -19,6 +19,7 @@ mod tls;
 
 use std::{sync::Arc, time::Duration};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     net::TcpListener,
     sync::OnceCell,
@@ -91,10 +92,11 @@ pub enum ServeError {
 
 /// Reads the files that settings name, as far as it goes without serving.
 pub fn check_files(settings: &ServeSettings) -> Result<(), ServeError> {
+    let stale = Gauge::default();
+    let callers = Callers::load(settings, &stale)?;
     if let Some(files) = settings.tls_files() {
-        Tls::load(files, &tokio::sync::watch::Sender::default())?;
+        Tls::load(files, callers.renewed(), &stale)?;
     }
-    Callers::load(settings)?;
     Audit::check(settings.auth.audit_log.as_ref()).map_err(ServeError::Audit)
 }
 
@@ -136,7 +138,7 @@ pub async fn serve(
         settings.data_dir.join(LOG_FILE),
         settings.graph_memory_bytes_max,
     ));
-    let callers = Callers::load(&settings)?;
+    let callers = Callers::load(&settings, metrics.stale_files())?;
     let gate = gate(&callers, &settings, &metrics)?;
     let router = Router::new(
         Arc::clone(&services),
@@ -151,8 +153,8 @@ pub async fn serve(
     let intake = router.intake();
     let tracker = TaskTracker::new();
     let tls = settings.tls_files();
-    let tls = tls.map(|files| Tls::load(files, callers.renewed())).transpose()?;
-    let tls = tls.map(Arc::new);
+    let tls = tls.map(|files| Tls::load(files, callers.renewed(), metrics.stale_files()));
+    let tls = tls.transpose()?.map(Arc::new);
     let freshener = tls.as_ref().map(|tls| tokio::spawn(tls.keep_fresh()));
     // They end with this.
     let mut keepers = JoinSet::new();

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -108,8 +109,9 @@ enum Place {
 }
 
 impl Callers {
-    /// Reads the files. Keys of a URL are fetched later: what is there need not be up before this server.
-    pub(super) fn load(settings: &ServeSettings) -> Result<Self, CallersError> {
+    /// Reads the files. Keys of a URL are fetched later: what is there need not be up before this server. `stale` counts what
+    /// cannot be read anew.
+    pub(super) fn load(settings: &ServeSettings, stale: &Gauge) -> Result<Self, CallersError> {
         let auth = &settings.auth;
         let renewed = watch::Sender::default();
         let policy = match auth.policy.clone() {
@@ -118,7 +120,7 @@ impl Callers {
                 let paths = vec![path.clone()];
                 let read = move || Ok(Policy::read(&path)?);
                 Some(Arc::new(
-                    Fresh::load("the policy", paths, read)?.telling(&renewed),
+                    Fresh::load("the policy", paths, read)?.telling(&renewed, stale),
                 ))
             }
         };
@@ -127,7 +129,7 @@ impl Callers {
             Some(path) => {
                 let paths = vec![path.clone()];
                 let tokens = Fresh::load("the tokens", paths, move || tokens(&path))?;
-                Some(Arc::new(tokens.telling(&renewed)))
+                Some(Arc::new(tokens.telling(&renewed, stale)))
             }
         };
         let keys = match auth.jwt()? {
@@ -142,7 +144,7 @@ impl Callers {
                     JwksPlace::File(path) => {
                         let paths = vec![path.clone()];
                         let keys = Fresh::load("the keys of JWTs", paths, move || keys(&path))?;
-                        Place::File(Arc::new(keys.telling(&renewed)))
+                        Place::File(Arc::new(keys.telling(&renewed, stale)))
                     }
                     JwksPlace::Url(target) => {
                         let times = KeyTimes {

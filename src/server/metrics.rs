@@ -59,6 +59,7 @@ struct Inner {
     cut_connections: Family<Labels<1>, Counter>,
     cut_streams: Counter,
     audit_failures: Counter,
+    stale_files: Gauge,
 }
 
 /// One method of gRPC.
@@ -79,7 +80,6 @@ impl Metrics {
         let seconds = Family::<Labels<2>, Histogram>::new_with_constructor(histogram);
         let errors = Family::<Labels<1>, Counter>::default();
         let requests = Family::<Labels<3>, Histogram>::new_with_constructor(histogram);
-        let (connections, refused_connections) = (Gauge::default(), Counter::default());
         registry.register("grpc_server_started", "gRPC calls begun", started.clone());
         registry.register(
             "grpc_server_handled",
@@ -109,15 +109,11 @@ impl Metrics {
             Unit::Seconds,
             requests.clone(),
         );
-        registry.register(
-            "dossier_connections",
-            "Connections that are open",
-            connections.clone(),
-        );
-        registry.register(
+        let connections = gauge(&mut registry, "dossier_connections", "Connections that are open");
+        let refused_connections = counter(
+            &mut registry,
             "dossier_refused_connections",
             "Connections closed at once, because there were as many as may be",
-            refused_connections.clone(),
         );
         let cut_connections = Family::<Labels<1>, Counter>::default();
         registry.register(
@@ -125,17 +121,20 @@ impl Metrics {
             "Connections cut for what their peer did, by reason",
             cut_connections.clone(),
         );
-        let cut_streams = Counter::default();
-        registry.register(
+        let cut_streams = counter(
+            &mut registry,
             "dossier_cut_streams",
             "Streams cut because their reader took nothing",
-            cut_streams.clone(),
         );
-        let audit_failures = Counter::default();
-        registry.register(
+        let audit_failures = counter(
+            &mut registry,
             "dossier_audit_failures",
             "Lines that could not be written to the audit log",
-            audit_failures.clone(),
+        );
+        let stale_files = gauge(
+            &mut registry,
+            "dossier_stale_files",
+            "Of tokens, policy, keys of JWTs and TLS, how many have changed and cannot be read anew",
         );
         registry.register_collector(Box::new(state));
         let method = |service: &str, method: &str, is_stream: bool| {
@@ -170,6 +169,7 @@ impl Metrics {
             cut_connections,
             cut_streams,
             audit_failures,
+            stale_files,
         }))
     }
 
@@ -219,6 +219,11 @@ impl Metrics {
         self.0.audit_failures.clone()
     }
 
+    /// Returns the count of files that have changed and cannot be read anew.
+    pub(super) fn stale_files(&self) -> &Gauge {
+        &self.0.stale_files
+    }
+
     /// Begins to count a call of gRPC.
     pub(super) fn call(&self, path: &str, headers: &HeaderMap) -> Call {
         let method = self.0.methods.get(path).unwrap_or(&self.0.unknown);
@@ -257,6 +262,18 @@ impl Metrics {
 
 fn chosen_id(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(request::HEADER).map(HeaderValue::as_bytes)
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
 }
 
 fn histogram() -> Histogram {

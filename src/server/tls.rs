@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _};
 use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::{
@@ -76,8 +77,12 @@ impl Terms {
 }
 
 impl Tls {
-    /// Reads the files, and marks `renewed` whenever they were read anew.
-    pub(super) fn load(files: TlsFiles, renewed: &watch::Sender<()>) -> Result<Self, TlsError> {
+    /// Reads the files, and marks `renewed` whenever they were read anew; `stale` counts them while that cannot be done.
+    pub(super) fn load(
+        files: TlsFiles,
+        renewed: &watch::Sender<()>,
+        stale: &Gauge,
+    ) -> Result<Self, TlsError> {
         let paths = [
             Some(&files.certificate),
             Some(&files.key),
@@ -87,7 +92,7 @@ impl Tls {
         let files = Fresh::load("the TLS certificates", paths, move || terms(&files))?;
         Ok(Self {
             terms: files.value(),
-            files: Arc::new(files.telling(renewed)),
+            files: Arc::new(files.telling(renewed, stale)),
         })
     }
 
@@ -218,7 +223,7 @@ mod tests {
             fs::write(&files.certificate, cert.pem()).unwrap();
         };
         write_new();
-        let tls = Tls::load(files.clone(), &watch::Sender::default()).unwrap();
+        let tls = Tls::load(files.clone(), &watch::Sender::default(), &Gauge::default()).unwrap();
         let first = tls.terms.load_full();
         tls.files.refresh(false);
         assert!(Arc::ptr_eq(&first, &tls.terms.load_full()));
