@@ -186,11 +186,6 @@ impl Router {
                     Err(refusal) => refusal.over_http(),
                 }
             }
-            // As gRPC over HTTP/2 wants it, where the type of a request is another one.
-            Protocol::Http if is_of_method(request.uri().path()) => text(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "calls of gRPC come over HTTP/2 as application/grpc, or as application/grpc-web\n",
-            ),
             // A call of gRPC that waits would take as much memory as a document that is read.
             Protocol::Http => Box::pin(self.http(request)).await,
         };
@@ -232,6 +227,14 @@ impl Router {
             Err(refusal) => return call.answered(refusal.over_http()),
         };
         let call = call.traced(request.headers());
+        if is_of_method(request.uri().path()) {
+            // As gRPC over HTTP/2 wants it, where the type of a request is another one.
+            let response = text(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "calls of gRPC come over HTTP/2 as application/grpc, or as application/grpc-web\n",
+            );
+            return admitted.answered(call.answered(response));
+        }
         let working = call.request().clone();
         let http = self.services.get().map(|services| &services.http);
         let answering = api::answer(http, self.drain.is_cancelled(), request);

@@ -24,8 +24,8 @@ use crate::{harness::Server, http_client::send};
 pub(super) const GRPC: &str = "application/grpc";
 pub(super) const GRPC_WEB: &str = "application/grpc-web+proto";
 
-/// The paths of HTTP, and some that there are not.
-const PATHS: [&str; 9] = [
+/// The paths of HTTP, some that there are not, and one of gRPC.
+const PATHS: [&str; 10] = [
     "/sparql",
     "/sparql/",
     "/sparql?query=ASK%7B%7D",
@@ -35,6 +35,7 @@ const PATHS: [&str; 9] = [
     "/changes",
     "/metrics",
     "/nothing",
+    "/dossier.v1.EntityService/GetEntity",
 ];
 const HTTP_METHODS: [Method; 7] = [
     Method::GET,
