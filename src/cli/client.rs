@@ -183,8 +183,13 @@ impl Client {
 }
 
 /// Connects, or says why not.
-pub(super) async fn channel(args: &ServerArgs) -> Result<Connection, Failure> {
+async fn channel(args: &ServerArgs) -> Result<Connection, Failure> {
     let bearer = Bearer::of(args)?;
+    Ok(InterceptedService::new(connect(args).await?, bearer))
+}
+
+/// Connects as somebody who shows nothing, or says why not.
+pub(super) async fn connect(args: &ServerArgs) -> Result<Channel, Failure> {
     let mut endpoint = Endpoint::from_shared(args.server.clone())
         .map_err(|error| Failure::usage(format!("--server {}: {error}", args.server)))?
         .connect_timeout(CONNECT_TIMEOUT)
@@ -199,12 +204,11 @@ pub(super) async fn channel(args: &ServerArgs) -> Result<Connection, Failure> {
             Failure::usage(format!("the certificates cannot be used: {}", innermost(&error)))
         })?;
     }
-    let channel = endpoint.connect().await.map_err(|error| {
+    endpoint.connect().await.map_err(|error| {
         let cause = innermost(&error);
         Failure::unreachable(format!("cannot reach the server at {}: {cause}", args.server))
             .hint("start it with `dossier serve`, or say where it is with --server (DOSSIER_SERVER)")
-    })?;
-    Ok(InterceptedService::new(channel, bearer))
+    })
 }
 
 fn tls(args: &ServerArgs) -> Result<ClientTlsConfig, Failure> {

@@ -5,17 +5,21 @@ use std::{io::Write as _, time::Duration};
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use comfy_table::Cell;
+use tokio::time::timeout;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 use super::{
-    client::{Client, ServerArgs, channel},
+    client::{Client, ServerArgs, connect},
     failure::Failure,
     output::{Json, Output, thousands},
     term::printable,
 };
 use crate::proto::v1::{CallerLimits, GetServerInfoResponse};
+
+/// Whoever asks for health is asked how it went.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Arguments of `dossier info`.
 #[derive(Args, Debug)]
@@ -65,15 +69,23 @@ pub(super) async fn info(args: InfoArgs, server: &ServerArgs) -> Result<(), Fail
 ///
 /// Exits with 1 also where no server can be reached: container engines know 0 and 1 only.
 pub(super) async fn health(server: &ServerArgs) -> Result<(), Failure> {
-    let channel = channel(server).await.map_err(Failure::into_failed)?;
-    let request = HealthCheckRequest {
-        service: String::new(),
+    let asking = async {
+        // Health is told to everybody: a token that is at fault is no matter of it.
+        let channel = connect(server).await?;
+        let request = HealthCheckRequest {
+            service: String::new(),
+        };
+        let answer = HealthClient::new(channel).check(request).await?;
+        Ok::<_, Failure>(answer.into_inner().status())
     };
-    let answer = HealthClient::new(channel).check(request).await;
-    let status = answer
-        .map_err(|status| Failure::from(status).into_failed())?
-        .into_inner()
-        .status();
+    let status = timeout(HEALTH_TIMEOUT, asking)
+        .await
+        .unwrap_or_else(|_| {
+            let time = humantime::format_duration(HEALTH_TIMEOUT);
+            let message = format!("the server at {} did not answer within {time}", server.server);
+            Err(Failure::failed(message))
+        })
+        .map_err(Failure::into_failed)?;
     let mut output = Output::stdout();
     writeln!(output, "{}", status.as_str_name())?;
     output.flush()?;

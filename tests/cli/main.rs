@@ -15,7 +15,7 @@ mod tokens;
 mod traces;
 mod writes;
 
-use std::{fs, io::Write as _};
+use std::{fs, io::Write as _, net::TcpListener};
 
 use flate2::{Compression, write::GzEncoder};
 use harness::{Server, dossier};
@@ -330,6 +330,14 @@ fn a_server_that_is_not_there_is_code_3_and_for_health_1() {
     dossier(&["info", "--server", "ftp://127.0.0.1:1"], "").failed(2, "only http:// and https://");
     let no_file = ["info", "--server", "https://127.0.0.1:1", "--ca", "no-such-file"];
     dossier(&no_file, "").failed(2, "cannot read no-such-file");
+}
+
+#[test]
+fn health_is_not_waited_for_without_an_end() {
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    dossier(&["health", "--server", &url], "").failed(1, "did not answer within 3s");
 }
 
 #[test]

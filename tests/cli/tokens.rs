@@ -43,6 +43,9 @@ fn tokens_let_in_until_they_are_taken_back() {
     ]);
     server.run(&["info"], "").failed(1, "error[CREDENTIALS_MISSING]");
     server.run(&["health"], "").succeeded();
+    // Nor does it matter whether there is a token.
+    let health = ["health", "--server", server.url()];
+    dossier_with(&[("DOSSIER_TOKEN", "")], &health, "").succeeded();
     let token_file = folder.path().join("loader.token");
     fs::write(&token_file, &loader).unwrap();
     let with_file = ["info", "--token-file", token_file.to_str().unwrap()];
