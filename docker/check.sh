@@ -25,8 +25,10 @@ SELECT ?l WHERE { <https://w3id.org/dossier/e/KR> rdfs:label ?l FILTER(lang(?l)=
 tmp='' engine_pid='' bridge='' container='' volume='' updated='' client='' log='' host_client='' token=''
 passed=0 told=''
 image_bytes_max=40000000
-# Put wherever a secret may be by mistake; no layer, log or answer may have it.
-canary=canary-$$-$RANDOM$RANDOM canary_file=$context/docker/secrets/check-canary
+# Put wherever a secret may be by mistake; no layer, log or answer may have it. Of the files the first is not for the build
+# to see, and the second it sees: that one must not get from there into the image.
+canary=canary-$$-$RANDOM$RANDOM
+canary_files=("$context/docker/secrets/check-canary" "$context/src/check-canary.env")
 mapfile -t bases < <(sed -n 's/^ARG [A-Z]*_IMAGE=//p' "$here/Dockerfile")
 
 say() { printf '[%4ds] %s\n' "$SECONDS" "$*"; }
@@ -50,7 +52,7 @@ cleanup() {
     trap - EXIT
     set +e
     ((rc == 0)) || [[ -n $told ]] || say "FAILED: ended early, exit code $rc"
-    rm -f "$canary_file"
+    rm -f "${canary_files[@]}"
     [[ -z $container ]] || d rm -f "$container" >/dev/null 2>&1
     [[ -z $volume ]] || d volume rm "$volume" >/dev/null 2>&1
     if [[ -n $engine_pid ]]; then end_process "$engine_pid"; fi
@@ -128,13 +130,15 @@ build() { # [ARGUMENT...]: of docker build
     args+=(--build-arg "VERSION=$(sed -n 's/^version *= *"\(.*\)"/\1/p' "$context/Cargo.toml" | head -n 1)")
     args+=(--build-arg "REVISION=$(git -C "$context" rev-parse HEAD 2>/dev/null || echo unknown)")
     say "build $image from $context"
-    mkdir -p "${canary_file%/*}"
-    echo "$canary" >"$canary_file"
+    mkdir -p "${canary_files[0]%/*}"
+    tee "${canary_files[@]}" <<<"$canary" >/dev/null
+    # One that is declared there, or anywhere below, would be in the history of the image.
+    args+=(--build-arg "DOSSIER_TOKEN=$canary")
     log=$tmp/build.log
-    DOSSIER_TOKEN=$canary DOCKER_BUILDKIT=1 limit=3000 d build --progress=plain "${args[@]}" \
+    DOCKER_BUILDKIT=1 limit=3000 d build --progress=plain "${args[@]}" \
         -f "$here/Dockerfile" -t "$image" "$context" >"$log" 2>&1 || fail 'docker build'
     log=
-    rm -f "$canary_file"
+    rm -f "${canary_files[@]}"
     # As registries keep and tell it: packed. On the disk it is unpacked.
     local packed unpacked
     unpacked=$(d image inspect -f '{{.Size}}' "$image")
@@ -151,18 +155,18 @@ expect() { # WHAT PATTERN COMMAND...: the command succeeds and a line of its out
     grep -qE -- "$pattern" <<<"$out" || fail "$what: no \"$pattern\" in: $out"
     ok "$what"
 }
-layers() { # no layer has the canary, and the binary is in one of them
+layers() { # neither a layer nor the history has the canary, and the binary is in one of the layers
     local unpacked=$tmp/layers blob found=''
     mkdir -p "$unpacked"
     tar -C "$unpacked" -xf "$tmp/image.tar" || fail 'docker save'
     while read -r blob; do
         # All is read: a pipe that is closed early would count as a failure.
-        if zcat -f "$blob" 2>/dev/null | grep -aF "$canary" >/dev/null; then fail "a layer has the canary: $blob"; fi
+        if zcat -f "$blob" 2>/dev/null | grep -aF "$canary" >/dev/null; then fail "the image has the canary: $blob"; fi
         ! zcat -f "$blob" 2>/dev/null | grep -aF 'Dossier listens on' >/dev/null || found=1
     done < <(find "$unpacked" -type f)
     [[ -n $found ]] || fail 'the binary is in no layer'
     rm -rf "$unpacked" "$tmp/image.tar"
-    ok 'no layer has the canary'
+    ok 'neither a layer nor the history has the canary'
 }
 digests() { # of what the build has made
     local id file
