@@ -132,7 +132,7 @@ build() { # [ARGUMENT...]: of docker build
     say "build $image from $context"
     mkdir -p "${canary_files[0]%/*}"
     tee "${canary_files[@]}" <<<"$canary" >/dev/null
-    # One that is declared there, or anywhere below, would be in the history of the image.
+    # One that the image takes over, such as by ARG and ENV, would be in its settings or its history.
     args+=(--build-arg "DOSSIER_TOKEN=$canary")
     log=$tmp/build.log
     DOCKER_BUILDKIT=1 limit=3000 d build --progress=plain "${args[@]}" \
@@ -155,7 +155,7 @@ expect() { # WHAT PATTERN COMMAND...: the command succeeds and a line of its out
     grep -qE -- "$pattern" <<<"$out" || fail "$what: no \"$pattern\" in: $out"
     ok "$what"
 }
-layers() { # neither a layer nor the history has the canary, and the binary is in one of the layers
+layers() { # the image has the canary nowhere, and the binary in one of its layers
     local unpacked=$tmp/layers blob found=''
     mkdir -p "$unpacked"
     tar -C "$unpacked" -xf "$tmp/image.tar" || fail 'docker save'
@@ -166,7 +166,7 @@ layers() { # neither a layer nor the history has the canary, and the binary is i
     done < <(find "$unpacked" -type f)
     [[ -n $found ]] || fail 'the binary is in no layer'
     rm -rf "$unpacked" "$tmp/image.tar"
-    ok 'neither a layer nor the history has the canary'
+    ok 'no layer has the canary, nor do settings and history'
 }
 digests() { # of what the build has made
     local id file
