@@ -120,8 +120,8 @@ pub struct Held {
 
 impl Held {
     /// Holds it while the request is worked on, for [`take`].
-    pub async fn during<F: Future>(self, work: F) -> F::Output {
-        HELD.scope(RefCell::new(self), work).await
+    pub fn during<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        HELD.scope(RefCell::new(self), work)
     }
 
     /// Takes room for what has come; false if there is none.

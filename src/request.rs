@@ -5,14 +5,15 @@
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
-    pin::pin,
+    pin::Pin,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
+    task::{Context, Poll},
 };
 
+use pin_project_lite::pin_project;
 use tracing::{Span, span::EnteredSpan};
 
 /// The header of requests and answers that has the id.
@@ -66,13 +67,31 @@ impl Request {
     }
 
     /// Works on it wherever the future is polled.
-    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|context| {
-            let _working = self.enter();
-            future.as_mut().poll(context)
-        })
-        .await
+    pub fn scope<F: Future>(&self, future: F) -> Scoped<F> {
+        Scoped {
+            request: self.clone(),
+            future,
+        }
+    }
+}
+
+pin_project! {
+    /// A future that is work on a request, as an `async` block is, but for the room: that would have it twice.
+    #[derive(Debug)]
+    pub struct Scoped<F> {
+        request: Request,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let scoped = self.project();
+        let _working = scoped.request.enter();
+        scoped.future.poll(context)
     }
 }
 

@@ -269,7 +269,11 @@ impl<A: Answers> Shared<A> {
             if let Some(name) = &name {
                 request.extensions_mut().insert(Arc::clone(name));
             }
-            async move { Ok::<_, Infallible>(Pieces::of(answers.answer(request).await?, lying)) }
+            async move {
+                // Boxed, as whatever moves the stream's task would move it.
+                let answering = Box::pin(answers.answer(request));
+                Ok::<_, Infallible>(Pieces::of(answering.await?, lying))
+            }
         });
         // The two kinds of connection have the same methods and no trait in common.
         macro_rules! until_over {
