@@ -11,6 +11,7 @@ use prost_types::{
     DescriptorProto, FileDescriptorSet, MethodDescriptorProto,
     field_descriptor_proto::{Label, Type},
 };
+use rustc_hash::FxHashMap;
 use tonic::{
     Status,
     codec::{BufferSettings, DecodeBuf, Decoder},
@@ -113,7 +114,7 @@ static REQUESTS: LazyLock<Messages> = LazyLock::new(|| {
 struct Messages {
     shapes: Vec<Shape>,
     /// Requests alone.
-    by_name: HashMap<String, usize>,
+    by_name: FxHashMap<String, usize>,
 }
 
 /// What a message takes.
@@ -122,7 +123,7 @@ struct Shape {
     /// Of the value, without what it points to.
     bytes: u64,
     /// By their numbers.
-    fields: HashMap<u64, Field>,
+    fields: FxHashMap<u64, Field>,
 }
 
 #[derive(Clone, Copy, Debug)]
