@@ -12,9 +12,6 @@ use crate::{
     },
 };
 
-/// Quads of an entity up to which one pass over all of them is cheaper than three look-ups.
-const ONE_PASS_QUAD_COUNT_MAX: u64 = 48;
-
 /// What is asked of an entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntityQuery {
@@ -151,16 +148,10 @@ impl Reader<'_> {
             iri: iri.to_owned(),
             ..Entity::default()
         };
-        let mut take = |quad: QuadIds| self.take_name(&mut entity, quad, languages, budget);
-        let quads = self.snapshot.quads(default_graph(Some(id), None, None));
-        if quads.remaining() <= ONE_PASS_QUAD_COUNT_MAX {
-            quads.for_each(take);
-        } else {
-            for property in [self.words.label, self.words.alt_label, self.words.r#type] {
-                let named = default_graph(Some(id), Some(property), None);
-                self.snapshot.quads(named).for_each(&mut take);
-            }
-        }
+        let names = [self.words.label, self.words.alt_label, self.words.r#type];
+        self.with_properties(default_graph(Some(id), None, None), names, |_, quad| {
+            self.take_name(&mut entity, quad, languages, budget);
+        });
         entity
     }
 

@@ -134,15 +134,31 @@ impl Reader<'_> {
         }
     }
 
+    /// Returns a source with what the graph of sources says of it, or else the default graph.
     fn source(&self, id: TermId, budget: &mut Budget) -> Option<Source> {
         budget.step(4);
+        let words = &self.words;
+        let mut texts: [Option<String>; 4] = Default::default();
+        for graph in [GraphPattern::Named(words.sources), GraphPattern::Default] {
+            let about = Pattern {
+                graph,
+                ..default_graph(Some(id), None, None)
+            };
+            let properties = [words.title, words.publisher, words.attribution, words.license];
+            self.with_properties(about, properties, |place, quad| {
+                if texts[place].is_none() {
+                    texts[place] = self.text_or_name(quad.object);
+                }
+            });
+        }
+        let [title, publisher, attribution, license] = texts.map(Option::unwrap_or_default);
         let source = Source {
             iri: self.node_text(id)?,
-            title: self.source_text(id, self.words.title),
-            publisher: self.source_text(id, self.words.publisher),
+            title,
+            publisher,
             locator: String::new(),
-            attribution: self.source_text(id, self.words.attribution),
-            license: self.source_text(id, self.words.license),
+            attribution,
+            license,
         };
         let texts = [
             &source.iri,
@@ -153,19 +169,6 @@ impl Reader<'_> {
         ];
         budget.text(texts.into_iter().map(String::len).sum());
         Some(source)
-    }
-
-    /// Returns a property of a source, from the graph of sources or else from the default graph.
-    fn source_text(&self, id: TermId, property: TermId) -> String {
-        let open = default_graph(Some(id), Some(property), None);
-        let graph = GraphPattern::Named(self.words.sources);
-        let mut found = self
-            .snapshot
-            .quads(Pattern { graph, ..open })
-            .chain(self.snapshot.quads(open));
-        found
-            .find_map(|quad| self.text_or_name(quad.object))
-            .unwrap_or_default()
     }
 
     pub(super) fn standing(&self, id: TermId) -> Option<Standing> {

@@ -5,6 +5,8 @@ use crate::graph::{GraphPattern, Pattern, QuadIds, TermId};
 
 /// Subjects with at most this many statements get a list of them all; others are probed triple by triple.
 const LISTED_COUNT_MAX: u64 = 512;
+/// Quads of a subject up to which one pass over all of them is cheaper than some look-ups.
+const ONE_PASS_QUAD_COUNT_MAX: u64 = 48;
 
 /// Finds the statements about triples; fastest if consecutive triples have the same subject.
 #[derive(Debug, Default)]
@@ -121,14 +123,41 @@ impl Reader<'_> {
     /// Returns the triple that a statement is about: the first subject, predicate and object in index order, should there
     /// be more. `None` if one is missing, or the subject is not the expected one.
     pub(super) fn triple_of(&self, statement: TermId, expected: Option<TermId>) -> Option<[TermId; 3]> {
-        let value = |property| {
-            let pattern = self.in_statements(Some(statement), Some(property), None);
-            self.snapshot.quads(pattern).next().map(|quad| quad.object)
-        };
-        let subject = value(self.words.subject)?;
-        if expected.is_some_and(|expected| expected != subject) {
-            return None;
+        let properties = [self.words.subject, self.words.predicate, self.words.object];
+        let mut triple = [None; 3];
+        let of_statement = self.in_statements(Some(statement), None, None);
+        self.with_properties(of_statement, properties, |place, quad| {
+            triple[place].get_or_insert(quad.object);
+        });
+        let [subject, predicate, object] = triple;
+        let subject = subject.filter(|subject| expected.is_none_or(|expected| expected == *subject))?;
+        Some([subject, predicate?, object?])
+    }
+
+    /// Hands on the quads of a subject that have one of some properties, with the place of the property: those of each in
+    /// index order.
+    pub(super) fn with_properties<const N: usize>(
+        &self,
+        of_subject: Pattern,
+        properties: [TermId; N],
+        mut take: impl FnMut(usize, QuadIds),
+    ) {
+        let quads = self.snapshot.quads(of_subject);
+        if quads.remaining() <= ONE_PASS_QUAD_COUNT_MAX {
+            for quad in quads {
+                let place = properties.iter().position(|property| *property == quad.predicate);
+                if let Some(place) = place {
+                    take(place, quad);
+                }
+            }
+            return;
         }
-        Some([subject, value(self.words.predicate)?, value(self.words.object)?])
+        for (place, &property) in properties.iter().enumerate() {
+            let quads = self.snapshot.quads(Pattern {
+                predicate: Some(property),
+                ..of_subject
+            });
+            quads.for_each(|quad| take(place, quad));
+        }
     }
 }
