@@ -1,4 +1,4 @@
-//! What a call costs, side by side with a bare tonic echo of the same size, in one run.
+//! What a call costs, side by side with a bare tonic echo of as many bytes, and one of the same message, in one run.
 //!
 //! ```text
 //! cargo bench --bench grpc                                 # 1,000,000 quads, 1, 8 and 64 callers
@@ -24,13 +24,13 @@ use std::{
 use dossier::{
     config::ServeSettings,
     proto::v1::{
-        BatchGetEntitiesRequest, GetEntityRequest, ImportHeader, ImportRequest, QueryRequest, RowEncoding,
-        entity_service_client::EntityServiceClient, import_request, query_response,
-        sparql_service_client::SparqlServiceClient, write_service_client::WriteServiceClient,
+        BatchGetEntitiesRequest, GetEntityRequest, GetEntityResponse, ImportHeader, ImportRequest,
+        QueryRequest, RowEncoding, entity_service_client::EntityServiceClient, import_request,
+        query_response, sparql_service_client::SparqlServiceClient, write_service_client::WriteServiceClient,
     },
 };
-use prost::Message as _;
-use tokio::task::JoinSet;
+use prost::{Message as _, bytes::Bytes};
+use tokio::{sync::oneshot, task::JoinSet};
 use tonic::transport::{Channel, Endpoint};
 
 mod echo;
@@ -97,31 +97,24 @@ async fn run(
 
     let entity_count = generate::entity_count(quad_count);
     let entity = move |turn: usize| generate::entity_iri(turn as u64 * 7_919_333 % entity_count);
-    let size = entity_size(&channels[0], entity(1)).await?;
-    let (echo_address, echo_stop) = echo::start(size).await?;
-    let echo_channels = connect(echo_address).await?;
-    println!("an entity's answer has {size} bytes; the echo answers as many\n");
+    let echoes = Echoes::start(&channels[0], entity(1)).await?;
     println!(
-        "{:<24} {:>8} {:>12} {:>10} {:>10} {:>8}",
-        "call", "callers", "calls/s", "p50 µs", "p99 µs", "of echo"
+        "an entity's answer has {} bytes; an echo answers as many, and one answers that message\n",
+        echoes.size
+    );
+    println!(
+        "{:<24} {:>8} {:>12} {:>10} {:>10}  of echo, of its message",
+        "call", "callers", "calls/s", "p50 µs", "p99 µs"
     );
     for caller_count in CALLER_COUNTS {
-        let echo = measure(
-            "echo",
-            &echo_channels,
-            caller_count,
-            time,
-            None,
-            move |channel, turn| echo::call(channel, entity(turn)),
-        )
-        .await?;
-        let against = Some(echo);
+        let [echo, of_message] = echoes.measure(caller_count, time, entity).await?;
+        let against = &[echo];
         measure(
             "GetEntity",
             &channels,
             caller_count,
             time,
-            against,
+            &[echo, of_message],
             move |channel, turn| get_entity(channel, entity(turn)),
         )
         .await?;
@@ -167,17 +160,17 @@ async fn run(
     // Writes last: they change what the others read.
     for caller_count in CALLER_COUNTS {
         let write = move |channel, turn| facts::write(channel, entity(turn), turn);
-        measure("WriteFacts(1)", &channels, caller_count, time, None, write).await?;
+        measure("WriteFacts(1)", &channels, caller_count, time, &[], write).await?;
     }
     if statement_count > 0 {
-        verdicts(&channels, &echo_channels, statement_count, entity_count, time).await?;
+        verdicts(&channels, &echoes, statement_count, entity_count, time).await?;
     }
     println!();
     for encoding in [RowEncoding::Plain, RowEncoding::Dictionary] {
         stream(&channels[0], encoding).await?;
     }
     // A receiver that is gone has stopped already.
-    let _ = (stop.send(()), echo_stop.send(()));
+    let _ = stop.send(());
     server.await?
 }
 
@@ -200,10 +193,60 @@ fn print_sync_time(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Verdicts among so many statements, beside the echo.
+/// An echo of as many bytes as an entity's answer has, and one of that message. They stop when this is dropped.
+struct Echoes {
+    size: usize,
+    of_bytes: Vec<Channel>,
+    of_message: Vec<Channel>,
+    _stop: [oneshot::Sender<()>; 2],
+}
+
+impl Echoes {
+    async fn start(channel: &Channel, entity: String) -> Result<Self, Failure> {
+        let request = GetEntityRequest {
+            entity,
+            ..GetEntityRequest::default()
+        };
+        let mut client = EntityServiceClient::new(channel.clone());
+        let message = client.get_entity(request).await?.into_inner();
+        let size = message.encoded_len();
+        let (bytes_address, stop_bytes) = echo::start(Bytes::from(vec![b'x'; size])).await?;
+        let (message_address, stop_message) = echo::start(message).await?;
+        Ok(Self {
+            size,
+            of_bytes: connect(bytes_address).await?,
+            of_message: connect(message_address).await?,
+            _stop: [stop_bytes, stop_message],
+        })
+    }
+
+    /// Returns the calls a second of both.
+    async fn measure(
+        &self,
+        caller_count: usize,
+        time: Duration,
+        entity: impl Fn(usize) -> String + Copy + Send + 'static,
+    ) -> Result<[f64; 2], Failure> {
+        let of_bytes = move |channel, turn| echo::call::<Bytes>(channel, entity(turn));
+        let of_bytes = measure("echo", &self.of_bytes, caller_count, time, &[], of_bytes).await?;
+        let of_message = move |channel, turn| echo::call::<GetEntityResponse>(channel, entity(turn));
+        let of_message = measure(
+            "echo of the message",
+            &self.of_message,
+            caller_count,
+            time,
+            &[of_bytes],
+            of_message,
+        )
+        .await?;
+        Ok([of_bytes, of_message])
+    }
+}
+
+/// Entities and verdicts among so many statements, beside the echoes.
 async fn verdicts(
     channels: &[Channel],
-    echo_channels: &[Channel],
+    echoes: &Echoes,
     statement_count: u64,
     entity_count: u64,
     time: Duration,
@@ -212,49 +255,34 @@ async fn verdicts(
     facts::load_statements(&channels[0], statement_count, subject).await?;
     println!("\nwith {statement_count} statements:");
     let entity = move |turn: usize| subject(turn as u64 * 7_919_333);
-    let size = entity_size(&channels[0], entity(1)).await?;
-    println!("an entity's answer, with its stated facts, has {size} bytes; so have those of echo of facts");
-    let (address, stop) = echo::start(size).await?;
-    let echo_of_facts = connect(address).await?;
+    let of_facts = Echoes::start(&channels[0], entity(1)).await?;
+    println!(
+        "an entity's answer, with its stated facts, has {} bytes; so have those of the next echoes",
+        of_facts.size
+    );
     for caller_count in CALLER_COUNTS {
-        let echo = measure(
-            "echo of facts",
-            &echo_of_facts,
-            caller_count,
-            time,
-            None,
-            move |channel, turn| echo::call(channel, entity(turn)),
-        )
-        .await?;
+        let against = of_facts.measure(caller_count, time, entity).await?;
         let get = move |channel, turn| get_entity(channel, entity(turn));
         measure(
             "GetEntity with facts",
             channels,
             caller_count,
             time,
-            Some(echo),
+            &against,
             get,
         )
         .await?;
     }
-    // As below: it may have stopped already.
-    let _ = stop.send(());
+    drop(of_facts);
+    println!("and with the first echoes again:");
     for caller_count in CALLER_COUNTS {
-        let echo = measure(
-            "echo",
-            echo_channels,
-            caller_count,
-            time,
-            None,
-            move |channel, turn| echo::call(channel, subject(turn as u64)),
-        )
-        .await?;
+        let [echo, _] = echoes.measure(caller_count, time, entity).await?;
         measure(
             "CheckFact",
             channels,
             caller_count,
             time,
-            Some(echo),
+            &[echo],
             move |channel, turn| {
                 let number = turn as u64 * 7_919_333 % statement_count;
                 facts::check(channel, number, subject(number))
@@ -323,18 +351,6 @@ async fn load(channel: &Channel, quad_count: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn entity_size(channel: &Channel, entity: String) -> Result<usize, Failure> {
-    let request = GetEntityRequest {
-        entity,
-        ..GetEntityRequest::default()
-    };
-    Ok(EntityServiceClient::new(channel.clone())
-        .get_entity(request)
-        .await?
-        .into_inner()
-        .encoded_len())
-}
-
 async fn get_entity(channel: Channel, entity: String) -> Result<(), Failure> {
     let request = GetEntityRequest {
         entity,
@@ -383,7 +399,7 @@ async fn measure<C: Clone + Send + 'static, F>(
     channels: &[C],
     caller_count: usize,
     time: Duration,
-    echo: Option<f64>,
+    echoes: &[f64],
     call: impl Fn(C, usize) -> F + Clone + Send + 'static,
 ) -> Result<f64, Failure>
 where
@@ -415,11 +431,12 @@ where
     let rate = per_second(latencies.len() as u64, start.elapsed().as_secs_f64());
     latencies.sort_unstable();
     let micros = |share: usize| latencies[(latencies.len() - 1) * share / 100].as_micros();
-    let ratio = echo.map_or_else(|| "1.00".to_owned(), |echo| format!("{:.2}", rate / echo));
+    let ratios = echoes.iter().map(|echo| format!("{:.2}", rate / echo));
     println!(
-        "{name:<24} {caller_count:>8} {rate:>12.0} {:>10} {:>10} {ratio:>8}",
+        "{name:<24} {caller_count:>8} {rate:>12.0} {:>10} {:>10}  {}",
         micros(50),
-        micros(99)
+        micros(99),
+        ratios.collect::<Vec<_>>().join(" ")
     );
     Ok(rate)
 }

@@ -1,4 +1,4 @@
-//! A bare tonic service that answers so many bytes: what the transport alone costs.
+//! A bare tonic service that gives one answer, bytes or a message: what the transport costs, and the message.
 
 use std::{
     convert::Infallible,
@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use prost::bytes::Bytes;
+use prost::{Message, bytes::Bytes};
 use tokio::{net::TcpListener, sync::oneshot};
 use tonic::{
     Request, Response, Status,
@@ -19,43 +19,45 @@ use tonic_prost::ProstCodec;
 
 use super::Failure;
 
-/// Starts the service on a free port. It answers every call with `size` bytes.
-pub(crate) async fn start(size: usize) -> Result<(SocketAddr, oneshot::Sender<()>), Failure> {
+/// Starts the service on a free port.
+pub(crate) async fn start<M: Answer>(answer: M) -> Result<(SocketAddr, oneshot::Sender<()>), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let echo = Echo {
-        answer: Bytes::from(vec![b'x'; size]),
-    };
     let stopped = async {
         let _ = stopped.await;
     };
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let server = Server::builder().add_service(echo);
+    let server = Server::builder().add_service(Echo { answer });
     let _server = tokio::spawn(server.serve_with_incoming_shutdown(incoming, stopped));
     Ok((address, stop))
 }
 
-/// Calls the service with a text.
-pub(crate) async fn call(channel: Channel, text: String) -> Result<(), Failure> {
+/// Calls a service that gives such an answer with a text.
+pub(crate) async fn call<M: Answer>(channel: Channel, text: String) -> Result<(), Failure> {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await?;
     let path = http::uri::PathAndQuery::from_static("/echo.Echo/Echo");
-    let codec = ProstCodec::<Bytes, Bytes>::default();
+    let codec = ProstCodec::<Bytes, M>::default();
     client.unary(Request::new(Bytes::from(text)), path, codec).await?;
     Ok(())
 }
 
+/// What a service can answer: encoded for each call, and decoded by its caller.
+pub(crate) trait Answer: Message + Default + Clone + Sync + 'static {}
+
+impl<M: Message + Default + Clone + Sync + 'static> Answer for M {}
+
 #[derive(Clone)]
-struct Echo {
-    answer: Bytes,
+struct Echo<M> {
+    answer: M,
 }
 
-impl NamedService for Echo {
+impl<M> NamedService for Echo<M> {
     const NAME: &'static str = "echo.Echo";
 }
 
-impl Service<http::Request<Body>> for Echo {
+impl<M: Answer> Service<http::Request<Body>> for Echo<M> {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<Self::Response, Self::Error>;
@@ -67,16 +69,16 @@ impl Service<http::Request<Body>> for Echo {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let echo = self.clone();
         Box::pin(async move {
-            Ok(Grpc::new(ProstCodec::<Bytes, Bytes>::default())
+            Ok(Grpc::new(ProstCodec::<M, Bytes>::default())
                 .unary(echo, request)
                 .await)
         })
     }
 }
 
-impl UnaryService<Bytes> for Echo {
-    type Response = Bytes;
-    type Future = std::future::Ready<Result<Response<Bytes>, Status>>;
+impl<M: Answer> UnaryService<Bytes> for Echo<M> {
+    type Response = M;
+    type Future = std::future::Ready<Result<Response<M>, Status>>;
 
     fn call(&mut self, _: Request<Bytes>) -> Self::Future {
         std::future::ready(Ok(Response::new(self.answer.clone())))
