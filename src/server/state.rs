@@ -276,7 +276,7 @@ impl Out<'_, '_> {
             ),
             (
                 "dossier_requests_memory_bytes",
-                "Memory of requests that are being received, beyond 64 KiB of each",
+                "Memory of requests that are received, wait or are worked on, beyond 4 KiB of each",
                 requests.bytes(),
             ),
             (
