@@ -46,7 +46,7 @@ impl GraphHash {
     pub(super) fn of(snapshot: &Snapshot, each: &mut dyn FnMut() -> bool) -> Option<Self> {
         let mut hash = Self::default();
         for (number, quad) in snapshot.quads(Pattern::all(GraphPattern::Any)).enumerate() {
-            hash.add_quad(snapshot.quad(quad).as_ref());
+            snapshot.with_quad(quad, |quad| hash.add_quad(quad));
             if number % 10_000 == 0 && !each() {
                 return None;
             }

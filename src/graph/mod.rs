@@ -12,6 +12,7 @@ mod draft;
 mod edit;
 mod file;
 mod layer;
+mod lent;
 mod order;
 mod quads;
 mod sight;

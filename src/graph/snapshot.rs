@@ -163,9 +163,10 @@ impl Snapshot {
                 predicate,
                 object,
             } => Triple::new(self.node(subject), self.iri(predicate), self.term(object)).into(),
-            view => view
-                .to_simple_term()
-                .unwrap_or_else(|| BlankNode::default().into()),
+            view => match view.to_simple_term() {
+                Some(term) => term.into_owned(),
+                None => BlankNode::default().into(),
+            },
         }
     }
 
@@ -178,7 +179,7 @@ impl Snapshot {
         })
     }
 
-    fn place(&self, number: u32) -> (&Segment, usize) {
+    pub(super) fn place(&self, number: u32) -> (&Segment, usize) {
         let layer = match &*self.layers {
             [layer] => layer,
             layers => {
@@ -214,8 +215,7 @@ impl Snapshot {
     }
 
     fn iri(&self, id: TermId) -> NamedNode {
-        let (terms, index) = self.place(id.0);
-        NamedNode::new_unchecked(terms.text(index))
+        self.iri_ref(id).into_owned()
     }
 
     /// Tells whether a quad is there.

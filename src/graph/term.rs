@@ -1,6 +1,6 @@
 //! Term identifiers, and terms as the index holds them.
 
-use oxigraph::model::{BaseDirection, BlankNode, Literal, NamedNode, Term};
+use oxigraph::model::{BaseDirection, BlankNodeRef, LiteralRef, NamedNodeRef, TermRef};
 
 /// The number of a term in the dictionary of one snapshot and of all later ones.
 ///
@@ -89,28 +89,27 @@ pub enum TermView<'a> {
     },
 }
 
-impl TermView<'_> {
-    /// Returns the term, copied; `None` for a triple term, whose parts the dictionary has.
-    pub(super) fn to_simple_term(self) -> Option<Term> {
+impl<'a> TermView<'a> {
+    /// Returns the term; `None` for a triple term, whose parts the dictionary has.
+    pub(super) fn to_simple_term(self) -> Option<TermRef<'a>> {
         Some(match self {
-            Self::Iri(iri) => NamedNode::new_unchecked(iri).into(),
-            Self::BlankNode(label) => BlankNode::new_unchecked(label).into(),
-            Self::String(value) => Literal::new_simple_literal(value).into(),
+            Self::Iri(iri) => NamedNodeRef::new_unchecked(iri).into(),
+            Self::BlankNode(label) => BlankNodeRef::new_unchecked(label).into(),
+            Self::String(value) => LiteralRef::new_simple_literal(value).into(),
             Self::Typed { value, datatype } => {
-                Literal::new_typed_literal(value, NamedNode::new_unchecked(datatype)).into()
+                LiteralRef::new_typed_literal(value, NamedNodeRef::new_unchecked(datatype)).into()
             }
             Self::Language {
                 value,
                 language,
                 direction: None,
-            } => Literal::new_language_tagged_literal_unchecked(value, language).into(),
+            } => LiteralRef::new_language_tagged_literal_unchecked(value, language).into(),
             Self::Language {
                 value,
                 language,
                 direction: Some(direction),
-            } => {
-                Literal::new_directional_language_tagged_literal_unchecked(value, language, direction).into()
-            }
+            } => LiteralRef::new_directional_language_tagged_literal_unchecked(value, language, direction)
+                .into(),
             Self::Triple { .. } => return None,
         })
     }

@@ -309,6 +309,7 @@ proptest! {
         assert_eq!(read.epoch(), stacked.epoch());
         for quad in stacked.quads(Pattern::all(GraphPattern::Any)) {
             assert_eq!(read.quad(quad), stacked.quad(quad), "an identifier means another term");
+            assert_eq!(read.with_quad(quad, |lent| lent.to_string()), read.quad(quad).to_string());
         }
         check_patterns(&read);
     }

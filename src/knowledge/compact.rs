@@ -88,7 +88,7 @@ fn write_graph(
         if index % QUADS_PER_LOOK == 0 {
             check(is_over)?;
         }
-        writer.insert(graph.quad(quad).as_ref())?;
+        graph.with_quad(quad, |quad| writer.insert(quad))?;
     }
     Ok(())
 }

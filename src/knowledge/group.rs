@@ -353,10 +353,10 @@ fn write_changes(writer: &mut PayloadWriter<'_>, changes: &Changes) -> Result<()
         writer.create_graph(created.as_ref())?;
     }
     for quad in changes.removed() {
-        writer.remove(snapshot.quad(quad).as_ref())?;
+        snapshot.with_quad(quad, |quad| writer.remove(quad))?;
     }
     for quad in changes.inserted() {
-        writer.insert(snapshot.quad(quad).as_ref())?;
+        snapshot.with_quad(quad, |quad| writer.insert(quad))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use oxigraph::model::{GraphName, Quad};
+use oxigraph::model::{GraphNameRef, QuadRef};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -209,21 +209,22 @@ impl Export {
         };
         let reified = self.is_reified.then(|| Reified::new(snapshot));
         let mut count = 0;
+        let mut put = |quad: QuadRef<'_>| {
+            writer.quad(QuadRef {
+                graph_name: if is_one_graph {
+                    GraphNameRef::DefaultGraph
+                } else {
+                    quad.graph_name
+                },
+                ..quad
+            })
+        };
         for ids in document(snapshot, pattern, self.format.has_pieces()) {
-            let quad = match &reified {
-                Some(reified) => reified.quad(ids),
-                None => Some(snapshot.quad(ids)),
-            };
-            let Some(quad) = quad else { continue };
-            let quad = if is_one_graph {
-                Quad {
-                    graph_name: GraphName::DefaultGraph,
-                    ..quad
-                }
-            } else {
-                quad
-            };
-            writer.quad(quad.as_ref())?;
+            match reified.as_ref().map(|reified| reified.quad(ids)) {
+                None => snapshot.with_quad(ids, &mut put)?,
+                Some(Some(quad)) => put(quad.as_ref())?,
+                Some(None) => continue,
+            }
             count += 1;
         }
         Ok((count, writer.finish()?))
