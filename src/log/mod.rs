@@ -13,6 +13,7 @@ mod copy;
 mod error;
 mod format;
 mod high_water;
+mod line;
 mod payload;
 mod read;
 mod record;

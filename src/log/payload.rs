@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     error::LogError,
+    line::put_quad,
     record::{Counts, Digest},
 };
 
@@ -111,13 +112,13 @@ impl<'a> PayloadWriter<'a> {
     /// Writes that a quad is no longer there.
     pub fn remove(&mut self, quad: QuadRef<'_>) -> Result<(), LogError> {
         self.counts.quads_removed += 1;
-        self.line(format_args!("{quad} ."))
+        self.quad(quad)
     }
 
     /// Writes that a quad came to be there.
     pub fn insert(&mut self, quad: QuadRef<'_>) -> Result<(), LogError> {
         self.counts.quads_inserted += 1;
-        self.line(format_args!("{quad} ."))
+        self.quad(quad)
     }
 
     pub(super) fn finish(mut self) -> io::Result<Payload> {
@@ -144,21 +145,31 @@ impl<'a> PayloadWriter<'a> {
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) -> Result<(), LogError> {
-        writeln!(self.text, "{line}")
-            .and_then(|()| {
-                if self.text.len() > WHOLE_TEXT_BYTES_MAX {
-                    self.stream()
-                } else {
-                    Ok(())
-                }
-            })
-            .map_err(LogError::from_io)
+        writeln!(self.text, "{line}").map_err(LogError::from_io)?;
+        self.end_line()
+    }
+
+    fn quad(&mut self, quad: QuadRef<'_>) -> Result<(), LogError> {
+        put_quad(&mut self.text, quad).map_err(LogError::from_io)?;
+        self.end_line()
+    }
+
+    fn end_line(&mut self) -> Result<(), LogError> {
+        if self.text.len() > WHOLE_TEXT_BYTES_MAX {
+            self.stream().map_err(LogError::from_io)?;
+        }
+        Ok(())
     }
 
     /// Hands the text so far to the streaming encoder, which is begun when the text first grows large.
     fn stream(&mut self) -> io::Result<()> {
         let mut encoder = match std::mem::replace(&mut self.target, Target::Moving) {
-            Target::Whole(sink) => zstd::Encoder::new(sink, COMPRESSION_LEVEL)?,
+            Target::Whole(sink) => {
+                let mut encoder = zstd::Encoder::new(sink, COMPRESSION_LEVEL)?;
+                // Beside the writer, which makes the text.
+                encoder.multithread(1)?;
+                encoder
+            }
             Target::Streamed(encoder) => encoder,
             Target::Moving => return Err(io::Error::other("an earlier write failed")),
         };
