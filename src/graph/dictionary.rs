@@ -308,15 +308,25 @@ impl Segment {
         number
     }
 
-    /// Adds the terms of the segment that follows this one.
-    pub(super) fn append(&mut self, next: &Self) {
-        let (offset, len) = (self.terms.text.len() as u64, self.len());
-        self.terms.text.push_str(&next.terms.text);
-        let places = next.terms.places.iter();
-        self.terms
-            .places
-            .extend(places.map(|place| Place::new(place.end() + offset, place.kind)));
-        self.index_from(len);
+    /// Returns the terms of this segment and of the one that follows it.
+    pub(super) fn followed_by(&self, next: &Self) -> Self {
+        let len = self.len();
+        // Each at once as large as it becomes: a dictionary takes most of the time of a merge.
+        let mut text = String::with_capacity(self.terms.text.len() + next.terms.text.len());
+        text.push_str(&self.terms.text);
+        let offset = text.len() as u64;
+        text.push_str(&next.terms.text);
+        let mut places = Vec::with_capacity(len + next.len());
+        places.extend_from_slice(&self.terms.places);
+        let moved = next.terms.places.iter();
+        places.extend(moved.map(|place| Place::new(place.end() + offset, place.kind)));
+        let mut segment = Self {
+            first: self.first,
+            terms: Terms { text, places },
+            table: self.table.clone(),
+        };
+        segment.index_from(len);
+        segment
     }
 
     fn index_from(&mut self, from: usize) {

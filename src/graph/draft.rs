@@ -8,6 +8,7 @@ use super::{
     Batch, Changes, Edit, QuadIds, Snapshot, TermId,
     dictionary::Segment,
     layer::{Layer, Run},
+    order::pack,
 };
 use crate::model::access::{GraphSet, graph_label};
 
@@ -151,10 +152,7 @@ impl Draft {
     fn push(&mut self, layer: Layer) {
         if !layer.is_void() {
             self.has_removed |= layer.removed_count() > 0;
-            self.current = self
-                .current
-                .with_layer(layer)
-                .compacted(self.base.layers.len(), usize::MAX);
+            self.current = self.current.with_layer(layer).compacted(self.base.layers.len());
             if let Some(restriction) = &mut self.restriction {
                 restriction.seen = self.current.seen_by(&restriction.reads);
             }
@@ -213,7 +211,7 @@ fn effective(snapshot: &Snapshot, batch: &Batch) -> Effect {
             .iter()
             .map(|quad| quad.map(|local| numbers[local as usize]))
             .collect();
-        quads.sort_unstable();
+        quads.sort_unstable_by_key(pack);
         quads.dedup();
         quads
     };
@@ -224,8 +222,13 @@ fn effective(snapshot: &Snapshot, batch: &Batch) -> Effect {
         inserted.binary_search(quad).is_err() && snapshot.contains(QuadIds::from_array(*quad))
     });
     let mut repeated = Vec::new();
-    if snapshot.quad_count() > 0 {
-        repeated.extend(inserted.extract_if(.., |quad| snapshot.contains(QuadIds::from_array(*quad))));
+    let first_new = snapshot.next_term();
+    if first_new > 1 {
+        // What has a new term is new: most of what is imported needs no look.
+        let is_there = |quad: &mut [u32; 4]| {
+            quad.iter().all(|&term| term < first_new) && snapshot.contains(QuadIds::from_array(*quad))
+        };
+        repeated.extend(inserted.extract_if(.., is_there));
     }
     Effect {
         layer: Layer::new(terms, &inserted, &removed, graphs),
@@ -235,6 +238,10 @@ fn effective(snapshot: &Snapshot, batch: &Batch) -> Effect {
 
 /// Returns the terms that are new to the snapshot, and the snapshot's number for each number of the batch.
 fn adopt_terms(snapshot: &Snapshot, local: &Segment) -> (Segment, Vec<u32>) {
+    if snapshot.next_term() == local.first {
+        // The first of all: every number stays.
+        return (local.clone(), (0..local.end()).collect());
+    }
     let mut terms = Segment::new(snapshot.next_term());
     let mut numbers = Vec::with_capacity(local.len() + 1);
     numbers.push(TermId::DEFAULT_GRAPH.0);

@@ -1,12 +1,15 @@
 //! Layers: what one or more commits added and removed, with the terms that they brought.
 
-use std::array;
+use std::{array, panic::resume_unwind, thread};
 
 use super::{
     dictionary::Segment,
-    order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, Order, SortKey, pack, quad_of, sort_key},
+    order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, Order, SortKey, count_while, pack, quad_of, sort_key},
     term::{QuadIds, TermId},
 };
+
+/// Quads from which on each order is sorted on a thread of its own.
+const SORTED_APART_COUNT_MIN: usize = 1 << 18;
 
 /// What came and what went in one sorted order. No key is in both, and relative to the layers below nothing is said twice.
 #[derive(Clone, Debug)]
@@ -66,6 +69,28 @@ impl<const N: usize> Run<N> {
     }
 }
 
+/// Returns quads in each of some orders.
+fn sorted<const N: usize, const K: usize>(
+    orders: &'static [Order<N>; K],
+    added: &[[u32; 4]],
+    removed: &[[u32; 4]],
+) -> [Run<N>; K] {
+    if added.len() + removed.len() < SORTED_APART_COUNT_MIN {
+        return orders.each_ref().map(|order| Run::sorted(order, added, removed));
+    }
+    thread::scope(|scope| {
+        let threads = orders.each_ref().map(|order| {
+            let sort = move || Run::sorted(order, added, removed);
+            (order, thread::Builder::new().spawn_scoped(scope, sort))
+        });
+        threads.map(|(order, thread)| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // Where there may be no more threads this one sorts.
+            Err(_) => Run::sorted(order, added, removed),
+        })
+    })
+}
+
 /// Returns the sorted union of `old` without `old_less` and `new` without `new_less`; all are sorted, `old` and `new` disjoint.
 fn union_less<const N: usize>(
     old: &[SortKey<N>],
@@ -73,6 +98,9 @@ fn union_less<const N: usize>(
     new: &[SortKey<N>],
     new_less: &[SortKey<N>],
 ) -> Vec<SortKey<N>> {
+    if old_less.is_empty() && new_less.is_empty() {
+        return union(old, new);
+    }
     let mut union = Vec::with_capacity(old.len() + new.len());
     let mut old = Less {
         keys: old,
@@ -97,6 +125,18 @@ fn union_less<const N: usize>(
         }
     }
     union.shrink_to_fit();
+    union
+}
+
+/// Returns the sorted union of disjoint sorted keys, which is copied run by run: what comes together mostly belongs together.
+fn union<'a, const N: usize>(mut one: &'a [SortKey<N>], mut other: &'a [SortKey<N>]) -> Vec<SortKey<N>> {
+    let mut union = Vec::with_capacity(one.len() + other.len());
+    while let Some(first) = other.first().map(pack) {
+        let (run, rest) = one.split_at(count_while(one, |key| pack(key) < first));
+        union.extend_from_slice(run);
+        (one, other) = (other, rest);
+    }
+    union.extend_from_slice(one);
     union
 }
 
@@ -154,23 +194,16 @@ impl Layer {
         let (default_removed, named_removed) = split(removed);
         Self {
             terms,
-            default: DEFAULT_ORDERS
-                .each_ref()
-                .map(|order| Run::sorted(order, &default_added, &default_removed)),
-            named: NAMED_ORDERS
-                .each_ref()
-                .map(|order| Run::sorted(order, &named_added, &named_removed)),
+            default: sorted(&DEFAULT_ORDERS, &default_added, &default_removed),
+            named: sorted(&NAMED_ORDERS, &named_added, &named_removed),
             graphs,
         }
     }
 
     /// Returns what this layer and then a newer one, right above it, did.
     pub(super) fn merged(&self, newer: &Self) -> Self {
-        let mut terms = self.terms.clone();
-        terms.append(&newer.terms);
-        terms.shrink_to_fit();
         Self {
-            terms,
+            terms: self.terms.followed_by(&newer.terms),
             default: array::from_fn(|order| self.default[order].merged(&newer.default[order])),
             named: array::from_fn(|order| self.named[order].merged(&newer.named[order])),
             graphs: self.graphs.merged(&newer.graphs),

@@ -95,15 +95,22 @@ impl<const N: usize> Bounds<N> {
             return 0..0;
         }
         let start = keys.partition_point(|key| pack(key) < self.low);
-        // Most ranges are short: gallop from the start before bisecting.
-        let rest = &keys[start..];
-        let mut step = 1;
-        while step < rest.len() && pack(&rest[step - 1]) <= self.high {
-            step *= 2;
-        }
-        let (known, limit) = (step / 2, step.min(rest.len()));
-        start..start + known + rest[known..limit].partition_point(|key| pack(key) <= self.high)
+        start..start + count_while(&keys[start..], |key| pack(key) <= self.high)
     }
+}
+
+/// Returns how many keys at the beginning are as `is_among` says, after which none is. Mostly they are few: it gallops before it
+/// bisects.
+pub(super) fn count_while<const N: usize>(
+    keys: &[SortKey<N>],
+    is_among: impl Fn(&SortKey<N>) -> bool,
+) -> usize {
+    let mut step = 1;
+    while step < keys.len() && is_among(&keys[step - 1]) {
+        step *= 2;
+    }
+    let (known, limit) = (step / 2, step.min(keys.len()));
+    known + keys[known..limit].partition_point(is_among)
 }
 
 impl Bounds<4> {

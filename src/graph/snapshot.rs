@@ -16,11 +16,6 @@ use super::{
     term::{QuadIds, TermId, TermView},
 };
 
-/// Two layers are merged as soon as the older one is not this many times the newer one's weight.
-const WEIGHT_RATIO: usize = 16;
-/// Merges up to this weight are done while a commit waits (some milliseconds), larger ones in the background.
-const PROMPT_WEIGHT_MAX: usize = 1 << 16;
-
 /// The quads of one moment: free to clone, never changes.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -111,7 +106,7 @@ impl Snapshot {
         own.map(|layer| layer.memory_bytes() as u64).sum()
     }
 
-    fn has_layer(&self, layer: &Arc<Layer>) -> bool {
+    pub(super) fn has_layer(&self, layer: &Arc<Layer>) -> bool {
         self.layers.iter().any(|own| Arc::ptr_eq(own, layer))
     }
 
@@ -318,115 +313,4 @@ impl Snapshot {
             sight: self.sight.clone(),
         }
     }
-
-    /// Merges the newest layers, but none of the `keep` oldest, until each outweighs the next as it should, or a merge
-    /// would be past `weight_max`.
-    pub(super) fn compacted(self, keep: usize, weight_max: usize) -> Self {
-        let mut layers = self.layers.to_vec();
-        while let [.., older, newer] = &layers[keep..]
-            && is_due(older, newer)
-            && older.weight() + newer.weight() <= weight_max
-        {
-            let merged = Arc::new(older.merged(newer));
-            layers.truncate(layers.len() - 2);
-            layers.push(merged);
-        }
-        Self {
-            layers: layers.into(),
-            ..self
-        }
-    }
-
-    /// As [`Self::compacted`], as far as a waiting commit bears.
-    pub(super) fn promptly_compacted(self) -> Self {
-        self.compacted(0, PROMPT_WEIGHT_MAX)
-    }
-
-    /// Returns the layers from the `from`th as one.
-    pub(super) fn folded(&self, from: usize) -> Arc<Layer> {
-        match &self.layers[from.min(self.layers.len())..] {
-            [] => Arc::new(Layer::empty(self.next_term())),
-            [layer] => Arc::clone(layer),
-            // From the newest, whose layers are small, to the oldest.
-            [layers @ .., last] => layers
-                .iter()
-                .rev()
-                .fold(Arc::clone(last), |newer, older| Arc::new(older.merged(&newer))),
-        }
-    }
-
-    /// Returns two adjacent layers whose merge is due and too large to do while a commit waits, if there are such.
-    pub fn due_merge(&self) -> Option<Merge> {
-        let pair = self
-            .layers
-            .windows(2)
-            .rev()
-            .find(|pair| is_due(&pair[0], &pair[1]))?;
-        Some(Merge {
-            older: Arc::clone(&pair[0]),
-            newer: Arc::clone(&pair[1]),
-        })
-    }
-
-    /// Returns the same quads after the merges that are due, but for one that would have it take more than some bytes beside another
-    /// snapshot.
-    #[must_use]
-    pub fn merged_beside(mut self, other: &Self, bytes_max: u64) -> Self {
-        while let Some(merge) = self.due_merge() {
-            let pair = [&merge.older, &merge.newer].into_iter();
-            let shared = pair.filter(|layer| other.has_layer(layer));
-            let added: u64 = shared.map(|layer| layer.memory_bytes() as u64).sum();
-            if self.memory_bytes_beside(other).saturating_add(added) > bytes_max {
-                break;
-            }
-            self = self.with_merged(&merge.run());
-        }
-        self
-    }
-
-    /// Returns the same quads with the two layers of a merge replaced by its outcome; unchanged if they are gone.
-    #[must_use]
-    pub fn with_merged(&self, merged: &Merged) -> Self {
-        let is_pair = |pair: &[Arc<Layer>]| {
-            Arc::ptr_eq(&pair[0], &merged.merge.older) && Arc::ptr_eq(&pair[1], &merged.merge.newer)
-        };
-        let Some(at) = self.layers.windows(2).position(is_pair) else {
-            return self.clone();
-        };
-        let mut layers = self.layers.to_vec();
-        layers.splice(at..at + 2, [Arc::clone(&merged.layer)]);
-        Self {
-            layers: layers.into(),
-            epoch: self.epoch,
-            sight: self.sight.clone(),
-        }
-    }
-}
-
-fn is_due(older: &Layer, newer: &Layer) -> bool {
-    older.weight() < WEIGHT_RATIO * newer.weight().max(1)
-}
-
-/// A merge of two layers that is due.
-#[derive(Debug)]
-pub struct Merge {
-    older: Arc<Layer>,
-    newer: Arc<Layer>,
-}
-
-impl Merge {
-    /// Does the work, on any thread: it takes time in proportion to the layers.
-    pub fn run(self) -> Merged {
-        Merged {
-            layer: Arc::new(self.older.merged(&self.newer)),
-            merge: self,
-        }
-    }
-}
-
-/// A merge of two layers that is done, for [`Snapshot::with_merged`].
-#[derive(Debug)]
-pub struct Merged {
-    merge: Merge,
-    layer: Arc<Layer>,
 }

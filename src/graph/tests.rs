@@ -1,5 +1,6 @@
 //! The index against a set of quads, under random histories.
 
+mod merges;
 mod sight;
 
 use std::collections::BTreeSet;

@@ -75,6 +75,7 @@ pub(super) fn open(
         file_revision,
         changed_quad_count,
         is_merging: false,
+        load_end: None,
         is_writing_file: false,
         rewrites: Rewrites::new(retention, queue.clone()),
     };
@@ -218,7 +219,8 @@ fn applied(
     }
     draft.apply(&batch);
     let mut snapshot = draft.finish().1;
-    while let Some(merge) = snapshot.due_merge() {
+    // The rest of the merges is for reads, which are not yet.
+    while let Some(merge) = snapshot.due_merge_loading() {
         snapshot = snapshot.with_merged(&merge.run());
     }
     Ok(snapshot)

@@ -5,6 +5,7 @@ mod compact;
 mod derive;
 mod erase;
 mod formats;
+mod loads;
 mod past;
 mod replay;
 mod requests;

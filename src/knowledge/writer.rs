@@ -1,6 +1,9 @@
 //! The writer's thread.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Shared, View, Writes,
@@ -19,6 +22,7 @@ use crate::{
     sync::{
         atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, SendError, Sender},
+        time::now,
     },
 };
 
@@ -30,6 +34,11 @@ const FILE_QUAD_COUNT_MIN: u64 = 250_000;
 /// would write it over and over. This way all files of a load together are at most five times the last one.
 const FILE_QUAD_PART: u64 = 4;
 
+/// Changed quads of one append that are a load, as those of any import in pieces: merges that only serve reads wait for its end.
+const LOAD_QUAD_COUNT: u64 = 1_000;
+/// How long after the last of them a load has ended.
+const LOAD_END: Duration = Duration::from_secs(1);
+
 pub(super) enum Message {
     Commit(Box<dyn Member>),
     Merged(Merged),
@@ -38,7 +47,7 @@ pub(super) enum Message {
     Rewritten(Box<Written>),
     /// Write the log anew, without what was erased.
     Erase(Erasure),
-    /// The day may have turned, or a record have grown too old.
+    /// The day may have turned, a record have grown too old, or a load have ended.
     LookAtDay,
     Close,
 }
@@ -56,6 +65,8 @@ pub(super) struct Writer {
     pub(super) file_revision: u64,
     pub(super) changed_quad_count: u64,
     pub(super) is_merging: bool,
+    /// When a load that is under way has ended, if nothing more comes.
+    pub(super) load_end: Option<Instant>,
     pub(super) is_writing_file: bool,
     pub(super) rewrites: Rewrites,
 }
@@ -181,9 +192,10 @@ impl Writer {
         self.publish(done);
     }
 
-    /// Waits for a message, for the end of the day, and for records to grow old.
+    /// Waits for a message, for the end of the day, for records to grow old, and for the end of a load.
     fn wait(&self, queue: &Receiver<Message>) -> Option<Message> {
-        let waits = [self.clock.wait(self.day), self.rewrites.wait()];
+        let load = self.load_end.map(|end| end.saturating_duration_since(now()));
+        let waits = [self.clock.wait(self.day), self.rewrites.wait(), load];
         let Some(wait) = waits.into_iter().flatten().min() else {
             return queue.recv().ok();
         };
@@ -213,6 +225,9 @@ impl Writer {
             self.shared.append_times.observe(time.as_secs_f64());
             self.shared.append_count.fetch_add(1, Ordering::Relaxed);
         }
+        if changed_quad_count >= LOAD_QUAD_COUNT {
+            self.load_end = Some(now() + LOAD_END);
+        }
         if let Some(view) = view {
             self.view = view;
             self.changed_quad_count += changed_quad_count;
@@ -238,8 +253,12 @@ impl Writer {
     }
 
     fn look_after_views(&mut self) {
+        self.load_end = self.load_end.filter(|end| now() < *end);
         if !self.is_merging
-            && let Some(merge) = self.view.snapshot.due_merge()
+            && let Some(merge) = match self.load_end {
+                None => self.view.snapshot.due_merge(),
+                Some(_) => self.view.snapshot.due_merge_loading(),
+            }
         {
             self.is_merging = self.background.send(Job::Merge(merge)).is_ok();
         }
