@@ -33,7 +33,7 @@ pub use self::{
 };
 use crate::{
     knowledge::{KnowledgeBase, OpenError},
-    log::LogError,
+    log::{LogError, RecordFault},
 };
 
 /// Is told how far it is, and says whether to go on.
@@ -166,7 +166,7 @@ pub struct Told {
     pub succeeded_at: Option<SystemTime>,
     /// The revision that the place has since.
     pub revision: u64,
-    /// How many have failed.
+    /// How many have failed, and how often nobody could tell what backups there are.
     pub failure_count: u64,
 }
 
@@ -227,17 +227,33 @@ impl Backups {
     }
 
     /// Takes down a backup that was there before this process; tells whether it is of this log. Of another, it has nothing of this one.
-    pub fn tell(&self, newest: &Backup) -> bool {
+    /// An error says that nobody can tell now.
+    pub fn tell(&self, newest: &Backup) -> Result<bool, LogError> {
         let head = newest.head;
-        let found = self.0.knowledge.log().header(head.revision);
-        let is_of_log = found.is_ok_and(|(_, digest)| digest == head.digest);
+        let is_of_log = match self.0.knowledge.log().header(head.revision) {
+            Ok((_, digest)) => digest == head.digest,
+            Err(
+                LogError::Compacted { .. }
+                | LogError::DamagedRecord {
+                    fault: RecordFault::Missing,
+                    ..
+                },
+            ) => false,
+            Err(error) => return Err(error),
+        };
         let mut told = self.lock();
         if is_of_log && told.succeeded_at.is_none() {
             self.0.knowledge.tell_backed_up(head.revision);
             told.succeeded_at = Some(SystemTime::UNIX_EPOCH + Duration::from_micros(newest.made_at_us));
             told.revision = head.revision;
         }
-        is_of_log
+        Ok(is_of_log)
+    }
+
+    /// Takes down that the place could not be read, which would have failed a backup too.
+    pub fn tell_unknown(&self, error: &BackupError) {
+        self.lock().failure_count += 1;
+        tracing::error!(%error, "nobody can tell what backups there are");
     }
 
     /// Returns what there is to tell.

@@ -62,7 +62,7 @@ async fn age(backups: Backups) -> Option<Duration> {
     let listed = tokio::task::spawn_blocking(move || {
         let listed = list(listing.place())?;
         let newest = listed.last().ok_or(BackupError::None)?;
-        let is_of_log = listing.tell(newest);
+        let is_of_log = listing.tell(newest)?;
         Ok::<_, BackupError>((newest.made_at_us, is_of_log))
     });
     match listed.await {
@@ -82,7 +82,7 @@ async fn age(backups: Backups) -> Option<Duration> {
         }
         Err(_) => None,
         Ok(Err(error)) => {
-            tracing::warn!(%error, "the backups cannot be listed");
+            backups.tell_unknown(&error);
             None
         }
     }
@@ -93,6 +93,28 @@ mod tests {
     use std::{cell::Cell, future::ready};
 
     use super::*;
+    use crate::{
+        backup::Place,
+        knowledge::{KnowledgeBase, Settings},
+    };
+
+    #[tokio::test]
+    async fn a_place_that_cannot_be_read_counts_as_a_backup_that_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let knowledge = KnowledgeBase::open(Settings {
+            disk_free_bytes_min: 0,
+            ..Settings::new(folder.path().join("data"))
+        })
+        .unwrap();
+        let path = folder.path().join("backups");
+        let backups = Backups::new(knowledge, Place::open(path.to_str().unwrap()).unwrap());
+        assert_eq!(age(backups.clone()).await, Some(Duration::MAX));
+        assert_eq!(backups.told().failure_count, 0);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::write(&path, "no folder").unwrap();
+        assert_eq!(age(backups.clone()).await, None);
+        assert_eq!(backups.told().failure_count, 1);
+    }
 
     #[tokio::test]
     async fn it_is_looked_again_until_it_is_known_or_the_server_drains() {

@@ -66,9 +66,12 @@ fn backups_of_another_history_let_no_record_go() {
     // The one that they are of, also where it went on.
     insert(&base, [10]);
     let backups = Backups::new(base.clone(), place.clone());
-    assert!(backups.tell(&newest));
+    assert!(backups.tell(&newest).unwrap());
     assert_eq!(backups.told().revision, 9);
     base.close();
+    // A log that cannot be read is not another one.
+    let told = backups.tell(&newest);
+    assert!(matches!(told, Err(LogError::Unavailable)), "{told:?}");
     for revision in [3, 12] {
         let dir = folder.path().join(format!("earlier {revision}"));
         restore(&place, &dir, Until::Revision(3), &mut always).unwrap();
@@ -77,7 +80,7 @@ fn backups_of_another_history_let_no_record_go() {
             insert(&base, [20 + base.revision()]);
         }
         let backups = Backups::new(base.clone(), place.clone());
-        assert!(!backups.tell(&newest), "{revision}");
+        assert!(!backups.tell(&newest).unwrap(), "{revision}");
         assert_eq!(backups.told().revision, 0);
         base.close();
     }
