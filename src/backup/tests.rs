@@ -1,5 +1,6 @@
 //! Tests of backups in a folder; `store` has those in an object store, `shared` those in a folder of two servers.
 
+mod long;
 mod retention;
 mod shared;
 mod store;

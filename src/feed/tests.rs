@@ -2,6 +2,7 @@
 
 mod erased;
 mod headers;
+mod long;
 mod past;
 
 use std::{cell::Cell, collections::HashSet, time::Duration};

@@ -6,6 +6,7 @@ mod derive;
 mod erase;
 mod formats;
 mod loads;
+mod long;
 mod past;
 mod replay;
 mod requests;

@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Head, OpenDatabase,
+    changes::Changes,
     error::{LogError, RecordFault},
     open_and_prepare, open_database,
-    payload::{CHUNK_BYTES, Change, Changes, Payload},
+    payload::{CHUNK_BYTES, Change, Payload},
     record::{Counts, Digest, GENESIS, Header},
     substitute::{Substitute, SubstituteKind, stored_payload},
     tables::{self, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},

@@ -9,6 +9,7 @@
 
 mod answers;
 mod append;
+mod changes;
 mod copy;
 mod error;
 mod format;

@@ -4,12 +4,9 @@
 //! then the removed quads, then the inserted ones; the header's counts say where each part ends. What is stored is a random
 //! salt and one zstd frame (RFC 8878).
 
-use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
+use std::io::{self, Write};
 
-use oxigraph::{
-    io::{RdfFormat, RdfParseError, RdfParser, ReaderQuadParser},
-    model::{BlankNode, NamedNode, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, QuadRef},
-};
+use oxigraph::model::{NamedOrBlankNode, NamedOrBlankNodeRef, Quad, QuadRef};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -21,10 +18,10 @@ use super::{
 /// The fastest level of zstd: it is the writer's time that counts, and N-Quads shrink to a tenth even so.
 const COMPRESSION_LEVEL: i32 = 1;
 /// Text up to this size is compressed at once, with tables of its size; more of it is streamed.
-const WHOLE_TEXT_BYTES_MAX: usize = 128 << 10;
+pub(super) const WHOLE_TEXT_BYTES_MAX: usize = 128 << 10;
 /// With its key and page header this fits into pages of 64 KiB, which the database allocates in powers of two.
 pub(super) const CHUNK_BYTES: usize = (64 << 10) - 256;
-const SALT_BYTES: usize = 16;
+pub(super) const SALT_BYTES: usize = 16;
 
 /// One change of a record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -214,137 +211,15 @@ impl Write for Sink<'_> {
     }
 }
 
-/// Reads a stored payload, change by change, in the order of writing.
-///
-/// Fails with `InvalidData` if it does not hold just what the counts say; nothing comes after an error.
-pub(super) struct Changes<'a> {
-    text: Text<'a>,
-    counts: Counts,
-    dropped_count: u64,
-    created_count: u64,
-    quad_count: u64,
-}
-
-/// What is left of the text.
-enum Text<'a> {
-    /// From a graph's line, or from the first quad.
-    Lines(Box<dyn BufRead + Send + 'a>),
-    Quads(Box<ReaderQuadParser<Box<dyn BufRead + Send + 'a>>>),
-    /// The end has come, or an error.
-    Ended,
-}
-
-impl<'a> Changes<'a> {
-    pub(super) fn new(
-        mut stored: impl Read + Send + 'a,
-        counts: Counts,
-        text_bytes: u64,
-    ) -> io::Result<Self> {
-        stored.read_exact(&mut [0; SALT_BYTES])?;
-        let text: Box<dyn BufRead + Send + 'a> = match usize::try_from(text_bytes) {
-            Ok(capacity) if capacity <= WHOLE_TEXT_BYTES_MAX => {
-                let mut frame = Vec::new();
-                stored.read_to_end(&mut frame)?;
-                Box::new(Cursor::new(zstd::bulk::decompress(&frame, capacity)?))
-            }
-            _ => Box::new(BufReader::with_capacity(
-                WHOLE_TEXT_BYTES_MAX,
-                zstd::Decoder::new(stored)?,
-            )),
-        };
-        Ok(Self {
-            text: Text::Lines(text),
-            counts,
-            dropped_count: 0,
-            created_count: 0,
-            quad_count: 0,
-        })
-    }
-
-    fn read(&mut self) -> io::Result<Option<Change>> {
-        loop {
-            match std::mem::replace(&mut self.text, Text::Ended) {
-                Text::Lines(mut text) if self.dropped_count < self.counts.graphs_dropped => {
-                    self.dropped_count += 1;
-                    let graph = read_graph(&mut text, "# drop ")?;
-                    self.text = Text::Lines(text);
-                    return Ok(Some(Change::DropGraph(graph)));
-                }
-                Text::Lines(mut text) if self.created_count < self.counts.graphs_created => {
-                    self.created_count += 1;
-                    let graph = read_graph(&mut text, "# create ")?;
-                    self.text = Text::Lines(text);
-                    return Ok(Some(Change::CreateGraph(graph)));
-                }
-                // Lenient: what was once taken in is read again, also where a parser of today would object to an IRI.
-                Text::Lines(text) => {
-                    let parser = RdfParser::from_format(RdfFormat::NQuads).lenient();
-                    self.text = Text::Quads(Box::new(parser.for_reader(text)));
-                }
-                Text::Quads(mut quads) => {
-                    let Some(quad) = quads.next() else {
-                        return if self.counts.quads_removed.checked_add(self.counts.quads_inserted)
-                            == Some(self.quad_count)
-                        {
-                            Ok(None)
-                        } else {
-                            Err(invalid("other counts than the header's"))
-                        };
-                    };
-                    let quad = quad.map_err(|error| match error {
-                        RdfParseError::Io(error) => error,
-                        RdfParseError::Syntax(error) => invalid(&error.to_string()),
-                    })?;
-                    self.text = Text::Quads(quads);
-                    self.quad_count += 1;
-                    return Ok(Some(if self.quad_count <= self.counts.quads_removed {
-                        Change::Remove(quad)
-                    } else {
-                        Change::Insert(quad)
-                    }));
-                }
-                Text::Ended => return Ok(None),
-            }
-        }
-    }
-}
-
-impl Iterator for Changes<'_> {
-    type Item = io::Result<Change>;
-
-    fn next(&mut self) -> Option<io::Result<Change>> {
-        self.read().transpose()
-    }
-}
-
-fn read_graph(text: &mut impl BufRead, before: &str) -> io::Result<NamedOrBlankNode> {
-    let mut line = String::new();
-    text.read_line(&mut line)?;
-    let graph = line
-        .trim_end_matches('\n')
-        .strip_prefix(before)
-        .ok_or_else(|| invalid("no graph line"))?;
-    if let Some(iri) = graph.strip_prefix('<').and_then(|graph| graph.strip_suffix('>')) {
-        Ok(NamedNode::new_unchecked(iri).into())
-    } else if let Some(label) = graph.strip_prefix("_:") {
-        BlankNode::new(label)
-            .map(Into::into)
-            .map_err(|error| invalid(&error.to_string()))
-    } else {
-        Err(invalid("no graph name"))
-    }
-}
-
-fn invalid(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
 #[cfg(test)]
 mod tests {
-    use oxigraph::model::{GraphName, GraphNameRef, Literal, NamedNodeRef, Term, Triple};
+    use oxigraph::model::{
+        BlankNode, GraphName, GraphNameRef, Literal, NamedNode, NamedNodeRef, Term, Triple,
+    };
     use proptest::prelude::*;
 
     use super::*;
+    use crate::log::changes::Changes;
 
     fn write(changes: &[Change]) -> (Vec<Vec<u8>>, Payload) {
         let mut chunks = Vec::new();
@@ -435,6 +310,28 @@ mod tests {
             })
             .collect();
         assert!(check_round_trip(&changes) > 1);
+    }
+
+    /// None of them is written any more: a log that is older may have them.
+    #[test]
+    fn a_term_comes_back_however_long_it_is() {
+        let literal = |text: &str, count: usize| Literal::from(text.repeat(count));
+        let graph = NamedNode::new_unchecked(format!("http://example.com/{}", "g".repeat(17 << 20)));
+        let objects: [Term; 4] = [
+            literal("a", 17 << 20).into(),
+            literal("\"", 9 << 20).into(),
+            literal("\u{1}", 3 << 20).into(),
+            graph.clone().into(),
+        ];
+        let mut changes = vec![Change::CreateGraph(graph.clone().into())];
+        changes.extend(
+            objects
+                .into_iter()
+                .flat_map(|object| [object, Literal::from("short").into()])
+                .enumerate()
+                .map(|(number, object)| Change::Insert(quad(number, object, GraphName::DefaultGraph))),
+        );
+        check_round_trip(&changes);
     }
 
     #[test]

@@ -9,8 +9,9 @@ use std::{
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable};
 
 use super::{
+    changes::Changes,
     error::{LogError, RecordFault},
-    payload::{Change, Changes, Payload},
+    payload::{Change, Payload},
     record::{Digest, Header},
     substitute::{Substitute, SubstituteKind, base_revision, last_redacted, stored_payload, substitute},
     tables::{self, ANSWERS, ChunkReader, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},
