@@ -169,6 +169,7 @@ fn limits(info: &GetServerInfoResponse) -> Vec<Vec<Cell>> {
         ("query result size", bytes(limits.query_result_bytes_max)),
         ("query work", thousands(limits.query_work_max)),
         ("literal size", bytes(limits.literal_bytes_max)),
+        ("term size", bytes(limits.term_bytes_max)),
         ("text of REGEX", bytes(limits.regex_text_bytes_max)),
         ("compiled REGEX", bytes(limits.regex_bytes_max)),
         (

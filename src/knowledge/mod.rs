@@ -59,6 +59,9 @@ use crate::{
 
 /// Commits that may wait for the writer; one more is refused.
 pub const WAITING_COMMIT_COUNT_MAX: usize = 1024;
+/// Bytes of a term, as UTF-8: an IRI, a label, a tag, or what a literal says. A commit that brings a longer one is refused. In the log
+/// it may be six times as long.
+pub const TERM_BYTES_MAX: u64 = 8 << 20;
 /// How long a read waits for its revision.
 pub const MIN_REVISION_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long [`KnowledgeBase::close`] waits for the threads. Nothing is lost beyond it: the snapshot file is a cache.

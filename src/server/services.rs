@@ -21,7 +21,7 @@ use crate::{
     },
     http::HttpApi,
     intake::Intake,
-    knowledge::KnowledgeBase,
+    knowledge::{KnowledgeBase, TERM_BYTES_MAX},
     proto::v1::{
         self, admin_service_server::AdminServiceServer, change_service_server::ChangeServiceServer,
         entity_service_server::EntityServiceServer, fact_service_server::FactServiceServer,
@@ -162,6 +162,7 @@ fn limits(settings: &ServeSettings) -> v1::Limits {
         query_result_bytes_max: to_int64(settings.query_result_bytes_max),
         query_work_max: to_int64(settings.query_work_max),
         literal_bytes_max: to_int64(settings.literal_bytes_max as u64),
+        term_bytes_max: to_int64(TERM_BYTES_MAX),
         regex_text_bytes_max: to_int64(settings.regex_text_bytes_max as u64),
         regex_bytes_max: to_int64(settings.regex_bytes_max as u64),
         long_text_regex_bytes_max: to_int64(settings.long_text_regex_bytes_max as u64),
