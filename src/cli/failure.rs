@@ -232,6 +232,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         }
         ErrorReason::SourceUnknown => Some("give its title with --title"),
         ErrorReason::RequestIdReused => Some("choose a new --request-id for a new request"),
+        ErrorReason::TermTooLarge => Some("keep it elsewhere, and write its IRI; or cut it in several"),
         ErrorReason::GraphFull => Some("start the server with a larger --graph-memory-max"),
         ErrorReason::DiskFull => Some("make room on the server's disk; reads go on meanwhile"),
         ErrorReason::ReaderTooSlow => {

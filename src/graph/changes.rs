@@ -36,6 +36,11 @@ impl Changes {
         &self.snapshot
     }
 
+    /// Returns the bytes of the longest term that is new, as UTF-8.
+    pub fn longest_term(&self) -> u64 {
+        self.layer.terms.longest()
+    }
+
     /// Iterates over inserted quads, the default graph's first.
     pub fn inserted(&self) -> impl Iterator<Item = QuadIds> + '_ {
         self.layer.inserted()

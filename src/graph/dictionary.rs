@@ -281,6 +281,16 @@ impl Segment {
         u32::try_from(self.len()).map_or(u32::MAX, |len| self.first.saturating_add(len))
     }
 
+    /// Returns the bytes of its longest text.
+    pub(super) fn longest(&self) -> u64 {
+        let mut start = 0;
+        let lengths = self.terms.places.iter().map(|place| {
+            let end = place.end();
+            end - std::mem::replace(&mut start, end)
+        });
+        lengths.max().unwrap_or(0)
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.terms.text.capacity()
             + self.terms.places.capacity() * size_of::<Place>()

@@ -10,7 +10,7 @@ use crate::{
     auth::{AuthError, CallerLimitReached, Lapse},
     facts::ModelError,
     feed::{FeedError, LogError},
-    knowledge::{CommitError, RevisionNotReached},
+    knowledge::{CommitError, RevisionNotReached, TERM_BYTES_MAX},
     proto::v1::ErrorReason,
     rdf::ImportError,
     request,
@@ -548,6 +548,11 @@ where
             CommitError::GraphFull {
                 graph_memory_bytes_max,
             } => graph_full(graph_memory_bytes_max),
+            CommitError::TermTooLarge { term_bytes } => {
+                Self::of(StatusCode::BAD_REQUEST, ErrorReason::TermTooLarge, message)
+                    .with("term_bytes", term_bytes)
+                    .with("term_bytes_max", TERM_BYTES_MAX)
+            }
             CommitError::DiskFull => {
                 Self::of(StatusCode::INSUFFICIENT_STORAGE, ErrorReason::DiskFull, message)
             }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use oxigraph::model::GraphNameRef;
 
+use super::TERM_BYTES_MAX;
 use crate::{
     facts::ModelError,
     log::LogError,
@@ -62,6 +63,12 @@ pub enum CommitError<E> {
         /// The limit.
         graph_memory_bytes_max: u64,
     },
+    /// It brings a term that is too long.
+    #[error("a term has {term_bytes} bytes, and may have {TERM_BYTES_MAX} (term_bytes_max)")]
+    TermTooLarge {
+        /// Its bytes, as UTF-8.
+        term_bytes: u64,
+    },
     /// The disk is full. Where it filled up in the middle of the write, a start before there is room may find the write whole.
     #[error(
         "the disk is full: the write is refused, and reads go on; if the server is started again before there is room, it may be there"
@@ -106,6 +113,7 @@ impl<E> CommitError<E> {
             } => CommitError::GraphFull {
                 graph_memory_bytes_max,
             },
+            Self::TermTooLarge { term_bytes } => CommitError::TermTooLarge { term_bytes },
             Self::DiskFull => CommitError::DiskFull,
             Self::LogUnavailable => CommitError::LogUnavailable,
             Self::Closed => CommitError::Closed,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use oxigraph::model::NamedOrBlankNode;
 
 use super::{
-    Committed, View, Writes,
+    Committed, TERM_BYTES_MAX, View, Writes,
     clock::Clock,
     member::{Member, Refusal, Terms},
 };
@@ -148,12 +148,14 @@ impl<'log> Group<'log> {
         }
         derive::derive(&mut draft, self.day).map_err(|error| Refusal::Model(Box::new(error)))?;
         let (changes, snapshot) = draft.finish();
+        let adds = changes.inserted_count() > 0 || changes.created_graphs().next().is_some();
+        let term_bytes = changes.longest_term();
+        if term_bytes > TERM_BYTES_MAX && adds {
+            return Err(Refusal::TermTooLarge { term_bytes });
+        }
         let memory_bytes = snapshot.memory_bytes();
         // What only removes always passes: it is the way out of a full graph.
-        if memory_bytes > self.graph_memory_bytes_max
-            && memory_bytes > self.tip.memory_bytes()
-            && (changes.inserted_count() > 0 || changes.created_graphs().next().is_some())
-        {
+        if memory_bytes > self.graph_memory_bytes_max && memory_bytes > self.tip.memory_bytes() && adds {
             return Err(Refusal::GraphFull {
                 graph_memory_bytes_max: self.graph_memory_bytes_max,
             });

@@ -68,6 +68,9 @@ pub(super) enum Refusal {
     GraphFull {
         graph_memory_bytes_max: u64,
     },
+    TermTooLarge {
+        term_bytes: u64,
+    },
     DiskFull,
     LogUnavailable,
     Closed,
@@ -196,6 +199,7 @@ impl<E: Send> Member for Pending<E> {
             } => CommitError::GraphFull {
                 graph_memory_bytes_max,
             },
+            Refusal::TermTooLarge { term_bytes } => CommitError::TermTooLarge { term_bytes },
             Refusal::DiskFull => CommitError::DiskFull,
             Refusal::LogUnavailable => CommitError::LogUnavailable,
             Refusal::Closed => CommitError::Closed,

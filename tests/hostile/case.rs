@@ -114,6 +114,7 @@ pub(crate) const MALFORMED: Expected = Expected::Error(Code::InvalidArgument, "M
 /// [`MALFORMED`] in words of HTTP.
 pub(crate) const INVALID: Expected = Expected::Error(Code::InvalidArgument, "INVALID_REQUEST");
 pub(crate) const DOCUMENT: Expected = Expected::Error(Code::InvalidArgument, "RDF_SYNTAX");
+pub(crate) const TERM: Expected = Expected::Error(Code::InvalidArgument, "TERM_TOO_LARGE");
 pub(crate) const DEADLINE: Expected = Expected::Error(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
 pub(crate) const GRAPH_FULL: Expected = Expected::Error(Code::ResourceExhausted, "GRAPH_FULL");
 pub(crate) const TOO_LARGE: Expected = Expected::Error(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");

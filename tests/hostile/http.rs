@@ -20,7 +20,7 @@ use crate::{
 /// Formats whose answers have a line for each row or triple. A boolean has one line, too.
 const ACCEPT: &str = "text/tab-separated-values, application/n-triples";
 /// The status of each reason, and the code that gRPC has for it.
-const REASONS: [(&str, StatusCode, Code); 13] = [
+const REASONS: [(&str, StatusCode, Code); 14] = [
     ("SPARQL_SYNTAX", StatusCode::BAD_REQUEST, Code::InvalidArgument),
     (
         "SPARQL_TOO_COMPLEX",
@@ -43,6 +43,7 @@ const REASONS: [(&str, StatusCode, Code); 13] = [
         Code::InvalidArgument,
     ),
     ("INVALID_REQUEST", StatusCode::BAD_REQUEST, Code::InvalidArgument),
+    ("TERM_TOO_LARGE", StatusCode::BAD_REQUEST, Code::InvalidArgument),
     ("RDF_SYNTAX", StatusCode::BAD_REQUEST, Code::InvalidArgument),
     (
         "DEADLINE_EXCEEDED",

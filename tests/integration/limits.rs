@@ -19,7 +19,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    harness::{Server, check_error, check_fields},
+    harness::{Server, check_error, check_fields, sourced_fact},
     http::{UPDATE, check, check_status, get, post, query as over_http},
     http_client::send,
     sparql::{ask, client, insert, query},
@@ -138,6 +138,51 @@ async fn limits_of_one_query_are_told() {
         ],
         [1, 2_000, 3, 4_000, 5_000, 6_000, 7_000]
     );
+    assert_eq!(limits.term_bytes_max, 8 << 20);
+}
+
+#[tokio::test]
+async fn terms_are_limited_whatever_brings_them() {
+    let server = start(|settings| settings.query_bytes_max = 16 << 20).await;
+    let bytes_max = usize::try_from(server.info().await.limits.unwrap().term_bytes_max).unwrap();
+    let text = "a".repeat(bytes_max);
+    let line = |text: &str| format!("<http://e.com/a> <http://e.com/p> \"{text}\" .");
+    let check_refused = |outcome| {
+        let metadata = check_error(outcome, Code::InvalidArgument, ErrorReason::TermTooLarge);
+        let told = [&metadata["term_bytes"], &metadata["term_bytes_max"]];
+        assert_eq!(told, [&(bytes_max + 1).to_string(), &bytes_max.to_string()]);
+    };
+    server.import_text("nt", &line(&text)).await.unwrap();
+    let text = text + "b";
+    for format in ["nt", "ttl"] {
+        check_refused(server.import_text(format, &line(&text)).await.map(drop));
+    }
+    let object = v1::Term {
+        term: Some(v1::term::Term::Literal(v1::Literal {
+            lexical_form: text.clone(),
+            ..Default::default()
+        })),
+    };
+    let by_parameter = v1::UpdateRequest {
+        parameters: [("o".to_owned(), object.clone())].into(),
+        ..change("INSERT { <http://e.com/b> <http://e.com/p> ?o } WHERE {}")
+    };
+    check_refused(update(&server, by_parameter).await.map(drop));
+    let fact = v1::WriteFactsRequest {
+        facts: vec![v1::Fact {
+            object: Some(object),
+            ..sourced_fact()
+        }],
+        ..Default::default()
+    };
+    check_refused(server.writes().write_facts(fact).await.map(drop));
+    let put = Request::put("/store?default")
+        .header("content-type", "text/turtle")
+        .body(line(&text))
+        .unwrap();
+    let problem = check(&server, put, 400, "TERM_TOO_LARGE").await;
+    assert_eq!(problem["term_bytes_max"], bytes_max);
+    assert_eq!(server.info().await.quad_count, 1);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::{
         write::{Fault, WriteError, WriteFault},
     },
     feed::LogError,
-    knowledge::{CommitError, EraseError, PastError, RevisionNotReached},
+    knowledge::{CommitError, EraseError, PastError, RevisionNotReached, TERM_BYTES_MAX},
     proto::v1::ErrorReason,
 };
 
@@ -101,6 +101,15 @@ fn of_commit(error: CommitError<Infallible>) -> Status {
         CommitError::GraphFull {
             graph_memory_bytes_max,
         } => graph_full(graph_memory_bytes_max),
+        CommitError::TermTooLarge { term_bytes } => status(
+            Code::InvalidArgument,
+            ErrorReason::TermTooLarge,
+            message,
+            [
+                ("term_bytes", term_bytes.to_string()),
+                ("term_bytes_max", TERM_BYTES_MAX.to_string()),
+            ],
+        ),
         CommitError::DiskFull => status(Code::ResourceExhausted, ErrorReason::DiskFull, message, []),
         CommitError::LogUnavailable => status(Code::Unavailable, ErrorReason::LogUnavailable, message, []),
         CommitError::Closed => unavailable(&message),
@@ -247,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_commit_error_has_its_status() {
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
             (
                 CommitError::Plan(PlanFault),
                 Code::InvalidArgument,
@@ -284,6 +293,14 @@ mod tests {
                 Code::ResourceExhausted,
                 "GRAPH_FULL",
                 &[("graph_memory_bytes_max", "5")],
+            ),
+            (
+                CommitError::TermTooLarge {
+                    term_bytes: 9_000_000,
+                },
+                Code::InvalidArgument,
+                "TERM_TOO_LARGE",
+                &[("term_bytes", "9000000"), ("term_bytes_max", "8388608")],
             ),
             (CommitError::DiskFull, Code::ResourceExhausted, "DISK_FULL", &[]),
             (

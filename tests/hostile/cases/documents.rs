@@ -2,7 +2,7 @@
 
 use super::{chains::numbered, nesting::nested};
 use crate::case::{
-    Case, DOCUMENT, Expected, GRAPH_FULL, Kind, Text,
+    Case, DOCUMENT, Expected, GRAPH_FULL, Kind, TERM, Text,
     Text::{Bytes, Is, Made},
     case,
 };
@@ -263,13 +263,19 @@ pub(crate) const CASES: &[Case] = &[
         "turtle_iri_20_mb",
         Kind::Import("ttl"),
         Made(|| format!("<d:{}> <d:p> 1 .", "x".repeat(20 << 20))),
-        &[DOCUMENT, Expected::Count(1), GRAPH_FULL],
+        &[DOCUMENT, TERM, GRAPH_FULL],
     ),
     case(
         "turtle_literal_20_mb",
         Kind::Import("ttl"),
         Made(|| format!("<d:s> <d:p> '{}' .", "x".repeat(20 << 20))),
-        &[DOCUMENT, Expected::Count(1), GRAPH_FULL],
+        &[DOCUMENT, TERM, GRAPH_FULL],
+    ),
+    case(
+        "n_triples_literal_20_mb",
+        Kind::Import("nt"),
+        Made(|| format!("<d:s> <d:p> \"{}\" .", "x".repeat(20 << 20))),
+        &[TERM],
     ),
     case(
         "turtle_number_1_mb",
@@ -299,7 +305,7 @@ pub(crate) const CASES: &[Case] = &[
         "gzip_bomb_of_one_literal",
         Kind::Gzip("nt"),
         Made(|| format!("<d:s> <d:p> \"{}\" .", "x".repeat(1 << 28))),
-        &[GRAPH_FULL, DOCUMENT],
+        &[GRAPH_FULL, DOCUMENT, TERM],
     ),
     case(
         "gzip_of_braces",
