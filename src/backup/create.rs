@@ -214,7 +214,7 @@ fn check_history(records: &Records, before: Head, newest: u64) -> Result<(), Bac
 }
 
 /// Returns the files that no backup has: a backup that was cut off has left them, or one that is being made.
-fn left_over(place: &Place, manifest: &Manifest) -> Result<Vec<String>, BackupError> {
+pub(super) fn left_over(place: &Place, manifest: &Manifest) -> Result<Vec<String>, BackupError> {
     let files = manifest.backups.iter().flat_map(|backup| &backup.files);
     let named: HashSet<_> = files.map(|file| file.name.as_str()).collect();
     let mut left_over = place.list(RECORDS)?;

@@ -1,6 +1,6 @@
 //! Which backups have what was erased from the log.
 
-use super::{Backup, BackupError, Place, manifest::Manifest};
+use super::{Backup, BackupError, Place, create::left_over, manifest::Manifest};
 use crate::knowledge::{Mentioned, Mentions};
 
 /// The backups of a place that have what was erased, or may have it; the oldest first.
@@ -10,6 +10,8 @@ pub struct Holding {
     pub sure: Vec<Backup>,
     /// Those of whose records the log cannot tell any more.
     pub possible: Vec<Backup>,
+    /// Files that no backup has: one that was cut off has left them, or is being made. They may have it too.
+    pub left_over: Vec<String>,
 }
 
 /// Returns which backups of a place have what was erased: by what the log said of the revisions that they cover, so that none
@@ -17,8 +19,16 @@ pub struct Holding {
 ///
 /// Blocks.
 pub fn holding(place: &Place, mentions: &Mentions) -> Result<Holding, BackupError> {
-    let mut holding = Holding::default();
-    for backup in Manifest::read(place)?.unwrap_or_default().backups {
+    let manifest = {
+        // One whose records were read before the erasure is there by now, or will not be.
+        let _held = place.hold_manifest();
+        Manifest::read(place)?.unwrap_or_default()
+    };
+    let mut holding = Holding {
+        left_over: left_over(place, &manifest)?,
+        ..Holding::default()
+    };
+    for backup in manifest.backups {
         match mentions.within(backup.first_revision..=backup.head.revision) {
             Mentioned::Surely => holding.sure.push(backup),
             Mentioned::Possibly => holding.possible.push(backup),

@@ -4,7 +4,10 @@ mod client;
 mod folder;
 mod store;
 
-use std::fs::File;
+use std::{
+    fs::File,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use self::{folder::Folder, store::Store};
 use super::{BackupError, manifest::RECORDS};
@@ -12,14 +15,26 @@ use super::{BackupError, manifest::RECORDS};
 /// What a file was when it was read. A folder does not tell.
 pub(super) type Version = object_store::UpdateVersion;
 
-/// A folder, or a prefix in a bucket of an object store.
+/// A folder, or a prefix in a bucket of an object store. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Place(Kind);
+pub struct Place {
+    kind: Kind,
+    manifest: Arc<Mutex<()>>,
+}
 
 #[derive(Clone, Debug)]
 enum Kind {
     Folder(Folder),
     Store(Store),
+}
+
+impl From<Kind> for Place {
+    fn from(kind: Kind) -> Self {
+        Self {
+            kind,
+            manifest: Arc::default(),
+        }
+    }
 }
 
 impl Place {
@@ -34,23 +49,25 @@ impl Place {
                 let what = "a file URL has three slashes, as in file:///var/backups";
                 return Err(BackupError::NoPlace(what.to_owned()));
             }
-            Some(_) => return Ok(Self(Kind::Store(Store::open(text)?))),
+            Some(_) => return Ok(Kind::Store(Store::open(text)?).into()),
         };
-        Ok(Self(Kind::Folder(Folder::new(folder))))
+        Ok(Kind::Folder(Folder::new(folder)).into())
     }
 
     /// Returns a place in a store, at its root.
     #[cfg(test)]
     pub(super) fn of(store: std::sync::Arc<dyn object_store::ObjectStore>) -> Self {
-        Self(Kind::Store(Store::new(
-            store,
-            object_store::path::Path::default(),
-        )))
+        Kind::Store(Store::new(store, object_store::path::Path::default())).into()
+    }
+
+    /// Has the manifest stay as it is, as far as clones of the place go, until what is returned is dropped.
+    pub(super) fn hold_manifest(&self) -> MutexGuard<'_, ()> {
+        self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a file whole: when this returns, a crash loses nothing of it, and until then there is the one before, or none.
     pub(super) fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), BackupError> {
-        match &self.0 {
+        match &self.kind {
             Kind::Folder(folder) => folder.put(name, &bytes),
             Kind::Store(store) => store.put(name, bytes),
         }
@@ -59,7 +76,7 @@ impl Place {
     /// Keeps others from writing until what is returned is dropped: [`BackupError::Overtaken`] if another writes. An object store has
     /// no locks.
     pub(super) fn lock(&self) -> Result<Option<File>, BackupError> {
-        match &self.0 {
+        match &self.kind {
             Kind::Folder(folder) => folder.lock(),
             Kind::Store(_) => Ok(None),
         }
@@ -74,7 +91,7 @@ impl Place {
         before: Option<&Version>,
         bytes: Vec<u8>,
     ) -> Result<(), BackupError> {
-        match &self.0 {
+        match &self.kind {
             Kind::Folder(folder) => folder.put(name, &bytes),
             Kind::Store(store) => store.replace(name, before, bytes),
         }
@@ -82,7 +99,7 @@ impl Place {
 
     /// Reads a file; nothing if it is not there.
     pub(super) fn get(&self, name: &str) -> Result<Option<(Vec<u8>, Version)>, BackupError> {
-        match &self.0 {
+        match &self.kind {
             Kind::Folder(folder) => Ok(folder.get(name)?.map(|bytes| (bytes, NO_VERSION))),
             Kind::Store(store) => store.get(name),
         }
@@ -90,7 +107,7 @@ impl Place {
 
     /// Returns the names of the files below a folder, unfinished ones too.
     pub(super) fn list(&self, below: &str) -> Result<Vec<String>, BackupError> {
-        match &self.0 {
+        match &self.kind {
             Kind::Folder(folder) => folder.list(below),
             Kind::Store(store) => store.list(below),
         }
@@ -98,7 +115,7 @@ impl Place {
 
     /// Removes a file.
     pub(super) fn remove(&self, name: &str) -> Result<(), BackupError> {
-        match &self.0 {
+        match &self.kind {
             Kind::Folder(folder) => folder.remove(name),
             Kind::Store(store) => store.remove(name),
         }
@@ -106,13 +123,13 @@ impl Place {
 
     /// Tells whether others may write there at the same time.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self.0, Kind::Store(_))
+        matches!(self.kind, Kind::Store(_))
     }
 
     /// Returns what the names of the files of a backup begin with: in a shared place, what no other attempt has.
     pub(super) fn new_name(&self, first_revision: u64, last_revision: u64) -> Result<String, BackupError> {
         let name = format!("{RECORDS}/{first_revision:020}-{last_revision:020}");
-        match &self.0 {
+        match &self.kind {
             Kind::Folder(_) => Ok(name),
             Kind::Store(_) => {
                 let attempt = getrandom::u64().map_err(std::io::Error::from)?;

@@ -106,6 +106,12 @@ fn tell_backups(output: &mut Output, backups: Option<&BackupsHolding>) -> std::i
             backups.fault
         );
     }
+    for file in &backups.left_over_files {
+        writeln!(
+            output,
+            "a backup that was cut off, or is being made, may have left it in {file}"
+        )?;
+    }
     if backups.holding_count + backups.possibly_holding_count == 0 {
         return writeln!(output, "no backup of the server's place holds it");
     }

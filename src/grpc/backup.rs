@@ -100,6 +100,7 @@ pub(super) async fn holding(backups: Option<&Backups>, mentions: Mentions) -> Op
             holding_count: to_int64(found.sure.len() as u64),
             possibly_holding: newest(&found.possible),
             possibly_holding_count: to_int64(found.possible.len() as u64),
+            left_over_files: found.left_over.into_iter().take(PAGE_MAX).collect(),
             fault: String::new(),
         },
         Err(fault) => {
