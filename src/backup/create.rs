@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     knowledge::{KnowledgeBase, View},
-    log::{Chain, Head, LogError, Records},
+    log::{Chain, Head, Records},
     model::access::Access,
 };
 
@@ -32,8 +32,20 @@ pub struct Made {
 /// Copies the records since the last backup of a place, up to the revision that is the newest now.
 ///
 /// Blocks. The manifest is written last: a backup that is cut off, anywhere, leaves those before it as they were. Of two that are
-/// made at the same time, one stands and the other is [`BackupError::Overtaken`].
+/// made at the same time, one stands and the other is [`BackupError::Overtaken`]. If something is erased meanwhile it begins anew:
+/// once an erasure is done, no manifest is written whose files were read before.
 pub fn create(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -> Result<Made, BackupError> {
+    loop {
+        match attempt(knowledge, place, watch) {
+            Err(BackupError::ErasedMeanwhile) => {
+                tracing::info!("something was erased from the log: the backup begins anew");
+            }
+            made => return made,
+        }
+    }
+}
+
+fn attempt(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -> Result<Made, BackupError> {
     let made_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let _lock = place.lock()?;
     let mut manifest = Manifest::read(place)?.unwrap_or_default();
@@ -80,8 +92,13 @@ pub fn create(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -
         }
     };
     manifest.backups.push(backup.clone());
-    match manifest.write(place) {
-        Err(error @ BackupError::Overtaken) => {
+    let written = {
+        // Who looks after an erasure which backups there are finds this one, or it is not made.
+        let _held = place.hold_manifest();
+        check_erasures(knowledge, erasure_count).and_then(|()| manifest.write(place))
+    };
+    match written {
+        Err(error @ (BackupError::Overtaken | BackupError::ErasedMeanwhile)) => {
             writer.give_up();
             return Err(error);
         }
@@ -116,11 +133,11 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// Takes the records as the log has them now: for as long as they are those of the beginning, the log cannot use the room again
-    /// that later commits leave. It keeps those of the beginning if the log no longer has all of them as they were.
-    fn renew(&mut self) -> Result<(), LogError> {
-        let log = self.knowledge.log();
-        let records = log.records()?;
-        if records.earliest() == self.records.earliest() && log.erasure_count() == self.erasure_count {
+    /// that later commits leave. It keeps those of the beginning if the log was compacted.
+    fn renew(&mut self) -> Result<(), BackupError> {
+        let records = self.knowledge.log().records()?;
+        check_erasures(self.knowledge, self.erasure_count)?;
+        if records.earliest() == self.records.earliest() {
             self.records = records;
         }
         Ok(())
@@ -154,9 +171,11 @@ impl Source<'_> {
                 file_count = writer.file_count();
                 self.renew()?;
             }
-            let is_look = revision % RECORDS_PER_LOOK == 0 || revision == last_revision;
-            if is_look && !watch(revision) {
-                return Err(BackupError::Over);
+            if revision % RECORDS_PER_LOOK == 0 || revision == last_revision {
+                if !watch(revision) {
+                    return Err(BackupError::Over);
+                }
+                check_erasures(self.knowledge, self.erasure_count)?;
             }
         }
         if quad_count != self.view.snapshot.quad_count() {
@@ -194,6 +213,15 @@ fn consistent(knowledge: &KnowledgeBase) -> Result<(View, Records, u64), BackupE
         if knowledge.log().erasure_count() == erasure_count && make(&records, &view) {
             return Ok((view, records, erasure_count));
         }
+    }
+}
+
+/// Fails if something was erased from the log since its count was taken.
+fn check_erasures(knowledge: &KnowledgeBase, erasure_count: u64) -> Result<(), BackupError> {
+    if knowledge.log().erasure_count() == erasure_count {
+        Ok(())
+    } else {
+        Err(BackupError::ErasedMeanwhile)
     }
 }
 

@@ -107,6 +107,9 @@ pub enum BackupError {
         /// The newest revision.
         revision: u64,
     },
+    /// Something was erased since this one began.
+    #[error("something was erased from the log while the backup was made")]
+    ErasedMeanwhile,
     /// The backups do not go so far.
     #[error("there is no revision {revision} in the backups: they have {earliest} to {newest}")]
     NotCovered {

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use super::{graph_hash::GraphHash, *};
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
-    knowledge::{CommitRequest, EraseRequest, Settings, View, compact},
+    knowledge::{CommitRequest, EraseRequest, Erased, Settings, View, compact},
     model::access::Access,
 };
 
@@ -58,6 +58,17 @@ fn insert(base: &KnowledgeBase, numbers: impl IntoIterator<Item = u64>) {
         batch.insert(quad(number, 0).as_ref());
     }
     commit(base, move |draft| draft.apply(&batch));
+}
+
+fn erase(base: &KnowledgeBase, number: u64) -> Erased {
+    let request = EraseRequest {
+        entity: NamedNode::new_unchecked(format!("http://example.com/{number}")),
+        author: String::new(),
+        message: String::new(),
+        validate_only: false,
+        witness: None,
+    };
+    runtime().block_on(base.erase(request)).unwrap()
 }
 
 /// All that a snapshot says, sorted.
@@ -603,14 +614,7 @@ fn backups_do_not_go_on_past_an_erasure() {
         insert(&base, [number]);
     }
     create(&base, &place, &mut always).unwrap();
-    let request = EraseRequest {
-        entity: NamedNode::new_unchecked("http://example.com/2"),
-        author: String::new(),
-        message: String::new(),
-        validate_only: false,
-        witness: None,
-    };
-    runtime().block_on(base.erase(request)).unwrap();
+    erase(&base, 2);
     let made = create(&base, &place, &mut always);
     assert!(matches!(made, Err(BackupError::Erased { .. })), "{made:?}");
     assert_eq!(list(&place).unwrap().len(), 1);

@@ -104,7 +104,7 @@ fn insert_files(base: &KnowledgeBase, count: u64) {
 const FIRST_LOOK: u64 = 256;
 
 #[test]
-fn a_backup_goes_on_with_what_there_was_when_the_log_is_written_anew() {
+fn a_backup_goes_on_when_the_log_is_compacted_and_begins_anew_when_something_is_erased() {
     let count = FIRST_LOOK + 44;
     for is_erasure in [false, true] {
         let folder = tempfile::tempdir().unwrap();
@@ -115,19 +115,11 @@ fn a_backup_goes_on_with_what_there_was_when_the_log_is_written_anew() {
         let mut looks = 0;
         let mut watch = |progress: Progress| {
             looks += 1;
-            if progress.revision > FIRST_LOOK {
+            if progress.revision > FIRST_LOOK || (is_erasure && looks > 1) {
                 return true;
             }
             if is_erasure {
-                let request = EraseRequest {
-                    entity: NamedNode::new_unchecked("http://example.com/1"),
-                    author: String::new(),
-                    message: String::new(),
-                    validate_only: false,
-                    witness: None,
-                };
-                let erased = runtime().block_on(base.erase(request)).unwrap();
-                assert_eq!(erased.quads_removed, count);
+                assert_eq!(erase(&base, 1).quads_removed, count);
             } else {
                 backups.tell_none();
                 compact_to(&base, count);
@@ -136,13 +128,45 @@ fn a_backup_goes_on_with_what_there_was_when_the_log_is_written_anew() {
         };
         let made = backups.create(&mut watch).unwrap().backup.unwrap();
         assert!(looks > 1 && made.files.len() > 10, "{looks}");
-        assert_eq!(
-            (made.head.revision, made.quad_count),
-            (count, 2 * count),
-            "{is_erasure}"
-        );
+        let expected = if is_erasure {
+            // The last one is the erasure's own.
+            (count + 1, count)
+        } else {
+            (count, 2 * count)
+        };
+        assert_eq!((made.head.revision, made.quad_count), expected);
         let verified = verify(&place, &mut always).unwrap();
-        assert_eq!((verified.record_count, verified.faults), (count, vec![]));
+        assert_eq!((verified.record_count, verified.faults), (expected.0, vec![]));
+        let files = fs::read_dir(folder.path().join("backups/records"))
+            .unwrap()
+            .count();
+        assert_eq!(files, made.files.len(), "what was read before is still there");
         base.close();
     }
+}
+
+#[test]
+fn what_is_erased_while_a_manifest_is_due_is_in_no_backup() {
+    let (folder, base, place) = beside();
+    for number in 1..=3 {
+        insert(&base, [number]);
+    }
+    let mut erased = None;
+    let mut looks = 0;
+    let mut watch = |progress: Progress| {
+        // After all records, and while the graph is hashed.
+        looks += u64::from(progress.revision == progress.last_revision);
+        if looks == 2 && erased.is_none() {
+            erased = Some(erase(&base, 2));
+        }
+        true
+    };
+    let made = create(&base, &place, &mut watch).unwrap().backup.unwrap();
+    assert_eq!((made.head.revision, made.quad_count), (4, 2));
+    fs::write(folder.path().join("backups/records/cut-off"), b"a part").unwrap();
+    let held = holding(&place, &erased.unwrap().mentions).unwrap();
+    // Of the log it is known that it had it.
+    assert_eq!(held.possible.len() + held.sure.len(), 1);
+    assert_eq!(held.left_over, ["records/cut-off"]);
+    base.close();
 }

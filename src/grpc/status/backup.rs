@@ -50,8 +50,9 @@ impl From<BackupError> for Status {
                 revision_compacted(revision, earliest)
             }
             BackupError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
-            // The rest is what only a restore, or the start of a server, comes to.
-            BackupError::Log(_)
+            // The rest is begun anew, or what only a restore, or the start of a server, comes to.
+            BackupError::ErasedMeanwhile
+            | BackupError::Log(_)
             | BackupError::NoPlace(_)
             | BackupError::NotCovered { .. }
             | BackupError::NothingThen
