@@ -155,6 +155,7 @@ impl Source<'_> {
         };
         let mut graph = self.before.and_then(Backup::graph);
         let mut quad_count = self.before.map_or(0, |before| before.quad_count);
+        let mut named_graph_count = self.before.map_or(0, |before| before.named_graph_count);
         let mut file_count = 0;
         for revision in first_revision..=last_revision {
             let record = self.records.stored(revision)?;
@@ -167,6 +168,8 @@ impl Source<'_> {
             };
             let counts = followed.counts();
             quad_count = (quad_count + counts.quads_inserted).saturating_sub(counts.quads_removed);
+            named_graph_count =
+                (named_graph_count + counts.graphs_created).saturating_sub(counts.graphs_dropped);
             if writer.file_count() > file_count {
                 file_count = writer.file_count();
                 self.renew()?;
@@ -178,7 +181,8 @@ impl Source<'_> {
                 check_erasures(self.knowledge, self.erasure_count)?;
             }
         }
-        if quad_count != self.view.snapshot.quad_count() {
+        let graph_now = &self.view.snapshot;
+        if (quad_count, named_graph_count) != (graph_now.quad_count(), graph_now.named_graph_count()) {
             return Err(BackupError::Erased {
                 revision: last_revision,
             });

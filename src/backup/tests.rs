@@ -633,3 +633,16 @@ fn backups_do_not_go_on_past_an_erasure() {
     base.verify().unwrap();
     base.close();
 }
+
+/// It is in no quad: nothing but its name was there.
+#[test]
+fn backups_do_not_go_on_past_the_erasure_of_an_empty_graph() {
+    let (_folder, base, place) = beside();
+    insert(&base, [1]);
+    change(&base, &Step::Create(2));
+    create(&base, &place, &mut always).unwrap();
+    assert_eq!(erase(&base, 1_002).record_count, 2);
+    let made = create(&base, &place, &mut always);
+    assert!(matches!(made, Err(BackupError::Erased { .. })), "{made:?}");
+    base.close();
+}
