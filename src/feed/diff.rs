@@ -20,6 +20,8 @@ pub struct Diff {
     changes: HashMap<Quad, bool>,
     graphs: HashMap<NamedOrBlankNode, bool>,
     bytes: u64,
+    /// How often something had been erased from the log that it was read from.
+    erasure_count: u64,
 }
 
 /// Why a difference was not computed.
@@ -31,6 +33,9 @@ pub enum DiffError {
         /// The limit.
         bytes_max: u64,
     },
+    /// Something was erased from the log in between: what was read before and after is of no one state.
+    #[error("something was erased from the revisions that are compared")]
+    Erased,
     /// Its caller has given up.
     #[error("the difference was given up")]
     Over,
@@ -56,7 +61,10 @@ impl Diff {
             let revision = older;
             return Err(LogError::Compacted { revision, earliest }.into());
         }
-        let mut diff = Self::default();
+        let mut diff = Self {
+            erasure_count: log.erasure_count(),
+            ..Self::default()
+        };
         let mut change_count: usize = 0;
         for revision in older + 1..=newer {
             for change in log.record(revision)?.1 {
@@ -76,6 +84,9 @@ impl Diff {
                 return Err(DiffError::Over);
             }
         }
+        if log.erasure_count() != diff.erasure_count {
+            return Err(DiffError::Erased);
+        }
         if is_back {
             diff.changes
                 .values_mut()
@@ -83,6 +94,11 @@ impl Diff {
             diff.graphs.values_mut().for_each(|created| *created = !*created);
         }
         Ok(diff)
+    }
+
+    /// Returns the log's count of erasures as it was: if it is another one, this must not be told any more.
+    pub fn erasure_count(&self) -> u64 {
+        self.erasure_count
     }
 
     /// Returns what to do to get from one revision to the other.

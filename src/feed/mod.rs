@@ -251,6 +251,11 @@ impl Feed {
         }
     }
 
+    /// Returns a number that goes up when something is erased: what was read before must not be told any more.
+    pub fn erasure_count(&self) -> u64 {
+        self.log().erasure_count()
+    }
+
     /// Computes what differs between two revisions, of what a caller may read. Blocks; `is_over` is asked again and again
     /// whether to give up.
     pub fn diff(

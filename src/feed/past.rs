@@ -38,6 +38,7 @@ impl Past {
                 .map_err(|error| match error {
                     DiffError::Log(error) => error.into(),
                     DiffError::TooLarge { bytes_max } => FeedError::TooFarBack { bytes_max },
+                    DiffError::Erased => FeedError::Erased,
                     DiffError::Over => FeedError::Over,
                 })?;
             let mut batch = Batch::default();

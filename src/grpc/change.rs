@@ -244,8 +244,9 @@ impl Difference {
         } = self;
         let (reader, draining) = (sender.clone(), drain.clone());
         let is_past = move || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let reading = feed.clone();
         let diff = spawn_blocking(move || {
-            feed.diff(&access, from, to, || {
+            reading.diff(&access, from, to, || {
                 reader.is_closed() || draining.is_cancelled() || is_past()
             })
         });
@@ -257,6 +258,7 @@ impl Difference {
             Err(error) => return Err(error.into()),
         };
         let mut held_up = Duration::ZERO;
+        let erasure_count = diff.erasure_count();
         for (changes, is_last) in fragments(diff.into_changes()) {
             let begun_at = Instant::now();
             let stall_max = place.stall_max(held_up);
@@ -266,6 +268,9 @@ impl Difference {
             };
             held_up += begun_at.elapsed();
             let changes: Vec<Change> = changes;
+            if feed.erasure_count() != erasure_count {
+                return Err(DiffError::Erased.into());
+            }
             match room {
                 Err(_) => return Err(reader_too_slow(None)),
                 Ok(Err(_)) => return Err(cancelled()),

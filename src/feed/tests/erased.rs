@@ -80,3 +80,29 @@ fn what_is_read_while_it_is_erased_is_not_told() {
         }
     }
 }
+
+#[test]
+fn a_difference_is_of_one_state_and_is_not_told_after_an_erasure() {
+    let base = Base::new(SETTINGS);
+    for object in 0..4 {
+        base.insert(&[quad(1, object, 0), quad(2, object, 0)]);
+    }
+    let newest = base.feed.revision();
+    let looks = Cell::new(0);
+    let is_over = || {
+        looks.set(looks.get() + 1);
+        if looks.get() == 2 {
+            erase(&base, 1);
+        }
+        false
+    };
+    let diff = base.feed.diff(&Access::everything(), 0, newest, is_over);
+    assert!(matches!(diff, Err(DiffError::Erased)), "{diff:?}");
+    let diff = base
+        .feed
+        .diff(&Access::everything(), 0, newest, || false)
+        .unwrap();
+    assert_eq!(diff.erasure_count(), base.feed.erasure_count());
+    erase(&base, 2);
+    assert_ne!(diff.erasure_count(), base.feed.erasure_count());
+}

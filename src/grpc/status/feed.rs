@@ -96,6 +96,7 @@ impl From<DiffError> for Status {
     fn from(error: DiffError) -> Self {
         match error {
             DiffError::TooLarge { bytes_max } => diff_too_large(&error, bytes_max),
+            DiffError::Erased => unavailable(&error.to_string()),
             DiffError::Over => cancelled(),
             DiffError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             DiffError::Log(LogError::Compacted { revision, earliest }) => {
