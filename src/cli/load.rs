@@ -76,7 +76,7 @@ pub(super) struct LoadArgs {
     #[arg(long, conflicts_with = "resume")]
     chunked: bool,
 
-    /// Go on with a load that was begun with --chunked, behind the last commit that was acknowledged
+    /// Go on with a load that was begun with --chunked, behind the last commit that was acknowledged, with what it was begun with
     #[arg(long)]
     resume: bool,
 
@@ -114,25 +114,18 @@ pub(super) async fn load(args: LoadArgs, server: &ServerArgs) -> Result<(), Fail
     if is_chunked && args.files.len() > 1 {
         return Err(Failure::usage("--chunked and --resume take one file"));
     }
-    // All names are understood before anything is sent.
+    // All names are understood before anything is sent. What a load was begun with is in its state.
     let headers = args
         .files
         .iter()
-        .map(|path| header(path, &args))
+        .map(|path| (!args.resume).then(|| header(path, &args)).transpose())
         .collect::<Result<Vec<_>, _>>()?;
     let mut client = Client::connect(server).await?;
     let mut output = Output::stdout();
     for (path, header) in args.files.iter().zip(headers) {
-        let complete = if is_chunked {
-            resumable::load(
-                path,
-                header,
-                (args.resume, args.quads_per_commit.unwrap_or(0)),
-                &mut client,
-            )
-            .await?
-        } else {
-            load_file(path, header, &mut client).await?
+        let complete = match header {
+            Some(header) if !is_chunked => load_file(path, header, &mut client).await?,
+            header => resumable::load(path, header, &args, &mut client).await?,
         };
         let name = if is_stdin(path) {
             "standard input".to_owned()

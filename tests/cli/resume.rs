@@ -162,6 +162,60 @@ fn a_load_does_not_bring_back_what_was_deleted_since() {
 }
 
 #[test]
+fn a_load_goes_on_as_it_was_begun() {
+    let folder = TempDir::new().unwrap();
+    // Nothing but the flag tells its format.
+    let file = folder.path().join("chain");
+    fs::write(&file, document()).unwrap();
+    let path = file.to_str().unwrap();
+    let begun = [
+        "--chunked",
+        "--quads-per-commit",
+        "1000",
+        "--format",
+        "nt",
+        "--graph",
+        "http://e.com/g",
+        "--message",
+        "why",
+    ];
+    for is_acknowledged in [true, false] {
+        let mut server = Server::start(&["--no-shipped-data"]);
+        let mut child = begin(&server, &begun, &file);
+        wait_for_more(&mut child, &file, 0);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if !is_acknowledged {
+            // As it is before the first commit.
+            let state = format!("{path}.dossier-load");
+            let text = fs::read_to_string(&state).unwrap();
+            let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            value["resume_token"] = "".into();
+            value["quads_committed"] = 0.into();
+            fs::write(&state, value.to_string()).unwrap();
+            server = Server::start(&["--no-shipped-data"]);
+        }
+        for (flag, value, said) in [
+            (
+                "--graph",
+                "http://e.com/h",
+                "was begun with --graph http://e.com/g",
+            ),
+            ("--base", "http://e.com/", "was begun without --base"),
+            ("--format", "nq", "was begun with --format nt"),
+        ] {
+            server
+                .run(&["load", "--resume", flag, value, path], "")
+                .failed(2, said);
+        }
+        server.run(&["load", "--resume", path], "").succeeded();
+        assert_eq!(committed(&file), None);
+        assert_eq!(count(&server, "GRAPH <http://e.com/g> { ?s ?p ?o }"), QUAD_COUNT);
+        assert_eq!(count(&server, "?s ?p ?o"), 0);
+    }
+}
+
+#[test]
 fn a_load_does_not_go_on_with_another_file() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("a.nt");

@@ -10,13 +10,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use clap::ValueEnum as _;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{CHUNK_BYTES, CHUNK_COUNT_AHEAD, Client, CompressionArg, progress_bar, show};
+use super::{CHUNK_BYTES, CHUNK_COUNT_AHEAD, Client, CompressionArg, LoadArgs, progress_bar, show};
 use crate::{
     cli::failure::{Failure, SourceText},
     proto::v1::{
@@ -26,18 +27,19 @@ use crate::{
 };
 
 /// The version of the file beside the document.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// What its name has behind that of the document.
 const EXTENSION: &str = "dossier-load";
 
-/// How far a load has come.
+/// What a load was begun with, and how far it has come.
 struct State {
     path: PathBuf,
     /// SHA-256 of the document.
     digest: String,
-    request_id: String,
-    resume_token: String,
-    quads_per_commit: i32,
+    /// How the document is packed.
+    compression: CompressionArg,
+    /// As it is sent, with the newest token.
+    header: ImportHeader,
     quads_committed: i64,
 }
 
@@ -50,7 +52,7 @@ impl State {
     }
 
     /// Begins, if nothing was begun before.
-    fn begin(document: &Path, request_id: &str, quads_per_commit: i32) -> Result<Self, Failure> {
+    fn begin(document: &Path, header: ImportHeader) -> Result<Self, Failure> {
         let path = Self::path_of(document);
         if path.exists() {
             let name = path.display();
@@ -60,24 +62,34 @@ impl State {
             );
         }
         let random = || getrandom::u64().map_err(|error| Failure::failed(error.to_string()));
-        let request_id = match request_id {
+        let request_id = match header.request_id.as_str() {
             "" => format!("load-{:016x}{:016x}", random()?, random()?),
             id => id.to_owned(),
+        };
+        // What is packed is unpacked here: nobody could go on in the middle of it.
+        let compression = match header.compression() {
+            Compression::Unspecified => CompressionArg::None,
+            Compression::Gzip => CompressionArg::Gzip,
+            Compression::Zstd => CompressionArg::Zstd,
         };
         let state = Self {
             path,
             digest: digest(document).map_err(|error| Failure::file(document, &error))?,
-            request_id,
-            resume_token: String::new(),
-            quads_per_commit,
+            compression,
+            header: ImportHeader {
+                compression: Compression::Unspecified.into(),
+                mode: ImportMode::Chunked.into(),
+                request_id,
+                ..header
+            },
             quads_committed: 0,
         };
         state.write()?;
         Ok(state)
     }
 
-    /// Reads how far a load has come; the document must be the same.
-    fn resume(document: &Path) -> Result<Self, Failure> {
+    /// Reads how far a load has come; the document must be the same, and so must be what else was said of it.
+    fn resume(document: &Path, said: &[(&'static str, String); 6]) -> Result<Self, Failure> {
         let path = Self::path_of(document);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -87,44 +99,71 @@ impl State {
             text => text.map_err(|error| Failure::file(&path, &error))?,
         };
         let value: Value = serde_json::from_str(&text).unwrap_or_default();
-        let text = |key: &str| value[key].as_str().map(str::to_owned);
-        let parts = (text("sha256"), text("request_id"), text("resume_token"));
-        let (Some(digest_then), Some(request_id), Some(resume_token)) = parts else {
-            return Err(Failure::failed(format!("{} is damaged", path.display())));
-        };
-        if value["version"].as_u64() != Some(VERSION) {
+        if value["version"]
+            .as_u64()
+            .is_some_and(|version| version != VERSION)
+        {
             return Err(Failure::failed(format!(
                 "{} is of another version of this program",
                 path.display()
             )));
         }
+        let damaged = || Failure::failed(format!("{} is damaged", path.display()));
+        let text = |key: &str| value[key].as_str().map(str::to_owned).ok_or_else(damaged);
+        for (flag, now) in said {
+            let then = text(flag)?;
+            if !now.is_empty() && *now != then {
+                let begun = if then.is_empty() {
+                    format!("without --{flag}")
+                } else {
+                    format!("with --{flag} {then}")
+                };
+                return Err(Failure::usage(format!(
+                    "the load was begun {begun}, and goes on as it was begun"
+                )));
+            }
+        }
         let digest = digest(document).map_err(|error| Failure::file(document, &error))?;
-        if digest != digest_then {
+        if digest != text("sha256")? {
             return Err(Failure::failed(
                 "the file is not what it was when the load was begun: it cannot go on",
             ));
         }
+        let count = |key: &str| value[key].as_i64().ok_or_else(damaged);
         Ok(Self {
-            path,
             digest,
-            request_id,
-            resume_token,
-            quads_per_commit: value["quads_per_commit"]
-                .as_i64()
-                .and_then(|count| count.try_into().ok())
-                .unwrap_or(0),
-            quads_committed: value["quads_committed"].as_i64().unwrap_or(0),
+            compression: CompressionArg::from_str(&text("compression")?, false).map_err(|_| damaged())?,
+            header: ImportHeader {
+                format: text("format")?,
+                compression: Compression::Unspecified.into(),
+                base_iri: text("base")?,
+                default_graph: text("graph")?,
+                request_id: text("request-id")?,
+                message: text("message")?,
+                mode: ImportMode::Chunked.into(),
+                resume_token: text("resume_token")?,
+                quads_per_commit: i32::try_from(count("quads_per_commit")?).map_err(|_| damaged())?,
+                ..ImportHeader::default()
+            },
+            quads_committed: count("quads_committed")?,
+            path,
         })
     }
 
     /// Writes it in the place of what was there, whole or not at all.
     fn write(&self) -> Result<(), Failure> {
+        let header = &self.header;
         let value = json!({
             "version": VERSION,
             "sha256": self.digest,
-            "request_id": self.request_id,
-            "resume_token": self.resume_token,
-            "quads_per_commit": self.quads_per_commit,
+            "format": header.format,
+            "compression": name_of(self.compression),
+            "base": header.base_iri,
+            "graph": header.default_graph,
+            "request-id": header.request_id,
+            "message": header.message,
+            "resume_token": header.resume_token,
+            "quads_per_commit": header.quads_per_commit,
             "quads_committed": self.quads_committed,
         });
         let new = self.path.with_extension(format!("{EXTENSION}.new"));
@@ -139,23 +178,44 @@ impl State {
 
     /// Goes back to the beginning: the server does not have what it has acknowledged.
     fn begin_anew(&mut self) -> Result<(), Failure> {
-        self.resume_token.clear();
+        self.header.resume_token.clear();
         self.quads_committed = 0;
         self.write()
     }
 
     fn take(&mut self, ack: ImportAck) -> Result<(), Failure> {
-        self.resume_token = ack.resume_token;
+        self.header.resume_token = ack.resume_token;
         self.quads_committed = ack.quads_committed;
         self.write()
     }
 }
 
-/// Loads a file in several commits.
+/// Returns what the command line says of a document, by the names of the flags; nothing where it says nothing.
+fn said(args: &LoadArgs) -> [(&'static str, String); 6] {
+    let format = args.format.map(|format| format.file_extension().to_owned());
+    [
+        ("format", format.unwrap_or_default()),
+        ("compression", args.compression.map_or("", name_of).to_owned()),
+        ("base", args.base.clone()),
+        ("graph", args.graph.clone()),
+        ("request-id", args.request_id.clone()),
+        ("message", args.message.clone()),
+    ]
+}
+
+fn name_of(compression: CompressionArg) -> &'static str {
+    match compression {
+        CompressionArg::None => "none",
+        CompressionArg::Gzip => "gzip",
+        CompressionArg::Zstd => "zstd",
+    }
+}
+
+/// Loads a file in several commits: begins with a header, or goes on.
 pub(super) async fn load(
     path: &Path,
-    header: ImportHeader,
-    (is_resumed, quads_per_commit): (bool, i32),
+    header: Option<ImportHeader>,
+    args: &LoadArgs,
     client: &mut Client,
 ) -> Result<ImportComplete, Failure> {
     if super::is_stdin(path) {
@@ -163,36 +223,26 @@ pub(super) async fn load(
             "standard input cannot be read again: --chunked and --resume take a file",
         ));
     }
-    let (document, request_id) = (path.to_owned(), header.request_id.clone());
-    let begun = spawn_blocking(move || {
-        if is_resumed {
-            State::resume(&document)
-        } else {
-            State::begin(&document, &request_id, quads_per_commit)
-        }
+    let (document, said) = (path.to_owned(), said(args));
+    let quads_per_commit = args.quads_per_commit.unwrap_or(0);
+    let begun = spawn_blocking(move || match header {
+        None => State::resume(&document, &said),
+        Some(header) => State::begin(
+            &document,
+            ImportHeader {
+                quads_per_commit,
+                ..header
+            },
+        ),
     });
     let mut state = begun
         .await
         .map_err(|error| Failure::failed(error.to_string()))??;
-    // What is packed is unpacked here: nobody could go on in the middle of it.
-    let compression = match header.compression() {
-        Compression::Unspecified => CompressionArg::None,
-        Compression::Gzip => CompressionArg::Gzip,
-        Compression::Zstd => CompressionArg::Zstd,
-    };
-    let header = ImportHeader {
-        compression: Compression::Unspecified.into(),
-        mode: ImportMode::Chunked.into(),
-        request_id: state.request_id.clone(),
-        resume_token: state.resume_token.clone(),
-        quads_per_commit: state.quads_per_commit,
-        ..header
-    };
     let length = fs::metadata(path)
         .map_err(|error| Failure::file(path, &error))?
         .len();
-    let progress = progress_bar((compression == CompressionArg::None).then_some(length));
-    let mut outcome = send(path, header.clone(), compression, &mut state, client, &progress).await;
+    let progress = progress_bar((state.compression == CompressionArg::None).then_some(length));
+    let mut outcome = send(path, &mut state, client, &progress).await;
     let is_refused_for = |outcome: &Result<_, Failure>, reason| {
         let failure = outcome.as_ref().err();
         failure.is_some_and(|failure| failure.has_reason(reason))
@@ -204,11 +254,7 @@ pub(super) async fn load(
         );
         // Under the same name: what is still there is not imported twice.
         state.begin_anew()?;
-        let header = ImportHeader {
-            resume_token: String::new(),
-            ..header
-        };
-        outcome = send(path, header, compression, &mut state, client, &progress).await;
+        outcome = send(path, &mut state, client, &progress).await;
     }
     progress.finish_and_clear();
     match outcome {
@@ -233,8 +279,6 @@ pub(super) async fn load(
 
 async fn send(
     path: &Path,
-    header: ImportHeader,
-    compression: CompressionArg,
     state: &mut State,
     client: &mut Client,
     progress: &ProgressBar,
@@ -248,7 +292,7 @@ async fn send(
         Failure::in_text(&status, text)
     };
     let (parts, received) = mpsc::channel(CHUNK_COUNT_AHEAD);
-    let part = Some(import_request::Part::Header(header));
+    let part = Some(import_request::Part::Header(state.header.clone()));
     // There is room for one.
     let _ = parts.try_send(ImportRequest { part });
     let (fault, mut faulted) = mpsc::channel(1);
@@ -267,6 +311,7 @@ async fn send(
                     let from = u64::try_from(accepted.send_from_byte).unwrap_or(0);
                     progress.set_position(from);
                     let (path, progress) = (path.to_owned(), progress.clone());
+                    let compression = state.compression;
                     spawn_blocking(move || {
                         if let Err(error) = read(&path, compression, from, &parts, &progress) {
                             // An error says that the call has ended.
