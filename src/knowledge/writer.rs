@@ -34,6 +34,8 @@ const FILE_QUAD_COUNT_MIN: u64 = 250_000;
 /// would write it over and over. This way all files of a load together are at most five times the last one.
 const FILE_QUAD_PART: u64 = 4;
 
+/// How often a log is tried to be opened again that cannot be read since its disk was full.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// Changed quads of one append that are a load, as those of any import in pieces: merges that only serve reads wait for its end.
 const LOAD_QUAD_COUNT: u64 = 1_000;
 /// How long after the last of them a load has ended.
@@ -47,7 +49,7 @@ pub(super) enum Message {
     Rewritten(Box<Written>),
     /// Write the log anew, without what was erased.
     Erase(Erasure),
-    /// The day may have turned, a record have grown too old, or a load have ended.
+    /// The day may have turned, a record have grown too old, a log be free to be opened again, or a load have ended.
     LookAtDay,
     Close,
 }
@@ -78,7 +80,10 @@ impl Writer {
         let mut next = None;
         while let Some(message) = next.take().or_else(|| self.wait(queue)) {
             match message {
-                Message::LookAtDay => self.turn(),
+                Message::LookAtDay => {
+                    self.look_after_readers();
+                    self.turn();
+                }
                 Message::Commit(member) => next = self.commit(member, queue),
                 Message::Merged(merged) => {
                     self.is_merging = false;
@@ -192,10 +197,18 @@ impl Writer {
         self.publish(done);
     }
 
+    /// Opens a log again that its readers find closed, since no write may come that does it.
+    fn look_after_readers(&mut self) {
+        if let Err(error) = self.log.reopen_for_readers() {
+            tracing::warn!(%error, "the log cannot be read until it can be opened again");
+        }
+    }
+
     /// Waits for a message, for the end of the day, for records to grow old, and for the end of a load.
     fn wait(&self, queue: &Receiver<Message>) -> Option<Message> {
+        let reopens = self.log.is_unreadable().then_some(REOPEN_INTERVAL);
         let load = self.load_end.map(|end| end.saturating_duration_since(now()));
-        let waits = [self.clock.wait(self.day), self.rewrites.wait(), load];
+        let waits = [self.clock.wait(self.day), self.rewrites.wait(), reopens, load];
         let Some(wait) = waits.into_iter().flatten().min() else {
             return queue.recv().ok();
         };

@@ -93,6 +93,8 @@ pub struct Log {
     refused_answers: Vec<Header>,
     high_water: HighWater,
     failure: Option<Failure>,
+    /// Whether the file was opened again since it failed for want of room.
+    is_reopened: bool,
     disk_free_bytes_min: u64,
     // Unlocked when it is dropped, or when the process ends in any way.
     _lock: File,
@@ -160,6 +162,7 @@ impl Log {
             refused_answers: Vec::new(),
             high_water,
             failure: None,
+            is_reopened: false,
             disk_free_bytes_min,
             _lock: lock,
         })
@@ -188,9 +191,23 @@ impl Log {
         self.retained_bytes
     }
 
-    /// Tells whether an append failed for want of room. Until the next one has begun, what is read may fail as well.
+    /// Tells whether an append failed for want of room. Until [`Self::reopen_for_readers`] has done it, or the next one has begun, what
+    /// is read may fail as well.
     pub fn waits_for_room(&self) -> bool {
         self.failure == Some(Failure::DiskFull)
+    }
+
+    /// Tells whether what is read may fail, after an append that failed for want of room.
+    pub fn is_unreadable(&self) -> bool {
+        self.waits_for_room() && !self.is_reopened
+    }
+
+    /// Opens the file again, if what is read may fail. It cannot be done while somebody still reads the one that failed.
+    pub fn reopen_for_readers(&mut self) -> Result<(), LogError> {
+        if self.is_unreadable() {
+            self.open_again()?;
+        }
+        Ok(())
     }
 
     /// Begins to append.
@@ -260,24 +277,23 @@ impl Log {
     /// Remembers an error: the database refuses all that comes after one.
     fn failed(&mut self, error: LogError) -> LogError {
         self.failure = match (&error, self.failure) {
-            // A reader still holds the old file: the next attempt may find it closed.
             (LogError::DiskFull, None) => Some(Failure::DiskFull),
-            (LogError::InUse { .. } | LogError::DiskFull, before) => before,
+            (LogError::DiskFull, before) => before,
             _ => Some(Failure::Io),
         };
+        self.is_reopened = false;
         error
     }
 
     /// Opens the database again. An append that failed may be in it whole; it was refused, so it goes.
     fn reopen(&mut self) -> Result<(), LogError> {
-        drop(self.opened.swap(None));
-        let database = open_and_prepare(&self.dir, &self.open_database)?;
+        self.reopen_for_readers()?;
+        let opened = self.opened.load_full().ok_or(LogError::Unavailable)?;
         let found = {
-            let transaction = database.begin_read().map_err(LogError::from_redb)?;
+            let transaction = opened.database.begin_read().map_err(LogError::from_redb)?;
             let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
             tables::last_header(&headers)?.map_or(0, |(header, _)| header.revision)
         };
-        self.opened.store(Some(Arc::new(Opened::new(database))));
         if found < self.head.revision {
             return Err(LogError::LostTail {
                 revision: found,
@@ -292,6 +308,18 @@ impl Log {
             append.commit()?;
             self.refused_answers.clear();
         }
+        Ok(())
+    }
+
+    fn open_again(&mut self) -> Result<(), LogError> {
+        drop(self.opened.swap(None));
+        let database = open_and_prepare(&self.dir, &self.open_database).map_err(|error| match error {
+            // Somebody still reads the old one: the next attempt may find it closed.
+            LogError::InUse { .. } => LogError::DiskFull,
+            error => error,
+        })?;
+        self.opened.store(Some(Arc::new(Opened::new(database))));
+        self.is_reopened = true;
         Ok(())
     }
 }

@@ -394,6 +394,28 @@ fn a_full_disk_refuses_a_write_and_heals() {
 }
 
 #[test]
+fn a_log_that_is_being_read_as_it_is_opened_again_waits_and_is_not_broken() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Arc::<Faults>::default();
+    let mut log = Log::open_on(dir.path(), 0, faulty(&faults)).unwrap();
+    append(&mut log, &[None]).unwrap();
+    // As who begins to read has it, for a moment.
+    let reading = log.opened.load_full();
+    faults.disk_full.store(true, Ordering::SeqCst);
+    append(&mut log, &[None]).unwrap_err();
+    faults.disk_full.store(false, Ordering::SeqCst);
+    assert!(matches!(append(&mut log, &[None]), Err(LogError::DiskFull)));
+    assert!(log.is_unreadable() && log.reader().header(1).is_err());
+    drop(reading);
+    log.reopen_for_readers().unwrap();
+    assert!(!log.is_unreadable() && log.reader().header(1).is_ok());
+    // From now on nobody who reads is in the way.
+    let _reading = log.opened.load_full();
+    assert_eq!(append(&mut log, &[None]).unwrap().revision, 2);
+    assert_eq!(log.reader().verify().unwrap().head, log.head());
+}
+
+#[test]
 fn a_refused_append_that_reached_the_disk_is_taken_back() {
     let dir = tempfile::tempdir().unwrap();
     let faults = Arc::<Faults>::default();

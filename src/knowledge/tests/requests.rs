@@ -161,3 +161,28 @@ fn a_full_disk_refuses_requests_that_have_names_and_heals() {
     assert_eq!(commit(&base, named(1)).unwrap().revision, 1);
     assert_eq!(base.verify().unwrap().quads_inserted, 2);
 }
+
+#[test]
+fn a_log_is_opened_again_after_a_full_disk_without_a_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Arc::<Faults>::default();
+    let clock = Clock::system(ReferenceDate::Today);
+    let (opens, open_database) = (Arc::new(AtomicU64::new(0)), faulty(&faults));
+    let counted = Arc::clone(&opens);
+    let counting = Box::new(move |path: &std::path::Path| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        open_database(path)
+    });
+    let base = open::open(settings(&dir), counting, clock).unwrap();
+    commit(&base, inserting([1])).unwrap();
+    faults.disk_full.store(true, Ordering::SeqCst);
+    commit(&base, inserting([2])).unwrap_err();
+    faults.disk_full.store(false, Ordering::SeqCst);
+    while opens.load(Ordering::SeqCst) < 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(*base.writes().borrow(), Writes::DiskFull);
+    assert_eq!(commit(&base, inserting([2])).unwrap().revision, 2);
+    assert_eq!(opens.load(Ordering::SeqCst), 2);
+    assert_eq!(base.verify().unwrap().quads_inserted, 2);
+}
