@@ -181,6 +181,19 @@ impl Nodes {
     }
 }
 
+/// Tells whether a text names an IRI: longer ones that begin with it are others.
+pub(super) fn names(text: &str, iri: &str) -> bool {
+    text.match_indices(iri).any(|(at, _)| {
+        let mut rest = text[at + iri.len()..].chars();
+        match rest.next() {
+            Some('-' | '_' | '~' | '%') => false,
+            // As in a path; at the end of a sentence nothing goes on.
+            Some('.' | '/' | '#' | '?') => !rest.next().is_some_and(char::is_alphanumeric),
+            next => !next.is_some_and(char::is_alphanumeric),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use oxigraph::{
@@ -253,6 +266,30 @@ mod tests {
              e:r rdf:reifies <<( e:x e:p 1 )>> ; e:q 1 .",
             "e:g { e:s3 rdf:subject e:y ; rdf:object 1 ; e:q 3 } e:r2 rdf:reifies <<( e:y e:p 1 )>> ; e:q 1 .",
         );
+    }
+
+    #[test]
+    fn a_text_names_an_iri_where_it_ends() {
+        for text in [
+            "http://e/x",
+            "sync http://e/x 1",
+            "<http://e/x>",
+            "of http://e/x.",
+            "http://e/xy, http://e/x:1",
+        ] {
+            assert!(names(text, "http://e/x"), "{text}");
+        }
+        for text in [
+            "",
+            "http://e/y",
+            "http://e/xy 1",
+            "http://e/x-1",
+            "http://e/x/1",
+            "http://e/x#a",
+            "http://e/xé",
+        ] {
+            assert!(!names(text, "http://e/x"), "{text}");
+        }
     }
 
     #[test]

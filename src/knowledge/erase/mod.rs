@@ -15,7 +15,7 @@ use std::{
 use oxigraph::model::{NamedNode, NamedOrBlankNode};
 use tokio::sync::oneshot;
 
-use self::mention::Nodes;
+use self::mention::{Nodes, names};
 pub use self::mentions::{Mentioned, Mentions};
 use super::{CommitError, CommitRequest, KnowledgeBase, Shared, View, compact, writer::Message};
 use crate::{
@@ -279,8 +279,7 @@ impl KnowledgeBase {
                 }
                 let request_id = header.request_id.map(|request| request.id).unwrap_or_default();
                 let texts = [header.author, header.message, request_id];
-                found.naming_header_count +=
-                    u64::from(texts.iter().any(|text| text.contains(entity.as_str())));
+                found.naming_header_count += u64::from(texts.iter().any(|text| names(text, entity.as_str())));
                 true
             })?;
             Ok(found)
@@ -356,7 +355,7 @@ pub(super) fn write(
 ) -> Result<View, LogError> {
     let mut keeps = |change: &Change| !erasure.nodes.are_mentioned(change);
     // Without a record an id is worth nothing but its answer.
-    let keeps_id = |id: &str| !id.contains(erasure.entity.as_str());
+    let keeps_id = |id: &str| !names(id, erasure.entity.as_str());
     rewrite.copy_if(erasure.up_to, &mut keeps, &keeps_id)?;
     compact::check(is_over)?;
     let view = shared.view.load().whole();

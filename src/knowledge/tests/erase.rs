@@ -346,6 +346,9 @@ fn ids_of_requests_that_name_it_go_with_their_records() {
     // One that changes nothing.
     commit(&base, named(&format!("again about {SECRET}"), 1)).unwrap();
     let other = commit(&base, named("other", 2)).unwrap();
+    // Of another entity, whose name is longer.
+    let longer = format!("about {SECRET}-else");
+    let of_longer = commit(&base, named(&longer, 3)).unwrap();
     commit(&base, changing("", "e:somebody d:p 1 .")).unwrap();
     assert_eq!(erase(&base, false).unwrap().naming_header_count, 1);
     base.close();
@@ -355,6 +358,11 @@ fn ids_of_requests_that_name_it_go_with_their_records() {
     let base = open(&dir);
     assert_eq!(erase(&base, false).unwrap().naming_header_count, 0);
     assert_eq!(commit(&base, named("other", 2)).unwrap(), other);
+    assert_eq!(commit(&base, named(&longer, 3)).unwrap(), of_longer);
     base.close();
-    assert!(files_with(&dir, SECRET).is_empty());
+    assert!(files_with(&dir, &format!("again about {SECRET}")).is_empty());
+    // Nothing of its length: what is left is the longer name.
+    let log = fs::read(dir.path().join("log.redb")).unwrap();
+    let mut found = log.windows(SECRET.len() + 1);
+    assert!(found.all(|window| !window.starts_with(SECRET.as_bytes()) || window.ends_with(b"-")));
 }
