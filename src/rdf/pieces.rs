@@ -2,8 +2,11 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt::Write as _,
     io::Read,
 };
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     CHECK_INTERVAL, Compression, Document, Format, ImportError, Memory, Progress, Share, Wanted, in_place,
@@ -126,6 +129,7 @@ pub fn read_pieces(
         Format::Jelly => {
             let mut number = 0;
             let mut subject = None;
+            let mut line = String::new();
             for quad in JellyReader::new(bytes, cut.salt) {
                 let quad = in_place(quad.map_err(|fault| of_jelly(&fault, memory))?, document)?;
                 number += 1;
@@ -138,7 +142,10 @@ pub fn read_pieces(
                 }
                 pieces.batch.insert(quad.as_ref());
                 pieces.end.quads = number;
-                pieces.end.hash = mix(pieces.end.hash, number);
+                line.clear();
+                // Never fails on a string.
+                let _ = write!(line, "{quad}");
+                pieces.end.hash = mix(pieces.end.hash, xxh3_64(line.as_bytes()));
                 progress.count.set(number);
                 if is_other {
                     subject = Some(quad.subject);

@@ -184,16 +184,23 @@ async fn what_was_acknowledged_stays_and_is_not_imported_again() {
 
 #[tokio::test]
 async fn a_request_id_makes_pieces_idempotent_from_the_beginning() {
-    let server = Server::start_empty().await;
     let text = document();
+    let other = text.replace("/number>", "/other>");
+    check_idempotent("nq", text.as_bytes(), other.as_bytes()).await;
+    // One whose numbers are the same.
+    check_idempotent("jelly", &jelly_of(&text).await, &jelly_of(&other).await).await;
+}
+
+async fn check_idempotent(format: &str, text: &[u8], other: &[u8]) {
+    let server = Server::start_empty().await;
     let named = || ImportHeader {
         request_id: "once".into(),
-        ..chunked("nq", "")
+        ..chunked(format, "")
     };
     let mut revisions = Vec::new();
     for round in 0..2 {
         let import = Import::begin(&server, named()).await.unwrap();
-        import.send_from(text.as_bytes(), text.len()).await;
+        import.send_from(text, text.len()).await;
         let (acks, complete) = import.complete().await;
         revisions.push(acks.iter().map(|ack| ack.revision).collect::<Vec<_>>());
         assert_eq!(complete.quads_read, i64::try_from(QUAD_COUNT).unwrap(), "{round}");
@@ -203,8 +210,7 @@ async fn a_request_id_makes_pieces_idempotent_from_the_beginning() {
     check_chain(&server).await;
     // Another document under the same name.
     let import = Import::begin(&server, named()).await.unwrap();
-    let other = text.replace("/number>", "/other>");
-    import.send_from(other.as_bytes(), other.len()).await;
+    import.send_from(other, other.len()).await;
     let mut import = import;
     import.parts = None;
     check_error(
