@@ -9,14 +9,65 @@ use oxigraph::{
     io::{RdfFormat, RdfParser},
     model::{BlankNode, NamedNode, NamedOrBlankNode, Quad},
 };
+use sha2::{Digest as _, Sha256};
 
 use super::{
-    payload::{Change, SALT_BYTES, WHOLE_TEXT_BYTES_MAX},
-    record::Counts,
+    error::{LogError, RecordFault},
+    payload::{Change, Payload, SALT_BYTES, WHOLE_TEXT_BYTES_MAX},
+    record::{Counts, Digest},
 };
 
 /// Bytes of whole lines that are parsed at once: no fewer, and as many as the last line has.
 const LINES_BYTES: usize = 32 << 10;
+
+/// A stored payload that fails in its end if it is not what is said of it: the file may have changed since the log was opened, and the
+/// database does not look again.
+pub(super) struct Verified<R> {
+    inner: R,
+    revision: u64,
+    /// Nothing once it was compared.
+    hash: Option<Sha256>,
+    digest: Digest,
+}
+
+impl<R> Verified<R> {
+    pub(super) fn new(inner: R, revision: u64, payload: &Payload) -> Self {
+        Self {
+            inner,
+            revision,
+            hash: Some(Sha256::new()),
+            digest: payload.digest,
+        }
+    }
+}
+
+impl<R: Read> Read for Verified<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(out)?;
+        if let Some(hash) = &mut self.hash {
+            hash.update(&out[..count]);
+        }
+        if count == 0
+            && !out.is_empty()
+            && let Some(hash) = self.hash.take()
+        {
+            check_payload(self.revision, hash, self.digest).map_err(io::Error::other)?;
+        }
+        Ok(count)
+    }
+}
+
+/// Fails if a payload is not what is said of it.
+pub(super) fn check_payload(revision: u64, hash: Sha256, digest: Digest) -> Result<(), LogError> {
+    if digest == <Digest>::from(hash.finalize()) {
+        Ok(())
+    } else {
+        Err(LogError::DamagedRecord {
+            revision,
+            fault: RecordFault::Payload,
+        })
+    }
+}
 
 /// Reads a stored payload, change by change, in the order of writing.
 ///

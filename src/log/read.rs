@@ -9,7 +9,7 @@ use std::{
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable};
 
 use super::{
-    changes::Changes,
+    changes::{Changes, Verified},
     error::{LogError, RecordFault},
     payload::{Change, Payload},
     record::{Digest, Header},
@@ -66,6 +66,9 @@ pub struct LogReader {
 }
 
 /// The changes of one record: dropped graphs, created graphs, removed quads, inserted quads.
+///
+/// A payload that is not what it was when the log was opened is [`LogError::DamagedRecord`]: a short one before any of it is told, a
+/// long one in the end.
 ///
 /// Decoded as they are taken; until it is dropped it holds the log as it was, unless it is read at leisure, and about a megabyte. If the log is closed
 /// meanwhile, which it does not hold up, the next one may be [`LogError::Unavailable`].
@@ -237,6 +240,7 @@ impl Records {
     pub(super) fn changes(&self, revision: u64) -> Result<(Header, Payload, RecordChanges), LogError> {
         let (header, payload) = self.payload(revision)?;
         let stored = ChunkReader::new(tables::chunks(&self.payloads, revision)?);
+        let stored = Verified::new(stored, revision, &payload);
         let changes = Changes::new(stored, payload.counts, payload.text_bytes)
             .map_err(|error| from_payload(error, revision))?;
         let changes = RecordChanges {
@@ -344,6 +348,7 @@ impl LogReader {
         records.check(revision, records.earliest() + 1)?;
         let (header, payload) = records.payload(revision)?;
         let chunks = ChunksAtLeisure::new(self.clone(), revision, payload.digest);
+        let chunks = Verified::new(chunks, revision, &payload);
         let changes = Changes::new(chunks, payload.counts, payload.text_bytes)
             .map_err(|error| from_payload(error, revision))?;
         let changes = RecordChanges {
@@ -416,7 +421,17 @@ fn from_payload(error: io::Error, revision: u64) -> LogError {
         // The database's own or ours, on its way through the decoders.
         _ => match error.downcast::<redb::Error>() {
             Ok(error) => LogError::from_redb(error),
-            Err(error) => error.downcast::<LogError>().unwrap_or_else(LogError::from_io),
+            Err(error) => error.downcast::<LogError>().unwrap_or_else(|error| {
+                // Neither the database's nor the system's: what cannot be unpacked.
+                if error.kind() == io::ErrorKind::Other && error.raw_os_error().is_none() {
+                    LogError::DamagedRecord {
+                        revision,
+                        fault: RecordFault::Text,
+                    }
+                } else {
+                    LogError::from_io(error)
+                }
+            }),
         },
     }
 }

@@ -10,10 +10,12 @@ use std::{
 };
 
 use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Change, LOG_FILE, Log, LogReader, Records,
     answers::Answers,
+    changes::check_payload,
     error::{LogError, RecordFault},
     open_and_prepare_at,
     payload::{Payload, PayloadWriter},
@@ -264,11 +266,16 @@ impl Rewrite {
         let (header, payload) = source.payload(revision)?;
         let stored = source.stored(revision)?;
         let mut payloads = transaction.open_table(PAYLOADS).map_err(LogError::from_redb)?;
+        let mut hash = Sha256::new();
         for (position, chunk) in (0_u32..).zip(stored.chunks) {
+            let chunk = chunk?;
+            hash.update(&chunk);
             payloads
-                .insert((revision, position), chunk?.as_slice())
+                .insert((revision, position), chunk.as_slice())
                 .map_err(LogError::from_redb)?;
         }
+        // What is not as it was must not be in a new file, where nobody knows that it ever was sound.
+        check_payload(revision, hash, payload.digest)?;
         if let Some(bytes) = stored.substitute {
             let mut substitutes = transaction.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
             substitutes

@@ -269,3 +269,57 @@ fn a_base_record_with_a_flipped_bit_is_refused() {
         "damaged at revision 3: its header does not match the record before it",
     );
 }
+
+/// Flips a bit of a payload, or flips it back. The salt is no part of the text: only the hash tells.
+fn flip(log: &Log, revision: u64) {
+    let opened = log.opened.load_full().unwrap();
+    let transaction = opened.database.begin_write().unwrap();
+    let mut payloads = transaction.open_table(PAYLOADS).unwrap();
+    let mut bytes = payloads.get((revision, 0)).unwrap().unwrap().value().to_vec();
+    bytes[0] ^= 1;
+    payloads.insert((revision, 0), bytes.as_slice()).unwrap();
+    drop(payloads);
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn a_payload_that_rots_while_the_log_is_open_is_not_told_and_not_written_anew() {
+    let dir = log_of(4);
+    let mut log = Log::open(dir.path(), 0).unwrap();
+    let mut append = log.begin().unwrap();
+    let write = |writer: &mut PayloadWriter<'_>| {
+        (5..20_000).try_for_each(|number| writer.insert(quad(number).as_ref()))
+    };
+    append.record(entry(None), write).unwrap();
+    let streamed = log.commit(append).unwrap().revision;
+    for of in [2, streamed] {
+        flip(&log, of);
+        let at_leisure = || {
+            log.reader()
+                .record_at_leisure(of)?
+                .1
+                .try_for_each(|change| change.map(drop))
+        };
+        let mut found = vec![changes(&log, of).err(), at_leisure().err()];
+        let secret = Change::Insert(quad(of));
+        let mut copied = log.rewrite().unwrap();
+        found.push(copied.copy(streamed).err());
+        drop(copied);
+        let mut erased = log.rewrite().unwrap();
+        found.push(
+            erased
+                .copy_if(streamed, &mut |change| *change != secret, &|_| true)
+                .err(),
+        );
+        for error in found {
+            let is_named = matches!(
+                error,
+                Some(LogError::DamagedRecord { revision, fault: RecordFault::Payload }) if revision == of
+            );
+            assert!(is_named, "{of}: {error:?}");
+        }
+        drop(erased);
+        flip(&log, of);
+        assert!(log.reader().verify().is_ok());
+    }
+}
