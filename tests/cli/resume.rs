@@ -161,6 +161,38 @@ fn a_load_does_not_bring_back_what_was_deleted_since() {
     assert!(committed(&file).is_some_and(|count| count > 0));
 }
 
+/// In its backups there are records and no answers: what the base record has came without them.
+#[test]
+fn a_load_does_not_begin_anew_where_the_server_cannot_know_what_it_had() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("chain.nt");
+    fs::write(&file, document()).unwrap();
+    let first = Server::start(&["--no-shipped-data"]);
+    let mut child = begin(&first, &["--chunked", "--quads-per-commit", "1000"], &file);
+    wait_for_more(&mut child, &file, 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let second = Server::start(&["--no-shipped-data"]);
+    second
+        .run(
+            &["update", "INSERT DATA { <http://e.com/a> <http://e.com/p> 1 }"],
+            "",
+        )
+        .succeeded();
+    let data = second.kill();
+    let data_dir = data.path().join("data");
+    let compact = ["compact", "--keep-commits", "0", "--data-dir"];
+    dossier(&[&compact[..], &[data_dir.to_str().unwrap()]].concat(), "").succeeded();
+    let second = Server::start_in(data, &["--no-shipped-data"]);
+    let ran = second.run(&["load", "--resume", file.to_str().unwrap()], "");
+    assert!(
+        ran.stderr.contains("bring back what was deleted since"),
+        "{ran:?}"
+    );
+    ran.failed(1, "error[IMPORT_OTHER_HISTORY]");
+    assert_eq!(count(&second, "?s ?p ?o"), 1);
+}
+
 #[test]
 fn a_load_goes_on_as_it_was_begun() {
     let folder = TempDir::new().unwrap();

@@ -21,8 +21,8 @@ use super::{CHUNK_BYTES, CHUNK_COUNT_AHEAD, Client, CompressionArg, LoadArgs, pr
 use crate::{
     cli::failure::{Failure, SourceText},
     proto::v1::{
-        Compression, ErrorReason, ImportAck, ImportComplete, ImportHeader, ImportMode, ImportRequest,
-        import_request, import_response::Part,
+        Compression, ErrorReason, GetServerInfoRequest, ImportAck, ImportComplete, ImportHeader, ImportMode,
+        ImportRequest, import_request, import_response::Part,
     },
 };
 
@@ -247,14 +247,20 @@ pub(super) async fn load(
         let failure = outcome.as_ref().err();
         failure.is_some_and(|failure| failure.has_reason(reason))
     };
+    let mut is_forgotten = is_refused_for(&outcome, ErrorReason::RevisionCompacted);
     if is_refused_for(&outcome, ErrorReason::ImportOtherHistory) {
-        anstream::eprintln!(
-            "the server does not have the {} that it had committed: the load begins anew",
-            super::quads(state.quads_committed)
-        );
-        // Under the same name: what is still there is not imported twice.
-        state.begin_anew()?;
-        outcome = send(path, &mut state, client, &progress).await;
+        let info = client.admin.get_server_info(GetServerInfoRequest {}).await?;
+        // What is in a base record has no request ids.
+        is_forgotten = info.into_inner().earliest_revision > 0;
+        if !is_forgotten {
+            anstream::eprintln!(
+                "the server does not have the {} that it had committed: the load begins anew",
+                super::quads(state.quads_committed)
+            );
+            // Under the same name: what is still there is not imported twice.
+            state.begin_anew()?;
+            outcome = send(path, &mut state, client, &progress).await;
+        }
     }
     progress.finish_and_clear();
     match outcome {
@@ -263,7 +269,7 @@ pub(super) async fn load(
             Ok(complete)
         }
         // The server may no longer know what it has committed: sent again, that would be a new request.
-        Err(failure) if failure.has_reason(ErrorReason::RevisionCompacted) => Err(failure.hint(format!(
+        Err(failure) if is_forgotten => Err(failure.hint(format!(
             "{} were committed, and the server no longer knows which. To begin anew, which may bring back what was deleted since: \
              delete {}, and load with `--chunked`",
             super::quads(state.quads_committed),
