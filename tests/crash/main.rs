@@ -24,7 +24,7 @@ use std::{
 
 use dossier::{
     graph::{Batch, Pattern},
-    knowledge::{CommitRequest, EraseRequest, KnowledgeBase, Settings, View},
+    knowledge::{CommitRequest, EraseRequest, KnowledgeBase, RequestId, Settings, View},
     model::access::Access,
 };
 use oxigraph::model::{GraphName, Literal, NamedNode, Quad};
@@ -40,7 +40,11 @@ const DATA_DIR: &str = "DOSSIER_CRASH_TEST_DATA_DIR";
 /// Kills of the long form: `DOSSIER_KILLS=1000`.
 const KILLS: &str = "DOSSIER_KILLS";
 const KILL_COUNT: u64 = 100;
+/// From this many on, the kills must have met what is rare too.
+const LONG_KILL_COUNT: u64 = 1_000;
 const WRITER_COUNT: u64 = 8;
+/// Acknowledged commits that are sent again after a kill, the newest.
+const REPEAT_COUNT: usize = 40;
 
 #[test]
 fn every_acknowledged_commit_survives_a_kill() {
@@ -101,7 +105,7 @@ fn kill_again_and_again(also: Option<&str>) -> tempfile::TempDir {
     let mut random = Random(seed);
     let mut acknowledged = Vec::new();
     let kill_count = env::var(KILLS).map_or(KILL_COUNT, |kills| kills.parse().unwrap());
-    let mut opening = Vec::new();
+    let (mut opening, mut rewrite_count) = (Vec::new(), 0);
     for kill in 0..kill_count {
         let mut child = spawn(dir.path().as_os_str(), |child| {
             if let Some(also) = also {
@@ -123,6 +127,7 @@ fn kill_again_and_again(also: Option<&str>) -> tempfile::TempDir {
         for line in lines {
             note(&line.unwrap(), &mut acknowledged);
         }
+        rewrite_count += u64::from(dir.path().join("log.redb.new").exists());
         opening.push(check(
             dir.path().as_os_str(),
             &acknowledged,
@@ -131,10 +136,15 @@ fn kill_again_and_again(also: Option<&str>) -> tempfile::TempDir {
     }
     opening.sort_unstable();
     println!(
-        "{kill_count} kills, {} commits, none lost; open again after {:?} (median), {:?} (worst)",
+        "{kill_count} kills, {rewrite_count} of them while the log was written anew, {} commits, none lost; open again after {:?} \
+         (median), {:?} (worst)",
         acknowledged.len(),
         opening[opening.len() / 2],
         opening[opening.len() - 1]
+    );
+    assert!(
+        rewrite_count > 0 || also.is_none() || kill_count < LONG_KILL_COUNT,
+        "no kill met a log that is written anew"
     );
     assert!(
         acknowledged.len() > 500,
@@ -203,6 +213,7 @@ fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) -> Duration {
             "{context}: commit {number} is not whole"
         );
     }
+    check_repeats(&base, acknowledged, context);
     let summary = base.verify().unwrap_or_else(|error| panic!("{context}: {error}"));
     assert_eq!(summary.head.revision, revision, "{context}");
     assert_eq!(
@@ -212,6 +223,22 @@ fn check(dir: &OsStr, acknowledged: &[(u64, u64)], context: &str) -> Duration {
     );
     base.close();
     opening
+}
+
+/// Sends the newest of the acknowledged commits again: each has its first answer, and nothing is applied twice.
+fn check_repeats(base: &KnowledgeBase, acknowledged: &[(u64, u64)], context: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let before = base.revision();
+    for &(revision, number) in acknowledged.iter().rev().take(REPEAT_COUNT) {
+        let again = runtime.block_on(base.commit(named(number)));
+        let again = again.unwrap_or_else(|error| panic!("{context}: commit {number}: {error}"));
+        assert_eq!(
+            (again.revision, again.quads_inserted),
+            (revision, quad_count(number)),
+            "{context}: commit {number} is not known by its id"
+        );
+    }
+    assert_eq!(base.revision(), before, "{context}");
 }
 
 fn commit_for_ever(dir: &OsStr) {
@@ -228,7 +255,7 @@ fn commit_for_ever(dir: &OsStr) {
             let base = base.clone();
             async move {
                 for number in (first + writer..).step_by(usize::try_from(WRITER_COUNT).unwrap()) {
-                    let committed = base.commit(inserting(number)).await.unwrap();
+                    let committed = base.commit(named(number)).await.unwrap();
                     println!("ack {} {number}", committed.revision);
                 }
             }
@@ -264,6 +291,16 @@ fn inserting(number: u64) -> CommitRequest<String> {
         draft.apply(&batch);
         Ok(())
     })
+}
+
+/// One that has an id.
+fn named(number: u64) -> CommitRequest<String> {
+    let mut request = inserting(number);
+    request.request_id = Some(RequestId {
+        id: format!("commit {number}"),
+        fingerprint: [7; 32],
+    });
+    request
 }
 
 fn inserting_secret(number: u64) -> CommitRequest<String> {

@@ -12,7 +12,7 @@ use std::{
 use dossier::knowledge::KnowledgeBase;
 use tempfile::TempDir;
 
-use super::{Random, check, note, settings, spawn};
+use super::{COMPACTS, ERASES, Random, check, note, settings, spawn};
 
 /// Rounds of the long form: `DOSSIER_POWER_LOSS_ROUNDS=300`.
 const ROUNDS: &str = "DOSSIER_POWER_LOSS_ROUNDS";
@@ -73,12 +73,21 @@ fn run(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Has a process commit for a while, cuts the power, and mounts the disk again. Takes down all that was acknowledged.
-fn lose_power(disk: &Disk, random: &mut Random, is_synced: bool, acknowledged: &mut Vec<(u64, u64)>) {
+/// Has a process commit for a while, cuts the power, and mounts the disk again. Takes down all that was acknowledged. `also` is what
+/// the process does besides.
+fn lose_power(
+    disk: &Disk,
+    random: &mut Random,
+    (is_synced, also): (bool, Option<&str>),
+    acknowledged: &mut Vec<(u64, u64)>,
+) {
     let preload = if is_synced { "" } else { EAT_MY_DATA };
     let data = disk.data();
     let mut child = spawn(data.as_os_str(), |child| {
         child.env("LD_PRELOAD", preload).stderr(Stdio::null());
+        if let Some(also) = also {
+            child.env(also, "yes");
+        }
     });
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut wanted = 1 + random.below(60);
@@ -110,27 +119,15 @@ fn is_all_there(data: &Path, acknowledged: &[(u64, u64)]) -> bool {
 
 #[test]
 fn every_acknowledged_commit_survives_a_loss_of_power() {
-    let Some(disk) = Disk::new() else {
-        eprintln!("NOT RUN: only root may mount the file system whose power is cut");
-        return;
-    };
-    let rounds = std::env::var(ROUNDS).map_or(ROUND_COUNT, |rounds| rounds.parse().unwrap());
     let seed = getrandom::u64().unwrap();
     let mut random = Random(seed);
-    let mut acknowledged = Vec::new();
-    for round in 0..rounds {
-        lose_power(&disk, &mut random, true, &mut acknowledged);
-        check(
-            disk.data().as_os_str(),
-            &acknowledged,
-            &format!("seed {seed}, loss {round}"),
-        );
+    // A log that is written anew gets its name, and its folder is synced.
+    for also in [None, Some(COMPACTS), Some(ERASES)] {
+        if !lose_power_again_and_again(&mut random, also, &format!("seed {seed}, {also:?}")) {
+            eprintln!("NOT RUN: only root may mount the file system whose power is cut");
+            return;
+        }
     }
-    assert!(acknowledged.len() as u64 > 3 * rounds);
-    println!(
-        "{rounds} losses of power, {} commits, none lost",
-        acknowledged.len()
-    );
 
     // Without syncs the same losses are seen: else this would prove nothing.
     if !run(Command::new("true").env("LD_PRELOAD", EAT_MY_DATA)) || !is_there(EAT_MY_DATA) {
@@ -140,10 +137,34 @@ fn every_acknowledged_commit_survives_a_loss_of_power() {
     let lost = (0..CONTROL_COUNT).filter(|_| {
         let disk = Disk::new().unwrap();
         let mut acknowledged = Vec::new();
-        lose_power(&disk, &mut random, false, &mut acknowledged);
+        lose_power(&disk, &mut random, (false, None), &mut acknowledged);
         !is_all_there(&disk.data(), &acknowledged)
     });
     assert!(lost.count() > 0, "nothing was lost without syncs");
+}
+
+/// Tells whether it could be tried.
+fn lose_power_again_and_again(random: &mut Random, also: Option<&str>, context: &str) -> bool {
+    let Some(disk) = Disk::new() else {
+        return false;
+    };
+    let rounds = std::env::var(ROUNDS).map_or(ROUND_COUNT, |rounds| rounds.parse().unwrap());
+    let (mut acknowledged, mut rewrite_count) = (Vec::new(), 0);
+    for round in 0..rounds {
+        lose_power(&disk, random, (true, also), &mut acknowledged);
+        rewrite_count += u64::from(disk.data().join("log.redb.new").exists());
+        check(
+            disk.data().as_os_str(),
+            &acknowledged,
+            &format!("{context}, loss {round}"),
+        );
+    }
+    assert!(acknowledged.len() as u64 > 3 * rounds);
+    println!(
+        "{rounds} losses of power, {rewrite_count} of them while the log was written anew, {} commits, none lost",
+        acknowledged.len()
+    );
+    true
 }
 
 /// Tells whether the loader finds a library: it only warns about one that it does not.

@@ -26,6 +26,8 @@ use super::{
 /// Kills of the long form: `DOSSIER_SERVER_KILLS=1000`.
 const KILLS: &str = "DOSSIER_SERVER_KILLS";
 const KILL_COUNT: usize = 6;
+/// From this many on, one must have met the writing of the snapshot file.
+const LONG_KILL_COUNT: usize = 1_000;
 /// Quads of the graph, in the long form: `DOSSIER_SERVER_QUADS=1000000`.
 const QUADS: &str = "DOSSIER_SERVER_QUADS";
 const QUAD_COUNT: usize = 20_000;
@@ -70,6 +72,14 @@ impl Server {
         endpoint.connect().await.unwrap()
     }
 
+    /// Has it shut down until a file is there, which it writes after what is under way.
+    fn shut_down_until(&mut self, file: &Path) {
+        signal(&self.child, "TERM");
+        while !file.exists() && self.child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+    }
+
     fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -105,10 +115,13 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
     signal(&server.child, "TERM");
     assert!(server.child.wait().unwrap().success());
     let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
-    let (mut ready, mut import_count) = (Vec::new(), 0);
+    let (mut ready, mut import_count, mut snapshot_count) = (Vec::new(), 0, 0);
     for round in 0..kill_count {
         let context = format!("seed {seed}, kill {round}");
-        let server = Server::start(folder.path());
+        let unfinished = folder.path().join("snapshot.tmp");
+        // What an earlier kill left stays until the next file is written.
+        let _ = std::fs::remove_file(&unfinished);
+        let mut server = Server::start(folder.path());
         ready.push(server.ready);
         let channel = server.connect().await;
         check(channel.clone(), &acknowledged, quad_count, &context).await;
@@ -139,13 +152,13 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
             tokio::task::yield_now().await;
         }
         if round % 3 == 2 {
-            // It writes the snapshot file as it shuts down.
-            signal(&server.child, "TERM");
+            server.shut_down_until(&unfinished);
         }
         for _ in 0..random.below(20_000) {
             std::thread::yield_now();
         }
         server.kill();
+        snapshot_count += usize::from(unfinished.exists());
         for task in tasks {
             task.await.unwrap();
         }
@@ -165,12 +178,16 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
     let acknowledged = acknowledged.lock().unwrap();
     import_count += acknowledged.imports.len();
     println!(
-        "{kill_count} kills of a server with {quad_count} quads, {} updates and {import_count} imports, none lost; ready again after {:?} (median), {p99:?} (p99), {:?} (worst)",
+        "{kill_count} kills of a server with {quad_count} quads, {snapshot_count} of them while it wrote its snapshot file, {} updates and {import_count} imports, none lost; ready again after {:?} (median), {p99:?} (p99), {:?} (worst)",
         acknowledged.updates.len(),
         ready[ready.len() / 2],
         ready[ready.len() - 1]
     );
     assert!(acknowledged.updates.len() > 10 * kill_count && import_count > 0);
+    assert!(
+        snapshot_count > 0 || kill_count < LONG_KILL_COUNT,
+        "no kill met a snapshot file that is written"
+    );
     assert!(
         cfg!(debug_assertions) || p99 <= READY_MAX,
         "ready again after {p99:?}"
