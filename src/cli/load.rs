@@ -37,8 +37,8 @@ const CHUNK_COUNT_AHEAD: usize = 4;
 pub(super) struct LoadArgs {
     /// RDF files, each loaded whole or not at all, as one revision; `-` is standard input
     ///
-    /// Turtle (.ttl), TriG (.trig), N-Triples (.nt), N-Quads (.nq), RDF/XML (.rdf), JSON-LD (.jsonld), each also as .gz
-    /// or .zst.
+    /// Turtle (.ttl), TriG (.trig), N-Triples (.nt), N-Quads (.nq), RDF/XML (.rdf), JSON-LD (.jsonld), Jelly (.jelly), each also as
+    /// .gz or .zst.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 

@@ -23,15 +23,19 @@ use crate::proto::v1::{
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct WatchArgs {
-    /// Begin with this commit; 1 is the first. Default: with the next one
+    /// Begin with this commit; 1 is the first that ever was. Default: with the next one
     #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(1..),
-        conflicts_with_all = ["after", "snapshot"])]
+        conflicts_with_all = ["after", "earliest", "snapshot"])]
     from: Option<i64>,
 
     /// Begin with the commit after this one: the last that you have
     #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(0..),
-        conflicts_with = "snapshot")]
+        conflicts_with_all = ["earliest", "snapshot"])]
     after: Option<i64>,
+
+    /// Begin with the first commit that the log still has
+    #[arg(long, conflicts_with = "snapshot")]
+    earliest: bool,
 
     /// Begin with the whole graph
     #[arg(long)]
@@ -110,6 +114,7 @@ pub(super) async fn watch(args: WatchArgs, server: &ServerArgs) -> Result<(), Fa
     let start = match (args.from, args.after) {
         (Some(revision), _) => Start::AfterRevision(revision - 1),
         (None, Some(revision)) => Start::AfterRevision(revision),
+        (None, None) if args.earliest => Start::Position(WatchStart::Earliest.into()),
         (None, None) if args.snapshot => Start::Position(WatchStart::Snapshot.into()),
         (None, None) => Start::Position(WatchStart::Now.into()),
     };
