@@ -20,6 +20,18 @@ use crate::process::{self, wait_until_it_serves};
 /// Memory that the process may take, whatever is asked of it.
 pub(crate) const MEMORY_BYTES_MAX: u64 = 2 << 30;
 
+/// Names a release build to attack, instead of the program that was built with this test.
+const RELEASE: &str = "DOSSIER_HOSTILE_RELEASE";
+
+/// Tells whether a release build is attacked: what is promised is asked of it, and less of one without optimisation.
+pub(crate) fn is_release() -> bool {
+    !cfg!(debug_assertions) || env::var_os(RELEASE).is_some()
+}
+
+fn program() -> PathBuf {
+    env::var_os(RELEASE).map_or_else(|| env!("CARGO_BIN_EXE_dossier").into(), PathBuf::from)
+}
+
 /// Waits until no other test of this process attacks: they measure, and would be in each other's way.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -73,7 +85,7 @@ impl Server {
                     .map_or(PathBuf::from("/dev/null"), |group| group.0.join("cgroup.procs")),
             )
             .arg(descriptor_count_max.unwrap_or(0).to_string())
-            .arg(env!("CARGO_BIN_EXE_dossier"));
+            .arg(program());
         // The settings of whoever runs this are not its.
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("DOSSIER_") || name == "RUST_LOG" {
