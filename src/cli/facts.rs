@@ -91,7 +91,7 @@ pub(super) struct FactsArgs {
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum ScopeArg {
-    /// Those whose triple holds
+    /// Those that hold
     Holding,
     /// All that is known and not retracted
     Live,

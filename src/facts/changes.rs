@@ -1,17 +1,20 @@
 //! What a commit changed, as facts.
 //!
 //! A fact is what a list of facts would tell: every statement, also one that was retracted, and every triple of the default graph
-//! that no live statement says.
+//! that holds by none.
 
 use std::collections::VecDeque;
 
 use super::{
-    Budget, Lookup, Reader, default_graph,
+    Budget, Lookup, Reader, default_graph, derive,
+    holding::Holding,
+    record::TimeView,
     support::{Next, Support},
 };
 use crate::{
     graph::{Changes, Pattern, QuadIds, Snapshot, TermId},
     model::{
+        day::Day,
         fact::{Fact, Statement},
         vocabulary,
     },
@@ -98,8 +101,7 @@ impl Transition {
             let quads = changes.inserted_in(graph).chain(changes.removed_in(graph));
             nodes.extend(quads.map(|quad| quad.subject));
         }
-        nodes.sort_unstable();
-        nodes.dedup();
+        self.add_turned(&mut nodes);
         let default = TermId::DEFAULT_GRAPH;
         let quads = changes.inserted_in(default).chain(changes.removed_in(default));
         let mut triples: Vec<_> = quads
@@ -111,24 +113,60 @@ impl Transition {
         }
         triples.sort_unstable();
         triples.dedup();
-        // Whether a statement holds depends on its triple.
-        for triple in &triples {
-            self.before.each_statement(*triple, &mut |_, node| {
-                nodes.push(node);
-                true
-            });
-            self.after.each_statement(*triple, &mut |_, node| {
-                nodes.push(node);
-                true
-            });
+        for side in [&mut self.before, &mut self.after] {
+            for triple in &triples {
+                side.each_statement(*triple, &mut |node| nodes.push(node));
+            }
         }
-        nodes.sort_unstable();
+        // Those of a subject follow each other.
+        let subject = |node: &TermId| {
+            let side = |side: &Side| side.reader().triple_of(*node, None).map(|triple| triple[0]);
+            (side(&self.after).or_else(|| side(&self.before)), *node)
+        };
+        nodes.sort_by_cached_key(subject);
         nodes.dedup();
         FactChanges {
             transition: self,
             nodes: nodes.into(),
             triples: triples.into(),
         }
+    }
+}
+
+impl Transition {
+    /// Adds to the nodes that a commit changed the statements that may hold now, or no longer do, though nothing was said of them: the
+    /// day is another, or there is a preferred one beside them where there was none, or the other way round.
+    fn add_turned(&self, nodes: &mut Vec<TermId>) {
+        let sides = [&self.before, &self.after];
+        if self.before.day != self.after.day {
+            let days = self.before.day.zip(self.after.day);
+            for side in sides {
+                nodes.extend(derive::turned(&side.snapshot, days));
+            }
+            nodes.sort_unstable();
+            nodes.dedup();
+        }
+        let mut pairs = Vec::new();
+        for side in sides {
+            let triples = nodes
+                .iter()
+                .filter_map(|node| side.reader().triple_of(*node, None));
+            pairs.extend(triples.map(|[subject, predicate, _]| [subject, predicate]));
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        let budget = &mut Budget::page();
+        for pair in pairs {
+            let [before, after] = sides.map(|side| side.has_preferred(pair, budget));
+            if before != after {
+                for side in sides {
+                    let records = side.reader().records(pair[0], pair[1], None, budget);
+                    nodes.extend(records.iter().map(|record| record.id));
+                }
+            }
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
     }
 }
 
@@ -271,14 +309,21 @@ struct Side {
     snapshot: Snapshot,
     lookup: Lookup,
     support: Support,
+    /// The day that the default graph is for.
+    day: Option<Day>,
+    /// What holds on that day; nothing, if there is none.
+    holding: Option<Holding>,
 }
 
 impl Side {
     fn new(snapshot: Snapshot) -> Self {
+        let day = derive::reference_day(&snapshot);
         Self {
             snapshot,
             lookup: Lookup::default(),
             support: Support::default(),
+            day,
+            holding: day.map(|day| Holding::at(now_on(day))),
         }
     }
 
@@ -287,30 +332,27 @@ impl Side {
     }
 
     /// Returns the fact of a statement node.
-    fn statement(&self, node: TermId) -> Option<Told> {
-        let reader = self.reader();
+    fn statement(&mut self, node: TermId) -> Option<Told> {
+        let reader = self.lookup.on(&self.snapshot);
+        let budget = &mut Budget::page();
         let triple = reader.triple_of(node, None)?;
-        let mut budget = Budget::page();
-        let statement = reader.any_statement(node, &mut budget)?;
-        let quad = in_default_graph(triple);
-        let holds = self.snapshot.contains(quad) && !statement.is_retracted && !statement.is_negated;
-        let mut told = self.tell(quad, Some(statement))?;
+        let statement = reader.any_statement(node, budget)?;
+        let holding = self.holding.as_mut();
+        let holds = holding.is_some_and(|holding| holding.is_by(&reader, node, triple, budget));
+        let mut told = self.tell(in_default_graph(triple), Some(statement))?;
         told.fact.holds = holds;
         Some(told)
     }
 
-    /// Returns the fact of a triple that no live statement says.
+    /// Returns the fact of a triple that holds by no statement.
     fn plain(&mut self, triple: [TermId; 3]) -> Option<Told> {
         let quad = in_default_graph(triple);
         if !self.snapshot.contains(quad) {
             return None;
         }
-        let mut is_supported = false;
-        self.each_statement(triple, &mut |reader, node| {
-            is_supported = reader.statement(node, &mut Budget::page()).is_some();
-            !is_supported
-        });
-        if is_supported {
+        let reader = self.lookup.on(&self.snapshot);
+        let holding = self.holding.as_mut();
+        if holding.is_some_and(|holding| holding.has(&reader, quad, &mut Budget::page())) {
             return None;
         }
         let inherited = self.reader().inherited_by(quad, &mut Budget::page());
@@ -340,8 +382,14 @@ impl Side {
         }
     }
 
-    /// Calls `each` for the statements about a triple, until it says false.
-    fn each_statement(&mut self, triple: [TermId; 3], each: &mut dyn FnMut(&Reader<'_>, TermId) -> bool) {
+    /// Tells whether a preferred statement of a subject and a predicate counts.
+    fn has_preferred(&self, pair: [TermId; 2], budget: &mut Budget) -> bool {
+        self.day
+            .is_some_and(|day| self.reader().has_preferred(pair, &now_on(day), budget))
+    }
+
+    /// Calls `each` for the statements about a triple.
+    fn each_statement(&mut self, triple: [TermId; 3], each: &mut dyn FnMut(TermId)) {
         let reader = self.lookup.on(&self.snapshot);
         let quad = in_default_graph(triple);
         let mut after = TermId::DEFAULT_GRAPH;
@@ -351,13 +399,15 @@ impl Side {
                 Next::Spent(last) => after = last,
                 Next::Statement(node) => {
                     after = node;
-                    if !each(&reader, node) {
-                        return;
-                    }
+                    each(node);
                 }
             }
         }
     }
+}
+
+const fn now_on(day: Day) -> TimeView {
+    TimeView { day, known_at: None }
 }
 
 const fn in_default_graph([subject, predicate, object]: [TermId; 3]) -> QuadIds {

@@ -88,7 +88,7 @@ impl Reader<'_> {
         let view = groups.view;
         let pair = [triple.subject, triple.predicate];
         let group = groups.of(triple.subject, triple.predicate, budget);
-        let inherited = self.inherited_evidence(pair, &group.evidence, &view, budget);
+        let inherited = self.inherited_evidence(pair, group, &view, budget);
         let is_plain = self.is_plain(triple);
         let judgement = judge(&Question {
             statements: &[&group.evidence[..], &inherited].concat(),
@@ -117,7 +117,16 @@ impl Reader<'_> {
         if judged.is_plain && matches!(judged.judgement.rule, Rule::Plain | Rule::Contradicted) {
             evidence.extend(self.plain_fact(triple, budget));
         }
-        for &index in judged.judgement.statements.iter().take(EVIDENCE_COUNT_MAX) {
+        // Those that hold come first.
+        let is_idle = |index: &usize| {
+            group
+                .records
+                .get(*index)
+                .is_some_and(|record| !group.holds(record.id))
+        };
+        let mut statements = judged.judgement.statements.clone();
+        statements.sort_by_key(is_idle);
+        for index in statements.into_iter().take(EVIDENCE_COUNT_MAX) {
             let at = index.checked_sub(group.evidence.len());
             if let Some(inherited) = at.and_then(|at| judged.inherited.get(at)) {
                 let triple = QuadIds {
@@ -128,9 +137,7 @@ impl Reader<'_> {
                 evidence.extend(fact.filter(|fact| !evidence.contains(fact)));
                 continue;
             }
-            let object = group.evidence[index].object;
-            let holds = self.is_plain(QuadIds { object, ..triple }) || group.holds(object);
-            evidence.extend(self.group_fact(group, index, holds, budget));
+            evidence.extend(self.group_fact(group, index, budget));
         }
         evidence
     }
@@ -145,7 +152,7 @@ impl Reader<'_> {
         let mut groups = Groups::new(*self, *view, None);
         let [subject, predicate, object] = record.triple;
         let is_known = record.is_known(view);
-        let holds = is_known && !record.is_negated && groups.holds(record.triple, budget);
+        let holds = groups.holds(&record, budget);
         self.statement_fact(id, triple(subject, predicate, object), is_known, holds, budget)
     }
 
@@ -174,16 +181,10 @@ impl Reader<'_> {
         self.fact(triple, inherited, holds, budget).map(|fact| *fact)
     }
 
-    pub(super) fn group_fact(
-        &self,
-        group: &Group,
-        index: usize,
-        holds: bool,
-        budget: &mut Budget,
-    ) -> Option<Fact> {
+    pub(super) fn group_fact(&self, group: &Group, index: usize, budget: &mut Budget) -> Option<Fact> {
         let record = &group.records[index];
         let [subject, predicate, object] = record.triple;
-        let holds = holds && !record.is_negated;
+        let holds = group.holds(record.id);
         self.statement_fact(record.id, triple(subject, predicate, object), true, holds, budget)
     }
 }

@@ -89,6 +89,18 @@ impl Known<'_> {
     fn is_plain(&self, object: TermId) -> bool {
         self.plain.binary_search(&object).is_ok()
     }
+
+    /// Tells whether one side is a fact of its own: what no statement says is plain, or given by the subject, and what is plain may
+    /// hold by no statement.
+    fn has_own_fact(&self, side: (TermId, bool)) -> bool {
+        let (object, is_negated) = side;
+        let is_plain = !is_negated && self.is_plain(object) && !self.group.has(object);
+        is_plain || self.statements(side).next().is_none()
+    }
+
+    fn fact_count(&self, side: (TermId, bool)) -> usize {
+        self.statements(side).count() + usize::from(self.has_own_fact(side))
+    }
 }
 
 impl Reader<'_> {
@@ -111,7 +123,7 @@ impl Reader<'_> {
             one.live && matches!(one.standing, Standing::Disputed | Standing::Rejected)
         };
         let group = groups.of(subject, predicate, budget);
-        let inherited = self.inherited_evidence(pair, &group.evidence, view, budget);
+        let inherited = self.inherited_evidence(pair, group, view, budget);
         comparison.is_conflict =
             self.first_sign(pair, group, None, budget).is_some() || inherited.iter().any(is_contested);
         let known = self.known(pair, group, &inherited, budget);
@@ -123,7 +135,7 @@ impl Reader<'_> {
                 break;
             }
             if budget.is_out_of_text() {
-                comparison.omitted_fact_count += known.statements(side).count().max(1);
+                comparison.omitted_fact_count += known.fact_count(side);
                 continue;
             }
             let own = about.iter().map(|at| &known.evidence[*at]);
@@ -192,19 +204,15 @@ impl Reader<'_> {
             sources: Vec::new(),
         };
         budget.text(term_bytes(&group.object));
-        let holds = !is_negated && (known.is_plain(object) || known.group.holds(object));
         let mut statement_count = 0;
         for at in known.statements(side) {
             statement_count += 1;
             if !budget.is_out_of_text() {
-                group
-                    .facts
-                    .extend(self.group_fact(known.group, at, holds, budget));
+                group.facts.extend(self.group_fact(known.group, at, budget));
             }
         }
         let omitted = statement_count - group.facts.len();
-        // What no statement says is plain, or the subject's own.
-        if statement_count == 0 {
+        if known.has_own_fact(side) {
             let [subject, predicate] = known.pair;
             group
                 .facts

@@ -173,7 +173,7 @@ impl Reader<'_> {
         for record in group.on(on).take(FACT_COUNT_MAX) {
             let [subject, predicate, object] = record.triple;
             let quad = triple(subject, predicate, object);
-            let holds = !record.is_negated && (self.is_plain(quad) || group.holds(object));
+            let holds = group.holds(record.id);
             facts.extend(self.statement_fact(record.id, quad, true, holds, budget));
         }
         if sign == Sign::Denies {
@@ -276,7 +276,7 @@ impl Reader<'_> {
         objects.filter(move |object| self.is_unstated([subject, predicate, *object]))
     }
 
-    /// Returns the facts without a statement that statements deny.
+    /// Returns the facts of their own, which hold by no statement, that statements deny.
     fn denied_facts(
         &self,
         pair: [TermId; 2],
@@ -295,7 +295,7 @@ impl Reader<'_> {
         }
         objects.sort_unstable();
         objects.dedup();
-        let facts = objects.into_iter();
+        let facts = objects.into_iter().filter(|object| !group.has(*object));
         let facts = facts.filter_map(|object| self.plain_fact(triple(pair[0], pair[1], object), budget));
         facts.take(FACT_COUNT_MAX).collect()
     }

@@ -93,7 +93,14 @@ impl Reader<'_> {
             end: after,
         };
         let is_done = after.is_some_and(|cursor| cursor.part != Part::Triples)
-            || self.walk_facts(pattern, listing.wanted.clone(), size, &mut page, budget);
+            || self.walk_facts(
+                pattern,
+                listing.wanted.clone(),
+                query.view,
+                size,
+                &mut page,
+                budget,
+            );
         if is_done && (!is_stated || self.node_facts(&listing, Part::StatedNodes, size, &mut page, budget)) {
             page.end = None;
         }

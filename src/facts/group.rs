@@ -9,7 +9,7 @@ use super::{
     record::{Record, TimeView},
 };
 use crate::{
-    graph::{Pattern, QuadIds, TermId},
+    graph::{QuadIds, TermId},
     model::truthy::{self, Evidence},
 };
 
@@ -21,9 +21,11 @@ const REMEMBERED_COUNT_MAX: usize = 200_000;
 pub(super) struct Group {
     pub(super) records: Vec<Record>,
     pub(super) evidence: Vec<Evidence<TermId>>,
-    /// The objects that hold by them, sorted.
+    /// Those that hold, sorted.
     holding: Vec<TermId>,
-    /// Those that hold without the statements that have the withdrawn source alone, sorted.
+    /// The objects that hold by them, sorted.
+    objects: Vec<TermId>,
+    /// Those objects that hold without the statements that have the withdrawn source alone, sorted.
     remaining: Vec<TermId>,
     /// The first sign of a conflict among them, once it was looked for.
     pub(super) first_sign: OnceCell<Option<(Sign, TermId)>>,
@@ -41,8 +43,13 @@ impl Group {
             .filter(|(record, _)| !record.has_source || record.has_other_source)
             .map(|(_, evidence)| *evidence)
             .collect();
+        let mut holding: Vec<_> = truthy::supporting(&evidence, view.day)
+            .map(|at| records[at].id)
+            .collect();
+        holding.sort_unstable();
         Self {
-            holding: truthy::objects(&evidence, view.day),
+            holding,
+            objects: truthy::objects(&evidence, view.day),
             remaining: truthy::objects(&remaining, view.day),
             first_sign: OnceCell::new(),
             records,
@@ -50,17 +57,23 @@ impl Group {
         }
     }
 
-    pub(super) fn holds(&self, object: TermId) -> bool {
-        self.holding.binary_search(&object).is_ok()
+    /// Tells whether a statement holds.
+    pub(super) fn holds(&self, statement: TermId) -> bool {
+        self.holding.binary_search(&statement).is_ok()
     }
 
-    /// Tells whether an object holds, and no longer does once the source is withdrawn.
+    /// Tells whether an object holds by a statement.
+    pub(super) fn has(&self, object: TermId) -> bool {
+        self.objects.binary_search(&object).is_ok()
+    }
+
+    /// Tells whether an object holds by a statement, and no longer does once the source is withdrawn.
     pub(super) fn falls(&self, object: TermId) -> bool {
-        self.holds(object) && self.remaining.binary_search(&object).is_err()
+        self.has(object) && self.remaining.binary_search(&object).is_err()
     }
 
     pub(super) fn objects(&self) -> &[TermId] {
-        &self.holding
+        &self.objects
     }
 }
 
@@ -102,15 +115,10 @@ impl<'a> Groups<'a> {
         })
     }
 
-    /// Tells whether a triple holds in the view.
-    pub(super) fn holds(&mut self, [subject, predicate, object]: [TermId; 3], budget: &mut Budget) -> bool {
-        let quad = QuadIds {
-            subject,
-            predicate,
-            object,
-            graph: TermId::DEFAULT_GRAPH,
-        };
-        self.reader.is_plain(quad) || self.of(subject, predicate, budget).holds(object)
+    /// Tells whether a statement holds in the view.
+    pub(super) fn holds(&mut self, record: &Record, budget: &mut Budget) -> bool {
+        let [subject, predicate, _] = record.triple;
+        self.of(subject, predicate, budget).holds(record.id)
     }
 }
 
@@ -182,32 +190,5 @@ impl Reader<'_> {
         objects.sort_unstable();
         objects.dedup();
         objects
-    }
-
-    /// Tells whether a known statement says a triple, and does not deny it.
-    pub(super) fn is_stated(&self, quad: QuadIds, view: &TimeView, budget: &mut Budget) -> bool {
-        let words = &self.words;
-        let by_subject = self.in_statements(None, Some(words.subject), Some(quad.subject));
-        let by_object = self.in_statements(None, Some(words.object), Some(quad.object));
-        let pattern: Pattern = if self.snapshot.count(by_subject) <= self.snapshot.count(by_object) {
-            by_subject
-        } else {
-            by_object
-        };
-        let triple = [quad.subject, quad.predicate, quad.object];
-        for found in self.snapshot.quads(pattern) {
-            if budget.is_overdue() {
-                return false;
-            }
-            budget.step(2);
-            if self.triple_of(found.subject, None) == Some(triple)
-                && self
-                    .record(found.subject, None, budget)
-                    .is_some_and(|record| record.is_known(view) && !record.is_negated)
-            {
-                return true;
-            }
-        }
-        false
     }
 }

@@ -59,7 +59,7 @@ impl Reader<'_> {
             }
             let [subject, predicate, object] = record.triple;
             let is_known = record.is_known(view);
-            let holds = is_known && !record.is_negated && groups.holds(record.triple, budget);
+            let holds = groups.holds(record, budget);
             let quad = triple(subject, predicate, object);
             page.facts
                 .extend(self.statement_fact(record.id, quad, is_known, holds, budget));

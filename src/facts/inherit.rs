@@ -1,12 +1,12 @@
 //! What facts about an event, a claim or an observation inherit from it.
 //!
 //! Such a node carries stance, standing, basis and sources itself, in the default graph or, while it is only planned or expected,
-//! among the statements. They are those of every fact about it that no statement states. Its time is its own: that an event
+//! among the statements. They are those of every fact about it without a statement. Its time is its own: that an event
 //! of 2019 has an actor is so on any day.
 
 use std::collections::HashSet;
 
-use super::{Budget, Reader, default_graph, record::TimeView};
+use super::{Budget, Reader, default_graph, group::Group, record::TimeView};
 use crate::{
     graph::{Pattern, QuadIds, TermId},
     model::{
@@ -26,7 +26,7 @@ pub(super) fn is_inherited(object: TermId, inherited: &[Evidence<TermId>]) -> bo
 pub(super) struct Inherited(Option<(TermId, Option<Statement>)>);
 
 impl Inherited {
-    /// Returns what a triple that no statement states inherits from its subject.
+    /// Returns what a fact without a statement inherits from its subject.
     pub(super) fn by(
         &mut self,
         reader: &Reader<'_>,
@@ -114,7 +114,7 @@ impl Reader<'_> {
         ]
     }
 
-    /// Returns what a triple that no statement states inherits from its subject.
+    /// Returns what a fact without a statement inherits from its subject.
     pub(super) fn inherited_by(&self, quad: QuadIds, budget: &mut Budget) -> Option<Statement> {
         Inherited::default().by(self, quad, budget).cloned()
     }
@@ -153,12 +153,12 @@ impl Reader<'_> {
             .any(|found| found == source)
     }
 
-    /// Returns the facts that a node with a standing has by a property, as evidence for the objects that nothing `stated`
-    /// says it has.
+    /// Returns the facts that a node with a standing has by a property, as evidence: for the objects that are plain and hold by no
+    /// statement of a group, and for those among the statements that no statement of it says.
     pub(super) fn inherited_evidence(
         &self,
         [subject, predicate]: [TermId; 2],
-        stated: &[Evidence<TermId>],
+        group: &Group,
         view: &TimeView,
         budget: &mut Budget,
     ) -> Vec<Evidence<TermId>> {
@@ -183,21 +183,20 @@ impl Reader<'_> {
         let plain = self
             .snapshot
             .quads(default_graph(Some(subject), Some(predicate), None));
-        let plain = plain.filter(|quad| !self.is_derived(*quad));
+        let plain = plain.filter(|quad| !self.is_derived(*quad) && !group.has(quad.object));
         let planned = self
             .snapshot
             .quads(self.in_statements(Some(subject), Some(predicate), None));
-        let stated = stated.iter().filter(|evidence| !evidence.negated);
+        let stated = group.evidence.iter().filter(|evidence| !evidence.negated);
         let stated: HashSet<_> = stated.map(|evidence| evidence.object).collect();
+        let planned = planned.filter(|quad| !stated.contains(&quad.object));
         let mut found = Vec::new();
         for quad in plain.chain(planned) {
             if budget.is_overdue() {
                 break;
             }
             budget.step(1);
-            if !stated.contains(&quad.object) {
-                found.push(evidence(quad.object));
-            }
+            found.push(evidence(quad.object));
         }
         found
     }

@@ -45,18 +45,18 @@ pub struct FactFilter {
     pub bases: Vec<Option<Basis>>,
     /// The IRI of whom the content is attributed to.
     pub attributed_to: Option<String>,
-    /// The time to read at. `None`: what holds by the default graph; source, scope and sole source are not looked at then.
-    pub view: Option<TimeView>,
-    /// Which facts, in a time view.
+    /// Whether the default graph says what holds then; source, scope and sole source are not looked at if it does.
+    pub is_present: bool,
+    /// Which facts.
     pub scope: Scope,
-    /// Only facts that would cease to hold if the source were withdrawn, in a time view.
+    /// Only facts that would cease to hold if the source were withdrawn.
     pub is_sole_source: bool,
 }
 
 /// Which facts a list is of.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Scope {
-    /// Those whose triple holds.
+    /// Those that hold: statements, and plain triples that hold by none.
     #[default]
     Holding,
     /// All that is known and not retracted, and plain triples.
@@ -100,10 +100,11 @@ impl Reader<'_> {
         page
     }
 
-    /// Returns a page of facts. A page may be shorter than `size`, and even empty, and yet not the last one.
+    /// Returns a page of facts in a view. A page may be shorter than `size`, and even empty, and yet not the last one.
     pub fn facts(
         &self,
         filter: &FactFilter,
+        view: TimeView,
         size: usize,
         after: Option<Cursor>,
         budget: &mut Budget,
@@ -111,7 +112,7 @@ impl Reader<'_> {
         let Some((pattern, wanted)) = self.resolve(filter) else {
             return FactPage::default();
         };
-        if let Some(view) = filter.view {
+        if !filter.is_present {
             let listing = Listing {
                 pattern,
                 wanted,
@@ -126,7 +127,7 @@ impl Reader<'_> {
             facts: Vec::new(),
             end: after,
         };
-        if self.walk_facts(pattern, wanted, size, &mut page, budget) {
+        if self.walk_facts(pattern, wanted, view, size, &mut page, budget) {
             page.end = None;
         }
         page

@@ -13,6 +13,7 @@ pub mod derive;
 mod entity;
 mod group;
 mod history;
+mod holding;
 mod identifier;
 mod inherit;
 mod label;

@@ -3,7 +3,7 @@
 //! Those that hold are in the default graph; those that are only planned or expected are among the statements, where
 //! nothing but the node itself leads to them.
 
-use super::{Budget, Cursor, FactPage, Part, Reader, inherit::Inherited, stated::Listing, support::Support};
+use super::{Budget, Cursor, FactPage, Part, Reader, holding::Holding, inherit::Inherited, stated::Listing};
 use crate::{
     graph::{GraphPattern, Pattern, QuadIds, Quads, TermId},
     model::fact::Fact,
@@ -23,7 +23,7 @@ struct Adding<'a> {
     part: Part,
     graph: GraphPattern,
     inherited: Inherited,
-    support: Support,
+    holding: Holding,
     size: usize,
     page: &'a mut FactPage,
 }
@@ -48,7 +48,7 @@ impl Reader<'_> {
                 _ => GraphPattern::Default,
             },
             inherited: Inherited::default(),
-            support: Support::default(),
+            holding: Holding::at(listing.view),
             size,
             page,
         };
@@ -175,9 +175,8 @@ impl Reader<'_> {
             ..quad
         };
         let holds = adding.part == Part::Nodes;
-        // What a statement says of the triple is told with the statement.
-        let support = &mut adding.support;
-        if holds && (self.is_derived(triple) || self.is_known_stated(support, triple, view, budget)) {
+        // What holds by a statement is told with the statement.
+        if holds && (self.is_derived(triple) || adding.holding.has(self, triple, budget)) {
             return None;
         }
         self.fact(triple, Some(statement), holds, budget)

@@ -1,12 +1,8 @@
-//! Lists in a time view: the plain triples that no statement says, then facts about nodes, then statements.
+//! Lists in a time view: the plain triples that hold by no statement, then facts about nodes, then statements.
 
 use super::{
-    Budget, Cursor, FactPage, Part, Reader, Scope,
-    group::Groups,
-    inherit::Inherited,
-    record::TimeView,
-    support::{Next, Support},
-    walk::Wanted,
+    Budget, Cursor, FactPage, Part, Reader, Scope, group::Groups, holding::Holding, inherit::Inherited,
+    record::TimeView, walk::Wanted,
 };
 use crate::{
     graph::{Pattern, QuadIds, TermId},
@@ -72,7 +68,7 @@ impl Reader<'_> {
             None => self.snapshot.quads(pattern),
             Some(cursor) => self.snapshot.quads_after(pattern, cursor.quad()),
         };
-        let mut support = Support::default();
+        let mut holding = Holding::at(listing.view);
         let mut inherited = Inherited::default();
         for quad in quads {
             if budget.is_spent() && page.end.is_some() {
@@ -81,7 +77,7 @@ impl Reader<'_> {
             budget.step(2);
             let is_left_out = self.is_derived(quad)
                 || (listing.wanted.without_names && self.is_name(quad.predicate))
-                || self.is_known_stated(&mut support, quad, &listing.view, budget);
+                || holding.has(self, quad, budget);
             let inherited = inherited.by(self, quad, budget);
             let is_known = inherited.is_none_or(|node| node.is_known_at(listing.view.known_at));
             if !is_left_out && is_known && listing.wanted.is_plain(inherited) {
@@ -94,30 +90,6 @@ impl Reader<'_> {
             page.end = Some(Cursor::after_triple(quad));
         }
         true
-    }
-
-    /// Tells whether a known statement says a triple, and does not deny it.
-    pub(super) fn is_known_stated(
-        &self,
-        support: &mut Support,
-        quad: QuadIds,
-        view: &TimeView,
-        budget: &mut Budget,
-    ) -> bool {
-        let mut after = TermId::DEFAULT_GRAPH;
-        loop {
-            match support.next(self, quad, after, budget) {
-                Next::End => return false,
-                Next::Spent(_) => return self.is_stated(quad, view, budget),
-                Next::Statement(id) => {
-                    after = id;
-                    let record = self.record(id, None, budget);
-                    if record.is_some_and(|record| record.is_known(view) && !record.is_negated) {
-                        return true;
-                    }
-                }
-            }
-        }
     }
 
     /// Adds statements to a page. Tells whether there are no more.
@@ -215,7 +187,7 @@ impl Reader<'_> {
         if !is_wanted || !is_in_scope {
             return None;
         }
-        let holds = is_known && !record.is_negated && groups.holds(record.triple, budget);
+        let holds = groups.holds(&record, budget);
         if listing.scope == Scope::Holding && !holds {
             return None;
         }

@@ -4,7 +4,7 @@ use super::{Budget, Reader, past};
 use crate::graph::{GraphPattern, Pattern, QuadIds, TermId};
 
 /// Subjects with at most this many statements get a list of them all; others are probed triple by triple.
-const LISTED_COUNT_MAX: u64 = 512;
+pub(super) const LISTED_COUNT_MAX: u64 = 512;
 /// Quads of a subject up to which one pass over all of them is cheaper than some look-ups.
 const ONE_PASS_QUAD_COUNT_MAX: u64 = 48;
 
@@ -51,7 +51,7 @@ impl Support {
                     _ => Next::End,
                 }
             }
-            None => probe(reader, quad, after, budget),
+            None => next_about(reader, quad, after, budget, Budget::is_spent),
         }
     }
 }
@@ -80,8 +80,14 @@ fn list(reader: &Reader<'_>, subject: TermId, budget: &mut Budget) -> Option<Vec
     Some(listed)
 }
 
-/// Looks through the statements with the triple's subject or those with its object, whichever are fewer.
-fn probe(reader: &Reader<'_>, quad: QuadIds, after: TermId, budget: &mut Budget) -> Next {
+/// Looks through the statements with the triple's subject or those with its object, whichever are fewer, until `is_over`.
+pub(super) fn next_about(
+    reader: &Reader<'_>,
+    quad: QuadIds,
+    after: TermId,
+    budget: &mut Budget,
+    is_over: fn(&Budget) -> bool,
+) -> Next {
     let words = &reader.words;
     let by_subject = reader.in_statements(None, Some(words.subject), Some(quad.subject));
     let by_object = reader.in_statements(None, Some(words.object), Some(quad.object));
@@ -92,7 +98,7 @@ fn probe(reader: &Reader<'_>, quad: QuadIds, after: TermId, budget: &mut Budget)
     };
     let mut last = after;
     for candidate in reader.snapshot.quads_after(pattern, past(pattern, after)) {
-        if budget.is_spent() {
+        if is_over(budget) {
             return Next::Spent(last);
         }
         budget.step(3);

@@ -31,15 +31,20 @@ pub(super) fn snapshot(text: &str) -> Snapshot {
     draft.finish().1
 }
 
-/// Statements about few subjects, one of which has more than are listed; some dead, some of another standing.
+/// Statements about few subjects, one of which has more than are listed; some dead, some of another standing, some hidden.
 fn crowded() -> Snapshot {
-    let mut text =
-        String::from("e:hub d:p e:o1, e:o2, e:o3 . e:small d:p e:o1 . e:plain d:p e:o1 . g:statements {");
+    let mut text = String::from(
+        "e:hub d:p e:o1, e:o2, e:o3 ; d:q e:o1, e:o2, e:o3 ; d:r e:o1, e:o2 . e:small d:p e:o1 ; d:q e:o1 . e:plain d:p e:o1 .
+        g:statements {",
+    );
+    let stated = "d:stance d:Asserted ; d:basis d:Stated ; d:standing";
     for number in 0..700 {
-        let (object, standing) = (
-            number % 3 + 1,
-            if number % 7 == 0 { "Preferred" } else { "Accepted" },
-        );
+        let (predicate, standing) = match number % 7 {
+            0 => ("d:q", "Preferred"),
+            1 => ("d:r", "Accepted"),
+            _ => ("d:p", "Accepted"),
+        };
+        let object = number % 3 + 1;
         let end = if number % 5 == 0 {
             "; prov:invalidatedAtTime \"x\""
         } else {
@@ -47,23 +52,27 @@ fn crowded() -> Snapshot {
         };
         write!(
             text,
-            " s:h{number} rdf:subject e:hub ; rdf:predicate d:p ; rdf:object e:o{object} ; d:standing d:{standing} ;
+            " s:h{number} rdf:subject e:hub ; rdf:predicate {predicate} ; rdf:object e:o{object} ; {stated} d:{standing} ;
             prov:wasDerivedFrom e:src{} {end} .",
             number % 2
         )
         .unwrap();
     }
-    text.push_str(
-        "s:small rdf:subject e:small ; rdf:predicate d:p ; rdf:object e:o1 ; prov:wasDerivedFrom e:src0 . }",
-    );
+    write!(
+        text,
+        " s:top rdf:subject e:hub ; rdf:predicate d:r ; rdf:object e:o1 ; {stated} d:Preferred ; prov:wasDerivedFrom e:src1 .
+        s:small rdf:subject e:small ; rdf:predicate d:p ; rdf:object e:o1 ; {stated} d:Accepted ; prov:wasDerivedFrom e:src0 .
+        s:bare rdf:subject e:small ; rdf:predicate d:q ; rdf:object e:o1 ; prov:wasDerivedFrom e:src0 . }}"
+    )
+    .unwrap();
     snapshot(&text)
 }
 
-fn walk(reader: &Reader<'_>, filter: &FactFilter, size: usize, steps: u32) -> Vec<Fact> {
+fn walk(reader: &Reader<'_>, filter: &FactFilter, view: TimeView, size: usize, steps: u32) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut after = None;
     loop {
-        let page = reader.facts(filter, size, after, &mut Budget::of_steps(steps));
+        let page = reader.facts(filter, view, size, after, &mut Budget::of_steps(steps));
         assert!(page.facts.len() <= size);
         assert!(
             page.end.is_none() || page.end != after,
@@ -80,11 +89,11 @@ fn walk(reader: &Reader<'_>, filter: &FactFilter, size: usize, steps: u32) -> Ve
 fn check(filter: &FactFilter, expected_count: usize) {
     let snapshot = crowded();
     let reader = Lookup::default().on(&snapshot);
-    let whole = walk(&reader, filter, usize::MAX, u32::MAX);
+    let whole = walk(&reader, filter, view(), usize::MAX, u32::MAX);
     assert_eq!(whole.len(), expected_count, "{filter:?}");
     for (size, steps) in [(1, u32::MAX), (7, u32::MAX), (1_000, 1), (1_000, 50), (3, 20)] {
         assert_eq!(
-            walk(&reader, filter, size, steps),
+            walk(&reader, filter, view(), size, steps),
             whole,
             "{filter:?} {size} {steps}"
         );
@@ -102,62 +111,42 @@ fn iri(name: &str) -> String {
     format!("https://w3id.org/dossier/{name}")
 }
 
+fn present() -> FactFilter {
+    FactFilter {
+        is_present: true,
+        ..FactFilter::default()
+    }
+}
+
 #[test]
 fn pages_of_any_size_and_budget_are_the_whole() {
-    // 560 of the 700 live.
-    check(&FactFilter::default(), 562);
-    check(
-        &FactFilter {
-            subject: Some(iri("e/hub")),
-            ..FactFilter::default()
-        },
-        560,
-    );
-    check(
-        &FactFilter {
-            subject: Some(iri("e/plain")),
-            ..FactFilter::default()
-        },
-        1,
-    );
-    check(
-        &FactFilter {
-            source: Some(iri("e/src0")),
-            view: Some(view()),
-            ..FactFilter::default()
-        },
-        281,
-    );
-    check(
-        &FactFilter {
-            source: Some(iri("e/src0")),
-            subject: Some(iri("e/small")),
-            view: Some(view()),
-            ..FactFilter::default()
-        },
-        1,
-    );
-    check(
-        &FactFilter {
-            standings: vec![Some(Standing::Preferred)],
-            ..FactFilter::default()
-        },
-        80,
-    );
-    check(
-        &FactFilter {
-            standings: vec![None],
-            ..FactFilter::default()
-        },
-        1,
-    );
-    check(
-        &FactFilter {
-            subject: Some(iri("e/nobody")),
-            ..FactFilter::default()
-        },
-        0,
-    );
+    // 560 of the 700 live, of which one that is preferred hides 80; what is plain beside them is a fact of its own.
+    check(&present(), 485);
+    let about = |subject: &str, filter: FactFilter| FactFilter {
+        subject: Some(iri(subject)),
+        ..filter
+    };
+    check(&about("e/hub", present()), 482);
+    check(&about("e/hub", FactFilter::default()), 482);
+    check(&about("e/small", present()), 2);
+    check(&about("e/plain", present()), 1);
+    check(&about("e/nobody", present()), 0);
+    let from = FactFilter {
+        source: Some(iri("e/src0")),
+        ..FactFilter::default()
+    };
+    check(&from, 241);
+    check(&about("e/small", from), 1);
+    let of = |standing, filter: FactFilter| FactFilter {
+        standings: vec![standing],
+        ..filter
+    };
+    check(&of(Some(Standing::Preferred), present()), 81);
+    let live = FactFilter {
+        scope: Scope::Live,
+        ..FactFilter::default()
+    };
+    check(&of(None, live), 1);
 }
 
 /// Events that happened, one of them disputed, and others that are planned; a statement with a qualifier, which is no node.
@@ -191,15 +180,11 @@ fn lists_have_the_facts_about_nodes_by_standing_and_source() {
     let snapshot = events();
     let reader = Lookup::default().on(&snapshot);
     let check = |filter: FactFilter, expected_count: usize| {
-        let filter = FactFilter {
-            view: Some(view()),
-            ..filter
-        };
-        let whole = walk(&reader, &filter, usize::MAX, u32::MAX);
+        let whole = walk(&reader, &filter, view(), usize::MAX, u32::MAX);
         assert_eq!(whole.len(), expected_count, "{filter:?}");
         for (size, steps) in [(1, u32::MAX), (7, u32::MAX), (1_000, 1), (3, 20)] {
             assert_eq!(
-                walk(&reader, &filter, size, steps),
+                walk(&reader, &filter, view(), size, steps),
                 whole,
                 "{filter:?} {size} {steps}"
             );
@@ -313,20 +298,21 @@ fn a_lookup_learns_words_that_come_later() {
     let lookup = Lookup::default();
     let plain = snapshot("e:a d:p e:b .");
     assert_eq!(
-        walk(&lookup.on(&plain), &FactFilter::default(), 10, u32::MAX).len(),
+        walk(&lookup.on(&plain), &present(), view(), 10, u32::MAX).len(),
         1
     );
     let mut draft = Draft::new(plain);
     let mut batch = Batch::default();
     let more =
-        "g:statements { s:1 rdf:subject e:a ; rdf:predicate d:p ; rdf:object e:b ; d:standing d:Disputed }";
+        "g:statements { s:1 rdf:subject e:a ; rdf:predicate d:p ; rdf:object e:b ; d:stance d:Asserted ;
+        d:standing d:Preferred }";
     for quad in RdfParser::from_format(RdfFormat::TriG).for_slice(format!("{PREFIXES}{more}").as_bytes()) {
         batch.insert(quad.unwrap().as_ref());
     }
     draft.apply(&batch);
     let later = draft.finish().1;
-    let facts = walk(&lookup.on(&later), &FactFilter::default(), 10, u32::MAX);
-    assert_eq!(facts[0].standing(), Some(Standing::Disputed));
+    let facts = walk(&lookup.on(&later), &present(), view(), 10, u32::MAX);
+    assert_eq!(facts[0].standing(), Some(Standing::Preferred));
 }
 
 /// The commit and the reads see the same in a node that is no whole statement: nothing.

@@ -9,7 +9,6 @@ use super::{
     group::{Group, Groups},
     moment::{Moment, MomentKind, Span, TimelinePage},
     record::{Record, TimeView},
-    support::Support,
 };
 use crate::{
     graph::{QuadIds, TermId, TermView},
@@ -201,7 +200,6 @@ impl Reader<'_> {
                 }
             }
         }
-        let mut support = Support::default();
         for pattern in [
             default_graph(None, None, Some(entity)),
             default_graph(Some(entity), None, None),
@@ -211,8 +209,7 @@ impl Reader<'_> {
                     return;
                 }
                 budget.step(2);
-                let is_plain = !self.is_derived(quad) && !self.is_name(quad.predicate);
-                if is_plain && !self.is_known_stated(&mut support, quad, view, budget) {
+                if !self.is_derived(quad) && !self.is_name(quad.predicate) {
                     let triple = [quad.subject, quad.predicate, quad.object];
                     add(other(triple), Some((triple, None)), budget);
                 }
@@ -331,14 +328,8 @@ impl Reader<'_> {
         let Some(id) = statement else {
             return self.plain_fact(quad, budget);
         };
-        let holds = groups.holds(ids, budget);
-        let mut fact = self.statement_fact(id, quad, true, holds, budget)?;
-        fact.holds = holds
-            && !fact
-                .statement
-                .as_deref()
-                .is_some_and(|statement| statement.is_negated);
-        Some(fact)
+        let holds = groups.of(subject, predicate, budget).holds(id);
+        self.statement_fact(id, quad, true, holds, budget)
     }
 
     /// Returns an object from the default graph or else from that of statements.

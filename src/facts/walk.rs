@@ -3,10 +3,8 @@
 use oxigraph::model::{NamedNode, NamedOrBlankNode};
 
 use super::{
-    Budget, Cursor, FactPage, Reader,
-    inherit::Inherited,
-    statement::term_bytes,
-    support::{Next, Support},
+    Budget, Cursor, FactPage, Reader, holding::Holding, inherit::Inherited, record::TimeView,
+    statement::term_bytes, support::Next,
 };
 use crate::{
     graph::{Pattern, QuadIds, Quads, TermId},
@@ -47,7 +45,7 @@ struct Walk<'a> {
     reader: Reader<'a>,
     wanted: Wanted,
     quads: Quads<'a>,
-    support: Support,
+    holding: Holding,
     current: Option<Current>,
     inherited: Inherited,
     last: Option<Cursor>,
@@ -61,7 +59,13 @@ struct Current {
 }
 
 impl<'a> Walk<'a> {
-    fn new(reader: Reader<'a>, pattern: Pattern, wanted: Wanted, after: Option<Cursor>) -> Self {
+    fn new(
+        reader: Reader<'a>,
+        pattern: Pattern,
+        wanted: Wanted,
+        view: TimeView,
+        after: Option<Cursor>,
+    ) -> Self {
         let mut current = None;
         let quads = match after {
             None => reader.snapshot.quads(pattern),
@@ -82,7 +86,7 @@ impl<'a> Walk<'a> {
             reader,
             wanted,
             quads,
-            support: Support::default(),
+            holding: Holding::at(view),
             current,
             inherited: Inherited::default(),
             last: after,
@@ -119,7 +123,7 @@ impl<'a> Walk<'a> {
     /// Goes on with a triple: to its next statement, or past it.
     fn next_of(&mut self, mut current: Current, budget: &mut Budget) -> Option<Step> {
         match self
-            .support
+            .holding
             .next(&self.reader, current.quad, current.after, budget)
         {
             Next::Statement(id) => {
@@ -174,7 +178,7 @@ impl Wanted {
             && self.is_standing(Some(Standing::Accepted))
     }
 
-    /// Tells whether a triple that no statement states is wanted, with what it inherits; its source aside.
+    /// Tells whether a fact without a statement is wanted, with what it inherits; its source aside.
     pub(super) fn is_plain(&self, inherited: Option<&Statement>) -> bool {
         inherited.map_or_else(|| self.takes_plain(), |statement| self.is_statement(statement))
     }
@@ -193,16 +197,18 @@ impl Wanted {
 }
 
 impl Reader<'_> {
-    /// Adds the facts of the triples of a pattern to a page. Tells whether there are no more.
+    /// Adds the facts of the triples of a pattern to a page, in the view of which they are in the default graph. Tells whether there
+    /// are no more.
     pub(super) fn walk_facts(
         &self,
         pattern: Pattern,
         wanted: Wanted,
+        view: TimeView,
         size: usize,
         page: &mut FactPage,
         budget: &mut Budget,
     ) -> bool {
-        let mut walk = Walk::new(*self, pattern, wanted, page.end);
+        let mut walk = Walk::new(*self, pattern, wanted, view, page.end);
         loop {
             match walk.next(budget) {
                 Step::End => return true,

@@ -54,12 +54,10 @@ impl FactService for FactApi {
         let time = when.on(&self.reads, &view);
         let sealed = filter::seal(&filter, &time.seal(&when));
         let after = cursor(&request.page_token, epoch, sealed)?;
-        let is_by_default_graph =
-            time.is_present && filter.scope == Scope::Holding && filter.source.is_none();
-        filter.view = (!is_by_default_graph).then_some(time.view);
+        filter.is_present = time.is_present && filter.scope == Scope::Holding && filter.source.is_none();
         let labels = request.label_languages;
         let read = move |reader: Reader<'_>, budget: &mut Budget| {
-            let mut page = reader.facts(&filter, size, after, budget);
+            let mut page = reader.facts(&filter, time.view, size, after, budget);
             reader.add_labels(&mut page.facts, &labels, budget);
             page
         };

@@ -37,7 +37,7 @@ pub struct Fact {
     pub object: Term,
     /// What is stated of it. `None` for a plain triple.
     pub statement: Option<Box<Statement>>,
-    /// Whether it holds: its triple does, and the statement neither denies it nor was retracted.
+    /// Whether it holds: a statement by which the truthy rule derives its triple, or a plain triple without one.
     pub holds: bool,
     /// Labels, where they were asked for.
     pub labels: Option<Box<FactLabels>>,

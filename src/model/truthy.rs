@@ -1,6 +1,6 @@
-//! The truthy rule: which objects a subject has by a predicate on a day, by what was stated.
+//! The truthy rule: which statements hold on a day, and so which objects a subject has by a predicate.
 //!
-//! A triple `s p o` holds if a statement of it *counts*, which is when
+//! A triple `s p o` holds if a statement of it does. One holds if it *counts*, which is when
 //!
 //! - it is live: not retracted;
 //! - its stance is not planned, projected or opinion;
@@ -61,9 +61,9 @@ fn hides_accepted<O>(statements: &[Evidence<O>], day: Day) -> bool {
         .any(|statement| statement.standing == Standing::Preferred && statement.counts(day))
 }
 
-/// Returns the indices of the statements by which something holds on a day, in their order.
+/// Returns the indices of the statements that hold on a day, in their order.
 ///
-/// The statements are those of one subject and predicate, all of them. What holds are the objects of those returned.
+/// The statements are those of one subject and predicate, all of them. The objects of those returned hold by them.
 pub fn supporting<O>(statements: &[Evidence<O>], day: Day) -> impl Iterator<Item = usize> {
     let standing = if hides_accepted(statements, day) {
         Standing::Preferred

@@ -123,7 +123,7 @@ async fn several_statements_are_several_facts() {
         @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . @prefix prov: <http://www.w3.org/ns/prov#> .
         e:a d:p e:b, e:c .
         g:statements {{ {} {} {} {} }}",
-        statement("one", "; d:confidence 0.5 ; d:edtf \"2019\" ; d:q \"x\"@en-US ; d:disputes s:two"),
+        statement("one", "; d:confidence 0.5 ; d:edtf \"2018/..\" ; d:q \"x\"@en-US ; d:disputes s:two"),
         statement("two", "; d:observedOn \"2019-08-01\"^^xsd:date, \"2019-08-02\"^^xsd:date"),
         statement(
             "gone",
@@ -145,7 +145,7 @@ async fn several_statements_are_several_facts() {
     assert_eq!(ids, ["one", "two", ""]);
     let one = &facts[0];
     assert_eq!(one.confidence, Some(0.5));
-    assert_eq!(one.valid_time.as_ref().unwrap().edtf, "2019");
+    assert_eq!(one.valid_time.as_ref().unwrap().edtf, "2018/..");
     assert_eq!(one.disputes, ["https://w3id.org/dossier/s/two"]);
     let Some(term::Term::Literal(literal)) = one.qualifiers[0].value.clone().unwrap().term else {
         panic!("{one:?}");

@@ -42,6 +42,7 @@ mod questions;
 mod retention;
 mod schema;
 mod sparql;
+mod terms;
 mod time;
 mod tls;
 mod updates;

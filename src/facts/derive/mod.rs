@@ -19,7 +19,6 @@ mod turn;
 use oxigraph::model::{Literal, NamedNodeRef, TermRef, vocab::xsd};
 use oxsdatatypes::DateTime;
 
-pub(super) use self::property::boolean;
 use self::{
     check::Missing,
     class::Classes,
@@ -31,6 +30,7 @@ pub use self::{
     error::{Cause, ModelError, StatementFault},
     turn::{Scope, due, rederive, reference_day},
 };
+pub(super) use self::{property::boolean, turn::turned};
 use super::time::date_time;
 use crate::{
     graph::{Changes, Draft, QuadIds, Snapshot, TermId},

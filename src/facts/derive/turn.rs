@@ -68,7 +68,7 @@ pub fn rederive(draft: &mut Draft, day: Day, scope: Scope) {
     };
     let groups = match scope {
         Scope::All => all(&nodes, &change.now),
-        Scope::Since(recorded) => turning(&mut nodes, &change.now, recorded.min(day), recorded.max(day)),
+        Scope::Since(recorded) => turning(&nodes, &change.now, recorded.min(day), recorded.max(day)),
     };
     let mut settled = Settled::default();
     // An error is about a change, and there is none.
@@ -96,9 +96,38 @@ fn all(nodes: &Nodes, snapshot: &Snapshot) -> Vec<Group> {
 }
 
 /// Returns the groups of the statements that may begin or end after `first` and not after `last`.
-fn turning(nodes: &mut Nodes, snapshot: &Snapshot, first: Day, last: Day) -> Vec<Group> {
-    let is_between = |day: Option<Day>| day.is_some_and(|day| first < day && day <= last);
+fn turning(nodes: &Nodes, snapshot: &Snapshot, first: Day, last: Day) -> Vec<Group> {
     let mut groups = Groups::default();
+    each_turning(nodes, snapshot, [first, last], &mut |node| {
+        groups.of_node(nodes, snapshot, node);
+    });
+    groups.sorted()
+}
+
+/// Returns the statements that may begin or end between two days, in whatever order; all of them, if there are none.
+pub(in crate::facts) fn turned(snapshot: &Snapshot, days: Option<(Day, Day)>) -> Vec<TermId> {
+    let nodes = Nodes::on(snapshot);
+    let mut found = Vec::new();
+    if nodes.statements == TermId::MAX {
+        return found;
+    }
+    match days {
+        Some((one, other)) => {
+            each_turning(&nodes, snapshot, [one.min(other), one.max(other)], &mut |node| {
+                found.push(node);
+            });
+        }
+        None => found.extend(
+            snapshot
+                .quads(nodes.with(part::SUBJECT, None))
+                .map(|quad| quad.subject),
+        ),
+    }
+    found
+}
+
+fn each_turning(nodes: &Nodes, snapshot: &Snapshot, [first, last]: [Day; 2], each: &mut dyn FnMut(TermId)) {
+    let is_between = |day: Option<Day>| day.is_some_and(|day| first < day && day <= last);
     for part in [part::EDTF, part::OBSERVED_ON] {
         let pattern = nodes.with(part, None);
         let mut next = snapshot.quads(pattern).next();
@@ -114,7 +143,7 @@ fn turning(nodes: &mut Nodes, snapshot: &Snapshot, first: Day, last: Day) -> Vec
             };
             if may_turn {
                 for quad in snapshot.quads(nodes.with(part, Some(quad.object))) {
-                    groups.of_node(nodes, snapshot, quad.subject);
+                    each(quad.subject);
                 }
             }
             // Each text once, however many statements have it.
@@ -125,7 +154,6 @@ fn turning(nodes: &mut Nodes, snapshot: &Snapshot, first: Day, last: Day) -> Vec
             next = snapshot.quads_after(pattern, past).next();
         }
     }
-    groups.sorted()
 }
 
 /// The recorded day that is to be, and those that are not.

@@ -165,23 +165,19 @@ fn graph(said: &[Said], plain: &BTreeSet<[u8; 3]>, derived: &BTreeSet<[u8; 3]>) 
 /// What the oracle holds for true: the triple and the statement, if there is one.
 type Row = ([u8; 3], Option<usize>);
 
+/// Each statement that the rule derives something by, and each plain triple of which there is none.
 fn oracle(said: &[Said], plain: &BTreeSet<[u8; 3]>, on: Day, known_at: Option<i64>) -> BTreeSet<Row> {
-    let mut holding = plain.clone();
+    let mut rows = BTreeSet::new();
     for subject in 0..3 {
         for predicate in 0..2 {
-            let group: Vec<_> = said
+            let (indices, group): (Vec<_>, Vec<_>) = said
                 .iter()
-                .filter(|one| (one.subject, one.predicate) == (subject, predicate))
-                .map(|one| one.evidence(known_at))
-                .collect();
-            holding.extend(supporting(&group, on).map(|index| [subject, predicate, group[index].object]));
-        }
-    }
-    let mut rows = BTreeSet::new();
-    for (index, one) in said.iter().enumerate() {
-        let triple = [one.subject, one.predicate, one.object];
-        if one.is_known(known_at) && !one.is_negated && holding.contains(&triple) {
-            rows.insert((triple, Some(index)));
+                .enumerate()
+                .filter(|(_, one)| (one.subject, one.predicate) == (subject, predicate))
+                .map(|(index, one)| (index, one.evidence(known_at)))
+                .unzip();
+            let reasons = supporting(&group, on);
+            rows.extend(reasons.map(|at| ([subject, predicate, group[at].object], Some(indices[at]))));
         }
     }
     for triple in plain {
@@ -247,10 +243,10 @@ proptest! {
             day: day(on),
             known_at: known_at.map(|day| UnixTime { seconds: day * DAY_SECONDS, nanos: 0 }),
         };
-        let filter = FactFilter { view: Some(view), ..FactFilter::default() };
+        let filter = FactFilter::default();
         let filter = pick(&filter, |filter, number| filter.subject = Some(iri(&format!("e/s{number}"))), subject);
         let filter = pick(&filter, |filter, number| filter.source = Some(iri(&format!("e/src{number}"))), source);
-        let found = rows(&walk(&reader, &filter, size, steps));
+        let found = rows(&walk(&reader, &filter, view, size, steps));
         let whole = oracle(&said, &plain, day(on), known_at);
         let expected: BTreeSet<_> = whole
             .iter()
@@ -266,7 +262,7 @@ proptest! {
         // What falls with a source is what the oracle no longer holds without its statements.
         if let Some(source) = source {
             let filter = FactFilter { is_sole_source: true, ..filter };
-            let found: BTreeSet<_> = rows(&walk(&reader, &filter, size, steps)).into_iter().map(|row| row.0).collect();
+            let found: BTreeSet<_> = rows(&walk(&reader, &filter, view, size, steps)).into_iter().map(|row| row.0).collect();
             let others: Vec<_> = said.iter().filter(|one| one.source != source).cloned().collect();
             let fallen: BTreeSet<_> = expected
                 .iter()
@@ -314,6 +310,10 @@ proptest! {
         prop_assert_eq!(found.rule, expected.rule);
         let plain_count = found.evidence.iter().filter(|fact| fact.statement.is_none()).count();
         prop_assert_eq!(found.evidence.len() - plain_count, expected.statements.len());
+        let reasons = oracle(&said, &plain, day(on), known_at);
+        let holding = rows(&found.evidence).into_iter().map(|row| reasons.contains(&row));
+        prop_assert!(found.evidence.iter().map(|fact| fact.holds).eq(holding));
+        prop_assert!(found.evidence.is_sorted_by_key(|fact| !fact.holds), "those that hold come first");
     }
 }
 

@@ -186,24 +186,24 @@ impl Oracle {
         known.filter(|said| said.triple[..2] == triple[..2]).collect()
     }
 
-    pub(super) fn holds(&self, triple: Triple, at: At) -> bool {
-        let group = self.group(triple, at);
-        let counting = || group.iter().filter(|said| said.counts(at.day));
-        let is_preferred = |said: &&Said| said.standing() == Standing::Preferred;
-        let has_preferred = counting().any(|said| is_preferred(&said));
-        self.plain.contains(&triple)
-            || counting()
-                .filter(|said| !has_preferred || is_preferred(said))
-                .any(|said| said.triple == triple)
+    /// Whether something said is itself a reason why it is so.
+    pub(super) fn holds(&self, index: usize, at: At) -> bool {
+        let said = &self.said[index];
+        let is_preferred = |said: &Said| said.standing() == Standing::Preferred;
+        let has_preferred = || {
+            let group = self.group(said.triple, at);
+            group
+                .iter()
+                .any(|other| is_preferred(other) && other.counts(at.day))
+        };
+        said.is_known(at) && said.counts(at.day) && (is_preferred(said) || !has_preferred())
     }
 
     fn row(&self, at: At, index: usize) -> Row {
-        let said = &self.said[index];
-        let holds = said.is_known(at) && !said.is_negated && self.holds(said.triple, at);
-        (said.triple, Some(index), holds)
+        (self.said[index].triple, Some(index), self.holds(index, at))
     }
 
-    /// The facts about an entity: what says that something holds that does, and what is plain and nobody says.
+    /// The facts about an entity: what is said and holds, and what is plain and nothing makes hold.
     pub(super) fn entity(&self, subject: u8, at: At) -> BTreeSet<Row> {
         let stated = self.known(at).map(|(index, _)| self.row(at, index));
         let mut rows: BTreeSet<Row> = stated.filter(|row| row.0[0] == subject && row.2).collect();
@@ -257,9 +257,10 @@ impl Oracle {
             side.insert(self.row(at, index));
         }
         for triple in self.plain.iter().filter(|triple| triple[..2] == pair) {
-            sides
-                .entry((triple[2], false))
-                .or_insert_with(|| BTreeSet::from([(*triple, None, true)]));
+            let side = sides.entry((triple[2], false)).or_default();
+            if side.iter().all(|row| !row.2) {
+                side.insert((*triple, None, true));
+            }
         }
         let judged = sides.into_iter().map(|((object, is_negated), rows)| {
             let verdict = self.verdict([pair[0], pair[1], object], at);
