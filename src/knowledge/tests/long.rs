@@ -60,9 +60,9 @@ fn a_term_is_as_long_as_it_may_be_and_comes_back_by_replay() {
 #[test]
 fn a_log_with_longer_terms_is_read_and_something_is_erased_from_it() {
     let dir = tempfile::tempdir().unwrap();
-    let long = [quad_with("a", 17 << 20), quad_with("\"", 9 << 20), quad(2)];
+    let quads = [quad_with("a", 17 << 20), quad_with("\"", 9 << 20), quad(2)];
     let mut log = Log::open(dir.path(), 0).unwrap();
-    for quad in &long {
+    for quad in &quads {
         let mut append = log.begin().unwrap();
         append
             .record(Entry::default(), |writer| writer.insert(quad.as_ref()))
@@ -82,13 +82,13 @@ fn a_log_with_longer_terms_is_read_and_something_is_erased_from_it() {
     }));
     assert_eq!(erased.unwrap().quads_removed, 1);
     // What is there already may be written again.
-    let again = commit(&base, inserting_quad(long[0].clone())).unwrap();
+    let again = commit(&base, inserting_quad(quads[0].clone())).unwrap();
     assert_eq!(again.quads_inserted, 0);
     base.close();
     crate::knowledge::compact(&settings(&dir), 0).unwrap().unwrap();
     fs::remove_file(dir.path().join("snapshot")).unwrap();
     let base = open(&dir);
-    let mut expected: Vec<_> = long[..2].iter().map(ToString::to_string).collect();
+    let mut expected: Vec<_> = quads[..2].iter().map(ToString::to_string).collect();
     expected.sort();
     assert!(contents(&base.read(&Access::everything()).snapshot) == expected);
 }
