@@ -101,6 +101,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_character_by_itself_is_written_as_it_is_displayed() {
+        for character in ('\0'..='\u{ff}').chain('\u{fff0}'..='\u{10000}') {
+            check(
+                Literal::from(character.to_string()).into(),
+                GraphName::DefaultGraph,
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn any_literal_is_written_as_it_is_displayed(text in any::<String>(), is_typed in any::<bool>()) {

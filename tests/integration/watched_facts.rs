@@ -130,6 +130,33 @@ async fn facts_are_told_as_they_were_at_each_revision() {
     }
 }
 
+/// A statement is hidden whose triple is there all the same, since it is plain too.
+#[tokio::test]
+async fn a_statement_that_is_hidden_beside_its_plain_triple_is_told() {
+    let server = Server::start_empty().await;
+    insert(&server, "e:a e:p e:x").await;
+    write(&server, request([named("1", "e:a", "e:x")])).await.unwrap();
+    let preferred = v1::Fact {
+        standing: v1::Standing::Preferred.into(),
+        ..named("2", "e:a", "e:y")
+    };
+    write(&server, request([preferred])).await.unwrap();
+    let mut stream = watch(&server, facts_of(from(v1::WatchStart::Earliest)))
+        .await
+        .unwrap();
+    for expected in [
+        is(&[(Kind::Written, "a", true)]),
+        is(&[(Kind::Written, "1", true), (Kind::Removed, "a", true)]),
+        is(&[
+            (Kind::Changed, "1", false),
+            (Kind::Written, "2", true),
+            (Kind::Written, "a", true),
+        ]),
+    ] {
+        assert_eq!(told(&next_commit(&mut stream).await.unwrap()), expected);
+    }
+}
+
 /// The facts that a watch has told of.
 #[derive(Default)]
 struct Known {

@@ -110,6 +110,40 @@ fn the_verdict_on_a_triple_does_not_hang_on_its_siblings() {
     }
 }
 
+/// What holds by a statement is not in question where the node is that has its triple.
+#[test]
+fn what_holds_by_a_statement_is_not_what_the_node_says() {
+    let check = |more: &str, is_conflict: bool| {
+        let text = format!(
+            "e:s a <http://schema.org/Event> ; d:standing d:Disputed ; d:stance d:Asserted ; d:p e:x . {more}"
+        );
+        let snapshot = snapshot(&text);
+        let names = [iri("e/s"), iri("ns#p")];
+        let compared = Lookup::default().on(&snapshot).compare(
+            names.each_ref().map(String::as_str),
+            &view("2019-08-27"),
+            &mut Budget::page(),
+        );
+        assert_eq!(compared.is_conflict, is_conflict, "{text}");
+    };
+    check("", true);
+    check(&stated("1", "d:p e:x", "Accepted", ""), false);
+}
+
+#[test]
+fn evidence_that_holds_comes_first() {
+    let asserted = stated("a", "d:p e:x", "Accepted", "");
+    let denied = stated("n", "d:p e:x", "-Accepted", "");
+    for text in [format!("{asserted} {denied}"), format!("{denied} {asserted}")] {
+        let checked = ask(&text, "e:x", "2019-08-27");
+        assert_eq!(
+            (checked.rule, ids(&checked)),
+            (Rule::Contradicted, vec!["a", "n"]),
+            "{text}"
+        );
+    }
+}
+
 fn conflicts(reader: &Reader<'_>) -> Vec<String> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
