@@ -131,9 +131,7 @@ impl Transition {
             triples: triples.into(),
         }
     }
-}
 
-impl Transition {
     /// Adds to the nodes that a commit changed the statements that may hold now, or no longer do, though nothing was said of them: the
     /// day is another, or there is a preferred one beside them where there was none, or the other way round.
     fn add_turned(&self, nodes: &mut Vec<TermId>) {
@@ -143,9 +141,10 @@ impl Transition {
             for side in sides {
                 nodes.extend(derive::turned(&side.snapshot, days));
             }
-            nodes.sort_unstable();
-            nodes.dedup();
         }
+        // A statement is there once for each quad of it.
+        nodes.sort_unstable();
+        nodes.dedup();
         let mut pairs = Vec::new();
         for side in sides {
             let triples = nodes
