@@ -7,7 +7,7 @@
 use super::{
     Budget, Reader,
     record::{Record, TimeView},
-    support::{LISTED_COUNT_MAX, Next, next_about},
+    support::{Next, next_about, next_listed},
 };
 use crate::{
     graph::{Pattern, QuadIds, TermId},
@@ -47,13 +47,7 @@ impl Holding {
         budget: &mut Budget,
     ) -> Next {
         if let Some(listed) = self.listed(reader, quad.subject, budget) {
-            let key = [quad.predicate, quad.object, after];
-            return match listed.get(listed.partition_point(|entry| *entry <= key)) {
-                Some(&[predicate, object, statement]) if [predicate, object] == key[..2] => {
-                    Next::Statement(statement)
-                }
-                _ => Next::End,
-            };
+            return next_listed(listed, quad, after);
         }
         loop {
             match next_about(reader, quad, after, budget, Budget::is_spent) {
@@ -137,19 +131,8 @@ fn list(
     view: &TimeView,
     budget: &mut Budget,
 ) -> Option<Vec<[TermId; 3]>> {
-    let words = &reader.words;
-    if words.statements == TermId::MAX {
-        return Some(Vec::new());
-    }
-    let about = reader
-        .snapshot
-        .quads(reader.in_statements(None, Some(words.subject), Some(subject)));
-    match about.remaining() {
-        0 => return Some(Vec::new()),
-        count if count > LISTED_COUNT_MAX => return None,
-        _ => {}
-    }
-    let mut stated: Vec<(TermId, TermId, Evidence<TermId>)> = about
+    let mut stated: Vec<(TermId, TermId, Evidence<TermId>)> = reader
+        .few_about(subject)?
         .filter_map(|quad| {
             budget.step(3);
             let record = reader.record(quad.subject, None, &mut Budget::page())?;

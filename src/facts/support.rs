@@ -1,10 +1,10 @@
 //! Which statements are about a triple.
 
 use super::{Budget, Reader, past};
-use crate::graph::{GraphPattern, Pattern, QuadIds, TermId};
+use crate::graph::{GraphPattern, Pattern, QuadIds, Quads, TermId};
 
 /// Subjects with at most this many statements get a list of them all; others are probed triple by triple.
-pub(super) const LISTED_COUNT_MAX: u64 = 512;
+const LISTED_COUNT_MAX: u64 = 512;
 /// Quads of a subject up to which one pass over all of them is cheaper than some look-ups.
 const ONE_PASS_QUAD_COUNT_MAX: u64 = 48;
 
@@ -40,36 +40,15 @@ impl Support {
             self.listed = list(reader, quad.subject, budget);
         }
         match &self.listed {
-            Some(listed) => {
-                let key = [quad.predicate, quad.object, after];
-                match listed.get(listed.partition_point(|entry| *entry <= key)) {
-                    Some(&[predicate, object, statement])
-                        if predicate == quad.predicate && object == quad.object =>
-                    {
-                        Next::Statement(statement)
-                    }
-                    _ => Next::End,
-                }
-            }
+            Some(listed) => next_listed(listed, quad, after),
             None => next_about(reader, quad, after, budget, Budget::is_spent),
         }
     }
 }
 
 fn list(reader: &Reader<'_>, subject: TermId, budget: &mut Budget) -> Option<Vec<[TermId; 3]>> {
-    let words = &reader.words;
-    if words.statements == TermId::MAX {
-        return Some(Vec::new());
-    }
-    let about = reader
-        .snapshot
-        .quads(reader.in_statements(None, Some(words.subject), Some(subject)));
-    match about.remaining() {
-        0 => return Some(Vec::new()),
-        count if count > LISTED_COUNT_MAX => return None,
-        _ => {}
-    }
-    let mut listed: Vec<_> = about
+    let mut listed: Vec<_> = reader
+        .few_about(subject)?
         .filter_map(|quad| {
             budget.step(3);
             let [_, predicate, object] = reader.triple_of(quad.subject, Some(subject))?;
@@ -78,6 +57,18 @@ fn list(reader: &Reader<'_>, subject: TermId, budget: &mut Budget) -> Option<Vec
         .collect();
     listed.sort_unstable();
     Some(listed)
+}
+
+/// Returns the first statement about a triple with an identifier above `after`, of predicates, objects and statements that are
+/// sorted.
+pub(super) fn next_listed(listed: &[[TermId; 3]], quad: QuadIds, after: TermId) -> Next {
+    let key = [quad.predicate, quad.object, after];
+    match listed.get(listed.partition_point(|entry| *entry <= key)) {
+        Some(&[predicate, object, statement]) if [predicate, object] == key[..2] => {
+            Next::Statement(statement)
+        }
+        _ => Next::End,
+    }
 }
 
 /// Looks through the statements with the triple's subject or those with its object, whichever are fewer, until `is_over`.
@@ -124,6 +115,13 @@ impl Reader<'_> {
             object,
             graph: GraphPattern::Named(self.words.statements),
         }
+    }
+
+    /// Returns what says that statements are about a subject; `None` if there are too many to list.
+    pub(super) fn few_about(&self, subject: TermId) -> Option<Quads<'_>> {
+        let pattern = self.in_statements(None, Some(self.words.subject), Some(subject));
+        let about = self.snapshot.quads(pattern);
+        (about.remaining() <= LISTED_COUNT_MAX).then_some(about)
     }
 
     /// Returns the triple that a statement is about: the first subject, predicate and object in index order, should there
