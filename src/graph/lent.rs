@@ -26,7 +26,7 @@ impl Snapshot {
     }
 
     /// Returns a subject or graph name.
-    fn node_ref(&self, id: TermId) -> NamedOrBlankNodeRef<'_> {
+    pub(super) fn node_ref(&self, id: TermId) -> NamedOrBlankNodeRef<'_> {
         match self.view(id) {
             TermView::BlankNode(label) => BlankNodeRef::new_unchecked(label).into(),
             _ => self.iri_ref(id).into(),

@@ -203,10 +203,7 @@ impl Snapshot {
 
     /// Returns a subject or graph name.
     fn node(&self, id: TermId) -> NamedOrBlankNode {
-        match self.view(id) {
-            TermView::BlankNode(label) => BlankNode::new_unchecked(label).into(),
-            _ => self.iri(id).into(),
-        }
+        self.node_ref(id).into_owned()
     }
 
     fn iri(&self, id: TermId) -> NamedNode {
