@@ -49,6 +49,24 @@ fn wait_for_more(child: &mut Child, file: &Path, than: i64) {
     }
 }
 
+/// Begins to load a file in pieces, and breaks off once one of them is acknowledged.
+fn break_off(server: &Server, file: &Path) {
+    let mut child = begin(server, &["--chunked", "--quads-per-commit", "1000"], file);
+    wait_for_more(&mut child, file, 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(committed(file).is_some_and(|count| count > 0));
+}
+
+/// Leaves a server nothing of its log but the graph.
+fn compacted(server: Server) -> Server {
+    let data = server.kill();
+    let data_dir = data.path().join("data");
+    let compact = ["compact", "--keep-commits", "0", "--data-dir"];
+    dossier(&[&compact[..], &[data_dir.to_str().unwrap()]].concat(), "").succeeded();
+    Server::start_in(data, &["--no-shipped-data"])
+}
+
 #[test]
 fn a_load_goes_on_after_kills_of_the_client_and_of_the_server() {
     let folder = TempDir::new().unwrap();
@@ -117,11 +135,7 @@ fn a_load_begins_anew_where_the_server_has_not_what_it_acknowledged() {
     let file = folder.path().join("chain.nt");
     fs::write(&file, document()).unwrap();
     let first = Server::start(&["--no-shipped-data"]);
-    let mut child = begin(&first, &["--chunked", "--quads-per-commit", "1000"], &file);
-    wait_for_more(&mut child, &file, 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(committed(&file).is_some_and(|count| count > 0));
+    break_off(&first, &file);
     let second = Server::start(&["--no-shipped-data"]);
     let ran = second.run(&["load", "--resume", file.to_str().unwrap()], "");
     assert!(ran.stderr.contains("begins anew"), "{ran:?}");
@@ -136,21 +150,13 @@ fn a_load_does_not_bring_back_what_was_deleted_since() {
     fs::write(&file, document()).unwrap();
     let path = file.to_str().unwrap();
     let server = Server::start(&["--no-shipped-data"]);
-    let mut child = begin(&server, &["--chunked", "--quads-per-commit", "1000"], &file);
-    wait_for_more(&mut child, &file, 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(committed(&file).is_some_and(|count| count > 0));
+    break_off(&server, &file);
     let first = "?s <http://e.com/number> \"0\"";
     let delete = format!("DELETE WHERE {{ {first} }}");
     server.run(&["update", &delete], "").succeeded();
     assert_eq!(count(&server, first), 0);
     let before = count(&server, "?s ?p ?o");
-    let data = server.kill();
-    let data_dir = data.path().join("data");
-    let compact = ["compact", "--keep-commits", "0", "--data-dir"];
-    dossier(&[&compact[..], &[data_dir.to_str().unwrap()]].concat(), "").succeeded();
-    let server = Server::start_in(data, &["--no-shipped-data"]);
+    let server = compacted(server);
     let ran = server.run(&["load", "--resume", path], "");
     assert!(
         ran.stderr.contains("bring back what was deleted since"),
@@ -168,10 +174,7 @@ fn a_load_does_not_begin_anew_where_the_server_cannot_know_what_it_had() {
     let file = folder.path().join("chain.nt");
     fs::write(&file, document()).unwrap();
     let first = Server::start(&["--no-shipped-data"]);
-    let mut child = begin(&first, &["--chunked", "--quads-per-commit", "1000"], &file);
-    wait_for_more(&mut child, &file, 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    break_off(&first, &file);
     let second = Server::start(&["--no-shipped-data"]);
     second
         .run(
@@ -179,11 +182,7 @@ fn a_load_does_not_begin_anew_where_the_server_cannot_know_what_it_had() {
             "",
         )
         .succeeded();
-    let data = second.kill();
-    let data_dir = data.path().join("data");
-    let compact = ["compact", "--keep-commits", "0", "--data-dir"];
-    dossier(&[&compact[..], &[data_dir.to_str().unwrap()]].concat(), "").succeeded();
-    let second = Server::start_in(data, &["--no-shipped-data"]);
+    let second = compacted(second);
     let ran = second.run(&["load", "--resume", file.to_str().unwrap()], "");
     assert!(
         ran.stderr.contains("bring back what was deleted since"),

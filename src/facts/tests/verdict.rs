@@ -3,7 +3,7 @@
 use oxigraph::model::NamedNode;
 
 use super::*;
-use crate::facts::Checked;
+use crate::facts::{Checked, Comparison};
 
 /// Returns the graph of statements with one about `e:s`, negated where the standing begins with `-`.
 pub(super) fn stated(id: &str, predicate_object: &str, standing: &str, more: &str) -> String {
@@ -42,6 +42,13 @@ fn ask(text: &str, object: &str, on: &str) -> Checked {
         &view(on),
         &mut Budget::page(),
     )
+}
+
+/// Compares what is stated of `e:s d:p`.
+fn compare(text: &str, on: &str) -> Comparison {
+    Lookup::default()
+        .on(&snapshot(text))
+        .compare([&iri("e/s"), &iri("ns#p")], &view(on), &mut Budget::page())
 }
 
 fn ids(checked: &Checked) -> Vec<&str> {
@@ -96,13 +103,7 @@ fn the_verdict_on_a_triple_does_not_hang_on_its_siblings() {
         for sibling in ["", ", e:y"] {
             let text = format!("{event} {sibling} . {stated}");
             assert_eq!(ask(&text, "e:x", "2019-08-27").rule, Rule::Stated, "{text}");
-            let snapshot = snapshot(&text);
-            let names = [iri("e/s"), iri("ns#p")];
-            let compared = Lookup::default().on(&snapshot).compare(
-                names.each_ref().map(String::as_str),
-                &view("2019-08-27"),
-                &mut Budget::page(),
-            );
+            let compared = compare(&text, "2019-08-27");
             let object = NamedNode::new_unchecked(iri("e/x")).into();
             let group = compared.groups.iter().find(|group| group.object == object);
             assert_eq!(group.unwrap().rule, Rule::Stated, "{text}");
@@ -117,14 +118,7 @@ fn what_holds_by_a_statement_is_not_what_the_node_says() {
         let text = format!(
             "e:s a <http://schema.org/Event> ; d:standing d:Disputed ; d:stance d:Asserted ; d:p e:x . {more}"
         );
-        let snapshot = snapshot(&text);
-        let names = [iri("e/s"), iri("ns#p")];
-        let compared = Lookup::default().on(&snapshot).compare(
-            names.each_ref().map(String::as_str),
-            &view("2019-08-27"),
-            &mut Budget::page(),
-        );
-        assert_eq!(compared.is_conflict, is_conflict, "{text}");
+        assert_eq!(compare(&text, "2019-08-27").is_conflict, is_conflict, "{text}");
     };
     check("", true);
     check(&stated("1", "d:p e:x", "Accepted", ""), false);
