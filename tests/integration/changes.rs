@@ -1,11 +1,12 @@
 //! `ChangeService`.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use dossier::proto::v1::{
     self, ErrorReason, change_service_client::ChangeServiceClient, watch_request::Start,
     watch_response::Frame,
 };
+use tokio::time::timeout;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
 use crate::{
@@ -13,6 +14,9 @@ use crate::{
     sparql::insert,
     updates::{change, update},
 };
+
+/// No watch of a test is silent for so long, unless it is broken.
+const NEXT_MAX: Duration = Duration::from_mins(1);
 
 pub(crate) fn client(server: &Server) -> ChangeServiceClient<Channel> {
     ChangeServiceClient::new(server.channel.clone())
@@ -39,8 +43,11 @@ pub(crate) async fn watch(
     Ok(client(server).watch(request).await?.into_inner())
 }
 
+/// Returns what a watch tells next; fails where nothing comes.
 pub(crate) async fn next(stream: &mut Streaming<v1::WatchResponse>) -> Result<Frame, Status> {
-    let response = stream.message().await?.expect("a watch ends with an error");
+    let message = timeout(NEXT_MAX, stream.message()).await;
+    let response = message.expect("a watch that tells nothing")?;
+    let response = response.expect("a watch ends with an error");
     Ok(response.frame.unwrap())
 }
 
