@@ -7,6 +7,7 @@ use oxigraph::model::GraphName;
 use super::{
     Batch, Changes, Edit, QuadIds, Snapshot, TermId,
     dictionary::Segment,
+    keys::SortedKeys,
     layer::{Layer, Run},
     order::pack,
 };
@@ -281,7 +282,7 @@ fn effective_graphs(snapshot: &Snapshot, batch: &Batch, numbers: &[u32], inserte
     let mut created = wanted;
     created.retain(|graph| !exists(graph));
     Run {
-        added: created,
-        removed: dropped,
+        added: SortedKeys::new(created),
+        removed: SortedKeys::new(dropped),
     }
 }

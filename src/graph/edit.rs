@@ -8,6 +8,7 @@ use super::{
     QuadIds, Snapshot, TermId,
     batch::graph_name,
     dictionary::{Segment, TermKey},
+    keys::SortedKeys,
     layer::{Layer, Run},
 };
 
@@ -84,8 +85,8 @@ impl Edit {
         });
         terms.shrink_to_fit();
         let graphs = Run {
-            added: created,
-            removed: Vec::new(),
+            added: SortedKeys::new(created),
+            removed: SortedKeys::default(),
         };
         Layer::new(terms, &inserted, &removed, graphs)
     }

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     Snapshot,
     dictionary::Segment,
+    keys::SortedKeys,
     layer::{Layer, Run},
     order::SortKey,
 };
@@ -193,7 +194,7 @@ impl<R: Read> Hashing<R> {
         };
         Ok(Run {
             added: bytes.chunks_exact(4 * N).map(key).collect(),
-            removed: Vec::new(),
+            removed: SortedKeys::default(),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::{array, panic::resume_unwind, thread};
 
 use super::{
     dictionary::Segment,
+    keys::SortedKeys,
     order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, Order, SortKey, count_while, pack, quad_of, sort_key},
     term::{QuadIds, TermId},
 };
@@ -14,15 +15,15 @@ const SORTED_APART_COUNT_MIN: usize = 1 << 18;
 /// What came and what went in one sorted order. No key is in both, and relative to the layers below nothing is said twice.
 #[derive(Clone, Debug)]
 pub(super) struct Run<const N: usize> {
-    pub(super) added: Vec<SortKey<N>>,
-    pub(super) removed: Vec<SortKey<N>>,
+    pub(super) added: SortedKeys<N>,
+    pub(super) removed: SortedKeys<N>,
 }
 
 impl<const N: usize> Default for Run<N> {
     fn default() -> Self {
         Self {
-            added: Vec::new(),
-            removed: Vec::new(),
+            added: SortedKeys::default(),
+            removed: SortedKeys::default(),
         }
     }
 }
@@ -32,7 +33,7 @@ impl<const N: usize> Run<N> {
         let sorted = |quads: &[[u32; 4]]| {
             let mut keys: Vec<_> = quads.iter().map(|&quad| sort_key(order, quad)).collect();
             keys.sort_unstable_by_key(pack);
-            keys
+            SortedKeys::new(keys)
         };
         Self {
             added: sorted(added),
@@ -43,17 +44,26 @@ impl<const N: usize> Run<N> {
     /// Returns what this run and then a newer one did.
     fn merged(&self, newer: &Self) -> Self {
         Self {
-            added: union_less(&self.added, &newer.removed, &newer.added, &self.removed),
-            removed: union_less(&self.removed, &newer.added, &newer.removed, &self.added),
+            added: SortedKeys::new(union_less(
+                &self.added,
+                &newer.removed,
+                &newer.added,
+                &self.removed,
+            )),
+            removed: SortedKeys::new(union_less(
+                &self.removed,
+                &newer.added,
+                &newer.removed,
+                &self.added,
+            )),
         }
     }
 
     /// Tells what the run says of a key: added, removed, or nothing.
     pub(super) fn says(&self, key: &SortKey<N>) -> Option<bool> {
-        let has = |keys: &[_]| keys.binary_search_by_key(&pack(key), pack).is_ok();
-        if has(&self.added) {
+        if self.added.has(key) {
             Some(true)
-        } else if has(&self.removed) {
+        } else if self.removed.has(key) {
             Some(false)
         } else {
             None
@@ -61,7 +71,7 @@ impl<const N: usize> Run<N> {
     }
 
     fn memory_bytes(&self) -> usize {
-        (self.added.capacity() + self.removed.capacity()) * size_of::<SortKey<N>>()
+        self.added.memory_bytes() + self.removed.memory_bytes()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -264,11 +274,11 @@ fn quads<'a>(default: &'a [[u32; 3]], named: &'a [[u32; 4]]) -> impl Iterator<It
 fn quads_in<'a>(
     graph: TermId,
     default: &'a [[u32; 3]],
-    named: &'a [[u32; 4]],
+    named: &'a SortedKeys<4>,
 ) -> impl Iterator<Item = QuadIds> + 'a {
     if graph == TermId::DEFAULT_GRAPH {
         quads(default, &[])
     } else {
-        quads(&[], &named[Bounds::<4>::new(0, &[graph.get()]).range(named)])
+        quads(&[], named.within(&Bounds::new(0, &[graph.get()])))
     }
 }

@@ -11,6 +11,7 @@ mod dictionary;
 mod draft;
 mod edit;
 mod file;
+mod keys;
 mod layer;
 mod lent;
 mod merge;

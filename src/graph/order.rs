@@ -3,8 +3,6 @@
 //! Every triple pattern is a range of one of three orders: by subject, by predicate and object, or by object and subject.
 //! The default graph has these three; named graphs have them twice, with the graph first and with the graph last.
 
-use std::ops::Range;
-
 use super::{
     snapshot::{GraphPattern, Pattern},
     term::{QuadIds, TermId},
@@ -87,15 +85,6 @@ impl<const N: usize> Bounds<N> {
             low: self.low.max(pack(key).saturating_add(1)),
             ..self
         }
-    }
-
-    /// Returns the range of the bounds in sorted keys.
-    pub(super) fn range(&self, keys: &[SortKey<N>]) -> Range<usize> {
-        if keys.is_empty() {
-            return 0..0;
-        }
-        let start = keys.partition_point(|key| pack(key) < self.low);
-        start..start + count_while(&keys[start..], |key| pack(key) <= self.high)
     }
 }
 
@@ -204,29 +193,6 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_are_those_of_a_linear_scan() {
-        let keys: Vec<SortKey<3>> = (0..5)
-            .flat_map(|a| (0..4).flat_map(move |b| (0..3).map(move |c| [a, b, 2 * c])))
-            .collect();
-        for prefix in [
-            &[][..],
-            &[0],
-            &[2],
-            &[4],
-            &[9],
-            &[2, 0],
-            &[2, 3],
-            &[2, 3, 2],
-            &[2, 3, 3],
-            &[4, 3, 4],
-        ] {
-            let expected: Vec<_> = keys.iter().filter(|key| key.starts_with(prefix)).collect();
-            let range = Bounds::<3>::new(0, prefix).range(&keys);
-            assert_eq!(keys[range].iter().collect::<Vec<_>>(), expected, "{prefix:?}");
-        }
-    }
 
     #[test]
     fn a_key_and_its_quad_are_each_other() {

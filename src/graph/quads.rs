@@ -132,10 +132,7 @@ impl<'a, const N: usize> Scan<'a, N> {
     ) -> Self {
         let in_range = |layer: &'a Arc<Layer>| {
             let run = run(layer);
-            (
-                &run.added[bounds.range(&run.added)],
-                &run.removed[bounds.range(&run.removed)],
-            )
+            (run.added.within(&bounds), run.removed.within(&bounds))
         };
         let keys = if let [layer] = layers {
             Keys::One(in_range(layer).0.iter())
