@@ -70,19 +70,29 @@ impl Snapshot {
     }
 
     fn merge_below(&self, ratio: usize) -> Option<Merge> {
+        self.merge_if(|older, newer| is_below(ratio, older, newer))
+    }
+
+    fn merge_if(&self, is_due: impl Fn(&Arc<Layer>, &Arc<Layer>) -> bool) -> Option<Merge> {
         let mut pairs = self.layers.windows(2).rev();
-        let pair = pairs.find(|pair| is_below(ratio, &pair[0], &pair[1]))?;
+        let pair = pairs.find(|pair| is_due(&pair[0], &pair[1]))?;
         Some(Merge {
             older: Arc::clone(&pair[0]),
             newer: Arc::clone(&pair[1]),
         })
     }
 
-    /// Returns the same quads after the merges that are due, but for one that would have it take more than some bytes beside another
-    /// snapshot.
+    /// Returns the same quads after the merges that are due, of layers of another snapshot only those that what came on top of it is
+    /// worth; but for one that would have it take more than some bytes beside that snapshot.
     #[must_use]
     pub fn merged_beside(mut self, other: &Self, bytes_max: u64) -> Self {
-        while let Some(merge) = self.due_merge() {
+        let is_due =
+            |older: &Arc<Layer>, newer: &Arc<Layer>| match (other.has_layer(older), other.has_layer(newer)) {
+                (true, true) => false,
+                (true, false) => is_below(WEIGHT_RATIO_LOADING, older, newer),
+                (false, _) => is_below(WEIGHT_RATIO, older, newer),
+            };
+        while let Some(merge) = self.merge_if(is_due) {
             let pair = [&merge.older, &merge.newer].into_iter();
             let shared = pair.filter(|layer| other.has_layer(layer));
             let added: u64 = shared.map(|layer| layer.memory_bytes() as u64).sum();

@@ -38,6 +38,34 @@ fn a_load_merges_each_quad_a_few_times_and_leaves_few_layers() {
     assert_eq!(merged_count, 8 * 2_560);
 }
 
+#[test]
+fn what_another_snapshot_has_is_not_merged_beside_it() {
+    // During a load the newest graph has layers whose merge a read would want.
+    let mut newest = Snapshot::default();
+    for count in [40_000, 2_000, 1_000] {
+        newest = with_quads(&newest, count);
+    }
+    assert!(newest.due_merge().is_some());
+    let merged = newest.clone().merged_beside(&newest, u64::MAX);
+    assert_eq!(merged.memory_bytes_beside(&newest), 0);
+    // What is put on top of it is merged, and with it only if there is much of it.
+    let mut past = newest.clone();
+    for _ in 0..20 {
+        past = with_quads(&past, 10).merged_beside(&newest, u64::MAX);
+    }
+    assert_eq!(past.quad_count(), 43_200);
+    assert!(past.layers.len() <= 4, "{:?}", weights(&past));
+    let is_shared = |past: &Snapshot| {
+        past.layers
+            .iter()
+            .map(|layer| newest.has_layer(layer))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(is_shared(&past), [true, true, true, false]);
+    past = with_quads(&past, 400).merged_beside(&newest, u64::MAX);
+    assert_eq!(is_shared(&past), [true, false]);
+}
+
 proptest! {
     #[test]
     fn each_layer_outweighs_the_next_as_it_should(counts in vec(1..500_u32, 1..80)) {
