@@ -15,6 +15,7 @@ mod agree;
 mod history;
 mod page;
 mod time;
+mod timeline;
 mod verdict;
 
 const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <https://w3id.org/dossier/e/> .

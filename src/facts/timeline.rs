@@ -1,6 +1,6 @@
 //! Timelines: the dated events that an entity takes part in, and when facts about it begin and end.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::{
     Budget, Cursor, Part, Reader,
@@ -15,7 +15,7 @@ use crate::{
     model::{
         day::Day,
         edtf::{Bounds, Date, Edge},
-        fact::{Fact, Standing},
+        fact::{Fact, Stance, Standing},
     },
 };
 
@@ -33,6 +33,41 @@ struct Entry {
     date: Date,
     /// What has the text of the time, a literal.
     time: TermId,
+}
+
+/// How the entity is linked with what is in its timeline.
+#[derive(Clone, Copy)]
+struct Link {
+    triple: [TermId; 3],
+    /// The statement of the triple.
+    statement: Option<TermId>,
+    strength: Strength,
+}
+
+/// What a link is worth, the strongest first.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Strength {
+    Accepted,
+    Plain,
+    /// Planned, expected, somebody's opinion, or not confirmed.
+    Open,
+    Disputed,
+}
+
+impl Strength {
+    /// Returns what a statement is worth as a link; `None` if it is rejected, or not whole.
+    fn of(record: &Record) -> Option<Self> {
+        let is_open = matches!(
+            record.stance?,
+            Stance::Planned | Stance::Projected | Stance::Opinion
+        );
+        match record.standing? {
+            Standing::Preferred | Standing::Accepted if !is_open => Some(Self::Accepted),
+            Standing::Preferred | Standing::Accepted | Standing::Unconfirmed => Some(Self::Open),
+            Standing::Disputed => Some(Self::Disputed),
+            Standing::Rejected => None,
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -146,9 +181,10 @@ impl Reader<'_> {
         entries: &mut Vec<Entry>,
         budget: &mut Budget,
     ) {
-        let mut seen = HashSet::new();
-        let mut add = |node: TermId, link: Option<([TermId; 3], Option<TermId>)>, budget: &mut Budget| {
-            if !seen.insert(node) {
+        let mut links = self.links(entity, view, budget);
+        links.insert(entity, None);
+        for (node, link) in links {
+            if budget.is_overdue() {
                 return;
             }
             if let Some((date, time)) = self.event_date(node, groups, budget) {
@@ -157,64 +193,73 @@ impl Reader<'_> {
                     last: date.last,
                     kind: MomentKind::Event,
                     node,
-                    triple: link.map(|(triple, _)| triple),
-                    statement: link.and_then(|(_, statement)| statement),
+                    triple: link.map(|link| link.triple),
+                    statement: link.and_then(|link| link.statement),
                     date,
                     time,
                 });
             }
+        }
+    }
+
+    /// Returns what the entity is linked with, and of several links the strongest, the first in index order. What is denied or rejected
+    /// is none.
+    fn links(&self, entity: TermId, view: &TimeView, budget: &mut Budget) -> HashMap<TermId, Option<Link>> {
+        let mut links: HashMap<TermId, Option<Link>> = HashMap::new();
+        let mut add = |link: Link| {
+            let [subject, _, object] = link.triple;
+            let other = if subject == entity { object } else { subject };
+            let best = links.entry(other).or_insert(Some(link));
+            if best.is_some_and(|best| link.strength < best.strength) {
+                *best = Some(link);
+            }
         };
-        add(entity, None, budget);
-        let other = |[subject, _, object]: [TermId; 3]| if subject == entity { object } else { subject };
         for property in [self.words.subject, self.words.object] {
             let pattern = self.in_statements(None, Some(property), Some(entity));
             for quad in self.snapshot.quads(pattern) {
                 if budget.is_overdue() {
-                    return;
+                    return links;
                 }
-                let record: Option<Record> = self.record(quad.subject, None, budget);
-                if let Some(record) = record.filter(|record| record.is_known(view) && !record.is_negated) {
-                    add(
-                        other(record.triple),
-                        Some((record.triple, Some(record.id))),
-                        budget,
-                    );
+                let record = self.record(quad.subject, None, budget);
+                if let Some(record) = record.filter(|record| record.is_known(view) && !record.is_negated)
+                    && let Some(strength) = Strength::of(&record)
+                {
+                    add(Link {
+                        triple: record.triple,
+                        statement: Some(record.id),
+                        strength,
+                    });
                 }
             }
         }
         // What is planned or expected is an event among the statements.
-        for pattern in [
-            self.in_statements(None, None, Some(entity)),
-            self.in_statements(Some(entity), None, None),
+        for (pattern, strength) in [
+            (self.in_statements(None, None, Some(entity)), Strength::Open),
+            (self.in_statements(Some(entity), None, None), Strength::Open),
+            (default_graph(None, None, Some(entity)), Strength::Plain),
+            (default_graph(Some(entity), None, None), Strength::Plain),
         ] {
             for quad in self.snapshot.quads(pattern) {
                 if budget.is_overdue() {
-                    return;
+                    return links;
                 }
                 budget.step(2);
-                let is_statement =
-                    quad.predicate == self.words.subject || quad.predicate == self.words.object;
-                if !is_statement && self.triple_of(quad.subject, None).is_none() {
-                    let triple = [quad.subject, quad.predicate, quad.object];
-                    add(other(triple), Some((triple, None)), budget);
+                let is_link = if strength == Strength::Plain {
+                    !self.is_derived(quad) && !self.is_name(quad.predicate)
+                } else {
+                    let is_part = quad.predicate == self.words.subject || quad.predicate == self.words.object;
+                    !is_part && self.triple_of(quad.subject, None).is_none()
+                };
+                if is_link {
+                    add(Link {
+                        triple: [quad.subject, quad.predicate, quad.object],
+                        statement: None,
+                        strength,
+                    });
                 }
             }
         }
-        for pattern in [
-            default_graph(None, None, Some(entity)),
-            default_graph(Some(entity), None, None),
-        ] {
-            for quad in self.snapshot.quads(pattern) {
-                if budget.is_overdue() {
-                    return;
-                }
-                budget.step(2);
-                if !self.is_derived(quad) && !self.is_name(quad.predicate) {
-                    let triple = [quad.subject, quad.predicate, quad.object];
-                    add(other(triple), Some((triple, None)), budget);
-                }
-            }
-        }
+        links
     }
 
     /// Returns the date of an event and the literal that has it: the start of its `d:edtf`, or else its `d:happenedOn`. It is the
@@ -306,12 +351,15 @@ impl Reader<'_> {
         if entry.kind == MomentKind::Event {
             moment.event = self.node_text(entry.node);
             moment.event_label = self.label_of(entry.node, budget);
-            // What the event says of itself goes before how the entity is linked with it.
+            // The weaker word counts: that of the event on itself, or how the entity is linked with it.
             let own = |property| self.first_object(entry.node, property);
             let stance = own(self.words.stance).and_then(|id| self.stance(id));
             let standing = own(self.words.standing).and_then(|id| self.standing(id));
-            moment.stance = stance.or(moment.stance);
-            moment.standing = standing.or(moment.standing).or(Some(Standing::Accepted));
+            moment.stance = stance
+                .filter(|own| *own != Stance::Asserted)
+                .or(moment.stance)
+                .or(stance);
+            moment.standing = standing.max(moment.standing).or(Some(Standing::Accepted));
         }
         moment
     }

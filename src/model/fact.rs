@@ -178,8 +178,8 @@ pub struct DataSet {
     pub attributions: Vec<String>,
 }
 
-/// The editorial verdict on a statement.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// The editorial verdict on a statement, the strongest first.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Standing {
     /// Holds, and is preferred.
     Preferred,

@@ -327,7 +327,9 @@ impl Oracle {
             entries.extend(start.map(|days| ("start", index, days)));
             entries.extend(end.map(|days| ("end", index, days)));
         }
-        let stated = self.known(at).filter(|(_, said)| !said.is_negated);
+        let stated = self
+            .known(at)
+            .filter(|(_, said)| !said.is_negated && said.standing() != Standing::Rejected);
         let links: BTreeSet<Triple> = stated
             .map(|(_, said)| said.triple)
             .chain(self.plain.iter().copied())
