@@ -30,6 +30,20 @@ def text(value: str, datatype: URIRef | None = None) -> Literal:
 
 NOTHING: list[Node] = []
 CHANGES = (
+    Change(
+        "marks of nothing",
+        E + "nothing",
+        D + "standing",
+        [URIRef(D + "Disputed")],
+        "is a statement, or has a class",
+    ),
+    Change(
+        "event without a time of record",
+        E + "gsomia-decision",
+        PROV + "generatedAtTime",
+        NOTHING,
+        "tells when it was recorded",
+    ),
     Change("no subject", S + "F48", RDF + "subject", NOTHING, "has one subject", is_refused=True),
     Change(
         "two objects",

@@ -5,21 +5,35 @@ use std::cmp::Ordering;
 use oxsdatatypes::DateTime;
 
 use super::{
+    class::Classes,
     error::StatementFault,
-    node::{Node, Nodes},
+    node::{Node, Nodes, about},
     property::{self, PROPERTIES, part},
 };
 use crate::{
-    graph::{Snapshot, TermId},
+    graph::{Pattern, QuadIds, Snapshot, TermId},
     model::{
         day::Day,
         fact::{Stance, Standing},
         validity::Validity,
+        vocabulary as iris,
     },
 };
 
 /// Faults of one node that are told.
 pub(super) const FAULT_COUNT_MAX: usize = 20;
+
+/// What is added to statements.
+const ADDED: [usize; 3] = [part::VALID_FROM, part::VALID_UNTIL, part::GENERATED_AT];
+/// What nothing but statements and nodes with a class have.
+const MARKS: [usize; 6] = [
+    part::STANCE,
+    part::STANDING,
+    part::BASIS,
+    part::CONFIDENCE,
+    part::NEGATED,
+    part::OBSERVED_ON,
+];
 
 /// What must be added to a valid node.
 #[derive(Clone, Copy, Default)]
@@ -78,6 +92,61 @@ pub(super) fn check(
             cause: None,
         })
         .collect())
+}
+
+/// Returns what is left of a node that is no statement, if it was one: what is added to statements goes with them, and nothing else
+/// may be left. A node that never was one has no marks of a statement, unless it has a class.
+pub(super) fn remains(
+    nodes: &mut Nodes,
+    [base, now]: [&Snapshot; 2],
+    id: TermId,
+    node: &Node,
+    is_part: bool,
+) -> Result<Vec<QuadIds>, StatementFault> {
+    let fault = |message: &str| StatementFault {
+        node: node_text(now, id),
+        property: iris::SUBJECT,
+        message: message.to_owned(),
+        cause: None,
+    };
+    let left = now.quads(about(nodes.statements, id));
+    if nodes.read(base, id, |_, _| {}).is_statement() {
+        let left: Vec<_> = left.collect();
+        return if left.len() as u64 == node.count_of(&ADDED) {
+            Ok(left)
+        } else {
+            Err(fault(
+                "is gone, and other properties of the statement are left: a statement is deleted whole, or retracted",
+            ))
+        };
+    }
+    let is_marked = node.count_of(&MARKS) > 0;
+    if is_marked && !is_part && !has_class(nodes, now, id) {
+        return Err(fault(
+            "is missing: only statements, and events, claims and observations with their class, have a d:standing and the like",
+        ));
+    }
+    Ok(Vec::new())
+}
+
+/// Tells whether a class of a node is said anywhere.
+fn has_class(nodes: &mut Nodes, snapshot: &Snapshot, id: TermId) -> bool {
+    let Some(r#type) = snapshot.iri_id(iris::TYPE) else {
+        return false;
+    };
+    let is_said = [TermId::DEFAULT_GRAPH, nodes.statements]
+        .into_iter()
+        .any(|graph| {
+            let said = Pattern {
+                predicate: Some(r#type),
+                ..about(graph, id)
+            };
+            snapshot.count(said) > 0
+        });
+    is_said
+        || Classes::on(nodes, snapshot)
+            .stated(nodes, snapshot, id)
+            .contains(&true)
 }
 
 /// What is inferred may have no source; all else has one.

@@ -69,7 +69,12 @@ pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
     let mut settled = Settled::default();
     let touched = change.touched_nodes(&nodes);
     let time = date_time(UnixTime::from_micros(draft.commit_time_us()));
-    let missing = change.check(&mut nodes, &touched, latest(draft.commit_time_us()))?;
+    let Checked { missing, remains } = change.check(
+        &mut nodes,
+        &touched,
+        latest(draft.commit_time_us()),
+        draft.is_part(),
+    )?;
     let groups = change.touched_groups(&nodes, &touched);
     change.settle(&mut nodes, &groups, day, &mut settled)?;
     claim::check(&change, &nodes)?;
@@ -79,6 +84,9 @@ pub fn derive(draft: &mut Draft, day: Day) -> Result<(), ModelError> {
         settled.write(edit, nodes.derived);
         for (node, missing) in missing {
             complete(edit, &nodes, node, missing, &time);
+        }
+        for quad in remains {
+            edit.remove(quad);
         }
         date.write(edit);
     });
@@ -150,6 +158,15 @@ impl Faults {
     }
 }
 
+/// What follows from touched nodes that are valid.
+#[derive(Default)]
+struct Checked {
+    /// What statements lack.
+    missing: Vec<(TermId, Missing)>,
+    /// What is left of statements that were deleted.
+    remains: Vec<QuadIds>,
+}
+
 /// A change to judge: what was, what is, and the difference.
 struct Change {
     base: Snapshot,
@@ -171,21 +188,28 @@ impl Change {
         touched
     }
 
-    /// Checks touched nodes; returns what they lack. Nothing in them was recorded after `latest`.
+    /// Checks touched nodes. Nothing in them was recorded after `latest`; of a part, what is missing may come with a later commit.
     fn check(
         &self,
         nodes: &mut Nodes,
         touched: &[TermId],
         latest: Option<DateTime>,
-    ) -> Result<Vec<(TermId, Missing)>, ModelError> {
-        let mut lacking = Vec::new();
+        is_part: bool,
+    ) -> Result<Checked, ModelError> {
+        let mut checked = Checked::default();
         let mut found = Faults::default();
         let mut claimed = Ok(());
         for &id in touched {
             match check::check(nodes, &self.now, id, latest) {
                 Ok((node, missing)) => {
                     if missing.is_any() {
-                        lacking.push((id, missing));
+                        checked.missing.push((id, missing));
+                    }
+                    if !node.is_statement() {
+                        match check::remains(nodes, [&self.base, &self.now], id, &node, is_part) {
+                            Ok(remains) => checked.remains.extend(remains),
+                            Err(fault) => found.add(vec![fault]),
+                        }
                     }
                     claimed = claimed.and_then(|()| claim::check_statement(&self.now, nodes, id, &node));
                 }
@@ -193,7 +217,7 @@ impl Change {
             }
         }
         // Faults of statements first: all of them are told.
-        found.into_result().and(claimed).map(|()| lacking)
+        found.into_result().and(claimed).map(|()| checked)
     }
 
     /// Nodes of which what is said may be another than before, statements aside, if they have a standing or a class is stated

@@ -52,9 +52,12 @@ impl Node {
 
     /// Tells whether it is a statement: it has a subject, a predicate or an object.
     pub(super) fn is_statement(&self) -> bool {
-        [part::SUBJECT, part::PREDICATE, part::OBJECT]
-            .iter()
-            .any(|&part| self.counts[part] > 0)
+        self.count_of(&[part::SUBJECT, part::PREDICATE, part::OBJECT]) > 0
+    }
+
+    /// Returns how many values it has of some properties.
+    pub(super) fn count_of(&self, parts: &[usize]) -> u64 {
+        parts.iter().map(|&part| u64::from(self.counts[part])).sum()
     }
 
     /// Returns the triple, if it has one alone.

@@ -110,6 +110,7 @@ pub(super) mod part {
     pub(in super::super) const STANDING: usize = 4;
     pub(in super::super) const BASIS: usize = 5;
     pub(in super::super) const SOURCE: usize = 6;
+    pub(in super::super) const CONFIDENCE: usize = 7;
     pub(in super::super) const NEGATED: usize = 8;
     pub(in super::super) const EDTF: usize = 9;
     pub(in super::super) const OBSERVED_ON: usize = 10;

@@ -433,6 +433,36 @@ fn the_edges_of_what_is_valid_pass() {
         "g:statements { e:x d:note 1 } e:y rdf:subject e:x .",
     )
     .unwrap();
+    // One with a class has marks, wherever that is said.
+    for class in ["e:x a e:Plan .", "g:statements { e:x a e:Plan }"] {
+        let text = format!("g:statements {{ e:x d:standing d:Unconfirmed }} {class}");
+        commit(&Snapshot::default(), "", &text).unwrap();
+    }
+}
+
+#[test]
+fn a_statement_goes_whole() {
+    let whole = statement("1", "e:a d:p e:b", "Accepted", "; d:edtf \"2016/2018\"; d:note 1");
+    let before = commit(&Snapshot::default(), "", &whole).unwrap();
+    // The reference date is told elsewhere.
+    let left = |snapshot: &Snapshot| snapshot.quad_count() - 1;
+    assert!(left(&before) > 11, "times and what is derived are added");
+    // With what was inserted goes what was added.
+    let after = commit(&before, &whole, "").unwrap();
+    assert_eq!(left(&after), 0);
+    // Something of it is left, or comes without it.
+    let fault = |outcome: Result<Snapshot, ModelError>| match outcome {
+        Err(ModelError::StatementInvalid { faults, .. }) => faults[0].property,
+        other => panic!("{other:?}"),
+    };
+    let without_note = statement("1", "e:a d:p e:b", "Accepted", "; d:edtf \"2016/2018\"");
+    assert_eq!(fault(commit(&before, &without_note, "")), iris::SUBJECT);
+    let triple = "g:statements { s:1 rdf:subject e:a ; rdf:predicate d:p ; rdf:object e:b }";
+    assert_eq!(fault(commit(&before, triple, "")), iris::SUBJECT);
+    for mark in ["d:standing d:Accepted", "d:negated true", "d:confidence 0.5"] {
+        let stump = format!("g:statements {{ s:2 {mark} }}");
+        assert_eq!(fault(commit(&before, "", &stump)), iris::SUBJECT, "{mark}");
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn check_node_faults(text: &str, properties: &[&str]) {
 /// Whether a node is checked does not hang on how much else there is.
 #[test]
 fn a_node_among_the_statements_is_checked_when_its_class_comes() {
-    let standing = "g:statements { e:node d:standing d:Accepted }";
+    let standing = "g:statements { e:node a e:Thing ; d:standing d:Accepted }";
     let base = commit(&Snapshot::default(), "", standing).unwrap();
     for other_count in [0, 1, 100] {
         let others: Vec<_> = (0..other_count)
