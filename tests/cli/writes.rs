@@ -34,7 +34,7 @@ fn a_fact_is_written_and_retracted() {
 
     let everything = [
         "e:gsomia",
-        "d:fullName",
+        "d:party",
         "\"GSOMIA\"@en",
         "--source",
         "src:treaty",
@@ -71,7 +71,7 @@ fn a_fact_is_written_and_retracted() {
     let id = json["ids"][0].as_str().unwrap();
     assert_eq!(json["revision"], "2");
     let found = format!(
-        "SELECT ?end {{ GRAPH g:statements {{ <{id}> rdf:subject e:gsomia ; rdf:predicate d:fullName ; rdf:object 'GSOMIA'@en ;
+        "SELECT ?end {{ GRAPH g:statements {{ <{id}> rdf:subject e:gsomia ; rdf:predicate d:party ; rdf:object 'GSOMIA'@en ;
         prov:wasDerivedFrom src:treaty ; d:locator 'Article 1' ; d:standing d:Disputed ; d:stance d:Reported ;
         d:basis d:Background ; d:edtf '2016-11-23/..' ; d:observedOn '2019-08-27'^^xsd:date ; d:attributedTo e:kim ;
         d:confidence 0.75 ; e:q 'a=b' ; d:disputes s:party ; prov:wasRevisionOf s:party ; d:negated true .

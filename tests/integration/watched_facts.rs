@@ -255,9 +255,9 @@ async fn disturb(server: &Server, seed: u64) {
             let older = seed - 2;
             let fact = v1::Fact {
                 revises: format!("s:n{older}"),
-                ..named(&id, "e:a1", &object(seed / 7))
+                ..named(&id, &format!("e:a{}", older % 3), &object(seed / 7))
             };
-            // It may have been retracted.
+            // It may have been retracted, or be of another subject.
             let _ = write(server, request([fact])).await;
         }
         4 => {

@@ -149,7 +149,10 @@ impl History {
             Step::Write(words) => self.say(words, None),
             Step::Revise(choice, words) => {
                 if let Some(old) = self.live(*choice) {
-                    self.say(words, Some(old));
+                    // A version is of the same subject and predicate.
+                    let [subject, property, _] = self.oracle.said[old].triple;
+                    let triple = [subject, property, words.triple[2]];
+                    self.say(&Words { triple, ..*words }, Some(old));
                 }
             }
             Step::Retract(choice) => {

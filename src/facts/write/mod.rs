@@ -64,7 +64,7 @@ pub struct NewFact {
     pub recorded_at: Option<UnixTime>,
     /// The statements that it disputes.
     pub disputes: Vec<NamedNode>,
-    /// The live statement that it replaces.
+    /// The live statement that it replaces, of the same subject and predicate.
     pub revises: Option<NamedNode>,
 }
 
@@ -117,6 +117,20 @@ pub enum Fault {
     )]
     OtherContent {
         /// The IRI.
+        id: String,
+    },
+    /// Something else than a statement has the IRI of a fact.
+    #[error("<{id}> is the subject of facts, and no statement: write the fact with another id or none")]
+    OtherNode {
+        /// The IRI.
+        id: String,
+    },
+    /// A fact is to replace a statement of another subject or predicate.
+    #[error(
+        "the statement <{id}> has another subject or predicate: a new version says something else of the same"
+    )]
+    OtherFact {
+        /// The IRI of the statement.
         id: String,
     },
     /// A retracted statement has the IRI of a fact.
@@ -178,6 +192,9 @@ pub fn write_facts(
             }
             continue;
         }
+        if state.is_other_node(&fact.id) {
+            fault("id", Fault::OtherNode { id: id() });
+        }
         for (at, source) in fact.sources.iter().enumerate() {
             if !state.is_source(&source.iri) && !titled.contains(source.iri.as_str()) {
                 let iri = source.iri.as_str().to_owned();
@@ -193,6 +210,9 @@ pub fn write_facts(
         if let Some(old) = &fact.revises {
             if let Err(reason) = state.check_live(old) {
                 fault("revises", reason);
+            } else if !state.is_about(old, [&fact.subject, &fact.predicate]) {
+                let id = old.as_str().to_owned();
+                fault("revises", Fault::OtherFact { id });
             }
             ends.entry(old)
                 .and_modify(|end| *end = recorded_at.min(*end))

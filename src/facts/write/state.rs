@@ -4,7 +4,7 @@ use oxigraph::model::NamedNode;
 
 use super::Fault;
 use crate::{
-    facts::statement::unix_time,
+    facts::{default_graph, statement::unix_time},
     graph::{GraphPattern, Pattern, QuadIds, Snapshot, TermId, TermView},
     model::{fact::UnixTime, vocabulary},
 };
@@ -15,6 +15,7 @@ pub(super) struct State<'a> {
     statements: Option<TermId>,
     sources: Option<TermId>,
     subject: Option<TermId>,
+    predicate: Option<TermId>,
     invalidated_at: Option<TermId>,
 }
 
@@ -25,6 +26,7 @@ impl<'a> State<'a> {
             statements: snapshot.iri_id(vocabulary::STATEMENTS),
             sources: snapshot.iri_id(vocabulary::SOURCES),
             subject: snapshot.iri_id(vocabulary::SUBJECT),
+            predicate: snapshot.iri_id(vocabulary::PREDICATE),
             invalidated_at: snapshot.iri_id(vocabulary::INVALIDATED_AT),
         }
     }
@@ -32,6 +34,24 @@ impl<'a> State<'a> {
     /// Tells whether a statement, live or not, has this IRI.
     pub(super) fn is_statement(&self, id: &NamedNode) -> bool {
         self.has(self.statements, id, self.subject)
+    }
+
+    /// Tells whether an IRI that no statement has is a subject of the default graph: an entity or an event.
+    pub(super) fn is_other_node(&self, id: &NamedNode) -> bool {
+        let subject = self.snapshot.iri_id(id.as_str());
+        subject.is_some_and(|subject| self.snapshot.count(default_graph(Some(subject), None, None)) > 0)
+    }
+
+    /// Tells whether a statement has a subject and a predicate.
+    pub(super) fn is_about(&self, id: &NamedNode, triple: [&NamedNode; 2]) -> bool {
+        let parts = [self.subject, self.predicate].into_iter().zip(triple);
+        parts.into_iter().all(|(property, iri)| {
+            let value = self.snapshot.iri_id(iri.as_str());
+            property.zip(value).is_some_and(|(property, value)| {
+                let is_it = |quad: QuadIds| quad.predicate == property && quad.object == value;
+                self.statement(id).any(is_it)
+            })
+        })
     }
 
     pub(super) fn is_retracted(&self, id: &NamedNode) -> bool {

@@ -193,6 +193,52 @@ fn the_id_of_an_event_is_in_use() {
     );
 }
 
+#[test]
+fn the_id_of_an_entity_is_in_use() {
+    let mut batch = Batch::default();
+    let quad = Quad::new(
+        node("1"),
+        NamedNode::new_unchecked(vocabulary::LABEL),
+        Literal::new_simple_literal("x"),
+        oxigraph::model::GraphName::DefaultGraph,
+    );
+    batch.insert(quad.as_ref());
+    let mut draft = Draft::new(Snapshot::default());
+    draft.apply(&batch);
+    let outcome = write(draft.finish().1, &[fact("1")]);
+    let id = node("1").into_string();
+    assert_eq!(
+        faults(outcome.unwrap_err()),
+        [("facts[0].id".to_owned(), Fault::OtherNode { id })]
+    );
+}
+
+#[test]
+fn a_version_says_something_of_the_same() {
+    let before = write(Snapshot::default(), &[fact("1")]).unwrap();
+    let version = NewFact {
+        revises: Some(node("1")),
+        ..fact("2")
+    };
+    write(before.clone(), std::slice::from_ref(&version)).unwrap();
+    let of_other_subject = NewFact {
+        subject: node("other"),
+        ..version.clone()
+    };
+    let of_other_predicate = NewFact {
+        predicate: node("other"),
+        ..version
+    };
+    let id = node("1").into_string();
+    for other in [of_other_subject, of_other_predicate] {
+        let outcome = write(before.clone(), &[other]);
+        assert_eq!(
+            faults(outcome.unwrap_err()),
+            [("facts[0].revises".to_owned(), Fault::OtherFact { id: id.clone() })]
+        );
+    }
+}
+
 /// A backdated version takes the old one's place from the time that it was recorded at: at no time both are known.
 #[test]
 fn an_old_version_ends_when_the_new_one_was_recorded() {

@@ -153,9 +153,10 @@ impl From<WriteError> for Status {
         let (code, reason, metadata) = match fault {
             Fault::NotFound { id } => of_id(Code::NotFound, ErrorReason::FactNotFound, id),
             Fault::Retracted { id } => of_id(Code::FailedPrecondition, ErrorReason::FactAlreadyRetracted, id),
-            Fault::OtherContent { id } | Fault::RetractedId { id } => {
+            Fault::OtherContent { id } | Fault::OtherNode { id } | Fault::RetractedId { id } => {
                 of_id(Code::AlreadyExists, ErrorReason::FactIdInUse, id)
             }
+            Fault::OtherFact { id } => of_id(Code::InvalidArgument, ErrorReason::InvalidField, id),
             Fault::UnknownSource { iri } => {
                 (Code::InvalidArgument, ErrorReason::SourceUnknown, ("source", iri))
             }

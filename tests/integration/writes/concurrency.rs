@@ -110,9 +110,15 @@ async fn client(mut writes: Writes, client: usize) -> Told {
             reason(&again),
             (Code::FailedPrecondition, name(ErrorReason::FactAlreadyRetracted))
         );
-        let anew = (0..FACT_COUNT)
-            .filter(|number| number % 3 == 1)
-            .map(|number| some(id("b", number), id("a", number), number));
+        let anew = (0..FACT_COUNT).filter(|number| number % 3 == 1).map(|number| {
+            let old = some(id("a", number), String::new(), number + round);
+            let new = some(id("b", number), id("a", number), number);
+            Fact {
+                subject: old.subject,
+                predicate: old.predicate,
+                ..new
+            }
+        });
         let written = writes.write_facts(request(anew)).await.unwrap().into_inner();
         told.written += written.ids.len();
         told.retracted += written.ids.len();
@@ -120,10 +126,10 @@ async fn client(mut writes: Writes, client: usize) -> Told {
         let hot = named(
             format!("{S}hot-{}-{client}", round + 1),
             format!("{S}hot-{round}"),
-            round,
+            0,
         );
         // Whoever is first also names the next one to race for.
-        let next = named(format!("{S}hot-{}", round + 1), String::new(), round);
+        let next = named(format!("{S}hot-{}", round + 1), String::new(), 0);
         match writes.write_facts(request([hot, next])).await {
             Ok(written) => {
                 told.written += written.into_inner().ids.len();
