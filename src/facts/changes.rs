@@ -118,12 +118,12 @@ impl Transition {
                 side.each_statement(*triple, &mut |node| nodes.push(node));
             }
         }
-        // Those of a subject follow each other.
-        let subject = |node: &TermId| {
-            let side = |side: &Side| side.reader().triple_of(*node, None).map(|triple| triple[0]);
+        // Those of a subject follow each other, and of them those of a predicate.
+        let triple = |node: &TermId| {
+            let side = |side: &Side| side.reader().triple_of(*node, None);
             (side(&self.after).or_else(|| side(&self.before)), *node)
         };
-        nodes.sort_by_cached_key(subject);
+        nodes.sort_by_cached_key(triple);
         nodes.dedup();
         FactChanges {
             transition: self,

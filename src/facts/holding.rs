@@ -124,22 +124,26 @@ impl Holding {
     }
 }
 
-/// Returns what holds of a subject, by predicate, object and statement.
+/// Returns what holds of a subject, by predicate, object and statement; `None` if that is too many or too long.
 fn list(
     reader: &Reader<'_>,
     subject: TermId,
     view: &TimeView,
     budget: &mut Budget,
 ) -> Option<Vec<[TermId; 3]>> {
-    let mut stated: Vec<(TermId, TermId, Evidence<TermId>)> = reader
-        .few_about(subject)?
-        .filter_map(|quad| {
-            budget.step(3);
-            let record = reader.record(quad.subject, None, &mut Budget::page())?;
-            let evidence = record.evidence(view).filter(|one| one.counts(view.day))?;
-            (record.triple[0] == subject).then_some((record.triple[1], record.id, evidence))
-        })
-        .collect();
+    let mut stated: Vec<(TermId, TermId, Evidence<TermId>)> = Vec::new();
+    for quad in reader.few_about(subject)? {
+        if budget.is_overdue() {
+            return None;
+        }
+        let Some(record) = reader.record(quad.subject, None, budget) else {
+            continue;
+        };
+        let evidence = record.evidence(view).filter(|one| one.counts(view.day));
+        if let Some(evidence) = evidence.filter(|_| record.triple[0] == subject) {
+            stated.push((record.triple[1], record.id, evidence));
+        }
+    }
     stated.sort_unstable_by_key(|(predicate, id, _)| (*predicate, *id));
     let mut listed = Vec::with_capacity(stated.len());
     for group in stated.chunk_by(|one, other| one.0 == other.0) {

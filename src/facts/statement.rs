@@ -1,6 +1,6 @@
 //! Reads statement nodes.
 
-use std::str::FromStr as _;
+use std::{str::FromStr as _, sync::LazyLock};
 
 use oxigraph::model::{Term, vocab::xsd};
 use oxsdatatypes::{DateTime, TimezoneOffset};
@@ -251,8 +251,10 @@ pub(super) fn term_bytes(term: &Term) -> usize {
 
 /// Returns an `xsd:dateTime` as a time; one without a time zone is taken for UTC.
 pub(super) fn unix_time(text: &str) -> Option<UnixTime> {
+    static EPOCH: LazyLock<Option<DateTime>> =
+        LazyLock::new(|| DateTime::from_str("1970-01-01T00:00:00Z").ok());
     let time = DateTime::from_str(text).ok()?;
-    let epoch = DateTime::from_str("1970-01-01T00:00:00Z").ok()?;
+    let epoch = (*EPOCH)?;
     let time = if time.timezone_offset().is_none() {
         time.adjust(Some(TimezoneOffset::UTC))?
     } else {
