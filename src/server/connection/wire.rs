@@ -15,6 +15,9 @@ use tokio::{
 
 use super::frames::{Flood, Frames};
 
+/// How long the peer may take to close a connection that the server has closed.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+
 /// Why the server cut a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum Cut {
@@ -48,6 +51,8 @@ pub(super) struct Wire<R, W> {
     /// Runs while the peer takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
     is_stalled: bool,
+    /// Runs once all was sent.
+    linger: Option<Pin<Box<Sleep>>>,
     /// Set before the error that ends the connection: h2 keeps no more of it than its text.
     cut: Arc<OnceLock<Cut>>,
 }
@@ -64,6 +69,7 @@ impl<R, W> Wire<R, W> {
             stall_max,
             stall: None,
             is_stalled: false,
+            linger: None,
             cut: Arc::default(),
         }
     }
@@ -128,7 +134,26 @@ impl<R: AsyncRead + Unpin, W: Unpin> AsyncRead for Wire<R, W> {
     }
 }
 
-impl<R: Unpin, W: AsyncWrite + Unpin> AsyncWrite for Wire<R, W> {
+impl<R: AsyncRead + Unpin, W> Wire<R, W> {
+    /// Reads what nobody reads any more, until the peer has closed or its time is over: were the connection closed with bytes unread,
+    /// or a byte to come after that, the peer's system would throw away what the peer has not read yet, the last word among it.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER_MAX)));
+        if linger.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            let mut bytes = [0; 4_096];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> AsyncWrite for Wire<R, W> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -159,14 +184,20 @@ impl<R: Unpin, W: AsyncWrite + Unpin> AsyncWrite for Wire<R, W> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let attempt = Pin::new(&mut self.writer).poll_shutdown(context);
-        self.watched(context, attempt)
+        if self.linger.is_none() {
+            let attempt = Pin::new(&mut self.writer).poll_shutdown(context);
+            ready!(self.watched(context, attempt))?;
+        }
+        self.poll_linger(context).map(Ok)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split},
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -209,5 +240,28 @@ mod tests {
         wire.write_all(&[0; 1]).await.unwrap_err();
         assert_eq!(wire.cut().get(), Some(&Cut::Stalled));
         assert!(began.elapsed() >= STALL_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_still_sends_gets_all_that_was_sent() {
+        const COUNT: usize = 8 << 20;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let near = listener.accept().await.unwrap().0;
+        far.write_all(b"not read").await.unwrap();
+        let sent = tokio::spawn(async move {
+            let (reader, writer) = near.into_split();
+            let mut wire = Wire::new(reader, writer, Vec::new(), true, Duration::from_secs(20));
+            wire.write_all(&vec![1; COUNT]).await.unwrap();
+            wire.shutdown().await.unwrap();
+        });
+        let (mut read, mut bytes) = (0, vec![0; 64 << 10]);
+        while read < COUNT {
+            read += far.read(&mut bytes).await.unwrap();
+            far.write_all(b"more").await.unwrap();
+        }
+        assert_eq!(far.read(&mut bytes).await.unwrap(), 0);
+        drop(far);
+        sent.await.unwrap();
     }
 }
