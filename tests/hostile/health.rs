@@ -79,7 +79,12 @@ async fn ask(endpoint: Endpoint, stop: &AtomicBool) -> Seen {
         seen.late += u64::from(elapsed > LATE);
         match answer {
             Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => seen.answers += 1,
-            _ => seen.failures += 1,
+            other => {
+                if seen.failures == 0 {
+                    println!("asked for its health: {other:?} after {elapsed:?}");
+                }
+                seen.failures += 1;
+            }
         }
     }
     seen
