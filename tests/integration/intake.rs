@@ -67,8 +67,8 @@ async fn texts_that_wait_for_a_thread_are_counted() {
     let long = text("ASK {}", TEXT_BYTES);
     let streamed = client(&server).query(ask(&long)).await.unwrap().into_inner();
     until(&server, |bytes| bytes > TEXT_BYTES as u64).await;
-    let posted = tokio::spawn(send(server.address, over_http(&long, "*/*")));
     let alone = requests_bytes(&server).await;
+    let posted = tokio::spawn(send(server.address, over_http(&long, "*/*")));
     until(&server, |bytes| bytes > alone + TEXT_BYTES as u64 / 2).await;
     drop(busy);
     assert_eq!(
