@@ -35,12 +35,26 @@ pub fn take(byte_count: u64) -> bool {
         .unwrap_or(true)
 }
 
+/// What a request has taken, for whoever goes on with it: it is held until this is dropped, answered or not.
+#[derive(Debug)]
+pub struct Kept {
+    _taken: Option<Arc<Taken>>,
+}
+
+/// Holds what the request at hand has taken.
+pub fn keep() -> Kept {
+    // Where nothing is held there is nothing to hold on to.
+    let taken = HELD.try_with(|held| held.borrow().taken.clone());
+    Kept {
+        _taken: taken.ok().flatten(),
+    }
+}
+
 /// Has another thread go on with the request at hand: until it is done it holds what that has taken, answered or not.
 pub fn on_thread<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    // Where nothing is held there is nothing to hold on to.
-    let taken = HELD.try_with(|held| held.borrow().taken.clone()).ok().flatten();
+    let kept = keep();
     move || {
-        let _taken = taken;
+        let _kept = kept;
         work()
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     facts::{Budget, Lookup, Reader},
+    intake,
     knowledge::{KnowledgeBase, View},
     model::day::Day,
     request::{self, on_thread},
@@ -88,7 +89,7 @@ impl Reads {
             let answer = read(lookup.on(&snapshot), &mut budget);
             (!budget.is_late()).then_some(answer)
         };
-        let answer = tokio::task::spawn_blocking(on_thread(run)).await;
+        let answer = tokio::task::spawn_blocking(on_thread(intake::on_thread(run))).await;
         answer
             .map_err(|error| internal(&error))?
             .ok_or_else(deadline_exceeded)

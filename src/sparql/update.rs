@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     graph::{Batch, Draft, GraphPattern, Pattern, Snapshot, TermId},
+    intake,
     rdf::{Memory, Parsed},
     remote::RemoteSettings,
 };
@@ -96,13 +97,20 @@ impl ParsedUpdate {
     /// Returns the plan: all operations one after the other, each on top of those before it.
     ///
     /// Evaluation recurses: the plan needs a large stack. One that fails leaves the draft half changed: drop it. It fails
-    /// where the changes of one operation take more than `memory_bytes_max`, each occurrence counted.
+    /// where the changes of one operation take more than `memory_bytes_max`, each occurrence counted. Until it has run, or is dropped, it
+    /// holds what the request at hand has taken.
     pub fn plan(
         self,
         interrupt: Interrupt,
         memory_bytes_max: u64,
     ) -> impl FnOnce(&mut Draft) -> Result<(), SparqlError> + Send + 'static {
-        move |draft| apply(&self, draft, &interrupt, memory_bytes_max)
+        let kept = intake::keep();
+        move |draft| {
+            let _kept = kept;
+            // It goes before what is held for it.
+            let update = self;
+            apply(&update, draft, &interrupt, memory_bytes_max)
+        }
     }
 }
 

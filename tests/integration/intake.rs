@@ -2,12 +2,15 @@
 
 use std::{
     fmt::Debug,
+    pin::Pin,
     time::{Duration, Instant},
 };
 
-use dossier::proto::v1::{self, ErrorReason, ExplainRequest, ValidateRequest, import_request::Part};
+use dossier::proto::v1::{
+    self, ErrorReason, ExplainRequest, Fact, ValidateRequest, import_request::Part, term::Term,
+};
 use http::Method;
-use tokio::time::timeout;
+use tokio::{task::JoinHandle, time::timeout};
 use tonic::{Code, Status, Streaming, codec::CompressionEncoding};
 
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
     http_client::send,
     sparql::{ENDLESS, ask, client, query},
     updates::{change, update},
+    writes::{fact, request},
 };
 
 /// Far more than anything here takes.
@@ -40,10 +44,14 @@ fn text(begin: &str, byte_count: usize) -> String {
     format!("{begin} #{}", "x".repeat(byte_count - begin.len() - 2))
 }
 
+async fn metrics(server: &Server) -> String {
+    let metrics = check_status(server, get("/metrics"), 200).await.into_body();
+    String::from_utf8(metrics.into()).unwrap()
+}
+
 async fn requests_bytes(server: &Server) -> u64 {
-    let counts = check_status(server, get("/metrics"), 200).await.into_body();
-    let counts = String::from_utf8(counts.into()).unwrap();
-    let mut lines = counts.lines();
+    let metrics = metrics(server).await;
+    let mut lines = metrics.lines();
     let count = lines.find_map(|line| line.strip_prefix("dossier_requests_memory_bytes "));
     count.unwrap().parse().unwrap()
 }
@@ -59,6 +67,9 @@ async fn until(server: &Server, expected: impl Fn(u64) -> bool) {
         assert!(start.elapsed() < PATIENCE, "{bytes} bytes");
     }
 }
+
+/// A call that somebody waits for.
+type Caller = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[tokio::test]
 async fn texts_that_wait_for_a_thread_are_counted() {
@@ -81,6 +92,76 @@ async fn texts_that_wait_for_a_thread_are_counted() {
         200
     );
     drop(streamed);
+    until(&server, |bytes| bytes == 0).await;
+}
+
+/// Has the writer do something that ends with the task.
+async fn hold_writer(server: &Server) -> JoinHandle<()> {
+    /// Far more than it takes to change nothing.
+    const SHORT: Duration = Duration::from_millis(200);
+    let (mut sparql, endless) = (
+        client(server),
+        format!("INSERT {{ e:a e:n ?n }} WHERE {{ {ENDLESS} }}"),
+    );
+    let holding = tokio::spawn(async move {
+        let held = sparql.update(change(&endless)).await;
+        panic!("the writer is held up no more: {held:?}");
+    });
+    while timeout(SHORT, update(server, change(""))).await.is_ok() {
+        assert!(!holding.is_finished());
+    }
+    holding
+}
+
+#[tokio::test]
+async fn what_waits_for_the_writer_is_counted_when_its_caller_has_gone() {
+    const TEXT_BYTES: usize = 600 << 10;
+    let server = Server::start_with(|settings| settings.query_concurrency_max = 1).await;
+    let holding = hold_writer(&server).await;
+    let object = v1::Literal {
+        lexical_form: "x".repeat(TEXT_BYTES),
+        ..Default::default()
+    };
+    let long_fact = Fact {
+        object: Some(v1::Term {
+            term: Some(Term::Literal(object)),
+        }),
+        ..fact("e:a", "e:b")
+    };
+    let long_update = text("INSERT DATA { e:a e:b 1 }", TEXT_BYTES);
+    let (mut writes, mut sparql) = (server.writes(), client(&server));
+    let posted = send(server.address, post("/sparql", UPDATE, &long_update));
+    let long_update = change(&long_update);
+    let callers: [(Caller, _); 3] = [
+        (
+            Box::pin(async move { drop(writes.write_facts(request([long_fact])).await) }),
+            r#"grpc_method="WriteFacts",grpc_code="Cancelled""#,
+        ),
+        (
+            Box::pin(async move { drop(sparql.update(long_update).await) }),
+            r#"grpc_method="Update",grpc_code="Cancelled""#,
+        ),
+        (
+            Box::pin(async move { drop(posted.await) }),
+            r#"http_response_status_code="499""#,
+        ),
+    ];
+    let mut held_bytes = requests_bytes(&server).await;
+    for (caller, gone) in callers {
+        let caller = tokio::spawn(caller);
+        held_bytes += TEXT_BYTES as u64;
+        until(&server, |bytes| bytes > held_bytes).await;
+        // The one thread has parsed what came before.
+        query(&server, ask("ASK {}")).await.unwrap();
+        caller.abort();
+        let start = Instant::now();
+        while !metrics(&server).await.contains(gone) {
+            assert!(start.elapsed() < PATIENCE, "{gone}");
+        }
+        let bytes = requests_bytes(&server).await;
+        assert!(bytes > held_bytes, "{gone}: {bytes} bytes");
+    }
+    holding.abort();
     until(&server, |bytes| bytes == 0).await;
 }
 

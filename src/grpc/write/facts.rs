@@ -11,6 +11,7 @@ use crate::{
     facts::write::{WriteError, retract_facts, write_facts},
     graph::Draft,
     grpc::{convert::to_int64, status::internal},
+    intake,
     knowledge::{CommitError, CommitRequest, Committed, KnowledgeBase},
     model::access::Access,
     proto::v1,
@@ -76,7 +77,7 @@ pub(super) async fn retract(
     })
 }
 
-/// Checks a request, on a thread that may block if it is a large one.
+/// Checks a request, on a thread that may block if it is a large one. Until that is done it holds what its request has taken.
 async fn apart<T: Send + 'static>(
     count: usize,
     check: impl FnOnce() -> Result<T, Status> + Send + 'static,
@@ -84,11 +85,12 @@ async fn apart<T: Send + 'static>(
     if count <= INLINE_COUNT_MAX {
         return check();
     }
-    tokio::task::spawn_blocking(on_thread(check))
+    tokio::task::spawn_blocking(on_thread(intake::on_thread(check)))
         .await
         .map_err(|error| internal(&error))?
 }
 
+/// Commits what was checked. As long as it waits for the writer it holds what its request has taken, whether its caller waits or not.
 async fn commit<T: Send + 'static>(
     knowledge: &KnowledgeBase,
     access: Access,
@@ -105,11 +107,53 @@ async fn commit<T: Send + 'static>(
         validate_only,
         message,
     } = checked;
-    let plan = move |draft: &mut Draft| plan(draft, content, preconditions);
+    let kept = intake::keep();
+    let plan = move |draft: &mut Draft| {
+        let _kept = kept;
+        plan(draft, content, preconditions)
+    };
     let mut request = CommitRequest::new(access, plan);
     request.request_id = request_id;
     request.expected_revision = expected_revision;
     request.validate_only = validate_only;
     request.message = message;
     knowledge.commit(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+    use crate::intake::{FREE_BYTES, Intake};
+
+    #[test]
+    fn what_waits_for_a_thread_is_held_when_its_caller_has_gone() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (end, ended) = mpsc::channel::<()>();
+            let busy = spawn_blocking(move || ended.recv());
+            let intake = Intake::new(Duration::ZERO, u64::MAX);
+            let checking = intake.hold().during(async {
+                assert!(intake::take(FREE_BYTES + 1));
+                apart(INLINE_COUNT_MAX + 1, || Ok(())).await
+            });
+            tokio::select! {
+                biased;
+                checked = checking => panic!("{checked:?}"),
+                () = async {} => {}
+            }
+            assert_eq!(intake.bytes(), 1);
+            end.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            // After what waited before it.
+            spawn_blocking(|| ()).await.unwrap();
+            assert_eq!(intake.bytes(), 0);
+        });
+    }
 }
