@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use oxigraph::model::{NamedOrBlankNode, NamedOrBlankNodeRef, Quad, QuadRef};
 use sha2::{Digest as _, Sha256};
+use zstd::stream::raw::{CParameter, Encoder, Operation as _};
 
 use super::{
     error::LogError,
@@ -160,21 +161,31 @@ impl<'a> PayloadWriter<'a> {
 
     /// Hands the text so far to the streaming encoder, which is begun when the text first grows large.
     fn stream(&mut self) -> io::Result<()> {
-        let mut encoder = match std::mem::replace(&mut self.target, Target::Moving) {
+        let (mut encoder, taken) = match std::mem::replace(&mut self.target, Target::Moving) {
             Target::Whole(sink) => {
-                let mut encoder = zstd::Encoder::new(sink, COMPRESSION_LEVEL)?;
-                // Beside the writer, which makes the text.
-                encoder.multithread(1)?;
-                encoder
+                let (encoder, taken) = begin(&self.text)?;
+                (zstd::Encoder::with_encoder(sink, encoder), taken)
             }
-            Target::Streamed(encoder) => encoder,
+            Target::Streamed(encoder) => (encoder, 0),
             Target::Moving => return Err(io::Error::other("an earlier write failed")),
         };
-        encoder.write_all(&self.text)?;
+        encoder.write_all(&self.text[taken..])?;
         self.text_bytes += self.text.len() as u64;
         self.text.clear();
         self.target = Target::Streamed(encoder);
         Ok(())
+    }
+}
+
+/// Begins to compress a text that is large; returns with what, and how much of it that has taken. Nothing comes out yet.
+fn begin(text: &[u8]) -> io::Result<(Encoder<'static>, usize)> {
+    let mut encoder = Encoder::new(COMPRESSION_LEVEL)?;
+    // Beside the writer, which makes the text.
+    encoder.set_parameter(CParameter::NbWorkers(1))?;
+    // Its thread is made now. Where there may be no more threads the writer compresses.
+    match encoder.run_on_buffers(text, &mut []) {
+        Ok(begun) => Ok((encoder, begun.bytes_read)),
+        Err(_) => Ok((Encoder::new(COMPRESSION_LEVEL)?, 0)),
     }
 }
 

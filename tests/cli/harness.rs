@@ -44,7 +44,17 @@ impl Server {
 
     /// Starts one with these variables of the environment, too.
     pub(crate) fn start_with(folder: TempDir, flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command()
+        Self::start_by(command(), folder, flags, variables)
+    }
+
+    /// Starts one by a command that becomes the binary.
+    pub(crate) fn start_by(
+        mut command: Command,
+        folder: TempDir,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             // The day of the shipped data; flags may say another.
@@ -198,7 +208,25 @@ pub(crate) fn dossier_with(variables: &[(&str, &str)], arguments: &[&str], input
 
 /// Returns the binary without the settings of whoever runs the tests.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dossier"));
+    without_settings(Command::new(env!("CARGO_BIN_EXE_dossier")))
+}
+
+/// Returns a shell that sets a limit (`ulimit`) and becomes the binary; nothing if that may not be set here.
+pub(crate) fn limited(limit: &str) -> Option<Command> {
+    let shell = |then: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit {limit} && {then}")]);
+        shell
+    };
+    if !shell("true").status().unwrap().success() {
+        return None;
+    }
+    let mut command = shell("exec \"$0\" \"$@\"");
+    command.arg(env!("CARGO_BIN_EXE_dossier"));
+    Some(without_settings(command))
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("DOSSIER_") || name == "RUST_LOG" {
             command.env_remove(name);

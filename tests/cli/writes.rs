@@ -1,8 +1,10 @@
 //! `dossier write` and `dossier retract`.
 
-use std::fs;
+use std::{fmt::Write as _, fs};
 
-use crate::harness::{Server, dossier};
+use tempfile::TempDir;
+
+use crate::harness::{Server, dossier, limited};
 
 /// Returns the rows of a query, without the header.
 fn rows(server: &Server, query: &str) -> Vec<String> {
@@ -149,4 +151,29 @@ fn command_lines_that_say_no_fact_are_refused() {
     let several = ["e:b", "--source", "src:a", "--source", "src:b", "--locator", "P3"];
     write(&several).failed(2, "--file");
     write(&["e:b"]).failed(1, "facts[0].sources: at least one");
+}
+
+#[test]
+fn large_commits_need_no_thread_beside_the_writer() {
+    // Of a petabyte, by which no thread of a library in C can be made. Ours have stacks of their own size.
+    let Some(command) = limited("-s 1099511627776") else {
+        eprintln!("NOT RUN: stacks are limited here");
+        return;
+    };
+    let server = Server::start_by(command, TempDir::new().unwrap(), &["--no-shipped-data"], &[]);
+    let mut document = String::new();
+    for number in 0..10_000 {
+        writeln!(
+            document,
+            "<http://e.com/{number}> <http://e.com/p> \"{number}\" ."
+        )
+        .unwrap();
+    }
+    for revision in 1..=2 {
+        let loaded = server.run(&["load", "--format", "nt", "-"], &document);
+        let said = loaded.succeeded();
+        assert!(said.contains(&format!("revision {revision}")), "{said}");
+        document = document.replace("e.com/p", "e.com/q");
+    }
+    server.stop();
 }
