@@ -71,7 +71,7 @@ fn tell(output: &mut Output, answer: &EraseEntityResponse, is_done: bool) -> std
     if answer.naming_commit_count > 0 {
         writeln!(
             output,
-            "{} commits name it as author, message or request id: that stays until the log is compacted beyond them",
+            "{} commits have its IRI in author, message or request id: that stays until the log is compacted beyond them",
             thousands(answer.naming_commit_count)
         )?;
     }

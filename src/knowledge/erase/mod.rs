@@ -60,8 +60,8 @@ pub struct Erased {
     pub statement_count: u64,
     /// Records of the log that mentioned it, the base record included.
     pub record_count: u64,
-    /// Records whose author, message or request id names it: those are in headers, and stay until the log is compacted; a request
-    /// id for a day of commits longer, or until it is erased again.
+    /// Records whose author, message or request id has its IRI, perhaps as the beginning of a longer one: those are in headers, and stay
+    /// until the log is compacted; a request id for a day of commits longer, or until it is erased again.
     pub naming_header_count: u64,
     /// Bytes of the log's file before.
     pub log_bytes_before: u64,
@@ -279,7 +279,9 @@ impl KnowledgeBase {
                 }
                 let request_id = header.request_id.map(|request| request.id).unwrap_or_default();
                 let texts = [header.author, header.message, request_id];
-                found.naming_header_count += u64::from(texts.iter().any(|text| names(text, entity.as_str())));
+                // It is a warning: one that names another by a longer IRI is told of too.
+                let has_iri = texts.iter().any(|text| text.contains(entity.as_str()));
+                found.naming_header_count += u64::from(has_iri);
                 true
             })?;
             Ok(found)

@@ -350,7 +350,8 @@ fn ids_of_requests_that_name_it_go_with_their_records() {
     let longer = format!("about {SECRET}-else");
     let of_longer = commit(&base, named(&longer, 3)).unwrap();
     commit(&base, changing("", "e:somebody d:p 1 .")).unwrap();
-    assert_eq!(erase(&base, false).unwrap().naming_header_count, 1);
+    // That of the longer name has the shorter one.
+    assert_eq!(erase(&base, false).unwrap().naming_header_count, 2);
     base.close();
     crate::knowledge::compact(&settings(&dir), 0).unwrap().unwrap();
     // The id has come to be kept without its record.
