@@ -20,7 +20,7 @@ use super::{
     open_and_prepare_at,
     payload::{Payload, PayloadWriter},
     read::Opened,
-    record::{Digest, Header, digest},
+    record::{Digest, Header, RequestId, digest},
     substitute::{Substitute, SubstituteKind},
     sync_dir,
     tables::{self, ANSWERS, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},
@@ -41,7 +41,11 @@ pub struct Rewrite {
     retained_bytes: u64,
     redacted_count: u64,
     answers: Arc<NewAnswers>,
+    /// Which ids of requests may stay in answers without records; all, if nothing is erased.
+    keeps_id: Option<KeepsId>,
 }
+
+type KeepsId = Box<dyn Fn(&str) -> bool + Send>;
 
 /// Answers without records that were given while a log was written anew.
 #[derive(Default)]
@@ -120,6 +124,7 @@ impl Log {
             retained_bytes: 0,
             redacted_count: 0,
             answers,
+            keeps_id: None,
         })
     }
 
@@ -203,41 +208,35 @@ impl Rewrite {
     ///
     /// A base record is copied too, and the answers to requests without records.
     pub fn copy(&mut self, to: u64) -> Result<(), LogError> {
-        self.copy_with(to, &|_| true, &mut Self::copy_record)
+        self.copy_with(to, &mut Self::copy_record)
     }
 
-    /// Copies records up to one as [`Self::copy`] does, without the changes that `keeps` denies, and without the answers to
-    /// requests whose ids `keeps_id` denies.
+    /// Copies records up to one as [`Self::copy`] does, without the changes that `keeps` denies. Answers without records to requests
+    /// whose ids `keeps_id` denies are left out, also those that are given until it takes the log's place.
     pub fn copy_if(
         &mut self,
         to: u64,
         keeps: &mut dyn FnMut(&Change) -> bool,
-        keeps_id: &dyn Fn(&str) -> bool,
+        keeps_id: impl Fn(&str) -> bool + Send + 'static,
     ) -> Result<(), LogError> {
-        let keeps_answer = |answer: &Header| {
-            let request = answer.request_id.as_ref();
-            request.is_none_or(|request| keeps_id(&request.id))
-        };
-        self.copy_with(
-            to,
-            &keeps_answer,
-            &mut |rewrite, source, transaction, revision| {
-                rewrite.copy_record_if(source, transaction, revision, keeps)
-            },
-        )
+        self.keeps_id = Some(Box::new(keeps_id));
+        self.copy_with(to, &mut |rewrite, source, transaction, revision| {
+            rewrite.copy_record_if(source, transaction, revision, keeps)
+        })
     }
 
-    fn copy_with(
-        &mut self,
-        to: u64,
-        keeps_answer: &dyn Fn(&Header) -> bool,
-        copy: &mut CopyRecord<'_>,
-    ) -> Result<(), LogError> {
+    fn keeps_answer(&self, answer: &Header) -> bool {
+        let request = answer.request_id.as_ref();
+        let keeps = |request: &RequestId| self.keeps_id.as_ref().is_none_or(|keeps| keeps(&request.id));
+        request.is_none_or(keeps)
+    }
+
+    fn copy_with(&mut self, to: u64, copy: &mut CopyRecord<'_>) -> Result<(), LogError> {
         let source = self.source.records()?;
         let mut transaction = self.begin()?;
         if self.last.is_none() {
             self.earliest = source.earliest();
-            copy_answers(&self.source, &transaction, 0, keeps_answer)?;
+            copy_answers(&self.source, &transaction, 0, &|answer| self.keeps_answer(answer))?;
         }
         let first = self.last.map_or(self.earliest.max(1), |(last, _)| last + 1);
         let mut bytes = 0;
@@ -327,7 +326,8 @@ impl Rewrite {
 
     /// Puts down the answers without records that were given since it began.
     fn put_new_answers(&mut self) -> Result<(), LogError> {
-        let answers = self.answers.take();
+        let mut answers = self.answers.take();
+        answers.retain(|answer| self.keeps_answer(answer));
         if answers.is_empty() {
             return Ok(());
         }

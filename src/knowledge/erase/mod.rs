@@ -357,8 +357,9 @@ pub(super) fn write(
 ) -> Result<View, LogError> {
     let mut keeps = |change: &Change| !erasure.nodes.are_mentioned(change);
     // Without a record an id is worth nothing but its answer.
-    let keeps_id = |id: &str| !names(id, erasure.entity.as_str());
-    rewrite.copy_if(erasure.up_to, &mut keeps, &keeps_id)?;
+    let entity = erasure.entity.clone();
+    let keeps_id = move |id: &str| !names(id, entity.as_str());
+    rewrite.copy_if(erasure.up_to, &mut keeps, keeps_id)?;
     compact::check(is_over)?;
     let view = shared.view.load().whole();
     let view = View::new(view.revision, indexed_anew(&view.snapshot, is_over)?);

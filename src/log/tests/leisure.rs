@@ -74,7 +74,7 @@ fn who_reads_a_record_at_leisure_hears_that_it_is_gone() {
         }
         let mut keeps =
             |change: &Change| !erases || *change != Change::Insert(quad(6_364_136_223_846_793_006));
-        rewrite.copy_if(3, &mut keeps, &|_| true).unwrap();
+        rewrite.copy_if(3, &mut keeps, |_| true).unwrap();
         log.adopt(rewrite).unwrap()
     };
     let begun = |log: &Log| {
