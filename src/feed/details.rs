@@ -49,16 +49,23 @@ impl Details {
                 origins.insert(quad.subject.clone(), made.transition.origin(id));
             }
         }
-        let facts: Vec<_> = made.transition.into_facts(&made.changes).flatten().collect();
         let origin_bytes = |origin: &Origin| {
             let texts = origin.sources.iter().chain(&origin.types);
             100 + texts.map(|text| 24 + text.len()).sum::<usize>()
         };
-        let bytes = facts
-            .iter()
-            .map(|change| 500 + fact_bytes(&change.fact) + origin_bytes(&change.origin))
-            .sum::<usize>()
-            + origins.values().map(origin_bytes).sum::<usize>();
+        let mut bytes = origins.values().map(origin_bytes).sum::<usize>();
+        let mut facts = Vec::new();
+        // Where the recorded day is far from the one before, a small commit has to do with very many.
+        for change in made.transition.into_facts(&made.changes) {
+            if is_over() {
+                return Err(FeedError::Over);
+            }
+            if let Some(change) = change {
+                bytes += 500 + fact_bytes(&change.fact) + origin_bytes(&change.origin);
+                past.check_bytes(bytes as u64)?;
+                facts.push(change);
+            }
+        }
         Ok(Arc::new(Self {
             facts,
             origins,

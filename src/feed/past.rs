@@ -121,7 +121,8 @@ impl Past {
         self.check_bytes(self.snapshot.memory_bytes_beside(&self.newest()))
     }
 
-    fn check_bytes(&self, bytes: u64) -> Result<(), FeedError> {
+    /// Fails if something of a commit takes more than it may.
+    pub(super) fn check_bytes(&self, bytes: u64) -> Result<(), FeedError> {
         let bytes_max = self.bytes_max();
         if bytes > bytes_max {
             return Err(FeedError::TooFarBack { bytes_max });

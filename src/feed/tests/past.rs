@@ -177,3 +177,42 @@ fn who_tells_that_it_is_there_keeps_its_turn() {
         panic!("the other one has the place");
     });
 }
+
+#[test]
+fn what_is_told_of_a_small_commit_is_limited() {
+    let base = Base::new(SETTINGS);
+    let kind = NamedNode::new_unchecked(format!("http://example.com/{}", "k".repeat(100_000)));
+    base.insert(&[Quad::new(
+        node(1),
+        oxigraph::model::vocab::rdf::TYPE,
+        kind,
+        GraphName::DefaultGraph,
+    )]);
+    let mut watcher = facts(&base, Start::After(1));
+    // Each is told with what its subject is.
+    base.insert(&(0..5).map(|o| quad(1, o, 0)).collect::<Vec<_>>());
+    for revision in [2, 2] {
+        assert_eq!(next(&base, &mut watcher).unwrap().completes(), Some(revision));
+    }
+    base.insert(&(5..25).map(|o| quad(1, o, 0)).collect::<Vec<_>>());
+    let end = next(&base, &mut watcher);
+    assert!(matches!(end, Err(FeedError::TooFarBack { .. })), "{end:?}");
+}
+
+#[test]
+fn the_facts_of_a_commit_are_given_up_when_nobody_waits() {
+    let base = Base::new(SETTINGS);
+    base.insert(&[quad(1, 0, 0), quad(1, 1, 0)]);
+    let run = record::read_run(base.feed.log(), 1, 1).unwrap();
+    // Once as the graph goes on by it, then for each fact.
+    for look_count in 0..4_usize {
+        let left = Cell::new(look_count);
+        let is_over = || left.replace(left.get().saturating_sub(1)) == 0;
+        let mut past = Past::at(&base.feed, 0, &|| false).unwrap();
+        let details = details::Details::of_run(&mut past, &run, &is_over);
+        match details {
+            Err(FeedError::Over) => assert!(look_count < 3),
+            details => assert_eq!((look_count, details.unwrap()[0].facts.len()), (3, 2)),
+        }
+    }
+}
