@@ -39,7 +39,7 @@ const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// Changed quads of one append that are a load, as those of any import in pieces: merges that only serve reads wait for its end.
 const LOAD_QUAD_COUNT: u64 = 1_000;
 /// How long after the last of them a load has ended.
-const LOAD_END: Duration = Duration::from_secs(1);
+pub(super) const LOAD_END: Duration = Duration::from_secs(1);
 
 pub(super) enum Message {
     Commit(Box<dyn Member>),

@@ -17,6 +17,8 @@ use super::{COMPACTS, ERASES, Random, check, note, settings, spawn};
 /// Rounds of the long form: `DOSSIER_POWER_LOSS_ROUNDS=300`.
 const ROUNDS: &str = "DOSSIER_POWER_LOSS_ROUNDS";
 const ROUND_COUNT: u64 = 5;
+/// From this many on, the losses must have met what is rare too.
+const LONG_ROUND_COUNT: u64 = 300;
 const CONTROL_COUNT: u64 = 3;
 /// Makes every sync do nothing.
 const EAT_MY_DATA: &str = "libeatmydata.so";
@@ -163,6 +165,10 @@ fn lose_power_again_and_again(random: &mut Random, also: Option<&str>, context: 
     println!(
         "{rounds} losses of power, {rewrite_count} of them while the log was written anew, {} commits, none lost",
         acknowledged.len()
+    );
+    assert!(
+        rewrite_count > 0 || also.is_none() || rounds < LONG_ROUND_COUNT,
+        "no loss met a log that is written anew"
     );
     true
 }

@@ -178,7 +178,12 @@ fn a_log_is_opened_again_after_a_full_disk_without_a_write() {
     faults.disk_full.store(true, Ordering::SeqCst);
     commit(&base, inserting([2])).unwrap_err();
     faults.disk_full.store(false, Ordering::SeqCst);
+    let start = Instant::now();
     while opens.load(Ordering::SeqCst) < 2 {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it is not opened again"
+        );
         std::thread::yield_now();
     }
     assert_eq!(*base.writes().borrow(), Writes::DiskFull);
