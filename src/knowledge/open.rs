@@ -76,6 +76,7 @@ pub(super) fn open(
         changed_quad_count,
         is_merging: false,
         load_end: None,
+        closed_said_at: None,
         is_writing_file: false,
         rewrites: Rewrites::new(retention, queue.clone()),
     };

@@ -36,6 +36,8 @@ const FILE_QUAD_PART: u64 = 4;
 
 /// How often a log is tried to be opened again that cannot be read since its disk was full.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the log says that it still cannot be.
+const SAY_INTERVAL: Duration = Duration::from_mins(1);
 /// Changed quads of one append that are a load, as those of any import in pieces: merges that only serve reads wait for its end.
 const LOAD_QUAD_COUNT: u64 = 1_000;
 /// How long after the last of them a load has ended.
@@ -69,6 +71,8 @@ pub(super) struct Writer {
     pub(super) is_merging: bool,
     /// When a load that is under way has ended, if nothing more comes.
     pub(super) load_end: Option<Instant>,
+    /// When the log said last that it cannot be opened again, since it could not.
+    pub(super) closed_said_at: Option<Instant>,
     pub(super) is_writing_file: bool,
     pub(super) rewrites: Rewrites,
 }
@@ -199,7 +203,16 @@ impl Writer {
 
     /// Opens a log again that its readers find closed, since no write may come that does it.
     fn look_after_readers(&mut self) {
-        if let Err(error) = self.log.reopen_for_readers() {
+        let Err(error) = self.log.reopen_for_readers() else {
+            self.closed_said_at = None;
+            return;
+        };
+        let now = now();
+        if self
+            .closed_said_at
+            .is_none_or(|said_at| now >= said_at + SAY_INTERVAL)
+        {
+            self.closed_said_at = Some(now);
             tracing::warn!(%error, "the log cannot be read until it can be opened again");
         }
     }
