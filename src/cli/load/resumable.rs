@@ -248,10 +248,12 @@ pub(super) async fn load(
     };
     let mut is_forgotten = is_refused_for(&outcome, ErrorReason::RevisionCompacted);
     if is_refused_for(&outcome, ErrorReason::ImportOtherHistory) {
-        let info = client.admin.get_server_info(GetServerInfoRequest {}).await?;
+        let info = client.admin.get_server_info(GetServerInfoRequest {}).await;
+        let earliest = info.map(|info| info.into_inner().earliest_revision).ok();
         // What is in a base record has no request ids.
-        is_forgotten = info.into_inner().earliest_revision > 0;
-        if !is_forgotten {
+        is_forgotten = earliest.is_some_and(|earliest| earliest > 0);
+        // Whoever goes on with it asks again if that is not known.
+        if earliest == Some(0) {
             anstream::eprintln!(
                 "the server does not have the {} that it had committed: the load begins anew",
                 super::quads(state.quads_committed)
