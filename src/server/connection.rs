@@ -35,7 +35,11 @@ use self::{
     streams::{Pieces, Streams},
     wire::Wire,
 };
-use super::{metrics::Metrics, sparing::Sparing, tls::Tls};
+use super::{
+    metrics::Metrics,
+    sparing::Sparing,
+    tls::{HandshakeError, Tls},
+};
 use crate::{
     auth::ClientName,
     config::{ConnectionSettings, ServeSettings},
@@ -214,7 +218,14 @@ impl<A: Answers> Connections<A> {
                     let (reader, writer) = tokio::io::split(stream);
                     shared.converse(peer, let_in, client, reader, writer).await;
                 }
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                // It is no stranger's: somebody has to make it anew.
+                Ok(Err(error @ HandshakeError::Certificate)) => {
+                    let log = &shared.log;
+                    log.say(|others| tracing::info!(%peer, others, "refused a client: {error}"));
+                }
+                Ok(Err(HandshakeError::Io(error))) => {
+                    tracing::debug!(%peer, %error, "a TLS handshake failed");
+                }
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
             }
         };

@@ -52,6 +52,17 @@ pub enum TlsError {
     },
 }
 
+/// Why a client is not connected.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HandshakeError {
+    /// Strangers cause it as well: it cannot be read or written, or is no TLS of ours.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Of a certificate that cannot be read neither end nor authority could be asked for again.
+    #[error("its certificate is of our authorities and cannot be read")]
+    Certificate,
+}
+
 /// What TLS is done with. Connections that are open keep what they began with, but for their clients' authorities.
 pub(super) struct Tls {
     files: Arc<Fresh<Terms, TlsError>>,
@@ -121,14 +132,13 @@ impl Handshake {
     pub(super) async fn shake(
         self,
         stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, Option<Arc<ClientName>>)> {
+    ) -> Result<(TlsStream<TcpStream>, Option<Arc<ClientName>>), HandshakeError> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.terms.config));
         let stream = acceptor.accept(stream).await?;
         let Some(chain) = stream.get_ref().1.peer_certificates() else {
             return Ok((stream, None));
         };
-        // Of one that cannot be read, neither end nor authority could be asked for again.
-        let name = self.name(chain.to_vec()).ok_or(io::ErrorKind::InvalidData)?;
+        let name = self.name(chain.to_vec()).ok_or(HandshakeError::Certificate)?;
         Ok((stream, Some(Arc::new(name))))
     }
 
