@@ -1,5 +1,7 @@
 //! Verdicts: whether a triple is so in a time view.
 
+use std::collections::HashSet;
+
 use oxigraph::model::TermRef;
 
 use super::{
@@ -91,7 +93,13 @@ impl Reader<'_> {
         let inherited = self.inherited_evidence(pair, group, &view, budget);
         let is_plain = self.is_plain(triple);
         let judgement = judge(&Question {
-            statements: &[&group.evidence[..], &inherited].concat(),
+            statements: &self.with_opposed(
+                (triple.predicate, group),
+                &inherited,
+                Some(triple.object),
+                &view,
+                budget,
+            ),
             object: triple.object,
             day: view.day,
             plain: is_plain && !is_inherited(triple.object, &inherited),
@@ -139,7 +147,33 @@ impl Reader<'_> {
             }
             evidence.extend(self.group_fact(group, index, budget));
         }
+        if judged.judgement.rule == Rule::Opposed {
+            self.add_opposing(&mut evidence, groups, budget);
+        }
         evidence
+    }
+
+    /// Adds the statements that contradict some on the day, each once.
+    fn add_opposing(&self, evidence: &mut Vec<Fact>, groups: &mut Groups<'_>, budget: &mut Budget) {
+        let ids = evidence.iter().filter_map(|fact| fact.statement.as_deref());
+        let opposed: Vec<_> = ids.filter_map(|one| self.snapshot.iri_id(&one.id)).collect();
+        let mut seen: HashSet<_> = opposed.iter().copied().collect();
+        for record in opposed
+            .into_iter()
+            .flat_map(|id| self.opposing(id, groups, budget))
+            .collect::<Vec<_>>()
+        {
+            if evidence.len() >= EVIDENCE_COUNT_MAX || budget.is_overdue() {
+                break;
+            }
+            if seen.insert(record.id) {
+                let holds = groups.holds(&record, budget);
+                let [subject, predicate, object] = record.triple;
+                let quad = triple(subject, predicate, object);
+                evidence.extend(self.statement_fact(record.id, quad, true, holds, budget));
+            }
+        }
+        evidence.sort_by_key(|fact| !fact.holds);
     }
 
     /// Returns one statement, whole, retracted or not, as it was known. `None` if there is none, or was none then.

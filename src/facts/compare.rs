@@ -7,6 +7,7 @@ use oxigraph::model::Term;
 use super::{
     Budget, Reader,
     check::triple,
+    conflicts::Sign,
     default_graph,
     group::{Group, Groups},
     inherit::is_inherited,
@@ -27,8 +28,8 @@ use crate::{
 pub struct Comparison {
     /// One for each object, and each that is denied, as far as there was room.
     pub groups: Vec<ObjectGroup>,
-    /// Whether the facts conflict.
-    pub is_conflict: bool,
+    /// By what the facts conflict; `None` if they do not.
+    pub sign: Option<Sign>,
     /// Facts for which there was no room.
     pub omitted_fact_count: usize,
 }
@@ -58,6 +59,15 @@ struct Known<'a> {
     order: Vec<usize>,
     /// Objects of plain triples, sorted.
     plain: Vec<TermId>,
+}
+
+/// Returns by what a node makes a conflict of its facts.
+fn of_node(one: &Evidence<TermId>) -> Option<Sign> {
+    match one.standing {
+        Standing::Disputed if one.live => Some(Sign::Disputed),
+        Standing::Rejected if one.live => Some(Sign::Rejected),
+        _ => None,
+    }
 }
 
 impl Known<'_> {
@@ -119,14 +129,13 @@ impl Reader<'_> {
         let pair = [subject, predicate];
         let mut groups = Groups::new(*self, *view, None);
         let closed = self.closing(pair, &mut groups, budget).is_some();
-        let is_contested = |one: &Evidence<TermId>| {
-            one.live && matches!(one.standing, Standing::Disputed | Standing::Rejected)
-        };
         let group = groups.of(subject, predicate, budget);
         let inherited = self.inherited_evidence(pair, group, view, budget);
-        comparison.is_conflict =
-            self.first_sign(pair, group, None, budget).is_some() || inherited.iter().any(is_contested);
-        let known = self.known(pair, group, &inherited, budget);
+        let first = self.first_sign(pair, group, None, view, budget);
+        comparison.sign = first
+            .map(|(sign, _)| sign)
+            .or_else(|| inherited.iter().find_map(of_node));
+        let known = self.known(pair, group, &inherited, view, budget);
         let of_all = bystanders(&known.evidence, view.day);
         for side in known.sides() {
             let about = known.about(side.0);
@@ -159,9 +168,10 @@ impl Reader<'_> {
         pair: [TermId; 2],
         group: &'a Group,
         inherited: &[Evidence<TermId>],
+        view: &TimeView,
         budget: &mut Budget,
     ) -> Known<'a> {
-        let evidence = [&group.evidence[..], inherited].concat();
+        let evidence = self.with_opposed((pair[1], group), inherited, None, view, budget);
         let mut order: Vec<_> = (0..evidence.len()).collect();
         order.sort_by_key(|at| evidence[*at].object);
         let mut plain = Vec::new();

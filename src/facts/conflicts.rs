@@ -7,7 +7,9 @@ use oxigraph::model::{NamedNode, NamedOrBlankNode, Term};
 use super::{
     Budget, Cursor, Part, Reader,
     check::triple,
+    default_graph,
     group::{Group, Groups},
+    opposed::{Known, may_hold},
     record::{Record, TimeView},
 };
 use crate::{
@@ -16,7 +18,6 @@ use crate::{
         day::Day,
         fact::{Fact, Standing},
         truthy::Evidence,
-        validity::Certainty,
     },
 };
 
@@ -52,24 +53,40 @@ pub struct Conflict {
     pub predicate: Option<NamedNode>,
     /// What is stated, the first hundred.
     pub facts: Vec<Fact>,
+    /// By what it conflicts.
+    pub sign: Sign,
 }
 
-/// The signs of conflicts, in the order in which they are gone through.
-const SIGNS: [Sign; 4] = [Sign::Disputed, Sign::Rejected, Sign::Disputes, Sign::Denies];
-
-/// By what a statement makes a conflict.
+/// By what statements conflict, in the order in which it is looked for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Sign {
+pub enum Sign {
+    /// One has the standing disputed.
     Disputed,
+    /// One has the standing rejected.
     Rejected,
+    /// One disputes another, of whatever subject and predicate.
     Disputes,
+    /// Another, of whatever subject and predicate, disputes one.
+    DisputedByOne,
+    /// One denies what another says.
     Denies,
+    /// One has another value than one with which it holds, of a property that can have one only.
+    Differs,
 }
 
 impl Sign {
     /// Tells whether it is the standing itself, which nodes have too that are no statements.
     fn is_standing(self) -> bool {
         matches!(self, Self::Disputed | Self::Rejected)
+    }
+
+    /// Returns the statement that is looked at for a quad with the sign.
+    fn statement(self, quad: QuadIds) -> TermId {
+        if self == Self::DisputedByOne {
+            quad.object
+        } else {
+            quad.subject
+        }
     }
 }
 
@@ -95,20 +112,23 @@ impl Reader<'_> {
             return ConflictPage::default();
         };
         let mut groups = Groups::new(*self, *view, source);
-        let patterns = SIGNS.map(|sign| (sign, self.with_sign(sign)));
-        let resumed =
-            after.and_then(|cursor| patterns.iter().position(|(_, pattern)| cursor.is_in(*pattern)));
-        for (sign, pattern) in &patterns[resumed.unwrap_or(0)..] {
+        let patterns = self.signs(subject);
+        let resumed = after.and_then(|cursor| {
+            patterns
+                .iter()
+                .position(|(sign, pattern)| cursor.is_in(*sign, *pattern))
+        });
+        for &(sign, pattern) in &patterns[resumed.unwrap_or(0)..] {
             let graph = self.words.statements;
-            let quads = match page.end.filter(|cursor| cursor.is_in(*pattern)) {
+            let quads = match page.end.filter(|cursor| cursor.is_in(sign, pattern)) {
                 Some(cursor) => self.snapshot.quads_after(
-                    *pattern,
+                    pattern,
                     QuadIds {
                         graph,
                         ..cursor.quad()
                     },
                 ),
-                None => self.snapshot.quads(*pattern),
+                None => self.snapshot.quads(pattern),
             };
             for quad in quads {
                 if budget.is_spent() && page.end.is_some() {
@@ -116,12 +136,12 @@ impl Reader<'_> {
                 }
                 budget.step(2);
                 let is_sought = |found| subject.is_none_or(|subject| found == subject);
-                let conflict = match self.record(quad.subject, source, budget) {
+                let conflict = match self.record(sign.statement(quad), source, budget) {
                     Some(record) if record.is_known(view) && is_sought(record.triple[0]) => {
-                        self.conflict(&record, *sign, filter.on, &mut groups, budget)
+                        self.conflict(&record, (sign, quad), filter.on, &mut groups, budget)
                     }
                     None if sign.is_standing() && is_sought(quad.subject) => {
-                        self.node_conflict(quad.subject, source, view, budget)
+                        self.node_conflict((sign, quad.subject), source, view, budget)
                     }
                     Some(_) | None => None,
                 };
@@ -133,7 +153,7 @@ impl Reader<'_> {
                 }
                 page.end = Some(Cursor {
                     part: Part::Statements,
-                    ..Cursor::within(quad, TermId::DEFAULT_GRAPH, false)
+                    ..Cursor::within(quad, TermId::new(sign as u32), false)
                 });
             }
         }
@@ -141,32 +161,58 @@ impl Reader<'_> {
         page
     }
 
-    fn with_sign(&self, sign: Sign) -> Pattern {
+    /// Returns the signs of conflicts with the quads in which each is found, in the order in which they are gone through.
+    fn signs(&self, subject: Option<TermId>) -> Vec<(Sign, Pattern)> {
         let words = &self.words;
-        match sign {
-            Sign::Disputed => self.in_statements(None, Some(words.standing), Some(words.disputed)),
-            Sign::Rejected => self.in_statements(None, Some(words.standing), Some(words.rejected)),
-            Sign::Disputes => self.in_statements(None, Some(words.disputes), None),
-            Sign::Denies => self.in_statements(None, Some(words.negated), None),
+        let with = |property, value| self.in_statements(None, Some(property), value);
+        let mut signs = vec![
+            (Sign::Disputed, with(words.standing, Some(words.disputed))),
+            (Sign::Rejected, with(words.standing, Some(words.rejected))),
+            (Sign::Disputes, with(words.disputes, None)),
+            (Sign::DisputedByOne, with(words.disputes, None)),
+            (Sign::Denies, with(words.negated, None)),
+        ];
+        if subject.is_some() {
+            signs.push((Sign::Differs, with(words.subject, subject)));
+        } else if words.functional_property != TermId::MAX {
+            let class = Some(words.functional_property);
+            let functional = self
+                .snapshot
+                .quads(default_graph(None, Some(words.r#type), class));
+            let of_property = |quad: QuadIds| (Sign::Differs, with(words.predicate, Some(quad.subject)));
+            signs.extend(functional.map(of_property));
         }
+        signs
     }
 
-    /// Returns the conflict that a statement makes, if no other statement of the group is met before that makes it too.
+    /// Returns the conflict that a statement makes by a quad, if no other statement of the group is met before that makes it too, nor
+    /// this one by another quad.
     fn conflict(
         &self,
         record: &Record,
-        sign: Sign,
+        (sign, quad): (Sign, QuadIds),
         on: Option<Day>,
         groups: &mut Groups<'_>,
         budget: &mut Budget,
     ) -> Option<Conflict> {
         let [subject, predicate, _] = record.triple;
         let source = groups.source;
-        let group = groups.of(subject, predicate, budget);
-        if self.first_sign([subject, predicate], group, on, budget) != Some((sign, record.id)) {
+        let view = groups.view;
+        if sign == Sign::Differs && !self.is_functional(predicate) {
             return None;
         }
-        if source.is_some() && !group.on(on).any(|record| record.has_source) {
+        let group = groups.of(subject, predicate, budget);
+        if self.first_sign([subject, predicate], group, on, &view, budget) != Some((sign, record.id)) {
+            return None;
+        }
+        if !self.is_first(record.id, (sign, quad), on, &view, budget) {
+            return None;
+        }
+        let disputing = match sign {
+            Sign::DisputedByOne => self.all_disputing(group, source, on, &view, budget),
+            _ => Vec::new(),
+        };
+        if source.is_some() && !group.on(on).chain(&disputing).any(|record| record.has_source) {
             return None;
         }
         let mut facts: Vec<Fact> = Vec::new();
@@ -178,8 +224,15 @@ impl Reader<'_> {
         }
         if sign == Sign::Denies {
             facts.extend(self.denied_facts([subject, predicate], group, on, budget));
-            facts.truncate(FACT_COUNT_MAX);
         }
+        let room = FACT_COUNT_MAX.saturating_sub(facts.len());
+        for record in disputing.iter().take(room) {
+            let [subject, predicate, object] = record.triple;
+            let quad = triple(subject, predicate, object);
+            let holds = groups.holds(record, budget);
+            facts.extend(self.statement_fact(record.id, quad, true, holds, budget));
+        }
+        facts.truncate(FACT_COUNT_MAX);
         let Term::NamedNode(predicate) = self.snapshot.term(predicate) else {
             return None;
         };
@@ -187,13 +240,53 @@ impl Reader<'_> {
             subject: NamedOrBlankNode::try_from(self.snapshot.term(subject)).ok()?,
             predicate: Some(predicate),
             facts,
+            sign,
         })
+    }
+
+    /// Tells whether no other quad than this one is met before that gives a statement the sign.
+    fn is_first(
+        &self,
+        statement: TermId,
+        (sign, quad): (Sign, QuadIds),
+        on: Option<Day>,
+        view: &TimeView,
+        budget: &mut Budget,
+    ) -> bool {
+        let is_on = |(_, one): &Known| may_hold(one, on);
+        let (first, other) = match sign {
+            Sign::Disputes => (self.disputed(statement, view, budget).find(is_on), quad.object),
+            Sign::DisputedByOne => {
+                let mut disputing = self.disputing(statement, view, None, budget);
+                (disputing.find(is_on), quad.subject)
+            }
+            Sign::Disputed | Sign::Rejected | Sign::Denies | Sign::Differs => return true,
+        };
+        first.is_some_and(|(first, _)| first.id == other)
+    }
+
+    /// Returns the statements that dispute some of a group, each once.
+    fn all_disputing(
+        &self,
+        group: &Group,
+        source: Option<TermId>,
+        on: Option<Day>,
+        view: &TimeView,
+        budget: &mut Budget,
+    ) -> Vec<Record> {
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        for record in group.on(on) {
+            let disputing = self.disputing(record.id, view, source, budget);
+            let disputing = disputing.filter(|(_, one)| may_hold(one, on));
+            found.extend(disputing.map(|(one, _)| one).filter(|one| seen.insert(one.id)));
+        }
+        found
     }
 
     /// Returns the conflict that a node makes by its own standing, if it is an event, a claim or an observation.
     fn node_conflict(
         &self,
-        node: TermId,
+        (sign, node): (Sign, TermId),
         source: Option<TermId>,
         view: &TimeView,
         budget: &mut Budget,
@@ -221,6 +314,7 @@ impl Reader<'_> {
             subject: NamedOrBlankNode::try_from(self.snapshot.term(node)).ok()?,
             predicate: None,
             facts,
+            sign,
         })
     }
 
@@ -231,6 +325,7 @@ impl Reader<'_> {
         [subject, predicate]: [TermId; 2],
         group: &Group,
         on: Option<Day>,
+        view: &TimeView,
         budget: &mut Budget,
     ) -> Option<(Sign, TermId)> {
         *group.first_sign.get_or_init(|| {
@@ -246,17 +341,26 @@ impl Reader<'_> {
             };
             let signs = group.on(on).filter_map(|record| {
                 budget.step(1);
-                let disputes = || self.in_statements(Some(record.id), Some(self.words.disputes), None);
                 let sign = match record.standing {
                     Some(Standing::Disputed) => Sign::Disputed,
                     Some(Standing::Rejected) => Sign::Rejected,
-                    _ if self.snapshot.count(disputes()) > 0 => Sign::Disputes,
-                    _ if record.is_negated && is_asserted(record) => Sign::Denies,
-                    _ => return None,
+                    _ => {
+                        let may_hold = |(_, one): (_, Evidence<TermId>)| may_hold(&one, on);
+                        if self.disputed(record.id, view, budget).any(may_hold) {
+                            Sign::Disputes
+                        } else if self.disputing(record.id, view, None, budget).any(may_hold) {
+                            Sign::DisputedByOne
+                        } else if record.is_negated && is_asserted(record) {
+                            Sign::Denies
+                        } else {
+                            return None;
+                        }
+                    }
                 };
                 Some((sign, record.id))
             });
-            signs.min()
+            let first = signs.min();
+            first.or_else(|| Some((Sign::Differs, self.differing(predicate, group, on, budget)?)))
         })
     }
 
@@ -304,21 +408,19 @@ impl Reader<'_> {
 impl Group {
     /// Iterates over the statements, or those of which the time does not exclude a day.
     fn on(&self, day: Option<Day>) -> impl Iterator<Item = &Record> {
-        let may_hold = move |one: &Evidence<TermId>| {
-            day.is_none_or(|day| one.validity.holds_at(day) != Certainty::CertainlyNot)
-        };
         let records = self.records.iter().zip(&self.evidence);
         records
-            .filter(move |(_, one)| may_hold(one))
+            .filter(move |(_, one)| may_hold(one, day))
             .map(|(record, _)| record)
     }
 }
 
 impl Cursor {
-    /// Tells whether a cursor within statements is among the quads of a pattern.
-    fn is_in(&self, pattern: Pattern) -> bool {
+    /// Tells whether a cursor within statements is among the quads of a pattern, gone through for a sign.
+    fn is_in(&self, sign: Sign, pattern: Pattern) -> bool {
         let quad = self.quad();
         self.part == Part::Statements
+            && self.statement == sign as u32
             && pattern.predicate == Some(quad.predicate)
             && pattern.object.is_none_or(|object| object == quad.object)
     }

@@ -179,6 +179,7 @@ impl Reader<'_> {
             is_some_value: object == self.words.some_value,
             validity: Validity::new(None, []),
             live: statement.is_known_at(view.known_at),
+            opposed: false,
         };
         let plain = self
             .snapshot

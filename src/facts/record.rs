@@ -78,6 +78,7 @@ impl Record {
             is_some_value: self.is_some_value,
             validity: Validity::new(self.bounds, observed),
             live: self.is_known(view),
+            opposed: false,
         })
     }
 }

@@ -13,6 +13,7 @@ use crate::{
 
 mod agree;
 mod history;
+mod opposed;
 mod page;
 mod time;
 mod timeline;

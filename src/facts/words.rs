@@ -40,7 +40,7 @@ words! {
     derived_from = DERIVED_FROM, generated_at = GENERATED_AT, invalidated_at = INVALIDATED_AT,
     title = TITLE, publisher = PUBLISHER, attribution = ATTRIBUTION, license = LICENSE, some_value = SOME_VALUE, closed_for = CLOSED_FOR,
     event = EVENT, claim = CLAIM, observation = OBSERVATION,
-    revision_of = REVISION_OF, happened_on = HAPPENED_ON,
+    refines = REFINES, functional_property = FUNCTIONAL_PROPERTY, revision_of = REVISION_OF, happened_on = HAPPENED_ON,
     sub_property_of = SUB_PROPERTY_OF, identifier = IDENTIFIER,
     preferred = PREFERRED, accepted = ACCEPTED, unconfirmed = UNCONFIRMED, disputed = DISPUTED, rejected = REJECTED,
     asserted = ASSERTED, attributed = ATTRIBUTED, reported = REPORTED, planned = PLANNED, projected = PROJECTED,

@@ -15,7 +15,7 @@ use super::{
     verdict::explain,
 };
 use crate::{
-    facts::{Budget, Conflict, ConflictFilter, FactPage, ObjectGroup, Reader, Scope, Versions},
+    facts::{Budget, Conflict, ConflictFilter, FactPage, ObjectGroup, Reader, Scope, Sign, Versions},
     proto::v1::{self, fact_service_server::FactService},
 };
 
@@ -215,7 +215,11 @@ impl FactService for FactApi {
         let comparison = self.reads.run(&view, &extensions, read).await?;
         Ok(Response::new(v1::CompareFactsResponse {
             groups: comparison.groups.into_iter().map(Into::into).collect(),
-            conflict: comparison.is_conflict,
+            conflict: comparison.sign.is_some(),
+            sign: comparison
+                .sign
+                .map_or(v1::ConflictSign::Unspecified, Into::into)
+                .into(),
             omitted_fact_count: i32::try_from(comparison.omitted_fact_count).unwrap_or(i32::MAX),
             revision: to_int64(view.revision),
             as_of: time.as_of(),
@@ -278,6 +282,20 @@ impl From<Conflict> for v1::Conflict {
             },
             predicate: conflict.predicate.map(NamedNode::into_string).unwrap_or_default(),
             facts: conflict.facts.into_iter().map(Into::into).collect(),
+            sign: v1::ConflictSign::from(conflict.sign).into(),
+        }
+    }
+}
+
+impl From<Sign> for v1::ConflictSign {
+    fn from(sign: Sign) -> Self {
+        match sign {
+            Sign::Disputed => Self::Disputed,
+            Sign::Rejected => Self::Rejected,
+            Sign::Disputes => Self::Disputes,
+            Sign::DisputedByOne => Self::DisputedBy,
+            Sign::Denies => Self::Denies,
+            Sign::Differs => Self::Differs,
         }
     }
 }

@@ -30,6 +30,7 @@ impl From<Rule> for v1::VerdictRule {
         match rule {
             Rule::Contested => Self::Contested,
             Rule::Contradicted => Self::Contradicted,
+            Rule::Opposed => Self::Opposed,
             Rule::Stated => Self::Stated,
             Rule::Plain => Self::Plain,
             Rule::Denied => Self::Denied,

@@ -15,8 +15,16 @@ use super::day::Day;
 use super::fact::{Stance, Standing};
 use super::validity::Validity;
 
+mod differing;
+
+pub use differing::{differing, differing_on};
+
 /// What decides whether a statement counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is said or not, in any combination"
+)]
 pub struct Evidence<O> {
     /// The object, or what stands for it.
     pub object: O,
@@ -32,6 +40,9 @@ pub struct Evidence<O> {
     pub validity: Validity,
     /// Whether it was not retracted.
     pub live: bool,
+    /// Whether another statement, which is accepted and certainly holds on the day, contradicts it: verdicts look at that, the rule does
+    /// not.
+    pub opposed: bool,
 }
 
 impl<O> Evidence<O> {

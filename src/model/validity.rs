@@ -98,7 +98,7 @@ impl Validity {
 
     /// Returns the first day on which it is presumed to hold and the first on which it no longer is, `None` for no bound;
     /// or `None` if there is no day between them.
-    fn presumed(&self) -> Option<(Option<Day>, Option<Day>)> {
+    pub(super) fn presumed(&self) -> Option<(Option<Day>, Option<Day>)> {
         let (first, last) = self.observed.unzip();
         let from = match self.start {
             Edge::Open => None,

@@ -3,7 +3,9 @@
 //! It is the first of these that applies. Only live statements are looked at; *accepted* is as in [`Evidence::is_accepted`].
 //!
 //! 1. [`Verdict::Disputed`]: a statement of the triple has the standing disputed and its time does not exclude the day, or one
-//!    that is accepted and a plain triple or accepted statement against it both certainly hold.
+//!    that is accepted and a plain triple or accepted statement against it both certainly hold, or one that is accepted and certainly
+//!    holds or denies it is opposed ([`Evidence::opposed`]). A statement that opposes has to be accepted itself: that a disputed,
+//!    unconfirmed or rejected one disputes a fact leaves it as it is.
 //! 2. [`Verdict::True`]: an accepted statement certainly holds on the day, and is not hidden by a preferred sibling of another
 //!    object; or the triple is plain, which has no time and needs no statement.
 //! 3. [`Verdict::False`]: an accepted statement certainly denies it, or that there is one at all; or the times of all accepted ones exclude the day; or the
@@ -83,6 +85,9 @@ pub enum Rule {
     Contested,
     /// Accepted statements contradict each other: one says that Jerusalem is the capital, one denies it.
     Contradicted,
+    /// Another accepted statement disputes one that decides, or has another value where there can be one only: born in 1953, says one, and
+    /// another that it was 1954.
+    Opposed,
     /// An accepted statement certainly holds: South Korea on the white list, on 2019-08-27.
     Stated,
     /// A plain triple, without statements: `e:KR a schema:Country`.
@@ -127,7 +132,7 @@ impl Rule {
     /// Returns the verdict.
     pub fn verdict(self) -> Verdict {
         match self {
-            Self::Contested | Self::Contradicted => Verdict::Disputed,
+            Self::Contested | Self::Contradicted | Self::Opposed => Verdict::Disputed,
             Self::Stated | Self::Plain => Verdict::True,
             Self::Denied | Self::OutsideTime | Self::NotAmongAll => Verdict::False,
             Self::Unconfirmed
@@ -153,6 +158,7 @@ impl fmt::Display for Rule {
         formatter.write_str(match self {
             Self::Contested => "disputed",
             Self::Contradicted => "both accepted and denied",
+            Self::Opposed => "accepted, and so is what contradicts it",
             Self::Stated => "accepted",
             Self::Plain => "a plain triple",
             Self::Denied => "denied",
@@ -225,6 +231,7 @@ enum Role {
     /// An accepted statement that certainly holds, or that would if no preferred one hid it.
     Holds {
         hidden: bool,
+        opposed: bool,
     },
     /// An accepted statement that may hold or not.
     MayHold(Uncertainty),
@@ -232,7 +239,9 @@ enum Role {
     HiddenMayHold,
     /// An accepted statement whose time excludes the day.
     OutsideTime,
-    Denies,
+    Denies {
+        opposed: bool,
+    },
     MayDeny(Uncertainty),
     /// An accepted statement of an object that is not known.
     SomeValue,
@@ -250,12 +259,13 @@ fn role<O: Eq>(statement: &Evidence<O>, question: &Question<'_, O>, hides: bool)
     let hidden = hides && statement.standing == Standing::Accepted;
     let certainty = statement.validity.holds_at(question.day);
     let excluded = certainty == Certainty::CertainlyNot;
+    let opposed = statement.opposed;
     if statement.object != question.object {
         // That there is one says nothing of this one; that there is none does.
         let is_about_all = statement.is_some_value && statement.is_accepted();
         return match (statement.negated, certainty) {
             _ if !is_about_all => Role::Silent,
-            (true, Certainty::Certainly) => Role::Denies,
+            (true, Certainty::Certainly) => Role::Denies { opposed },
             (true, Certainty::Uncertain(why)) => Role::MayDeny(why),
             (false, Certainty::Certainly | Certainty::Uncertain(_)) if !hidden => Role::SomeValue,
             _ => Role::Silent,
@@ -266,11 +276,11 @@ fn role<O: Eq>(statement: &Evidence<O>, question: &Question<'_, O>, hides: bool)
         Standing::Rejected if !excluded => Role::Rejected,
         Standing::Disputed | Standing::Rejected => Role::Silent,
         _ if statement.is_accepted() => match (statement.negated, certainty) {
-            (false, Certainty::Certainly) => Role::Holds { hidden },
+            (false, Certainty::Certainly) => Role::Holds { hidden, opposed },
             (false, Certainty::Uncertain(_)) if hidden => Role::HiddenMayHold,
             (false, Certainty::Uncertain(why)) => Role::MayHold(why),
             (false, Certainty::CertainlyNot) => Role::OutsideTime,
-            (true, Certainty::Certainly) => Role::Denies,
+            (true, Certainty::Certainly) => Role::Denies { opposed },
             (true, Certainty::Uncertain(why)) => Role::MayDeny(why),
             (true, Certainty::CertainlyNot) => Role::Silent,
         },
@@ -299,9 +309,13 @@ impl Role {
     fn decides(self, rule: Rule) -> bool {
         match rule {
             Rule::Contested => matches!(self, Self::Contested),
-            Rule::Contradicted => matches!(self, Self::Holds { .. } | Self::Denies),
-            Rule::Stated => matches!(self, Self::Holds { hidden: false }),
-            Rule::Denied => matches!(self, Self::Denies),
+            Rule::Contradicted => matches!(self, Self::Holds { .. } | Self::Denies { .. }),
+            Rule::Opposed => matches!(
+                self,
+                Self::Holds { opposed: true, .. } | Self::Denies { opposed: true }
+            ),
+            Rule::Stated => matches!(self, Self::Holds { hidden: false, .. }),
+            Rule::Denied => matches!(self, Self::Denies { .. }),
             Rule::OutsideTime => matches!(self, Self::OutsideTime),
             Rule::Unconfirmed
             | Rule::Attributed
@@ -310,7 +324,7 @@ impl Role {
             | Rule::Projected
             | Rule::Opinion => matches!(self, Self::Weak(_)),
             Rule::Uncertain(_) => matches!(self, Self::MayHold(_)),
-            Rule::Hidden => matches!(self, Self::Holds { hidden: true } | Self::HiddenMayHold),
+            Rule::Hidden => matches!(self, Self::Holds { hidden: true, .. } | Self::HiddenMayHold),
             Rule::DenialUncertain(_) => matches!(self, Self::MayDeny(_)),
             Rule::SomeValue => matches!(self, Self::SomeValue),
             Rule::OnlyDenied => matches!(self, Self::WeakDenial),
@@ -329,6 +343,7 @@ impl Role {
 )]
 struct Seen {
     contested: bool,
+    opposed: bool,
     holds: bool,
     hidden_holds: bool,
     may_hold: Option<Uncertainty>,
@@ -348,12 +363,18 @@ impl Seen {
         match role {
             Role::Silent => {}
             Role::Contested => self.contested = true,
-            Role::Holds { hidden: false } => self.holds = true,
-            Role::Holds { hidden: true } => self.hidden_holds = true,
+            Role::Holds { hidden, opposed } => {
+                self.holds |= !hidden;
+                self.hidden_holds |= hidden;
+                self.opposed |= opposed;
+            }
             Role::MayHold(why) => self.may_hold = Some(told_most(self.may_hold, why)),
             Role::HiddenMayHold => self.hidden_may_hold = true,
             Role::OutsideTime => self.outside_time = true,
-            Role::Denies => self.denies = true,
+            Role::Denies { opposed } => {
+                self.denies = true;
+                self.opposed |= opposed;
+            }
             Role::MayDeny(why) => self.may_deny = Some(told_most(self.may_deny, why)),
             Role::SomeValue => self.some_value = true,
             Role::Weak(weak) => self.weak = Some(self.weak.map_or(weak, |other| nearer(other, weak))),
@@ -370,6 +391,8 @@ impl Seen {
             Rule::Contested
         } else if self.denies && (plain || self.holds || self.hidden_holds) {
             Rule::Contradicted
+        } else if self.opposed {
+            Rule::Opposed
         } else if self.holds {
             Rule::Stated
         } else if plain {

@@ -131,6 +131,11 @@ pub const BACKGROUND: &str = "https://w3id.org/dossier/ns#Background";
 /// `d:happenedOn`: the day of an event.
 pub const HAPPENED_ON: &str = "https://w3id.org/dossier/ns#happenedOn";
 
+/// `d:refines`: the statement that this one makes more precise.
+pub const REFINES: &str = "https://w3id.org/dossier/ns#refines";
+/// `owl:FunctionalProperty`: the class of properties that can have one value only.
+pub const FUNCTIONAL_PROPERTY: &str = "http://www.w3.org/2002/07/owl#FunctionalProperty";
+
 /// `rdfs:subPropertyOf`.
 pub const SUB_PROPERTY_OF: &str = "http://www.w3.org/2000/01/rdf-schema#subPropertyOf";
 /// `schema:identifier`: what identifies an entity; its subproperties say in which system.

@@ -261,6 +261,7 @@ impl Nodes {
             is_some_value: object == self.some_value,
             validity: Validity::new(bounds, observed),
             live: node.is_live(),
+            opposed: false,
         })
     }
 }

@@ -58,6 +58,7 @@ fn said() -> impl Strategy<Value = Said> {
 fn graph(said: &[Said], plain: &BTreeSet<Triple>, closed: &BTreeSet<[usize; 2]>) -> Snapshot {
     let mut text = String::from(
         "@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+        d:q a <http://www.w3.org/2002/07/owl#FunctionalProperty> .
         e:accepted a <http://schema.org/Event> ; d:standing d:Accepted ; d:stance d:Asserted .
         e:disputed a <http://schema.org/Claim> ; d:standing d:Disputed ; d:stance d:Attributed . ",
     );
@@ -139,9 +140,9 @@ proptest! {
 
             // What the subject's own standing makes of its facts is no conflict of statements.
             if subject != "e:disputed" || compared.groups.is_empty() {
-                prop_assert_eq!(compared.is_conflict, !of_pair.is_empty());
+                prop_assert_eq!(compared.sign, of_pair.first().map(|one| one.sign));
             }
-            prop_assert!(compared.is_conflict || of_pair.is_empty());
+            prop_assert!(compared.sign.is_some() || of_pair.is_empty());
 
             let filter = FactFilter {
                 subject: Some(pair[0].clone()),
@@ -166,14 +167,15 @@ proptest! {
                 for group in compared.groups.iter().filter(|group| group.object == term) {
                     prop_assert_eq!(group.rule, checked.rule, "{} {} {}", subject, predicate, object);
                 }
+                prop_assert!(checked.rule != Rule::Opposed || rows(&checked.evidence).len() > 1, "{:?}", checked);
                 match checked.rule.verdict() {
-                    Verdict::Disputed => prop_assert!(compared.is_conflict, "{:?}", checked),
+                    Verdict::Disputed => prop_assert!(compared.sign.is_some(), "{:?}", checked),
                     Verdict::True if object != "d:SomeValue" => {
                         prop_assert!(holding.iter().any(|row| row.0 == term.to_string()), "{:?}", checked);
                     }
                     _ => {}
                 }
-                if checked.rule != Rule::NotAmongAll {
+                if !matches!(checked.rule, Rule::NotAmongAll | Rule::Opposed) {
                     // A node gives its facts something of their own, which is no fact of the list where a statement says them.
                     let all = rows(&live);
                     let is_known = |row: &Row| row.1.is_none() || all.contains(row);

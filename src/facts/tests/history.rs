@@ -42,6 +42,7 @@ struct Words {
     is_negated: bool,
     time: usize,
     days_before: Option<i64>,
+    disputes: Option<usize>,
 }
 
 fn triple() -> impl Strategy<Value = Triple> {
@@ -52,15 +53,18 @@ fn triple() -> impl Strategy<Value = Triple> {
 fn words() -> impl Strategy<Value = Words> {
     let marks = prop_oneof![2 => 0..2_usize, 1 => 0..MARKS.len()];
     let said = (triple(), marks, prop::bool::weighted(0.2), 0..TIMES.len());
-    (said, prop::option::weighted(0.3, 0..4_i64)).prop_map(
-        |((triple, marks, is_negated, time), days_before)| Words {
+    let days_before = prop::option::weighted(0.3, 0..4_i64);
+    let disputes = prop::option::weighted(0.2, any::<usize>());
+    (said, days_before, disputes).prop_map(|((triple, marks, is_negated, time), days_before, disputes)| {
+        Words {
             triple,
             marks,
             is_negated,
             time,
             days_before,
-        },
-    )
+            disputes,
+        }
+    })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -167,7 +171,13 @@ impl History {
 
     fn say(&mut self, words: &Words, old: Option<usize>) {
         let recorded = self.day + 1 - words.days_before.unwrap_or(0);
-        let fact = new_fact(self.oracle.said.len(), words, recorded, old);
+        let index = self.oracle.said.len();
+        let target = words.disputes.filter(|_| index > 0).map(|choice| choice % index);
+        let statement = target.map(|index| node(&format!("s/{index}")));
+        let fact = NewFact {
+            disputes: statement.into_iter().collect(),
+            ..new_fact(index, words, recorded, old)
+        };
         self.commit(|draft| write_facts(draft, &[fact], &[]).unwrap());
         if let Some(old) = old {
             let said = &mut self.oracle.said[old];
@@ -181,6 +191,7 @@ impl History {
             recorded,
             retracted: None,
             revises: old,
+            disputes: target,
         });
     }
 }
@@ -431,7 +442,7 @@ proptest! {
             let groups: BTreeMap<_, _> = compared.groups.iter().map(group).collect();
             prop_assert_eq!(groups.len(), compared.groups.len());
             prop_assert_eq!(groups, oracle.compare([subject, property], case.at()));
-            prop_assert_eq!(compared.is_conflict, oracle.conflicts([subject, property], case.at()));
+            prop_assert_eq!(compared.sign.is_some(), oracle.conflicts([subject, property], case.at()));
         }
     }
 }

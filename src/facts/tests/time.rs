@@ -11,8 +11,8 @@ use crate::model::{
     edtf::Bounds,
     fact::{Stance, UnixTime},
     truthy::{Evidence, supporting},
-    validity::Validity,
-    verdict::{Question, judge},
+    validity::{Certainty, Validity},
+    verdict::{Question, Rule, judge},
 };
 
 const DAY_SECONDS: i64 = 86_400;
@@ -50,6 +50,8 @@ struct Said {
     /// Days after it was recorded.
     retracted: Option<i64>,
     source: u8,
+    /// Another, which there may be or not.
+    disputes: Option<usize>,
 }
 
 impl Said {
@@ -78,6 +80,7 @@ impl Said {
             is_some_value: false,
             validity: Validity::new(bounds, []),
             live: self.is_known(known_at),
+            opposed: false,
         }
     }
 }
@@ -95,6 +98,7 @@ fn statements() -> impl Strategy<Value = Vec<Said>> {
             prop::option::weighted(0.8, 0..12i64),
             prop::option::weighted(0.3, 1..5i64),
             0..2u8,
+            prop::option::weighted(0.3, 0..10_usize),
         ),
     )
         .prop_map(
@@ -109,6 +113,7 @@ fn statements() -> impl Strategy<Value = Vec<Said>> {
                 recorded: rest.0,
                 retracted: rest.1,
                 source: rest.2,
+                disputes: rest.3,
             },
         );
     prop::collection::vec(said, 0..25)
@@ -149,6 +154,9 @@ fn graph(said: &[Said], plain: &BTreeSet<[u8; 3]>, derived: &BTreeSet<[u8; 3]>) 
         }
         if !TIMES[one.time].is_empty() {
             write!(text, "; d:edtf \"{}\" ", TIMES[one.time]).unwrap();
+        }
+        if let Some(disputed) = one.disputes {
+            write!(text, "; d:disputes s:{disputed} ").unwrap();
         }
         if let Some(recorded) = one.recorded {
             write!(text, "; prov:generatedAtTime {} ", date_time(recorded)).unwrap();
@@ -295,11 +303,18 @@ proptest! {
             &view,
             &mut Budget::page(),
         );
-        let group: Vec<_> = said
-            .iter()
-            .filter(|one| (one.subject, one.predicate) == (subject, predicate))
-            .map(|one| one.evidence(known_at))
-            .collect();
+        let opposing = |index: usize| -> Vec<usize> {
+            let opposes = |other: usize| {
+                let one = said[other].evidence(known_at);
+                let is_certain = one.is_accepted() && one.validity.holds_at(day(on)) == Certainty::Certainly;
+                said[other].disputes == Some(index) && other != index && is_certain
+            };
+            (0..said.len()).filter(|other| opposes(*other)).collect()
+        };
+        let of_pair = |index: &usize| (said[*index].subject, said[*index].predicate) == (subject, predicate);
+        let indices: Vec<_> = (0..said.len()).filter(of_pair).collect();
+        let evidence = |index: &usize| Evidence { opposed: !opposing(*index).is_empty(), ..said[*index].evidence(known_at) };
+        let group: Vec<_> = indices.iter().map(evidence).collect();
         let expected = judge(&Question {
             statements: &group,
             object,
@@ -308,8 +323,13 @@ proptest! {
             closed: false,
         });
         prop_assert_eq!(found.rule, expected.rule);
-        let plain_count = found.evidence.iter().filter(|fact| fact.statement.is_none()).count();
-        prop_assert_eq!(found.evidence.len() - plain_count, expected.statements.len());
+        let mut deciding: BTreeSet<_> = expected.statements.iter().map(|at| indices[*at]).collect();
+        if expected.rule == Rule::Opposed {
+            deciding.extend(deciding.clone().into_iter().flat_map(&opposing));
+        }
+        let decided: Vec<_> = rows(&found.evidence).into_iter().filter_map(|row| row.1).collect();
+        prop_assert_eq!(decided.len(), deciding.len());
+        prop_assert_eq!(decided.into_iter().collect::<BTreeSet<_>>(), deciding);
         let reasons = oracle(&said, &plain, day(on), known_at);
         let holding = rows(&found.evidence).into_iter().map(|row| reasons.contains(&row));
         prop_assert!(found.evidence.iter().map(|fact| fact.holds).eq(holding));

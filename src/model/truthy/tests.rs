@@ -29,9 +29,10 @@ pub(in crate::model) fn evidence() -> impl Strategy<Value = Evidence<u8>> {
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.8),
+        prop::bool::weighted(0.1),
     );
     (0u8..3, stance, standing, flags, validities()).prop_map(
-        |(object, stance, standing, (negated, is_some_value, live), validity)| Evidence {
+        |(object, stance, standing, (negated, is_some_value, live, opposed), validity)| Evidence {
             // Some value is the same object in every statement, and no other.
             object: if is_some_value { u8::MAX } else { object },
             stance,
@@ -40,6 +41,7 @@ pub(in crate::model) fn evidence() -> impl Strategy<Value = Evidence<u8>> {
             is_some_value,
             validity,
             live,
+            opposed,
         },
     )
 }
@@ -57,6 +59,7 @@ fn stated(object: u8, standing: Standing, time: &str) -> Evidence<u8> {
         is_some_value: false,
         validity: validity(time),
         live: true,
+        opposed: false,
     }
 }
 
@@ -161,6 +164,24 @@ proptest! {
     fn statements_that_do_not_count_change_nothing(statements in statements(), day in days()) {
         let counting: Vec<_> = statements.iter().filter(|statement| statement.counts(day)).copied().collect();
         prop_assert_eq!(objects(&statements, day), objects(&counting, day));
+    }
+
+    #[test]
+    fn values_differ_if_two_hold_on_one_day(statements in statements()) {
+        let every_day = (10_900..12_500).map(|number| Day::of_unix_seconds(number * 86_400));
+        let is_double = |day: &Day| objects(&statements, *day).len() > 1;
+        let found = differing(&statements, |_, _| false);
+        prop_assert_eq!(found.is_some(), every_day.clone().any(|day| is_double(&day)));
+        if let Some(pair) = found {
+            let [one, other] = pair.map(|index| statements[index].object);
+            prop_assert!(one != other);
+            let both = |day: &Day| pair.iter().all(|index| supporting(&statements, *day).any(|at| at == *index));
+            prop_assert!(every_day.clone().any(|day| both(&day)));
+        }
+        for day in every_day.step_by(50) {
+            prop_assert_eq!(differing_on(&statements, day, |_, _| false).is_some(), is_double(&day));
+        }
+        prop_assert_eq!(differing(&statements, |_, _| true), None);
     }
 
     #[test]
@@ -297,5 +318,6 @@ fn read(node: &Node) -> Evidence<Term> {
             values(vocabulary::OBSERVED_ON).map(|text| day(&text)),
         ),
         live: !node.contains_key(vocabulary::INVALIDATED_AT),
+        opposed: false,
     }
 }

@@ -14,7 +14,7 @@ use crate::model::{
 /// going through all its statements for each.
 pub fn bystanders<O: Copy + Eq>(statements: &[Evidence<O>], day: Day) -> Vec<Evidence<O>> {
     let mut hiding: Vec<Evidence<O>> = Vec::new();
-    let mut denial = None;
+    let mut denial: Option<Evidence<O>> = None;
     let mut possible_denial: Option<(Uncertainty, Evidence<O>)> = None;
     let mut existence = [None; 2];
     for statement in statements {
@@ -30,7 +30,11 @@ pub fn bystanders<O: Copy + Eq>(statements: &[Evidence<O>], day: Day) -> Vec<Evi
         }
         match (statement.negated, statement.validity.holds_at(day)) {
             (_, Certainty::CertainlyNot) => {}
-            (true, Certainty::Certainly) => denial = Some(*statement),
+            (true, Certainty::Certainly) => {
+                if denial.is_none_or(|known| !known.opposed) {
+                    denial = Some(*statement);
+                }
+            }
             (true, Certainty::Uncertain(why)) => {
                 if possible_denial.is_none_or(|(known, _)| known.rank() < why.rank()) {
                     possible_denial = Some((why, *statement));

@@ -18,6 +18,7 @@ fn accepted(time: &str) -> Evidence<u8> {
         is_some_value: false,
         validity: validity(time),
         live: true,
+        opposed: false,
     }
 }
 

@@ -110,6 +110,7 @@ pub(super) struct Said {
     pub(super) recorded: i64,
     pub(super) retracted: Option<i64>,
     pub(super) revises: Option<usize>,
+    pub(super) disputes: Option<usize>,
 }
 
 /// All that was said, and what is plain.
@@ -269,19 +270,25 @@ impl Oracle {
         judged.collect()
     }
 
-    /// Whether something is contested or held to be wrong, or denied and said.
+    /// Whether something is contested or held to be wrong, disputes or is disputed, or is denied and said.
     pub(super) fn conflicts(&self, pair: [u8; 2], at: At) -> bool {
         let group = self.group([pair[0], pair[1], 0], at);
-        group.iter().any(|said| {
-            let is_said = || {
-                self.plain.contains(&said.triple)
-                    || group
-                        .iter()
-                        .any(|other| !other.is_negated && other.triple == said.triple)
-            };
-            matches!(said.standing(), Standing::Disputed | Standing::Rejected)
-                || (said.is_negated && is_said())
-        })
+        let is_of_pair = |index: usize| self.said[index].triple[..2] == pair;
+        let is_disputed = self.known(at).any(|(index, said)| {
+            let disputed = said.disputes.filter(|disputed| self.said[*disputed].is_known(at));
+            disputed.is_some_and(|disputed| is_of_pair(index) || is_of_pair(disputed))
+        });
+        is_disputed
+            || group.iter().any(|said| {
+                let is_said = || {
+                    self.plain.contains(&said.triple)
+                        || group
+                            .iter()
+                            .any(|other| !other.is_negated && other.triple == said.triple)
+                };
+                matches!(said.standing(), Standing::Disputed | Standing::Rejected)
+                    || (said.is_negated && is_said())
+            })
     }
 
     fn verdict(&self, triple: Triple, at: At) -> Verdict {
@@ -302,7 +309,13 @@ impl Oracle {
         let is_possible = any(&|said| said.is_accepted() && !said.is_negated && said.is_possible(day));
         let is_accepted = any(&|said| said.is_accepted() && !said.is_negated);
         let is_contested = any(&|said| said.standing() == Standing::Disputed && said.is_possible(day));
-        if is_contested || (is_denied && (is_plain || is_certain)) {
+        let decides = |said: &Said| said.is_accepted() && said.is_certain(day);
+        let is_opposed = self.known(at).any(|(_, said)| {
+            let disputed = said.disputes.map(|disputed| &self.said[disputed]);
+            decides(said)
+                && disputed.is_some_and(|one| one.triple == triple && one.is_known(at) && decides(one))
+        });
+        if is_contested || is_opposed || (is_denied && (is_plain || is_certain)) {
             Verdict::Disputed
         } else if is_seen || is_plain {
             Verdict::True
