@@ -69,7 +69,7 @@ pub(super) struct FactsArgs {
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     attributed_to: String,
 
-    /// Only facts that would no longer hold without the source
+    /// Only facts that would no longer hold without the source; with --scope live or all, all that have no other source
     #[arg(long, requires = "source")]
     sole_source: bool,
 

@@ -49,7 +49,8 @@ pub struct FactFilter {
     pub is_present: bool,
     /// Which facts.
     pub scope: Scope,
-    /// Only facts that would cease to hold if the source were withdrawn.
+    /// Only facts that would cease to hold if the source were withdrawn; if more is listed than what holds, those that have no other
+    /// source.
     pub is_sole_source: bool,
 }
 

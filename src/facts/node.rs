@@ -162,7 +162,7 @@ impl Reader<'_> {
             return None;
         }
         let statement = adding.inherited.by(self, quad, budget)?;
-        let is_sole = || statement.sources.len() == 1 && adding.part == Part::Nodes;
+        let is_sole = || statement.sources.len() == 1;
         let is_wanted = wanted.is_statement(statement)
             && statement.is_known_at(view.known_at)
             && wanted

@@ -19,7 +19,7 @@ pub(super) struct Listing {
     pub(super) scope: Scope,
     /// Whether facts about nodes among the statements are wanted, of which none holds.
     pub(super) with_stated_nodes: bool,
-    /// Only what no longer holds once the source is withdrawn.
+    /// Only what no longer holds once the source is withdrawn; if more is listed than what holds, only what has no other source.
     pub(super) is_sole_source: bool,
 }
 
@@ -197,9 +197,11 @@ impl Reader<'_> {
             object,
             graph: TermId::DEFAULT_GRAPH,
         };
-        if listing.is_sole_source
-            && (self.is_plain(triple) || !groups.of(subject, predicate, budget).falls(object))
-        {
+        let mut is_lost = || match listing.scope {
+            Scope::Holding => !self.is_plain(triple) && groups.of(subject, predicate, budget).falls(object),
+            Scope::Live | Scope::All => !record.has_other_source,
+        };
+        if listing.is_sole_source && !is_lost() {
             return None;
         }
         self.statement_fact(quad.subject, triple, is_known, holds, budget)

@@ -5,12 +5,12 @@ use tonic::Status;
 
 use super::{page_token, status::invalid_fields};
 use crate::{
-    facts::Cursor,
+    facts::{Cursor, Scope},
     model::{
         iri::{self, NameError},
         language,
     },
-    proto::v1::ErrorReason,
+    proto::v1::{ErrorReason, FactScope},
 };
 
 /// Violations that are kept of one request: a small message must not make a large list.
@@ -52,6 +52,20 @@ impl Violations {
             .first()
             .map_or(ErrorReason::InvalidField, |violation| violation.reason);
         (reason, self.0)
+    }
+
+    /// Reads a scope, with the one that is meant if none is said.
+    pub(super) fn scope(&mut self, number: i32, unset: Scope) -> Scope {
+        match FactScope::try_from(number) {
+            Ok(FactScope::Unspecified) => unset,
+            Ok(FactScope::Holding) => Scope::Holding,
+            Ok(FactScope::Live) => Scope::Live,
+            Ok(FactScope::All) => Scope::All,
+            Err(_) => {
+                self.invalid("scope", format!("{number} is not a scope"));
+                unset
+            }
+        }
     }
 
     /// Adds a violation of the general kind.

@@ -133,6 +133,8 @@ async fn answer(server: &Server, call: &str) -> Vec<String> {
                 "all" => v1::FactScope::All,
                 _ => v1::FactScope::Unspecified,
             };
+            let standing = format!("STANDING_{}", argument("standing").to_uppercase());
+            let standing = v1::Standing::from_str_name(&standing).map(Into::into);
             let basis = (argument("basis") == "inferred").then_some(v1::Basis::Inferred.into());
             let request = ListFactsRequest {
                 subject: argument("subject"),
@@ -140,6 +142,7 @@ async fn answer(server: &Server, call: &str) -> Vec<String> {
                 object: arguments.get("object").map(|object| term(object)),
                 source: argument("source"),
                 sole_source: arguments.contains_key("sole-source"),
+                standings: standing.into_iter().collect(),
                 bases: basis.into_iter().collect(),
                 scope: scope.into(),
                 read,

@@ -43,24 +43,14 @@ pub(super) fn read(request: &v1::ListFactsRequest, violations: &mut Violations) 
         is_sole_source: request.sole_source,
         ..FactFilter::default()
     };
-    filter.scope = match v1::FactScope::try_from(request.scope) {
-        Ok(v1::FactScope::Live) => Scope::Live,
-        Ok(v1::FactScope::All) => Scope::All,
-        Ok(v1::FactScope::Unspecified) if filter.standings.iter().any(|one| never_holds(*one)) => Scope::Live,
-        Ok(v1::FactScope::Unspecified | v1::FactScope::Holding) => Scope::Holding,
-        Err(_) => {
-            violations.invalid("scope", format!("{} is not a scope", request.scope));
-            Scope::Holding
-        }
+    let unset = if filter.standings.iter().any(|one| never_holds(*one)) {
+        Scope::Live
+    } else {
+        Scope::Holding
     };
+    filter.scope = violations.scope(request.scope, unset);
     if request.sole_source && request.source.is_empty() {
         violations.invalid("sole_source", "needs a source");
-    }
-    if request.sole_source && filter.scope != Scope::Holding {
-        violations.invalid(
-            "sole_source",
-            "is about facts that hold: no other scope or standing",
-        );
     }
     filter
 }
