@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dossier::facts::{Budget, EntityQuery, Lookup, TimeView};
+use dossier::facts::{Budget, EntityQuery, Lookup, Scope, TimeView};
 use dossier::graph::{
     Batch, Draft, GraphPattern, Pattern, Snapshot, TermView, read_snapshot_file, write_snapshot_file,
 };
@@ -125,6 +125,7 @@ fn read_entities(name: &str, snapshot: &Snapshot, quad_count: u64) -> Result<(),
             known_at: None,
         },
         is_present: true,
+        scope: Scope::Holding,
         size: Some(1_000),
         label_languages: Vec::new(),
     };

@@ -90,7 +90,7 @@ pub(super) struct FactsArgs {
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
-enum ScopeArg {
+pub(super) enum ScopeArg {
     /// Those that hold
     Holding,
     /// All that is known and not retracted
@@ -185,7 +185,7 @@ pub(super) async fn facts(args: FactsArgs, server: &ServerArgs) -> Result<(), Fa
 }
 
 impl ScopeArg {
-    fn to_proto(self) -> FactScope {
+    pub(super) fn to_proto(self) -> FactScope {
         match self {
             Self::Holding => FactScope::Holding,
             Self::Live => FactScope::Live,

@@ -8,14 +8,15 @@ use tonic::Code;
 
 use super::{
     client::{Client, ServerArgs},
-    fact, facts,
+    fact,
+    facts::{self, ScopeArg},
     failure::{Failure, reason},
     label::{self, Candidate, Choice, Fit},
     output::{Json, Output},
     term::{Prefixes, printable, triple_from_proto},
     when::WhenArgs,
 };
-use crate::proto::v1::{Entity, ErrorReason, GetEntityRequest, LangString};
+use crate::proto::v1::{Entity, ErrorReason, FactScope, GetEntityRequest, LangString};
 
 /// Entities that are listed where a label is not unique.
 const CANDIDATE_COUNT_MAX: usize = 20;
@@ -37,6 +38,10 @@ pub(super) struct GetArgs {
     #[arg(long = "language", short, value_name = "TAG")]
     languages: Vec<String>,
 
+    /// Which facts. Default: those that hold
+    #[arg(long, value_enum, value_name = "SCOPE")]
+    scope: Option<ScopeArg>,
+
     #[command(flatten)]
     when: WhenArgs,
 
@@ -52,7 +57,7 @@ enum GetFormat {
     Table,
     /// `Entity` in protobuf's JSON mapping, with all its facts
     Json,
-    /// The facts alone, as N-Triples
+    /// The facts alone, as N-Triples; with --scope those of them that hold
     #[value(name = "ntriples", alias = "nt")]
     NTriples,
 }
@@ -70,6 +75,10 @@ pub(super) async fn get(args: GetArgs, server: &ServerArgs) -> Result<(), Failur
         entity: args.entity.clone(),
         read: Some(args.when.options()),
         languages: args.languages,
+        scope: args
+            .scope
+            .map_or(FactScope::Unspecified, ScopeArg::to_proto)
+            .into(),
         page_size: PAGE_SIZE,
         ..GetEntityRequest::default()
     };
@@ -99,6 +108,7 @@ pub(super) async fn get(args: GetArgs, server: &ServerArgs) -> Result<(), Failur
             for triple in entity
                 .facts
                 .into_iter()
+                .filter(|fact| fact.holds || args.scope.is_none())
                 .filter_map(|fact| triple_from_proto(facts::triple(fact)))
             {
                 writer.serialize_triple(&triple)?;

@@ -21,6 +21,8 @@ pub struct EntityQuery {
     pub view: TimeView,
     /// Whether the default graph says what holds then.
     pub is_present: bool,
+    /// Which facts; what is more than those that hold is not in the default graph.
+    pub scope: Scope,
     /// How many facts at most. `None`: no facts, and no work for them.
     pub size: Option<usize>,
     /// Languages of the labels in facts, by preference; empty: no labels.
@@ -37,7 +39,7 @@ impl EntityQuery {
                 ..Wanted::default()
             },
             view: self.view,
-            scope: Scope::Holding,
+            scope: self.scope,
             with_stated_nodes: true,
             is_sole_source: false,
         }
@@ -46,8 +48,7 @@ impl EntityQuery {
 
 impl Reader<'_> {
     /// Returns an entity with a page of facts and where the page ends, if there are more. `None` if no triple of the default
-    /// graph has the IRI as subject, nor is it an event, a claim or an observation among the statements; in a time view, if no
-    /// statement has it as subject either.
+    /// graph has the IRI as subject, nor a statement, nor is it an event, a claim or an observation among the statements.
     ///
     /// Labels and aliases are those in one of the languages and those without a language.
     pub fn entity(
@@ -58,7 +59,7 @@ impl Reader<'_> {
         budget: &mut Budget,
     ) -> Option<(Entity, Option<Cursor>)> {
         let id = self.snapshot.iri_id(iri)?;
-        let (mut entity, end) = if query.is_present {
+        let (mut entity, end) = if query.is_present && query.scope == Scope::Holding {
             self.present_entity(id, iri, query, after, budget)?
         } else {
             self.entity_at(id, iri, query, after, budget)?
@@ -77,7 +78,7 @@ impl Reader<'_> {
     ) -> Option<(Entity, Option<Cursor>)> {
         let pattern = default_graph(Some(id), None, None);
         let is_stated = self.is_stated_node(id);
-        if self.snapshot.count(pattern) == 0 && !is_stated {
+        if self.snapshot.count(pattern) == 0 && !is_stated && !self.is_spoken_of(id) {
             return None;
         }
         let mut entity = self.names(id, iri, &query.languages, budget);
@@ -117,9 +118,8 @@ impl Reader<'_> {
         budget: &mut Budget,
     ) -> Option<(Entity, Option<Cursor>)> {
         let pattern = default_graph(Some(id), None, None);
-        let statements = self.in_statements(None, Some(self.words.subject), Some(id));
         let is_stated = self.is_stated_node(id);
-        if self.snapshot.count(pattern) == 0 && self.snapshot.count(statements) == 0 && !is_stated {
+        if self.snapshot.count(pattern) == 0 && !is_stated && !self.is_spoken_of(id) {
             return None;
         }
         let mut entity = Entity {
@@ -146,6 +146,11 @@ impl Reader<'_> {
         let page = self.facts_at(&listing, size, after, budget);
         entity.facts = page.facts;
         Some((entity, page.end))
+    }
+
+    /// Tells whether a statement has something as subject.
+    fn is_spoken_of(&self, id: TermId) -> bool {
+        self.has_any(self.in_statements(None, Some(self.words.subject), Some(id)))
     }
 
     /// Returns an entity without facts.

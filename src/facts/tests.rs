@@ -273,6 +273,7 @@ fn query() -> EntityQuery {
         languages: Vec::new(),
         view: view(),
         is_present: true,
+        scope: Scope::Holding,
         size: Some(10),
         label_languages: Vec::new(),
     }

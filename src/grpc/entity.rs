@@ -7,7 +7,7 @@ use super::{
     time::When, validate::Violations,
 };
 use crate::{
-    facts::{Budget, Cursor, EntityQuery, Reader},
+    facts::{Budget, Cursor, EntityQuery, Reader, Scope},
     model::fact::Entity,
     proto::v1::{self, entity_service_server::EntityService},
 };
@@ -47,6 +47,7 @@ impl EntityService for EntityApi {
         violations.languages(&request.languages);
         violations.language_ranges("label_languages", &request.label_languages);
         let mask = Mask::read(request.read_mask.as_ref(), &mut violations);
+        let scope = violations.scope(request.scope, Scope::Holding);
         let when = violations.when(request.read.as_ref());
         let Some(iri) = iri else {
             return Err(invalid(violations));
@@ -56,12 +57,13 @@ impl EntityService for EntityApi {
         let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let time = when.on(&self.reads, &view);
-        let seal = time.seal(&when);
+        let seal = format!("{} {scope:?}", time.seal(&when));
         let after = cursor(&request.page_token, epoch, &[&iri, &seal])?;
         let query = EntityQuery {
             languages: request.languages,
             view: time.view,
             is_present: time.is_present,
+            scope,
             size: mask.facts.then_some(size),
             label_languages: request.label_languages,
         };
@@ -100,16 +102,18 @@ impl EntityService for EntityApi {
         violations.languages(&request.languages);
         violations.language_ranges("label_languages", &request.label_languages);
         let mask = Mask::read(request.read_mask.as_ref(), &mut violations);
+        let scope = violations.scope(request.scope, Scope::Holding);
         let when = violations.when(request.read.as_ref());
         violations.finish()?;
         let view = self.reads.view(&when, &extensions).await?;
         let epoch = Reads::epoch(&view);
         let time = when.on(&self.reads, &view);
-        let seal = time.seal(&when);
+        let seal = format!("{} {scope:?}", time.seal(&when));
         let query = EntityQuery {
             languages: request.languages,
             view: time.view,
             is_present: time.is_present,
+            scope,
             size: mask.facts.then_some(size),
             label_languages: request.label_languages,
         };

@@ -193,6 +193,22 @@ fn facts_are_chosen_by_what_is_said_of_them() {
     let words = rows(&["--scope", "live", "--attributed-to", "e:kono"]);
     assert!(!words.is_empty(), "{words:?}");
     server.run(&["facts", "--sole-source"], "").failed(2, "--source");
+
+    let capital = |arguments: &[&str]| {
+        let told = server
+            .run(&[&["get", "e:IL"], arguments].concat(), "")
+            .succeeded();
+        told.lines().filter(|line| line.contains("jerusalem")).count()
+    };
+    assert_eq!((capital(&[]), capital(&["--scope", "live"])), (0, 2));
+    let triples = ["--output", "ntriples"];
+    assert_eq!(
+        (
+            capital(&triples),
+            capital(&[&triples[..], &["--scope", "live"]].concat())
+        ),
+        (0, 0)
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use dossier::proto::v1::{self, ErrorReason, GetEntityRequest, ListEntitiesRequest};
 use tonic::Code;
 
-use crate::harness::{Server, check_error, check_fields};
+use crate::harness::{Server, check_error, check_fields, sourced_fact};
 
 fn get(entity: &str) -> GetEntityRequest {
     GetEntityRequest {
@@ -252,6 +252,97 @@ async fn batches_list_what_is_missing() {
         ErrorReason::UnknownPrefix,
         &["entities[1]", "entities[2]"],
     );
+}
+
+/// What is disputed, reported or planned of an entity is there for whoever asks, and makes an entity.
+#[tokio::test]
+async fn an_entity_has_what_is_only_stated_of_it_if_asked_for() {
+    let server = Server::start().await;
+    let mut client = server.entities();
+    let scoped = |entity: &str, scope: v1::FactScope, page_size| GetEntityRequest {
+        scope: scope.into(),
+        page_size,
+        ..get(entity)
+    };
+    let holding = server.entity("e:IL").await.unwrap();
+    let capital = |facts: &[v1::Fact]| {
+        let capitals = facts.iter().filter(|fact| fact.predicate.ends_with("#capital"));
+        let mut standings: Vec<_> = capitals
+            .map(|fact| (fact.standing(), fact.negated, fact.holds))
+            .collect();
+        standings.sort_unstable();
+        standings
+    };
+    assert_eq!(capital(&holding.facts), []);
+    let disputed = v1::Standing::Disputed;
+    let both = [(disputed, false, false), (disputed, true, false)];
+    for scope in [v1::FactScope::Live, v1::FactScope::All] {
+        let answer = client
+            .get_entity(scoped("e:IL", scope, 0))
+            .await
+            .unwrap()
+            .into_inner();
+        let live = answer.entity.unwrap();
+        assert_eq!(capital(&live.facts), both);
+        assert!(holding.facts.iter().all(|fact| live.facts.contains(fact)));
+        assert_eq!((&live.labels, &live.types), (&holding.labels, &holding.types));
+    }
+    let said = client
+        .get_entity(scoped("e:IL", v1::FactScope::Holding, 0))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(said.entity.unwrap(), holding);
+    let request = v1::BatchGetEntitiesRequest {
+        entities: vec!["e:IL".into()],
+        scope: v1::FactScope::Live.into(),
+        ..v1::BatchGetEntitiesRequest::default()
+    };
+    let batch = client.batch_get_entities(request).await.unwrap().into_inner();
+    assert_eq!(capital(&batch.entities[0].facts), both);
+
+    // A token is of its scope.
+    let page = client
+        .get_entity(scoped("e:IL", v1::FactScope::Live, 1))
+        .await
+        .unwrap()
+        .into_inner();
+    let page_token = page.entity.unwrap().next_page_token;
+    let go_on = |scope| GetEntityRequest {
+        page_token: page_token.clone(),
+        ..scoped("e:IL", scope, 1)
+    };
+    assert!(client.get_entity(go_on(v1::FactScope::Live)).await.is_ok());
+    let other = client.get_entity(go_on(v1::FactScope::Holding)).await;
+    check_fields(other, ErrorReason::InvalidPageToken, &["page_token"]);
+    let unknown = GetEntityRequest {
+        scope: 9,
+        ..get("e:IL")
+    };
+    check_fields(
+        client.get_entity(unknown).await,
+        ErrorReason::InvalidField,
+        &["scope"],
+    );
+
+    let written = v1::Fact {
+        subject: "e:rumour".into(),
+        stance: v1::Stance::Reported.into(),
+        standing: v1::Standing::Unconfirmed.into(),
+        ..sourced_fact()
+    };
+    let request = v1::WriteFactsRequest {
+        facts: vec![written],
+        ..v1::WriteFactsRequest::default()
+    };
+    server.writes().write_facts(request).await.unwrap();
+    assert_eq!(server.entity("e:rumour").await.unwrap().facts, []);
+    let rumour = client
+        .get_entity(scoped("e:rumour", v1::FactScope::Live, 0))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(rumour.entity.unwrap().facts.len(), 1);
 }
 
 #[tokio::test]

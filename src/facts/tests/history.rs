@@ -379,6 +379,7 @@ proptest! {
                 languages: Vec::new(),
                 view: case.view(),
                 is_present: case.as_of.is_none() && case.known_at.is_none(),
+                scope: Scope::Holding,
                 size: Some(case.size),
                 label_languages: Vec::new(),
             };
