@@ -1,4 +1,4 @@
-"""Asks a server with SPARQLWrapper, rdflib and pyjelly, as any SPARQL endpoint, and checks the answers.
+"""Asks a server as any SPARQL endpoint, with common libraries of Python, and checks the answers.
 
     dossier export grouped.jelly --grouped
     python check.py --server http://127.0.0.1:50051 --grouped grouped.jelly
@@ -12,6 +12,7 @@ import sys
 import urllib.error
 from urllib.request import Request, urlopen
 
+import pyoxigraph
 from pyjelly.integrations.rdflib.parse import parse_jelly_grouped
 from rdflib import BNode, Dataset, Graph, Literal, URIRef
 from rdflib.plugins.stores.sparqlstore import SPARQLUpdateStore
@@ -19,6 +20,8 @@ from SPARQLWrapper import CSV, JSON, POST, TURTLE, XML, SPARQLWrapper
 from SPARQLWrapper.SPARQLExceptions import QueryBadFormed
 
 ENTITY = "https://w3id.org/dossier/e/"
+STATEMENTS = "https%3A%2F%2Fw3id.org%2Fdossier%2Fg%2Fstatements"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 GRAPH = URIRef("https://example.org/http-check")
 NAME = "SELECT ?name WHERE { e:gsomia d:fullName ?name }"
 FULL_NAME = "General Security of Military Information Agreement"
@@ -96,6 +99,27 @@ def rdflib_documents_go_through_the_graph_store(server: str) -> None:
         raise AssertionError("the graph is still there")
 
 
+def pyoxigraph_reads_statements_as_rdf_1_2(server: str) -> None:
+    for media_type in ("text/turtle", "application/n-triples"):
+        documents = []
+        for more in ("", "&statements=reified"):
+            request = Request(f"{server}/store?graph={STATEMENTS}{more}", headers={"Accept": media_type})
+            with urlopen(request) as answer:
+                form = pyoxigraph.RdfFormat.from_media_type(media_type)
+                documents.append([(*quad,)[:3] for quad in pyoxigraph.parse(answer.read(), format=form)])
+        nodes, reified = documents
+        # Each reifier is about the triple that its node has in parts, and all else is the same.
+        reifiers = [(node, of) for node, predicate, of in reified if predicate.value == f"{RDF}reifies"]
+        parts = {
+            (node, pyoxigraph.NamedNode(RDF + part), getattr(of, part))
+            for node, of in reifiers
+            for part in ("subject", "predicate", "object")
+        }
+        others = {triple for triple in reified if triple[1].value != f"{RDF}reifies"}
+        assert len(reifiers) > 200, media_type
+        assert parts | others == set(nodes), media_type
+
+
 def pyjelly_documents_go_through_the_graph_store(server: str) -> None:
     url = f"{server}/store?graph={GRAPH}"
     written = Graph().parse(data=DOCUMENT, format="turtle")
@@ -139,6 +163,7 @@ CHECKS = [
     sparqlwrapper_raises_errors,
     rdflib_reads_and_writes_a_graph,
     rdflib_documents_go_through_the_graph_store,
+    pyoxigraph_reads_statements_as_rdf_1_2,
     pyjelly_documents_go_through_the_graph_store,
 ]
 
