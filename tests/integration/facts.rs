@@ -220,3 +220,24 @@ async fn bad_filters_are_refused() {
         &["page_token"],
     );
 }
+
+/// Whoever passes a fact on finds in its sources what their licences ask for.
+#[tokio::test]
+async fn sources_of_a_fact_have_licence_and_attribution() {
+    let server = Server::start().await;
+    let request = v1::ListFactsRequest {
+        subject: "e:FR".into(),
+        predicate: "d:capital".into(),
+        ..v1::ListFactsRequest::default()
+    };
+    let facts = server.list(request).await.unwrap().facts;
+    let sources: Vec<_> = facts.iter().flat_map(|fact| &fact.sources).collect();
+    assert_eq!((facts.len(), sources.len()), (1, 2));
+    for source in sources {
+        assert_eq!(source.license, "https://creativecommons.org/licenses/by/4.0/");
+        assert_eq!(
+            source.attribution,
+            "Contains data from GeoNames (www.geonames.org), CC BY 4.0"
+        );
+    }
+}
