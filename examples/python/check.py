@@ -107,6 +107,15 @@ def follows_the_commits(channel: grpc.Channel) -> None:
     commit = next(commits)
     assert commit.revision == first.revision + 1 and len(commit.removed) == 1, commit
     commits.close()
+    # As the client goes on, and as one of another history would.
+    commits = client.follow(channel, first.revision, commit.header.hash)
+    other = grpc.StatusCode.FAILED_PRECONDITION, "WATCH_OTHER_HISTORY"
+    assert fails(lambda: next(commits), *other)["position"] == "WATCH_START_SNAPSHOT"
+    third = client.update(channel, f"INSERT DATA {{ {thing} rdfs:label 'b' }}")
+    commits = client.follow(channel, commit.revision, commit.header.hash)
+    assert next(commits).revision == third.revision
+    commits.close()
+    client.update(channel, f"DELETE DATA {{ {thing} rdfs:label 'b' }}")
 
 
 def tells_why_a_call_failed(channel: grpc.Channel) -> None:

@@ -7,6 +7,7 @@ Generate the stubs once with ./generate.sh, then:
     python client.py update 'INSERT DATA { e:seoul rdfs:label "Séoul"@fr }'
     python client.py stream --rows 1000000
     python client.py follow --after 0
+    python client.py follow --after 7-9f3a0c51d27be864
 
 The functions are meant to be copied: each takes a channel and does one thing.
 """
@@ -142,14 +143,17 @@ def update(channel: grpc.Channel, text: str, *, message: str = "") -> sparql.Upd
         return stub.Update(request, timeout=TIMEOUT_S, wait_for_ready=True)
 
 
-def follow(channel: grpc.Channel, after_revision: int) -> Iterator[change.CommitFragment]:
+def follow(
+    channel: grpc.Channel, after_revision: int, after_hash: bytes = b""
+) -> Iterator[change.CommitFragment]:
     """Yields every commit after a revision, whole and once, for ever: it resumes when the server was away.
 
-    Keep the revision of the last commit that you have dealt with, and begin with it the next time.
+    Keep the revision and the hash of the last commit that you have dealt with, and begin with them the next
+    time. WATCH_OTHER_HISTORY says that the server was restored and does not have it: begin with the graph.
     """
     stub = change_grpc.ChangeServiceStub(channel)
     while True:
-        request = change.WatchRequest(after_revision=after_revision)
+        request = change.WatchRequest(after_revision=after_revision, after_hash=after_hash)
         commit = change.CommitFragment()  # the fragments of a commit so far
         try:
             for response in stub.Watch(request, wait_for_ready=True):
@@ -157,7 +161,7 @@ def follow(channel: grpc.Channel, after_revision: int) -> Iterator[change.Commit
                     continue  # a checkpoint: nothing is missing
                 commit.MergeFrom(response.commit)
                 if commit.is_last:
-                    after_revision = commit.revision
+                    after_revision, after_hash = commit.revision, commit.header.hash
                     yield commit
                     commit = change.CommitFragment()
         except grpc.RpcError as error:
@@ -225,8 +229,9 @@ def run_stream(channel: grpc.Channel, arguments: argparse.Namespace) -> None:
 
 
 def run_follow(channel: grpc.Channel, arguments: argparse.Namespace) -> None:
-    for commit in follow(channel, arguments.after):
-        print(f"revision {commit.revision}: {commit.header.message}")
+    revision, _, digits = arguments.after.partition("-")
+    for commit in follow(channel, int(revision), bytes.fromhex(digits)):
+        print(f"revision {commit.revision}-{commit.header.hash.hex()}: {commit.header.message}")
         for sign, quads in (("-", commit.removed), ("+", commit.inserted)):
             for quad in quads:
                 print(f"  {sign} {text_of(quad.subject)} {quad.predicate} {text_of(quad.object)}")
@@ -263,7 +268,7 @@ def main() -> int:
     asking = command("query", run_query, "runs a SELECT")
     asking.add_argument("query")
     following = command("follow", run_follow, "follows the commits, until it is stopped")
-    following.add_argument("--after", type=int, default=0, help="the last revision that you have")
+    following.add_argument("--after", default="0", metavar="REVISION[-HASH]", help="the last that you have")
     streaming = command("stream", run_stream, "reads a large result in flat memory")
     streaming.add_argument("--rows", type=int, default=1_000_000)
     for reader in (asking, streaming):

@@ -234,7 +234,7 @@ impl Backups {
     pub fn tell(&self, newest: &Backup) -> Result<bool, LogError> {
         let head = newest.head;
         let is_of_log = match self.0.knowledge.log().header(head.revision) {
-            Ok((_, digest)) => digest == head.digest,
+            Ok(header) => header.digest == head.digest,
             Err(
                 LogError::Compacted { .. }
                 | LogError::DamagedRecord {

@@ -264,7 +264,7 @@ fn a_time_is_restored() {
     }
     create(&base, &place, &mut always).unwrap();
     let times: Vec<_> = (1..=4)
-        .map(|revision| base.log().header(revision).unwrap().0.time_us)
+        .map(|revision| base.log().header(revision).unwrap().time_us)
         .collect();
     base.close();
     for (number, time_us) in times.iter().enumerate() {

@@ -9,7 +9,7 @@ use super::{
     client::{Client, ServerArgs},
     failure::Failure,
     output::{Json, Output, thousands},
-    patch::{one_line, time},
+    patch::{hash, one_line, time},
 };
 use crate::proto::v1::{ListRevisionsRequest, Revision};
 
@@ -73,7 +73,9 @@ pub(super) async fn log(args: LogArgs, server: &ServerArgs) -> Result<(), Failur
                 }
             }
             LogFormat::Table => {
-                let header = ["REVISION", "TIME", "INSERTED", "REMOVED", "AUTHOR", "MESSAGE"];
+                let header = [
+                    "REVISION", "TIME", "INSERTED", "REMOVED", "HASH", "AUTHOR", "MESSAGE",
+                ];
                 output.table(&header, page.revisions.iter().map(row).collect())?;
             }
         }
@@ -92,6 +94,7 @@ fn row(revision: &Revision) -> Vec<Cell> {
         Cell::new(time(revision)),
         Cell::new(thousands(revision.quads_inserted)),
         Cell::new(thousands(revision.quads_removed)),
+        Cell::new(hash(revision)),
         Cell::new(one_line(&revision.author)),
         Cell::new(one_line(&revision.message)),
     ]

@@ -1,7 +1,7 @@
 //! Changes as text: RDF Patch (<https://jena.apache.org/documentation/rdf-patch/>), which has no row for graphs: those are
 //! comments.
 
-use std::io::Write as _;
+use std::{fmt::Write as _, io::Write as _};
 
 use super::{
     failure::Failure,
@@ -72,10 +72,12 @@ pub(super) fn write_graph(
     write(output, changes)
 }
 
-/// Writes who made a commit, when and why, as a comment.
+/// Writes which commit it is, who made it, when and why, as a comment.
 pub(super) fn write_header(output: &mut Output, header: &Revision) -> Result<(), Failure> {
+    let hash = hash(header);
+    let hyphen = if hash.is_empty() { "" } else { "-" };
     let parts = [
-        format!("revision {}", header.revision),
+        format!("revision {}{hyphen}{hash}", header.revision),
         time(header),
         header.author.clone(),
         header.message.clone(),
@@ -88,6 +90,15 @@ pub(super) fn write_header(output: &mut Output, header: &Revision) -> Result<(),
         .join(" · ");
     writeln!(output, "# {}", one_line(&line))?;
     Ok(())
+}
+
+/// Returns what tells a commit from others of its revision, in hexadecimal digits.
+pub(super) fn hash(header: &Revision) -> String {
+    header.hash.iter().fold(String::new(), |mut text, byte| {
+        // A text takes all.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Returns when a commit was made (RFC 3339), to the second.

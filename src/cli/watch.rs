@@ -14,6 +14,7 @@ use super::{
     patch,
     term::Prefixes,
 };
+use crate::knowledge::{Known, NoCommit};
 use crate::proto::v1::{
     ChangeFilter, DiffRevisionsRequest, Fact, WatchOutput, WatchRequest, WatchResponse, WatchStart,
     watch_request::Start, watch_response::Frame,
@@ -28,10 +29,9 @@ pub(super) struct WatchArgs {
         conflicts_with_all = ["after", "earliest", "snapshot"])]
     from: Option<i64>,
 
-    /// Begin with the commit after this one: the last that you have
-    #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(0..),
-        conflicts_with_all = ["earliest", "snapshot"])]
-    after: Option<i64>,
+    /// Begin with the commit after this one: the last that you have. With its hash, fail if the server has another one there
+    #[arg(long, value_name = "REVISION[-HASH]", value_parser = after, conflicts_with_all = ["earliest", "snapshot"])]
+    after: Option<After>,
 
     /// Begin with the first commit that the log still has
     #[arg(long, conflicts_with = "snapshot")]
@@ -94,6 +94,21 @@ pub(super) struct DiffArgs {
     output: ChangeFormat,
 }
 
+/// A commit that the user has.
+#[derive(Clone, Debug)]
+struct After {
+    revision: i64,
+    hash: Vec<u8>,
+}
+
+fn after(text: &str) -> Result<After, String> {
+    let Known { revision, hash } = text.parse().map_err(|error: NoCommit| error.to_string())?;
+    Ok(After {
+        revision: i64::try_from(revision).map_err(|error| error.to_string())?,
+        hash: hash.map(|hash| hash.to_be_bytes().to_vec()).unwrap_or_default(),
+    })
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug, Default)]
 enum ChangeFormat {
     /// RDF Patch, with comments: `A` for what is added, `D` for what is deleted
@@ -111,9 +126,9 @@ pub(super) async fn watch(args: WatchArgs, server: &ServerArgs) -> Result<(), Fa
     } else {
         None
     };
-    let start = match (args.from, args.after) {
+    let start = match (args.from, &args.after) {
         (Some(revision), _) => Start::AfterRevision(revision - 1),
-        (None, Some(revision)) => Start::AfterRevision(revision),
+        (None, Some(after)) => Start::AfterRevision(after.revision),
         (None, None) if args.earliest => Start::Position(WatchStart::Earliest.into()),
         (None, None) if args.snapshot => Start::Position(WatchStart::Snapshot.into()),
         (None, None) => Start::Position(WatchStart::Now.into()),
@@ -134,6 +149,7 @@ pub(super) async fn watch(args: WatchArgs, server: &ServerArgs) -> Result<(), Fa
         } else {
             WatchOutput::Unspecified.into()
         },
+        after_hash: args.after.map(|after| after.hash).unwrap_or_default(),
     };
     let mut stream = client.changes.watch(request).await?.into_inner();
     let mut output = Output::stdout();
@@ -192,13 +208,15 @@ pub(super) async fn diff(args: DiffArgs, server: &ServerArgs) -> Result<(), Fail
 
 /// Says where to resume, if the server does.
 fn ended(status: &Status) -> Failure {
-    let after = status
-        .get_details_error_info()
-        .and_then(|info| info.metadata.get("after_revision").cloned());
+    let metadata = status.get_details_error_info().map(|info| info.metadata);
+    let told = |key| metadata.as_ref().and_then(|metadata| metadata.get(key));
     let failure = Failure::from(status.clone());
-    match after {
-        Some(revision) => failure.hint(format!("go on with `dossier watch --after {revision}`")),
-        None => failure,
+    match (told("after_revision"), told("after_hash")) {
+        (Some(revision), Some(hash)) => {
+            failure.hint(format!("go on with `dossier watch --after {revision}-{hash}`"))
+        }
+        (Some(revision), None) => failure.hint(format!("go on with `dossier watch --after {revision}`")),
+        (None, _) => failure,
     }
 }
 

@@ -6,6 +6,7 @@ use super::{FRAGMENT_BYTES_MAX, FRAGMENT_CHANGE_COUNT_MAX, Filter, details::fact
 use crate::{
     facts::{AllFacts, FactChange, FactChanges},
     graph::{Snapshot, TermId},
+    knowledge::Mark,
     log::Header,
 };
 
@@ -20,7 +21,8 @@ enum Place {
 
 /// Facts on their way.
 pub(super) struct FactScan {
-    pub(super) revision: u64,
+    /// The commit, or that of the graph.
+    pub(super) mark: Mark,
     /// The header of the commit, until its first fragment takes it.
     pub(super) header: Option<Box<Header>>,
     pub(super) is_snapshot: bool,
@@ -40,7 +42,7 @@ pub(super) enum FactStep {
 
 impl FactScan {
     /// Reads all facts of a graph.
-    pub(super) fn of_graph(revision: u64, snapshot: Snapshot, filter: Arc<Filter>) -> Self {
+    pub(super) fn of_graph(mark: Mark, snapshot: Snapshot, filter: Arc<Filter>) -> Self {
         let ids = |names: &rustc_hash::FxHashSet<oxigraph::model::NamedNode>| -> Option<Vec<TermId>> {
             let ids = names.iter().filter_map(|name| snapshot.iri_id(name.as_str()));
             (!names.is_empty()).then(|| ids.collect())
@@ -48,7 +50,7 @@ impl FactScan {
         let (subjects, predicates) = (ids(&filter.subjects), ids(&filter.predicates));
         let all = AllFacts::new(snapshot, subjects.as_deref(), predicates.as_deref());
         Self {
-            revision,
+            mark,
             header: None,
             is_snapshot: true,
             place: Place::All(all),
@@ -61,7 +63,7 @@ impl FactScan {
     /// Reads the facts that a commit changed.
     pub(super) fn of_commit(header: Header, facts: FactChanges, filter: Arc<Filter>) -> Self {
         Self {
-            revision: header.revision,
+            mark: Mark::of(&header),
             header: Some(Box::new(header)),
             is_snapshot: false,
             place: Place::Commit(facts),

@@ -132,6 +132,9 @@ impl Sight {
 
     /// Returns what is told of a commit: counts and sizes, its request id, and that something was
     /// erased from it, only to whoever may read all of it.
+    ///
+    /// The hash is told to all. It is of the rest of the header too, but nobody can find that out by guessing: it is also of the payload's
+    /// hash, and so of random bytes that no answer has.
     pub(super) fn header(&self, header: &Header) -> Header {
         if self.0.is_everything() {
             return header.clone();
@@ -147,6 +150,7 @@ impl Sight {
             text_bytes: 0,
             payload_digest: [0; 32],
             previous: [0; 32],
+            digest: header.digest,
             is_redacted: false,
         }
     }

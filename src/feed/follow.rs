@@ -5,15 +5,15 @@ use std::{pin::pin, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{Event, FRAGMENT_BYTES_MAX, FeedError, Watcher};
-use crate::{log::LogError, sync::time::timeout};
+use crate::{knowledge::Mark, log::LogError, sync::time::timeout};
 
 /// How a watcher ended.
 #[derive(Debug)]
 pub struct End {
     /// Why.
     pub reason: EndReason,
-    /// The revision up to which everything was handed to the reader; none if the graph at the beginning was not whole.
-    pub resume_after: Option<u64>,
+    /// The commit up to which everything was handed to the reader; none if the graph at the beginning was not whole.
+    pub resume_after: Option<Mark>,
 }
 
 /// Why a watcher ended.

@@ -46,7 +46,7 @@ impl Feed {
     ) -> Result<Option<Header>, FeedError> {
         let sight = Sight(Arc::clone(access.reads()));
         if access.reads().is_everything() {
-            return Ok(Some(self.log().header(revision)?.0));
+            return Ok(Some(self.log().header(revision)?));
         }
         seen_header(&self.log().records()?, &sight, revision, &mut 0, &is_over)
     }
@@ -134,7 +134,7 @@ impl Feed {
         while low < high {
             let middle = low.midpoint(high);
             let is_before = match self.log().header(middle) {
-                Ok((header, _)) => header.time_us < time_us,
+                Ok(header) => header.time_us < time_us,
                 // Just now.
                 Err(LogError::Compacted { .. }) => true,
                 Err(error) => return Err(error.into()),

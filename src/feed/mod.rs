@@ -22,7 +22,7 @@ mod watcher;
 
 use std::{
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -49,7 +49,7 @@ pub use crate::{
     log::{Change, Header, LogError},
 };
 use crate::{
-    knowledge::KnowledgeBase,
+    knowledge::{KnowledgeBase, Known, Mark, RevisionNotReached},
     log::LogReader,
     model::access::Access,
     sync::{
@@ -110,6 +110,18 @@ pub enum FeedError {
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The revision after which a watch is to begin was not there in time.
+    #[error(transparent)]
+    NotReached(#[from] RevisionNotReached),
+    /// The commit after which a watch is to begin is not in the log: the log was restored to an earlier revision, or is another one.
+    #[error(
+        "the log does not have the commit that is at revision {revision} where the watch began: its history is another one, \
+         begin anew with the whole graph"
+    )]
+    OtherHistory {
+        /// The revision.
+        revision: u64,
+    },
     /// The knowledge base is closed.
     #[error("the knowledge base is shutting down")]
     Closed,
@@ -130,6 +142,17 @@ pub enum FeedError {
     /// A fault of ours.
     #[error("a thread of the change feed ended early: {0}")]
     Fault(#[from] task::JoinError),
+}
+
+/// Why nobody watches.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// There are as many watchers as may be.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// It cannot begin.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
 }
 
 /// There are as many watchers, or differences, as may be.
@@ -216,23 +239,34 @@ impl Feed {
         slowest.map_or(0, |revision| self.revision().saturating_sub(revision))
     }
 
+    /// Waits for the commit after which a watch is to begin, as [`KnowledgeBase::wait_for`] does. Fails if it is no longer in the log, or
+    /// not the one that the watcher has.
+    pub async fn reach(&self, known: Known, deadline: Option<Instant>) -> Result<(), FeedError> {
+        let Known { revision, hash } = known;
+        let knowledge = self.knowledge();
+        let Some(hash) = hash else {
+            knowledge.wait_for(revision, deadline).await?;
+            return self.check_retained(revision);
+        };
+        self.check_retained(revision)?;
+        // Nobody is told of a commit before it is there: it need not be waited for.
+        if knowledge.has(Mark { revision, hash }).await? {
+            Ok(())
+        } else {
+            Err(FeedError::OtherHistory { revision })
+        }
+    }
+
     /// Begins to watch what a caller may read. `checkpoint_interval`: the longest silence.
-    pub fn watch(
+    pub async fn watch(
         &self,
         access: &Access,
         start: Start,
-        (filter, output): (Filter, Output),
+        wanted: (Filter, Output),
         checkpoint_interval: Duration,
-    ) -> Result<Watcher, Full> {
+    ) -> Result<Watcher, WatchError> {
         let place = place(&self.0.watchers, self.0.settings.watcher_count_max)?;
-        Ok(Watcher::new(
-            self.clone(),
-            access,
-            start,
-            (filter, output),
-            checkpoint_interval,
-            place,
-        ))
+        Ok(Watcher::new(self.clone(), access, start, wanted, checkpoint_interval, place).await?)
     }
 
     /// Takes a place for a difference.

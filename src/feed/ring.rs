@@ -113,6 +113,7 @@ mod tests {
                 text_bytes,
                 payload_digest: [0; 32],
                 previous: [0; 32],
+                digest: [0; 32],
                 is_redacted: false,
             },
             changes: Some(vec![crate::log::Change::DropGraph(

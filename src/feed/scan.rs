@@ -170,7 +170,6 @@ impl LargeCommit {
 
 /// The graph of one revision, as insertions.
 pub(super) struct GraphScan {
-    pub(super) revision: u64,
     snapshot: Snapshot,
     graphs: VecDeque<TermId>,
     patterns: VecDeque<Pattern>,
@@ -182,7 +181,7 @@ pub(super) struct GraphScan {
 
 impl GraphScan {
     /// Reads what is to be seen of a snapshot.
-    pub(super) fn new(revision: u64, snapshot: Snapshot, filter: Arc<Filter>) -> Self {
+    pub(super) fn new(snapshot: Snapshot, filter: Arc<Filter>) -> Self {
         let ids = |names: &FxHashSet<_>| -> Vec<TermId> {
             let ids = names
                 .iter()
@@ -229,7 +228,6 @@ impl GraphScan {
             .has_origins()
             .then(|| Origins::new(Transition::new(snapshot.clone(), snapshot.clone())));
         Self {
-            revision,
             snapshot,
             graphs,
             patterns,

@@ -2,6 +2,7 @@
 
 mod erased;
 mod headers;
+mod history;
 mod long;
 mod past;
 
@@ -82,14 +83,14 @@ impl Base {
     }
 
     fn watch(&self, start: Start, filter: Filter) -> Watcher {
-        self.feed
-            .watch(
-                &Access::everything(),
-                start,
-                (filter, Output::Quads),
-                Duration::from_hours(1),
-            )
-            .unwrap()
+        self.try_watch(start, filter).unwrap()
+    }
+
+    fn try_watch(&self, start: Start, filter: Filter) -> Result<Watcher, WatchError> {
+        let access = Access::everything();
+        let wanted = (filter, Output::Quads);
+        let watch = self.feed.watch(&access, start, wanted, Duration::from_hours(1));
+        self.runtime.block_on(watch)
     }
 
     /// Returns what a watcher gets until it has caught up: fragments as their revision, count and whether they are the last.
@@ -107,13 +108,18 @@ impl Base {
                 Event::Snapshot(fragment) => {
                     parts.push((fragment.revision, fragment.changes.len(), fragment.is_last));
                 }
-                Event::Checkpoint(revision) => {
-                    parts.push((revision, 0, true));
+                Event::Checkpoint(mark) => {
+                    parts.push((mark.revision, 0, true));
                     return parts;
                 }
             }
         }
     }
+}
+
+/// Returns the revision up to which nothing is missing with an event.
+fn completed(event: &Event) -> Option<u64> {
+    event.completes().map(|mark| mark.revision)
 }
 
 fn node(number: usize) -> NamedNode {
@@ -174,18 +180,14 @@ fn a_watcher_behind_the_earliest_revision_ends_with_it() {
         base.insert(&[quad(number, 0, 0)]);
     }
     let base = base.compacted(2);
-    let mut behind = base.watch(Start::After(2), Filter::default());
-    let error = base.runtime.block_on(behind.next()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            FeedError::Log(LogError::Compacted {
-                revision: 3,
-                earliest: 3
-            })
-        ),
-        "{error}"
-    );
+    let behind = base.try_watch(Start::After(2), Filter::default());
+    assert!(matches!(
+        behind.err(),
+        Some(WatchError::Feed(FeedError::Log(LogError::Compacted {
+            revision: 2,
+            earliest: 3
+        })))
+    ));
     let mut earliest = base.watch(Start::Earliest, Filter::default());
     let parts = base.until_checkpoint(&mut earliest);
     assert_eq!(parts, [(4, 1, true), (5, 1, true), (5, 0, true)]);
@@ -224,7 +226,7 @@ fn commits_come_in_order_and_in_fragments_with_the_last_one_marked() {
     base.insert(&[quad(5, 1, 0)]);
     for watcher in [&mut watcher, &mut later, &mut now] {
         let event = base.runtime.block_on(watcher.next()).unwrap();
-        assert_eq!(event.completes(), Some(5));
+        assert_eq!(completed(&event), Some(5));
     }
 }
 
@@ -334,17 +336,15 @@ fn a_large_commit_without_anything_wanted_is_no_silence() {
     let wanted = (filter, Output::Quads);
     let access = Access::everything();
     let interval = Duration::from_millis(1);
-    let mut watcher = base
-        .feed
-        .watch(&access, Start::After(0), wanted, interval)
-        .unwrap();
+    let watch = base.feed.watch(&access, Start::After(0), wanted, interval);
+    let mut watcher = base.runtime.block_on(watch).unwrap();
     let mut before = 0;
-    while base.runtime.block_on(watcher.next()).unwrap().completes() == Some(0) {
+    while completed(&base.runtime.block_on(watcher.next()).unwrap()) == Some(0) {
         before += 1;
     }
     // One for each step of its reading; none if it were silent.
     assert!(before > 5, "{before}");
-    assert_eq!(watcher.resume_after(), Some(1));
+    assert_eq!(watcher.resume_after().map(|mark| mark.revision), Some(1));
 }
 
 #[test]
@@ -353,12 +353,9 @@ fn watchers_are_limited() {
     let mut watchers: Vec<_> = (0..3)
         .map(|_| base.watch(Start::Now, Filter::default()))
         .collect();
-    let watch = || {
-        let wanted = (Filter::default(), Output::Quads);
-        base.feed
-            .watch(&Access::everything(), Start::Now, wanted, Duration::from_hours(1))
-    };
-    assert_eq!(watch().err(), Some(Full { count_max: 3 }));
+    let watch = || base.try_watch(Start::Now, Filter::default());
+    let full = Full { count_max: 3 };
+    assert!(matches!(watch(), Err(WatchError::Full(refused)) if refused == full));
     watchers.pop();
     assert!(watch().is_ok());
 }
@@ -377,11 +374,11 @@ fn a_reader_that_takes_nothing_is_ended_where_it_can_resume() {
     let end = base
         .runtime
         .block_on(follow(watcher, sender, std::future::pending(), |event| {
-            event.completes()
+            completed(&event)
         }));
     assert!(matches!(end.reason, EndReason::TooSlow), "{end:?}");
     let last = 1 + follow::BATCH_EVENT_COUNT_MAX as u64;
-    assert_eq!(end.resume_after, Some(last));
+    assert_eq!(end.resume_after.map(|mark| mark.revision), Some(last));
     // What it can resume after is what it still gets.
     assert_eq!(receiver.blocking_recv(), Some((2..=last).map(Some).collect()));
     assert_eq!(receiver.blocking_recv(), None);
@@ -479,7 +476,7 @@ proptest! {
                 let changes = match base.runtime.block_on(watcher.next()).unwrap() {
                     Event::Snapshot(fragment) => fragment.changes,
                     Event::Commit(fragment) => fragment.changes,
-                    Event::Checkpoint(revision) if revision == base.feed.revision() => break,
+                    Event::Checkpoint(mark) if mark.revision == base.feed.revision() => break,
                     Event::Checkpoint(_) => continue,
                 };
                 for change in changes {

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     facts::FactChange,
+    knowledge::Mark,
     log::{Change, Header},
     model::access::Access,
     sync::{task::spawn_blocking, time::sleep_until, watch},
@@ -46,8 +47,8 @@ pub enum Event {
     Snapshot(SnapshotFragment),
     /// A part of a commit, or all of it.
     Commit(Fragment),
-    /// Nothing is missing up to this revision.
-    Checkpoint(u64),
+    /// Nothing is missing up to this commit.
+    Checkpoint(Mark),
 }
 
 /// A part of the graph of one revision.
@@ -55,6 +56,8 @@ pub enum Event {
 pub struct SnapshotFragment {
     /// The revision.
     pub revision: u64,
+    /// The hash of its mark.
+    pub hash: u64,
     /// Named graphs that exist, and quads, as creations and insertions.
     pub changes: Vec<Change>,
     /// Facts, where those were asked for.
@@ -68,6 +71,8 @@ pub struct SnapshotFragment {
 pub struct Fragment {
     /// The commit's revision.
     pub revision: u64,
+    /// The hash of its mark.
+    pub hash: u64,
     /// Its header, in the first part.
     pub header: Option<Box<Header>>,
     /// Those of its changes that pass the filter, in the log's order.
@@ -91,13 +96,14 @@ impl Event {
         }
     }
 
-    /// Returns the revision up to which nothing is missing with this; nothing in the middle.
-    pub fn completes(&self) -> Option<u64> {
-        match self {
-            Self::Checkpoint(revision) => Some(*revision),
-            Self::Commit(fragment) => fragment.is_last.then_some(fragment.revision),
-            Self::Snapshot(fragment) => fragment.is_last.then_some(fragment.revision),
-        }
+    /// Returns the commit up to which nothing is missing with this; nothing in the middle.
+    pub fn completes(&self) -> Option<Mark> {
+        let (is_last, revision, hash) = match self {
+            Self::Checkpoint(mark) => return Some(*mark),
+            Self::Commit(fragment) => (fragment.is_last, fragment.revision, fragment.hash),
+            Self::Snapshot(fragment) => (fragment.is_last, fragment.revision, fragment.hash),
+        };
+        is_last.then_some(Mark { revision, hash })
     }
 }
 
@@ -127,7 +133,7 @@ pub struct Watcher {
     sight: Sight,
     revisions: watch::Receiver<u64>,
     /// All up to it was given out or does not pass the filter.
-    position: u64,
+    position: Mark,
     standing: Standing,
     run: VecDeque<Arc<Record>>,
     /// How often something had been erased from the log, at the least, when what is at hand was read.
@@ -150,35 +156,40 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(
+    /// Begins a watch.
+    pub(super) async fn new(
         feed: Feed,
         access: &Access,
         start: Start,
         (filter, output): (Filter, Output),
         checkpoint_interval: Duration,
         place: OwnedSemaphorePermit,
-    ) -> Self {
+    ) -> Result<Self, FeedError> {
+        let knowledge = feed.knowledge().clone();
         let revisions = feed.knowledge().revisions();
         let erasure_count = feed.log().erasure_count();
         let (sight, filter, output) = Sight::of(access, filter, output);
         let filter = Arc::new(filter);
         let (position, scan) = match start {
-            Start::After(revision) => (revision, None),
-            Start::Earliest => (feed.knowledge().earliest_revision(), None),
-            Start::Now => (feed.revision(), None),
+            Start::After(revision) => {
+                feed.check_retained(revision)?;
+                (knowledge.mark_of(revision).await?, None)
+            }
+            Start::Earliest => (knowledge.mark(knowledge.earliest_revision()).await?, None),
+            Start::Now => (knowledge.mark_of(knowledge.revision()).await?, None),
             Start::Snapshot => {
-                let view = feed.knowledge().read(access);
-                let (revision, filter) = (view.revision, Arc::clone(&filter));
-                let snapshot = view.snapshot.seen_by(&sight.0);
+                let view = knowledge.read(access);
+                let mark = knowledge.mark_of(view.revision).await?;
+                let (snapshot, filter) = (view.snapshot.seen_by(&sight.0), Arc::clone(&filter));
                 let scan = match output {
-                    Output::Quads => Scan::Graph(Box::new(GraphScan::new(revision, snapshot, filter))),
-                    Output::Facts => Scan::Facts(Box::new(FactScan::of_graph(revision, snapshot, filter))),
+                    Output::Quads => Scan::Graph(Box::new(GraphScan::new(snapshot, filter))),
+                    Output::Facts => Scan::Facts(Box::new(FactScan::of_graph(mark, snapshot, filter))),
                 };
-                (revision, Some(scan))
+                (mark, Some(scan))
             }
         };
-        Self {
-            standing: feed.0.standings.begin(position),
+        Ok(Self {
+            standing: feed.0.standings.begin(position.revision),
             feed,
             filter,
             output,
@@ -197,7 +208,7 @@ impl Watcher {
             checkpoint_interval,
             told_at: Instant::now(),
             _place: place,
-        }
+        })
     }
 
     /// Returns the feed.
@@ -205,8 +216,8 @@ impl Watcher {
         &self.feed
     }
 
-    /// Returns the revision that it could resume after, if it has been given nothing yet; none if it begins with a graph.
-    pub fn resume_after(&self) -> Option<u64> {
+    /// Returns the commit that it could resume after, if it has been given nothing yet; none if it begins with a graph.
+    pub fn resume_after(&self) -> Option<Mark> {
         self.scan.is_none().then_some(self.position)
     }
 
@@ -255,7 +266,7 @@ impl Watcher {
     async fn find(&mut self) -> Result<Event, FeedError> {
         loop {
             self.forget_erased()?;
-            self.standing.set(self.position);
+            self.standing.set(self.position.revision);
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }
@@ -292,8 +303,9 @@ impl Watcher {
                 continue;
             }
             let newest = *self.revisions.borrow_and_update();
-            if self.position < newest {
-                self.run = self.feed.records(self.position + 1, newest).await?.into();
+            if self.position.revision < newest {
+                let next = self.position.revision + 1;
+                self.run = self.feed.records(next, newest).await?.into();
                 continue;
             }
             self.past = None;
@@ -321,8 +333,8 @@ impl Watcher {
 
     /// Makes events of a commit that is at hand. `details`: what the graph says of it, where the filter asks for that.
     fn make_ready(&mut self, record: &Record, details: Option<&Details>) {
-        let revision = record.header.revision;
-        self.position = revision;
+        self.position = Mark::of(&record.header);
+        let Mark { revision, hash } = self.position;
         let changes = record.changes.iter().flatten();
         let passing = changes.filter(|change| {
             self.sight.has(change)
@@ -341,6 +353,7 @@ impl Watcher {
             }
             self.ready.push_back(Event::Commit(Fragment {
                 revision,
+                hash,
                 header: header.take(),
                 changes,
                 facts: Vec::new(),
@@ -361,7 +374,7 @@ impl Watcher {
                 let Step::Found { changes, is_last } = step else {
                     return Ok(None);
                 };
-                let revision = graph.revision;
+                let Mark { revision, hash } = self.position;
                 if !is_last {
                     self.scan = Some(Scan::Graph(graph));
                     if changes.is_empty() {
@@ -370,6 +383,7 @@ impl Watcher {
                 }
                 Ok(Some(Event::Snapshot(SnapshotFragment {
                     revision,
+                    hash,
                     changes,
                     facts: Vec::new(),
                     is_last,
@@ -382,7 +396,7 @@ impl Watcher {
                     (commit, step)
                 })
                 .await?;
-                let revision = commit.header.revision;
+                let mark = Mark::of(&commit.header);
                 let (changes, is_last) = match step? {
                     Step::Found { changes, is_last } => (changes, is_last),
                     Step::Nothing => {
@@ -391,19 +405,20 @@ impl Watcher {
                     }
                     Step::Ended if commit.header.is_redacted && !commit.has_begun => (Vec::new(), true),
                     Step::Ended => {
-                        self.position = revision;
+                        self.position = mark;
                         return Ok(None);
                     }
                 };
                 let header = (!commit.has_begun).then(|| Box::new(commit.header.clone()));
                 commit.has_begun = true;
                 if is_last {
-                    self.position = revision;
+                    self.position = mark;
                 } else {
                     self.scan = Some(Scan::Commit(commit));
                 }
                 Ok(Some(Event::Commit(Fragment {
-                    revision,
+                    revision: mark.revision,
+                    hash: mark.hash,
                     header,
                     changes,
                     facts: Vec::new(),

@@ -25,7 +25,7 @@ use super::{
     read::deadline,
     status::{
         LOG_CLOSED, cancelled, deadline_exceeded, internal, lapsed_after, overloaded, reader_too_slow,
-        revision_not_found, too_many_watchers, unavailable, unavailable_after,
+        revision_not_found, unavailable, unavailable_after,
     },
     validate::Violations,
 };
@@ -35,6 +35,7 @@ use crate::{
         Change, DiffError, DiffPlace, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, Waiting,
         follow, fragments,
     },
+    knowledge::Known,
     model::access::Access,
     proto::v1::{self, change_service_server::ChangeService},
     request::{on_task, on_thread},
@@ -99,21 +100,19 @@ impl ChangeService for ChangeApi {
         let access = access(&extensions)?;
         let mut violations = Violations::default();
         let start = request::start(request.start, &mut violations);
+        let hash = request::after_hash(&request.after_hash, start, &mut violations);
         let filter = request::filter(&request.filter.unwrap_or_default(), &mut violations);
         let output = request::output(request.output, &filter, &mut violations);
         let interval = request::checkpoint_interval(request.checkpoint_interval, &mut violations);
         violations.finish()?;
         if let Start::After(revision) = start {
-            self.feed
-                .knowledge()
-                .wait_for(revision, deadline(&extensions))
-                .await?;
-            self.feed.check_retained(revision)?;
+            let known = Known { revision, hash };
+            self.feed.reach(known, deadline(&extensions)).await?;
         }
         let watcher = self
             .feed
             .watch(&access, start, (filter, output), interval)
-            .map_err(|full| too_many_watchers(full.count_max))?;
+            .await?;
         let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
         let (tell, told) = oneshot::channel();
         let ending = extensions.get::<Ending>().map(|ending| ending.stream.clone());

@@ -21,7 +21,7 @@ pub use self::{
     caller::{caller_limit_reached, credentials_reason, lapsed, unauthenticated},
     commit::of_model,
     document::import_of_other_history,
-    feed::{lapsed_after, reader_too_slow, revision_compacted, too_many_watchers, unavailable_after},
+    feed::{lapsed_after, reader_too_slow, revision_compacted, unavailable_after},
     sparql::{query_cancelled, query_not_found},
 };
 

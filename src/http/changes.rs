@@ -1,8 +1,9 @@
 //! The change feed as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), whose data is
 //! RDF Patch (<https://jena.apache.org/documentation/rdf-patch/>).
 //!
-//! The id of an event is the revision up to which nothing is missing; only the last part of a commit has one. So a client
-//! that connects again with `Last-Event-ID`, as browsers do by themselves, gets every commit whole and once.
+//! The id of an event is the commit up to which nothing is missing, its revision and its hash; only the last part of a commit has one. So
+//! a client that connects again with `Last-Event-ID`, as browsers do by themselves, gets every commit whole and once, or is told that there
+//! is another history now.
 
 mod events;
 
@@ -14,11 +15,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Body, Ending, Inner, access,
-    problem::{Problem, invalid, method_not_allowed, of_feed, too_many_watchers},
+    problem::{Problem, invalid, method_not_allowed},
 };
 use crate::{
     auth::Tenure,
     feed::{Filter, Output, Start, follow},
+    knowledge::{Known, NoCommit},
     model::iri,
     request::on_task,
 };
@@ -33,7 +35,8 @@ const WAITING_BATCH_COUNT_MAX: usize = 1;
 /// What a request asks for.
 #[derive(Debug, Default)]
 struct Parameters {
-    from: Option<u64>,
+    /// The commit that the client has.
+    after: Option<Known>,
     filter: Filter,
 }
 
@@ -42,28 +45,21 @@ pub(super) async fn answer(api: &Inner, parts: &Parts) -> Result<Response<Body>,
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(method_not_allowed(&parts.method, "GET, HEAD, OPTIONS"));
     }
-    let Parameters { from, filter } = Parameters::read(parts.uri.query().unwrap_or_default())?;
-    let start = match last_event_id(parts)? {
-        // Where a client goes on matters more than where it once began.
-        Some(revision) => Start::After(revision),
-        // 0 and 1 are the first commit, whatever is left of the log: a client must not take a later one for it.
-        None => from.map_or(Start::Now, |revision| Start::After(revision.saturating_sub(1))),
+    let access = access(parts)?;
+    let Parameters { after, filter } = Parameters::read(parts.uri.query().unwrap_or_default())?;
+    // Where a client goes on matters more than where it once began.
+    let start = match last_event_id(parts)?.or(after) {
+        Some(known) => {
+            api.feed.reach(known, None).await?;
+            Start::After(known.revision)
+        }
+        None => Start::Now,
     };
-    if let Start::After(revision) = start {
-        api.feed.knowledge().wait_for(revision, None).await?;
-        api.feed
-            .check_retained(revision)
-            .map_err(|error| of_feed(&error))?;
-    }
+    let wanted = (filter, Output::Quads);
     let watcher = api
         .feed
-        .watch(
-            &access(parts)?,
-            start,
-            (filter, Output::Quads),
-            CHECKPOINT_INTERVAL,
-        )
-        .map_err(|full| too_many_watchers(full.count_max))?;
+        .watch(&access, start, wanted, CHECKPOINT_INTERVAL)
+        .await?;
     let (sender, receiver) = mpsc::channel(WAITING_BATCH_COUNT_MAX);
     let (tell, told) = oneshot::channel();
     let ending = parts.extensions.get::<Ending>();
@@ -97,7 +93,19 @@ impl Parameters {
         let mut names = [const { Vec::new() }; 5];
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "from" => parameters.from = Some(revision("from", &value)?),
+                "from" | "after" => {
+                    let known = match &*name {
+                        // 0 and 1 are the first commit, whatever is left of the log: a client must not take a later one for it.
+                        "from" => Known {
+                            revision: revision(&value)?.saturating_sub(1),
+                            hash: None,
+                        },
+                        _ => commit("after", &value)?,
+                    };
+                    if parameters.after.replace(known).is_some() {
+                        return Err(invalid("there is one place to begin: either from or after, once"));
+                    }
+                }
                 "default-graph" => has_default_graph = true,
                 "subject" => push(&mut names[0], &name, &value)?,
                 "predicate" => push(&mut names[1], &name, &value)?,
@@ -106,7 +114,7 @@ impl Parameters {
                 "type" => push(&mut names[4], &name, &value)?,
                 other => {
                     return Err(invalid(format!(
-                        "`{other}` is no parameter: there are from, subject, predicate, graph, default-graph, source and type"
+                        "`{other}` is no parameter: there are from, after, subject, predicate, graph, default-graph, source and type"
                     )));
                 }
             }
@@ -134,16 +142,21 @@ fn push(names: &mut Vec<NamedNode>, parameter: &str, value: &str) -> Result<(), 
     Ok(())
 }
 
-fn last_event_id(parts: &Parts) -> Result<Option<u64>, Problem> {
+fn last_event_id(parts: &Parts) -> Result<Option<Known>, Problem> {
     let Some(value) = parts.headers.get(LAST_EVENT_ID) else {
         return Ok(None);
     };
-    revision("Last-Event-ID", value.to_str().unwrap_or_default()).map(Some)
+    commit("Last-Event-ID", value.to_str().unwrap_or_default()).map(Some)
 }
 
-fn revision(name: &str, text: &str) -> Result<u64, Problem> {
+fn revision(text: &str) -> Result<u64, Problem> {
     text.parse()
-        .map_err(|_| invalid(format!("{name}: `{text}` is not a revision")))
+        .map_err(|_| invalid(format!("from: `{text}` is not a revision")))
+}
+
+fn commit(name: &str, text: &str) -> Result<Known, Problem> {
+    text.parse()
+        .map_err(|error: NoCommit| invalid(format!("{name}: `{text}` is {error}")))
 }
 
 #[cfg(test)]
@@ -159,7 +172,8 @@ mod tests {
             "from=7&subject=e:KR&subject=http%3A%2F%2Fa%2F&predicate=rdfs:label&graph=g:a&default-graph&source=s:1&source=s:2&type=d:Event",
         )
         .unwrap();
-        assert_eq!(all.from, Some(7));
+        let known = |revision, hash| Some(Known { revision, hash });
+        assert_eq!(all.after, known(6, None));
         let filter = &all.filter;
         let counts = [
             &filter.subjects,
@@ -174,11 +188,24 @@ mod tests {
         );
         let kr = NamedNode::new_unchecked("https://w3id.org/dossier/e/KR");
         assert!(all.filter.subjects.contains(&kr));
-        assert_eq!(read("").unwrap().from, None);
+        let after = |query: &str| read(query).unwrap().after;
+        assert_eq!(after(""), None);
+        assert_eq!(
+            (after("from=0"), after("from=1")),
+            (known(0, None), known(0, None))
+        );
+        assert_eq!(after("after=7"), known(7, None));
+        assert_eq!(after("after=7-000000000000009f"), known(7, Some(0x9f)));
         for wrong in [
             "from=x",
             "from=-1",
             "from=",
+            "from=7-000000000000009f",
+            "from=7&from=7",
+            "from=7&after=6",
+            "after=",
+            "after=7-",
+            "after=7-9f",
             "subjects=e:KR",
             "subject=",
             "graph=nope:a",

@@ -9,7 +9,7 @@ use super::body::Body;
 use crate::{
     auth::{AuthError, CallerLimitReached, Lapse},
     facts::ModelError,
-    feed::{FeedError, LogError},
+    feed::{FeedError, LogError, WatchError},
     knowledge::{CommitError, RevisionNotReached, TERM_BYTES_MAX},
     proto::v1::ErrorReason,
     rdf::ImportError,
@@ -312,7 +312,7 @@ pub(super) fn overloaded(detail: impl Into<String>) -> Problem {
 }
 
 /// Returns 503 for one watch too many.
-pub(super) fn too_many_watchers(watcher_count_max: usize) -> Problem {
+fn too_many_watchers(watcher_count_max: usize) -> Problem {
     Problem::of(
         StatusCode::SERVICE_UNAVAILABLE,
         ErrorReason::TooManyWatchers,
@@ -331,7 +331,23 @@ pub(super) fn reader_too_slow() -> Problem {
     )
 }
 
-/// Returns the problem of a feed that cannot be read: 410 for a revision that the log no longer has.
+impl From<FeedError> for Problem {
+    fn from(error: FeedError) -> Self {
+        of_feed(&error)
+    }
+}
+
+impl From<WatchError> for Problem {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Full(full) => too_many_watchers(full.count_max),
+            WatchError::Feed(error) => error.into(),
+        }
+    }
+}
+
+/// Returns the problem of a feed that cannot be read: 410 for a commit that the log no longer has, or has not at all. Browsers, which try
+/// again by themselves when a connection breaks, do not after another status than 200.
 pub(super) fn of_feed(error: &FeedError) -> Problem {
     match error {
         FeedError::Log(LogError::Compacted { earliest, .. }) => Problem::of(
@@ -340,6 +356,13 @@ pub(super) fn of_feed(error: &FeedError) -> Problem {
             error.to_string(),
         )
         .with("earliest_revision", *earliest),
+        FeedError::OtherHistory { revision } => Problem::of(
+            StatusCode::GONE,
+            ErrorReason::WatchOtherHistory,
+            error.to_string(),
+        )
+        .with("revision", *revision),
+        FeedError::NotReached(error) => (*error).into(),
         FeedError::Log(LogError::Unavailable) => unavailable("the log is being opened again"),
         FeedError::Closed | FeedError::Erased | FeedError::Over => unavailable(error.to_string()),
         FeedError::TooFarBack { bytes_max } => Problem::of(

@@ -30,7 +30,7 @@ pub(super) fn write(
     newest: impl Fn() -> u64,
     is_over: &AtomicBool,
 ) -> Result<(), LogError> {
-    let time_us = log.header(view.revision)?.0.time_us;
+    let time_us = log.header(view.revision)?.time_us;
     let graph = graph_at(&log.records()?, view, revision, is_over)?;
     rewrite.base(revision, time_us.saturating_sub(ANSWER_AGE_MAX_US), |writer| {
         write_graph(writer, &graph, is_over)

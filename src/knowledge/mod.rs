@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 pub use self::compact::compact;
 pub use self::erase::{EraseError, EraseRequest, Erased, Mentioned, Mentions};
 pub use self::error::{CommitError, OpenError, RevisionNotReached};
-pub use self::mark::Mark;
+pub use self::mark::{Known, Mark, NoCommit};
 pub use self::past::PastError;
 pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild, reindex};
 pub use self::retention::Retention;

@@ -166,7 +166,7 @@ pub(super) fn read_file(path: &Path, log: &Log) -> Result<View, OpenError> {
         );
         return Ok(empty);
     }
-    if revision == 0 || log.reader().header(revision)?.1 != digest {
+    if revision == 0 || log.reader().header(revision)?.digest != digest {
         tracing::warn!("the snapshot file is of another log: the graph is rebuilt from this one");
         return Ok(empty);
     }

@@ -51,7 +51,7 @@ impl Retention {
         let Some(age_max_us) = self.age_max_us() else {
             return Ok(false);
         };
-        let oldest = log.reader().header(log.earliest() + 1)?.0;
+        let oldest = log.reader().header(log.earliest() + 1)?;
         Ok(now_us.saturating_sub(oldest.time_us) > with_slack(age_max_us))
     }
 

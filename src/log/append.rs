@@ -7,7 +7,7 @@ use super::{
     answers::Answers,
     error::LogError,
     payload::PayloadWriter,
-    record::{Header, RequestId, digest},
+    record::{GENESIS, Header, RequestId, digest},
     tables::{self, ANSWERS, HEADERS, PAYLOADS, REQUESTS},
 };
 
@@ -106,7 +106,7 @@ impl Append {
             write(&mut writer)?;
             writer.finish().map_err(LogError::from_io)?
         };
-        let header = Header {
+        let mut header = Header {
             revision,
             // The wall clock may step back; the log's does not.
             time_us: entry.time_us.max(self.head.time_us),
@@ -118,9 +118,11 @@ impl Append {
             text_bytes: payload.text_bytes,
             payload_digest: payload.digest,
             previous: self.head.digest,
+            digest: GENESIS,
             is_redacted: false,
         };
         let bytes = header.encode();
+        header.digest = digest(&bytes);
         let mut headers = self
             .transaction
             .open_table(HEADERS)
@@ -139,7 +141,7 @@ impl Append {
         }
         self.head = Head {
             revision,
-            digest: digest(&bytes),
+            digest: header.digest,
             time_us: header.time_us,
         };
         self.record_count += 1;

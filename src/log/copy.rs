@@ -79,14 +79,14 @@ impl Chain {
             Some(header) if is_first => header.revision,
             _ => revision,
         };
-        let (header, digest) = tables::decode(revision, header)?;
+        let header = tables::decode(revision, header)?;
         let is_next = header.previous == self.head.digest && header.time_us >= self.head.time_us && !is_base;
         if !is_next && !is_first {
             return Err(fault(revision, RecordFault::Chain));
         }
         self.head = Head {
             revision,
-            digest,
+            digest: header.digest,
             time_us: header.time_us,
         };
         Ok(Followed {

@@ -292,7 +292,7 @@ impl Log {
         let found = {
             let transaction = opened.database.begin_read().map_err(LogError::from_redb)?;
             let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
-            tables::last_header(&headers)?.map_or(0, |(header, _)| header.revision)
+            tables::last_header(&headers)?.map_or(0, |header| header.revision)
         };
         if found < self.head.revision {
             return Err(LogError::LostTail {
@@ -398,7 +398,7 @@ fn check_high_water(transaction: &ReadTransaction, head: Head, found: Found) -> 
         GENESIS
     } else {
         let headers = transaction.open_table(HEADERS).map_err(LogError::from_redb)?;
-        tables::header(&headers, mark.revision)?.1
+        tables::header(&headers, mark.revision)?.digest
     };
     if digest == mark.digest {
         Ok(())

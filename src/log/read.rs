@@ -225,12 +225,12 @@ impl Records {
     /// Returns the hash of the header of a record, or of the base record.
     pub fn digest(&self, revision: u64) -> Result<Digest, LogError> {
         self.check(revision, self.earliest())?;
-        tables::header(&self.headers, revision).map(|(_, digest)| digest)
+        tables::header(&self.headers, revision).map(|header| header.digest)
     }
 
     /// Returns the header of a record, and what is stored as its payload.
     pub(super) fn payload(&self, revision: u64) -> Result<(Header, Payload), LogError> {
-        let (mut header, _) = tables::header(&self.headers, revision)?;
+        let mut header = tables::header(&self.headers, revision)?;
         let substitute = substitute(&self.substitutes, revision)?;
         header.is_redacted = is_redacted(substitute);
         let payload = stored_payload(&header, substitute);
@@ -287,17 +287,17 @@ impl LogReader {
         last_redacted(&substitutes)
     }
 
-    /// Returns the header of a revision and its hash.
-    pub fn header(&self, revision: u64) -> Result<(Header, Digest), LogError> {
+    /// Returns the header of a revision.
+    pub fn header(&self, revision: u64) -> Result<Header, LogError> {
         let reading = self.begin()?;
         let substitutes = reading.open_table(SUBSTITUTES).map_err(LogError::from_redb)?;
         match base_revision(&substitutes)? {
             Some(earliest) if revision < earliest => Err(LogError::Compacted { revision, earliest }),
             _ => {
                 let headers = reading.open_table(HEADERS).map_err(LogError::from_redb)?;
-                let (mut header, digest) = tables::header(&headers, revision)?;
+                let mut header = tables::header(&headers, revision)?;
                 header.is_redacted = is_redacted(substitute(&substitutes, revision)?);
-                Ok((header, digest))
+                Ok(header)
             }
         }
     }
@@ -390,7 +390,7 @@ impl LogReader {
             range.next()
         } {
             let (revision, bytes) = entry.map_err(LogError::from_redb)?;
-            let mut header = tables::decode(revision.value(), bytes.value())?.0;
+            let mut header = tables::decode(revision.value(), bytes.value())?;
             header.is_redacted = is_redacted(substitute(&substitutes, revision.value())?);
             if !each(header) {
                 break;

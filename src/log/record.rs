@@ -89,6 +89,9 @@ pub struct Header {
     pub payload_digest: Digest,
     /// The hash of the header before, or zeros for the first.
     pub previous: Digest,
+    /// The hash of this header, which the next one has as `previous`: it covers all records before. Not a part of the encoded header;
+    /// of an answer to a request it says nothing.
+    pub digest: Digest,
     /// Whether something was erased from the payload since: there is less in it than is said here. Not a part of the encoded
     /// header; [`super::LogReader`] fills it in.
     pub is_redacted: bool,
@@ -117,6 +120,7 @@ impl Header {
             text_bytes: 0,
             payload_digest: GENESIS,
             previous: GENESIS,
+            digest: GENESIS,
             is_redacted: false,
         }
     }
@@ -204,6 +208,7 @@ impl Header {
             text_bytes,
             payload_digest,
             previous,
+            digest: digest(bytes),
             is_redacted: false,
         })
     }
@@ -258,7 +263,7 @@ mod tests {
                     payload_bytes,
                     text_bytes,
                 ] = numbers;
-                Header {
+                let header = Header {
                     revision,
                     time_us,
                     author,
@@ -274,7 +279,12 @@ mod tests {
                     text_bytes,
                     payload_digest,
                     previous,
+                    digest: GENESIS,
                     is_redacted: false,
+                };
+                Header {
+                    digest: digest(&header.encode()),
+                    ..header
                 }
             },
         )

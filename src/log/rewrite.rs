@@ -422,7 +422,7 @@ fn copy_answers(
     let headers = reading.open_table(HEADERS).map_err(LogError::from_redb)?;
     for entry in headers.range(..base).map_err(LogError::from_redb)? {
         let (revision, bytes) = entry.map_err(LogError::from_redb)?;
-        put(tables::decode(revision.value(), bytes.value())?.0)?;
+        put(tables::decode(revision.value(), bytes.value())?)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable, TableDefinition};
 
 use super::{
     error::{LogError, RecordFault},
-    record::{Digest, Header, digest},
+    record::Header,
 };
 
 /// What the log says of itself.
@@ -26,11 +26,11 @@ pub(super) const ANSWERS: TableDefinition<'static, &str, &[u8]> = TableDefinitio
 /// The request ids among them of which there never was a record, by time: nothing else makes these go.
 pub(super) const NO_CHANGES: TableDefinition<'static, (u64, &str), ()> = TableDefinition::new("no_changes");
 
-/// Reads the header of a revision and its hash.
+/// Reads the header of a revision.
 pub(super) fn header(
     headers: &impl ReadableTable<u64, &'static [u8]>,
     revision: u64,
-) -> Result<(Header, Digest), LogError> {
+) -> Result<Header, LogError> {
     let bytes = headers.get(revision).map_err(LogError::from_redb)?;
     let bytes = bytes.ok_or(LogError::DamagedRecord {
         revision,
@@ -40,9 +40,9 @@ pub(super) fn header(
 }
 
 /// Decodes the header that stands at a revision.
-pub(super) fn decode(revision: u64, bytes: &[u8]) -> Result<(Header, Digest), LogError> {
+pub(super) fn decode(revision: u64, bytes: &[u8]) -> Result<Header, LogError> {
     match Header::decode(bytes) {
-        Some(header) if header.revision == revision => Ok((header, digest(bytes))),
+        Some(header) if header.revision == revision => Ok(header),
         _ => Err(LogError::DamagedRecord {
             revision,
             fault: RecordFault::Header,
@@ -58,7 +58,7 @@ pub(super) fn request(
     id: &str,
 ) -> Result<Option<Header>, LogError> {
     if let Some(revision) = requests.get(id).map_err(LogError::from_redb)? {
-        return header(headers, revision.value()).map(|(header, _)| Some(header));
+        return header(headers, revision.value()).map(Some);
     }
     let Some(bytes) = answers.get(id).map_err(LogError::from_redb)? else {
         return Ok(None);
@@ -69,10 +69,10 @@ pub(super) fn request(
         .ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
 }
 
-/// The last revision and its header; nothing in an empty log.
+/// The last header; nothing in an empty log.
 pub(super) fn last_header(
     headers: &impl ReadableTable<u64, &'static [u8]>,
-) -> Result<Option<(Header, Digest)>, LogError> {
+) -> Result<Option<Header>, LogError> {
     let last = headers.last().map_err(LogError::from_redb)?;
     last.map(|(revision, bytes)| decode(revision.value(), bytes.value()))
         .transpose()

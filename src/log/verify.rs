@@ -59,7 +59,7 @@ pub(super) fn verify(transaction: &ReadTransaction) -> Result<Summary, LogError>
         if found.value() != revision {
             return broken(RecordFault::Missing);
         }
-        let (header, digest) = tables::decode(revision, bytes.value())?;
+        let header = tables::decode(revision, bytes.value())?;
         let is_base = base == Some(revision);
         if !is_base && header.previous != summary.head.digest {
             return broken(RecordFault::Chain);
@@ -75,7 +75,7 @@ pub(super) fn verify(transaction: &ReadTransaction) -> Result<Summary, LogError>
         }
         summary.head = Head {
             revision,
-            digest,
+            digest: header.digest,
             time_us: header.time_us,
         };
         summary.payload_bytes += payload.stored_bytes;

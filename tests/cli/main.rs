@@ -508,7 +508,7 @@ fn changes_are_listed_followed_and_compared() {
         .succeeded();
     let lines: Vec<_> = watched.lines().collect();
     assert!(
-        lines[0].starts_with("# revision 2 · 2") && lines[0].ends_with(" · why so"),
+        lines[0].starts_with("# revision 2-") && lines[0].ends_with(" · why so"),
         "{watched}"
     );
     assert_eq!(
@@ -545,7 +545,8 @@ fn changes_are_listed_followed_and_compared() {
     let json = server
         .run(&["watch", "--after", "2", "--no-follow", "--output", "json"], "")
         .succeeded();
-    assert_eq!(json, "{\"checkpoint\":{\"revision\":\"2\"}}\n");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["checkpoint"]["revision"], "2");
     server
         .run(&["watch", "--after", "9"], "")
         .failed(1, "error[REVISION_NOT_REACHED]");
@@ -581,6 +582,34 @@ fn a_rebuild_needs_the_data_for_itself() {
     rebuild(server.folder()).failed(1, "there is no knowledge base in");
     let info = server.run(&["info"], "").succeeded();
     assert!(info.contains("2019-08-27"), "{info}");
+}
+
+#[test]
+fn a_watch_goes_on_after_a_commit_that_the_server_has() {
+    let server = Server::start(&["--no-shipped-data"]);
+    for number in 1..=2 {
+        let update = format!("INSERT DATA {{ e:a e:p {number} }}");
+        server.run(&["update", &update], "").succeeded();
+    }
+    let watch = |more: &[&str]| server.run(&[&["watch", "--no-follow"], more].concat(), "");
+    let watched = watch(&["--from", "1"]).succeeded();
+    let known: Vec<_> = watched
+        .lines()
+        .filter_map(|line| line.strip_prefix("# revision ")?.split(' ').next())
+        .collect();
+    let hash = known[1].strip_prefix("2-").unwrap();
+    let log = server.run(&["log"], "").succeeded();
+    assert!(hash.len() == 16 && log.contains(hash), "{watched}\n{log}");
+    assert_eq!(watch(&["--after", known[1]]).succeeded(), "");
+    let rest = watch(&["--after", known[0]]).succeeded();
+    assert!(rest.starts_with(&format!("# revision {} ", known[1])), "{rest}");
+    watch(&["--after", &format!("1-{hash}")]).failed(1, "error[WATCH_OTHER_HISTORY]");
+    watch(&["--after", "1-x"]).failed(2, "neither a revision nor a revision with its hash");
+    let listed = server
+        .run(&["log", "--limit", "1", "--output", "json"], "")
+        .succeeded();
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["hash"].as_str().unwrap().len(), 12);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::{
     sparql::client,
 };
 
-async fn start(backups: &Path) -> Server {
+pub(crate) async fn start(backups: &Path) -> Server {
     let place = backups.to_str().unwrap().to_owned();
     Server::start_with(move |settings| {
         settings.load_shipped_data = false;
@@ -26,7 +26,7 @@ async fn start(backups: &Path) -> Server {
     .await
 }
 
-async fn create(server: &Server) -> Result<BackupMade, Status> {
+pub(crate) async fn create(server: &Server) -> Result<BackupMade, Status> {
     let mut answers = server
         .admin()
         .create_backup(CreateBackupRequest {})
@@ -65,7 +65,7 @@ async fn list(server: &Server, page_size: i32, page_token: &str) -> v1::ListBack
     server.admin().list_backups(request).await.unwrap().into_inner()
 }
 
-async fn insert(server: &Server, number: u64) -> i64 {
+pub(crate) async fn insert(server: &Server, number: u64) -> i64 {
     let request = v1::UpdateRequest {
         update: format!("INSERT DATA {{ <http://example.com/{number}> <http://example.com/p> {number} }}"),
         ..Default::default()

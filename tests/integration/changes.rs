@@ -79,6 +79,18 @@ pub(crate) async fn next_commit(
     }
 }
 
+/// Returns what tells a commit from others of its revision.
+pub(crate) fn hash(commit: &v1::CommitFragment) -> Vec<u8> {
+    let hash = commit.header.as_ref().unwrap().hash.clone();
+    assert_eq!(hash.len(), 8);
+    hash
+}
+
+pub(crate) fn hex(hash: &[u8]) -> String {
+    let hash = hash.try_into().map(u64::from_be_bytes).unwrap();
+    format!("{hash:016x}")
+}
+
 pub(crate) async fn checkpoint(stream: &mut Streaming<v1::WatchResponse>) -> i64 {
     match next(stream).await.unwrap() {
         Frame::Checkpoint(checkpoint) => checkpoint.revision,
@@ -243,9 +255,11 @@ async fn bad_watches_are_refused() {
         }),
         checkpoint_interval: Some(prost_types::Duration::default()),
         output: 7,
+        after_hash: vec![1; 7],
     };
     let fields = [
         "after_revision",
+        "after_hash",
         "filter.subjects[1]",
         "filter.predicates[0]",
         "filter.graphs[0]",
@@ -265,6 +279,16 @@ async fn bad_watches_are_refused() {
             ErrorReason::InvalidField,
             &["position"],
         );
+    }
+    // Without a revision there is nothing that a hash could be of.
+    for start in [None, Some(Start::Position(v1::WatchStart::Snapshot.into()))] {
+        let request = v1::WatchRequest {
+            start,
+            after_hash: vec![1; 8],
+            ..Default::default()
+        };
+        let refused = watch(&server, request).await;
+        check_fields(refused, ErrorReason::InvalidField, &["after_hash"]);
     }
     let metadata = check_error(
         watch(&server, after(1)).await,
@@ -295,13 +319,18 @@ async fn a_shutdown_and_one_watch_too_many_say_what_to_do() {
             break stream;
         }
     };
-    assert_eq!(next_commit(&mut first).await.unwrap().revision, 1);
+    let commit = next_commit(&mut first).await.unwrap();
+    assert_eq!(commit.revision, 1);
     assert_eq!(checkpoint(&mut third).await, 1);
     server.shutdown.send(()).unwrap();
     for mut stream in [first, third] {
         let ended = next_commit(&mut stream).await;
         let metadata = check_error(ended, Code::Unavailable, ErrorReason::Unavailable);
-        assert_eq!(metadata["after_revision"], "1");
+        let hash = hex(&hash(&commit));
+        assert_eq!(
+            (metadata["after_revision"].as_str(), &metadata["after_hash"]),
+            ("1", &hash)
+        );
         assert!(stream.message().await.unwrap().is_none());
     }
     server.served.await.unwrap().unwrap();
@@ -376,7 +405,7 @@ async fn a_stalled_watch_is_ended_and_writers_never_wait_for_it() {
 #[tokio::test]
 async fn every_commit_comes_once_across_reconnects_and_restarts() {
     let mut server = Server::start_empty().await;
-    let mut seen = 0;
+    let (mut seen, mut seen_hash) = (0, Vec::new());
     let mut subjects = HashSet::new();
     for round in 0..4 {
         let writers = (0..3).map(|writer| {
@@ -394,7 +423,11 @@ async fn every_commit_comes_once_across_reconnects_and_restarts() {
         // Breaks off after some commits, again and again; the last round's end is read after the restart.
         let mut left = 7;
         while seen < target - 20 {
-            let mut stream = watch(&server, after(seen)).await.unwrap();
+            let request = v1::WatchRequest {
+                after_hash: seen_hash.clone(),
+                ..after(seen)
+            };
+            let mut stream = watch(&server, request).await.unwrap();
             for _ in 0..left {
                 if seen == target {
                     break;
@@ -402,6 +435,7 @@ async fn every_commit_comes_once_across_reconnects_and_restarts() {
                 let commit = next_commit(&mut stream).await.unwrap();
                 assert_eq!(commit.revision, seen + 1);
                 seen += 1;
+                seen_hash = hash(&commit);
                 for quad in show(&commit.inserted) {
                     assert!(subjects.insert(quad));
                 }

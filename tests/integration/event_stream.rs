@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// Events as they come.
-struct Events {
+pub(crate) struct Events {
     body: Incoming,
     text: String,
 }
 
 impl Events {
     /// Opens a stream, as soon as there is a place for it.
-    async fn open(server: &Server, path: &str, last_event_id: Option<&str>) -> Self {
+    pub(crate) async fn open(server: &Server, path: &str, last_event_id: Option<&str>) -> Self {
         let response = loop {
             let response = request(server, path, last_event_id).await;
             if response.status() != 503 {
@@ -41,7 +41,7 @@ impl Events {
     }
 
     /// Returns the lines of the next event; nothing at the end.
-    async fn next(&mut self) -> Option<Vec<String>> {
+    pub(crate) async fn next(&mut self) -> Option<Vec<String>> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let lines = self.text[..end].lines().map(str::to_owned).collect();
@@ -56,6 +56,17 @@ impl Events {
             self.text.push_str(std::str::from_utf8(&bytes).unwrap());
         }
     }
+}
+
+/// Returns the revision of an event's last line, which is its id.
+fn id_of(event: &[String]) -> u64 {
+    let id = event.last().unwrap().strip_prefix("id: ").unwrap();
+    let Some((revision, hash)) = id.split_once('-') else {
+        assert_eq!(id, "0", "every commit has a hash");
+        return 0;
+    };
+    assert_eq!(hash.len(), 16, "{id}");
+    revision.parse().unwrap()
 }
 
 async fn request(server: &Server, path: &str, last_event_id: Option<&str>) -> Response<Incoming> {
@@ -87,13 +98,19 @@ async fn events_are_patches_and_resume_after_their_id() {
     update(&server, request).await.unwrap();
     let e = "https://w3id.org/dossier/e/";
     let event = live.next().await.unwrap();
-    assert!(event[1].starts_with("data: H time \"20"), "{event:?}");
+    let revision = crate::changes::client(&server)
+        .get_revision(dossier::proto::v1::GetRevisionRequest { revision: 1 })
+        .await;
+    let hash = revision.unwrap().into_inner().revision.unwrap().hash;
+    let hash = crate::changes::hex(&hash);
+    assert_eq!(event[1], format!("data: H hash \"{hash}\" ."));
+    assert!(event[2].starts_with("data: H time \"20"), "{event:?}");
     assert_eq!(
         event[0],
         "data: H revision \"1\"^^<http://www.w3.org/2001/XMLSchema#integer> ."
     );
     assert_eq!(
-        event[2..],
+        event[3..],
         [
             "data: H message \"why\\nso\" .".to_owned(),
             "data: TX .".to_owned(),
@@ -101,7 +118,7 @@ async fn events_are_patches_and_resume_after_their_id() {
             format!("data: A <{e}a> <{e}p> \"x\\ny\"@en ."),
             format!("data: A <{e}a> <{e}p> <{e}b> <{e}g> ."),
             "data: TC .".to_owned(),
-            "id: 1".to_owned(),
+            format!("id: 1-{hash}"),
         ]
     );
     // Of several fragments only the last has an id.
@@ -110,26 +127,34 @@ async fn events_are_patches_and_resume_after_their_id() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         let event = live.next().await.unwrap();
-        ids.push(event.iter().find(|line| line.starts_with("id: ")).cloned());
+        let has_id = event.iter().any(|line| line.starts_with("id: "));
+        ids.push(has_id.then(|| id_of(&event)));
     }
-    assert_eq!(ids, [None, None, Some("id: 2".to_owned())]);
+    assert_eq!(ids, [None, None, Some(2)]);
     insert(&server, "e:d e:p 1").await;
 
     // As a browser goes on; the parameter is where it once began.
     let mut resumed = Events::open(&server, "/changes?from=1", Some("2")).await;
-    assert_eq!(resumed.next().await.unwrap().last().unwrap(), "id: 3");
+    assert_eq!(id_of(&resumed.next().await.unwrap()), 3);
+    let id = format!("1-{hash}");
+    for (path, id) in [("/changes", Some(&id)), (&format!("/changes?after={id}"), None)] {
+        let mut resumed = Events::open(&server, path, id.map(String::as_str)).await;
+        let event = resumed.next().await.unwrap();
+        assert!(event[0].starts_with("data: H revision \"2\""), "{event:?}");
+    }
     let mut filtered = Events::open(&server, "/changes?from=1&subject=e:a&default-graph", None).await;
     let event = filtered.next().await.unwrap();
     assert_eq!(
         event.iter().filter(|line| line.starts_with("data: A ")).count(),
         1
     );
+    let event = filtered.next().await.unwrap();
     assert_eq!(
-        filtered.next().await.unwrap(),
-        ["event: checkpoint", "data: 3", "id: 3"]
+        (&event[..2], id_of(&event)),
+        (&["event: checkpoint", "data: 3"].map(str::to_owned)[..], 3)
     );
 
-    assert_eq!(live.next().await.unwrap().last().unwrap(), "id: 3");
+    assert_eq!(id_of(&live.next().await.unwrap()), 3);
     server.shutdown.send(()).unwrap();
     for mut events in [live, filtered] {
         let end = events.next().await.unwrap();
@@ -198,8 +223,8 @@ async fn a_stalled_reader_of_events_is_cut_off_and_can_resume() {
     while watch().await.is_err() {}
     let (mut last, mut end) = (0, Vec::new());
     while let Some(event) = stalled.next().await {
-        if let Some(id) = event.iter().find_map(|line| line.strip_prefix("id: ")) {
-            last = id.parse().unwrap();
+        if event.iter().any(|line| line.starts_with("id: ")) {
+            last = id_of(&event);
         }
         end = event;
     }
@@ -207,5 +232,5 @@ async fn a_stalled_reader_of_events_is_cut_off_and_can_resume() {
     assert!(last < commit_count, "it was not ended");
     let mut events = Events::open(&server, "/changes", Some(&last.to_string())).await;
     let next = events.next().await.unwrap();
-    assert_eq!(next.last().unwrap(), &format!("id: {}", last + 1));
+    assert_eq!(id_of(&next), last + 1);
 }

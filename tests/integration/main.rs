@@ -24,6 +24,7 @@ mod federated_updates;
 mod federation;
 mod grants;
 mod harness;
+mod histories;
 mod http;
 mod http_client;
 mod imports;

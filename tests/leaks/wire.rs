@@ -323,10 +323,11 @@ impl Side {
                         ];
                         assert!(self.token.is_none() || counts == [0; 4]);
                         commit.revision = 0;
+                        assert_eq!(header.hash.len(), 8);
                         told.push(sorted(&format!("{commit:#?}")));
                     }
                     watch_response::Frame::Snapshot(mut fragment) => {
-                        fragment.revision = 0;
+                        (fragment.revision, fragment.hash) = (0, Vec::new());
                         told.push(sorted(&format!("{fragment:#?}")));
                     }
                 }

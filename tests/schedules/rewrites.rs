@@ -94,22 +94,22 @@ fn readers_see_no_hole_while_the_log_is_compacted() {
             }
         });
         let watching = shuttle::future::spawn(async move {
-            let mut watcher = watch(&feed, Start::Earliest, Output::Quads);
-            let mut next = watcher.resume_after().unwrap() + 1;
+            let mut watcher = watch(&feed, Start::Earliest, Output::Quads).await;
+            let mut next = watcher.resume_after().unwrap().revision + 1;
             while next <= COMMIT_COUNT {
                 match watcher.next().await {
                     Ok(Event::Commit(part)) => {
                         assert_eq!(part.revision, next);
                         next += 1;
                     }
-                    Ok(Event::Checkpoint(revision)) => assert_eq!(revision + 1, next),
+                    Ok(Event::Checkpoint(mark)) => assert_eq!(mark.revision + 1, next),
                     Ok(other) => panic!("{other:?}"),
                     // It was too slow: it is told so, and begins anew.
                     Err(FeedError::Log(LogError::Compacted { earliest, .. })) => {
                         assert!(earliest >= next);
                         TOO_SLOW.add(true);
-                        watcher = watch(&feed, Start::Earliest, Output::Quads);
-                        next = watcher.resume_after().unwrap() + 1;
+                        watcher = watch(&feed, Start::Earliest, Output::Quads).await;
+                        next = watcher.resume_after().unwrap().revision + 1;
                     }
                     Err(error) => panic!("{error:?}"),
                 }
@@ -145,7 +145,7 @@ fn readers_see_no_hole_while_the_log_is_compacted() {
 
 /// Takes what a watcher gets from the first revision to a last one; returns as text what it asked for after something was erased.
 async fn tell(feed: &Feed, output: Output, last: u64, is_erased: &AtomicBool) -> String {
-    let mut watcher = watch(feed, Start::After(0), output);
+    let mut watcher = watch(feed, Start::After(0), output).await;
     let (mut next, mut told) = (1, String::new());
     while next <= last {
         let is_afterwards = is_erased.load(Ordering::Relaxed);
@@ -153,7 +153,7 @@ async fn tell(feed: &Feed, output: Output, last: u64, is_erased: &AtomicBool) ->
             Ok(event) => event,
             // In the middle of something that was erased it is to begin again.
             Err(FeedError::Erased) => {
-                watcher = watch(feed, Start::After(next - 1), output);
+                watcher = watch(feed, Start::After(next - 1), output).await;
                 continue;
             }
             Err(error) => panic!("{error:?}"),
@@ -167,7 +167,7 @@ async fn tell(feed: &Feed, output: Output, last: u64, is_erased: &AtomicBool) ->
                 }
                 next = part.revision + 1;
             }
-            Event::Checkpoint(revision) => assert!(revision + 1 == next || output == Output::Facts),
+            Event::Checkpoint(mark) => assert!(mark.revision + 1 == next || output == Output::Facts),
             Event::Snapshot(_) => panic!("it asked for none"),
         }
     }

@@ -27,10 +27,11 @@ pub(crate) fn feed(base: &KnowledgeBase) -> Feed {
     Feed::new(base.clone(), settings)
 }
 
-pub(crate) fn watch(feed: &Feed, start: Start, output: Output) -> Watcher {
+pub(crate) async fn watch(feed: &Feed, start: Start, output: Output) -> Watcher {
     let wanted = (Filter::default(), output);
     let silence_max = Duration::from_hours(1);
     feed.watch(&Access::everything(), start, wanted, silence_max)
+        .await
         .unwrap()
 }
 
@@ -48,7 +49,7 @@ fn write(base: &Base) -> Vec<shuttle::future::JoinHandle<()>> {
 /// Takes what a watcher gets up to the last revision, or so many commits; returns the revision after which it began, and what it has
 /// then of the graph.
 async fn take(mut watcher: Watcher, feed: Feed, count_max: usize) -> (u64, Vec<String>) {
-    let mut next = watcher.resume_after().map(|revision| revision + 1);
+    let mut next = watcher.resume_after().map(|mark| mark.revision + 1);
     let first = next.unwrap_or(0);
     let (mut quads, mut count) = (Vec::new(), 0);
     while next != Some(LAST + 1) && count < count_max {
@@ -70,8 +71,8 @@ async fn take(mut watcher: Watcher, feed: Feed, count_max: usize) -> (u64, Vec<S
                 count += 1;
                 part.changes
             }
-            Event::Checkpoint(revision) => {
-                assert_eq!(Some(revision + 1), next);
+            Event::Checkpoint(mark) => {
+                assert_eq!(Some(mark.revision + 1), next);
                 Vec::new()
             }
         };
@@ -92,21 +93,26 @@ fn a_watcher_gets_every_commit_once_in_order() {
         let writers = write(&base);
         let watchers = [Start::After(0), Start::After(0), Start::Now, Start::Snapshot].map(|start| {
             let feed = feed.clone();
-            shuttle::future::spawn(
-                async move { take(watch(&feed, start, Output::Quads), feed, usize::MAX).await },
-            )
+            shuttle::future::spawn(async move {
+                take(watch(&feed, start, Output::Quads).await, feed, usize::MAX).await
+            })
         });
         let facts = {
             let feed = feed.clone();
             shuttle::future::spawn(async move {
-                take(watch(&feed, Start::Earliest, Output::Facts), feed, usize::MAX).await
+                take(
+                    watch(&feed, Start::Earliest, Output::Facts).await,
+                    feed,
+                    usize::MAX,
+                )
+                .await
             })
         };
         // Two that go away in the middle of it.
         let gone = [1, 3].map(|count| {
             let feed = feed.clone();
             shuttle::future::spawn(async move {
-                take(watch(&feed, Start::After(0), Output::Quads), feed, count).await
+                take(watch(&feed, Start::After(0), Output::Quads).await, feed, count).await
             })
         });
         for done in writers {
@@ -147,10 +153,11 @@ fn a_reader_that_resumes_misses_nothing() {
                 matches!(event, Event::Commit(_))
                     .then(|| event.completes())
                     .flatten()
+                    .map(|mark| mark.revision)
             };
             shuttle::future::spawn(async move {
                 follow(
-                    watch(&feed, Start::After(0), Output::Quads),
+                    watch(&feed, Start::After(0), Output::Quads).await,
                     sender,
                     drain.cancelled_owned(),
                     convert,
@@ -177,12 +184,12 @@ fn a_reader_that_resumes_misses_nothing() {
         let end = following.await.unwrap();
         assert!(matches!(end.reason, EndReason::Stopped), "{end:?}");
         let mut got = reading.await.unwrap();
-        let resume_after = end.resume_after.unwrap();
+        let resume_after = end.resume_after.unwrap().revision;
         assert_eq!(got.last().copied().unwrap_or(0), resume_after);
         for done in writers {
             done.await.unwrap();
         }
-        let mut again = watch(&feed, Start::After(resume_after), Output::Quads);
+        let mut again = watch(&feed, Start::After(resume_after), Output::Quads).await;
         while got.last() != Some(&LAST) {
             if let Event::Commit(part) = again.next().await.unwrap() {
                 got.push(part.revision);

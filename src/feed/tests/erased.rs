@@ -25,8 +25,8 @@ fn commits_that_are_at_hand_are_read_again() {
         base.insert(&[quad(1, object, 0), quad(2, object, 0)]);
     }
     let mut watcher = base.watch(Start::After(0), Filter::default());
-    assert_eq!(next(&base, &mut watcher).unwrap().completes(), Some(1));
-    assert_eq!(watcher.at_hand().unwrap().completes(), Some(2));
+    assert_eq!(completed(&next(&base, &mut watcher).unwrap()), Some(1));
+    assert_eq!(completed(&watcher.at_hand().unwrap()), Some(2));
     erase(&base, 1);
     assert!(watcher.at_hand().is_none());
     for revision in 3..=5 {
@@ -50,7 +50,7 @@ fn a_graph_or_a_commit_that_is_told_in_part_ends() {
     base.insert(&many);
     for (start, entity) in [(Start::After(0), 1), (Start::After(1), 3), (Start::Snapshot, 4)] {
         let mut watcher = base.watch(start, Filter::default());
-        assert_eq!(next(&base, &mut watcher).unwrap().completes(), None);
+        assert_eq!(completed(&next(&base, &mut watcher).unwrap()), None);
         erase(&base, entity);
         let ended = next(&base, &mut watcher);
         assert!(matches!(ended, Err(FeedError::Erased)), "{start:?}: {ended:?}");
@@ -68,7 +68,7 @@ fn what_is_read_while_it_is_erased_is_not_told() {
     base.insert(&many);
     for (start, entity) in [(Start::After(1), 3), (Start::Snapshot, 4)] {
         let mut watcher = base.watch(start, Filter::default());
-        assert_eq!(next(&base, &mut watcher).unwrap().completes(), None);
+        assert_eq!(completed(&next(&base, &mut watcher).unwrap()), None);
         let reading = watcher.next();
         let mut reading = std::pin::pin!(reading);
         // The step is taken on a thread of its own, which nobody waits for until it is erased.

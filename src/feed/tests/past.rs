@@ -5,9 +5,8 @@ use super::*;
 fn facts(base: &Base, start: Start) -> Watcher {
     let wanted = (Filter::default(), Output::Facts);
     let access = Access::everything();
-    base.feed
-        .watch(&access, start, wanted, Duration::from_hours(1))
-        .unwrap()
+    let watch = base.feed.watch(&access, start, wanted, Duration::from_hours(1));
+    base.runtime.block_on(watch).unwrap()
 }
 
 fn next(base: &Base, watcher: &mut Watcher) -> Result<Event, FeedError> {
@@ -44,7 +43,7 @@ fn what_a_graph_and_a_commit_take_is_limited() {
     // Near the newest it takes little beside that.
     let mut near = facts(&base, Start::After(38));
     for revision in [39, 40, 40] {
-        assert_eq!(next(&base, &mut near).unwrap().completes(), Some(revision));
+        assert_eq!(completed(&next(&base, &mut near).unwrap()), Some(revision));
     }
     insert_many(&base, 50);
     let end = next(&base, &mut near);
@@ -62,13 +61,13 @@ fn a_large_commit_need_not_be_taken_back_by_who_was_up_to_date() {
     let mut watchers = [facts(&base, Start::After(0)), facts(&base, Start::After(0))];
     for watcher in &mut watchers {
         for revision in [1, 1] {
-            assert_eq!(next(&base, watcher).unwrap().completes(), Some(revision));
+            assert_eq!(completed(&next(&base, watcher).unwrap()), Some(revision));
         }
     }
     let [at_once, behind_others] = &mut watchers;
     insert_many(&base, 2);
     let mut parts = 0;
-    while next(&base, at_once).unwrap().completes() != Some(2) {
+    while completed(&next(&base, at_once).unwrap()) != Some(2) {
         parts += 1;
     }
     assert!(parts > 1);
@@ -76,11 +75,11 @@ fn a_large_commit_need_not_be_taken_back_by_who_was_up_to_date() {
     insert_many(&base, 3);
     // It is two large commits behind, with a small one between them.
     for revision in 2..=4 {
-        while next(&base, behind_others).unwrap().completes() != Some(revision) {}
+        while completed(&next(&base, behind_others).unwrap()) != Some(revision) {}
     }
     // A small one before the large one.
     for revision in 3..=4 {
-        while next(&base, at_once).unwrap().completes() != Some(revision) {}
+        while completed(&next(&base, at_once).unwrap()) != Some(revision) {}
     }
     // Who was not there has to take it back.
     let end = next(&base, &mut facts(&base, Start::After(3)));
@@ -102,7 +101,7 @@ fn who_does_not_read_gives_way() {
         .map(|_| facts(&base, Start::After(0)))
         .collect();
     for watcher in &mut holding {
-        assert_eq!(next(&base, watcher).unwrap().completes(), None);
+        assert_eq!(completed(&next(&base, watcher).unwrap()), None);
     }
     let mut last = facts(&base, Start::After(0));
     let stall_max = base.feed.settings().stall_max;
@@ -119,13 +118,13 @@ fn who_does_not_read_gives_way() {
         // In the middle of a commit it keeps its place.
         first.give_way();
         assert!(futures::poll!(&mut waiting).is_pending());
-        while first.next().await.unwrap().completes() != Some(1) {}
+        while completed(&first.next().await.unwrap()) != Some(1) {}
         assert_eq!(first.stall_max(), stall_max);
         first.give_way();
-        assert!(waiting.await.unwrap().completes().is_none());
+        assert!(completed(&waiting.await.unwrap()).is_none());
         // And goes on where it was.
         for revision in 2..=4 {
-            assert_eq!(first.next().await.unwrap().completes(), Some(revision));
+            assert_eq!(completed(&first.next().await.unwrap()), Some(revision));
         }
     });
 }
@@ -142,19 +141,19 @@ fn who_tells_that_it_is_there_keeps_its_turn() {
         .map(|_| facts(&base, Start::After(0)))
         .collect();
     for watcher in &mut holding {
-        assert_eq!(next(&base, watcher).unwrap().completes(), None);
+        assert_eq!(completed(&next(&base, watcher).unwrap()), None);
     }
     let wanted = (Filter::default(), Output::Facts);
     let everything = Access::everything();
     let interval = Duration::from_millis(1);
     let watch = base.feed.watch(&everything, Start::After(0), wanted, interval);
-    let mut first = watch.unwrap();
+    let mut first = base.runtime.block_on(watch).unwrap();
     let mut second = facts(&base, Start::After(0));
     base.runtime.block_on(async {
         let waiter_count = || Arc::strong_count(&base.feed.0.past_waiters) - 1;
         // It waits for a place, and says now and then that it is there.
         for _ in 0..1_000 {
-            assert_eq!(first.next().await.unwrap().completes(), Some(0));
+            assert_eq!(completed(&first.next().await.unwrap()), Some(0));
             if waiter_count() > 0 {
                 break;
             }
@@ -165,12 +164,12 @@ fn who_tells_that_it_is_there_keeps_its_turn() {
             assert!(futures::poll!(&mut waiting).is_pending());
             tokio::task::yield_now().await;
         }
-        assert_eq!(first.next().await.unwrap().completes(), Some(0));
+        assert_eq!(completed(&first.next().await.unwrap()), Some(0));
         drop(holding.pop());
         for _ in 0..1_000 {
             match first.next().await.unwrap() {
                 Event::Commit(part) => return assert_eq!(part.revision, 1),
-                event => assert_eq!(event.completes(), Some(0)),
+                event => assert_eq!(completed(&event), Some(0)),
             }
             assert!(futures::poll!(&mut waiting).is_pending());
         }
@@ -192,7 +191,8 @@ fn what_is_told_of_a_small_commit_is_limited() {
     // Each is told with what its subject is.
     base.insert(&(0..5).map(|o| quad(1, o, 0)).collect::<Vec<_>>());
     for revision in [2, 2] {
-        assert_eq!(next(&base, &mut watcher).unwrap().completes(), Some(revision));
+        let told = completed(&next(&base, &mut watcher).unwrap());
+        assert_eq!(told, Some(revision));
     }
     base.insert(&(5..25).map(|o| quad(1, o, 0)).collect::<Vec<_>>());
     let end = next(&base, &mut watcher);

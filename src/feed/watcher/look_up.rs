@@ -14,6 +14,7 @@ use crate::{
         record::Record,
         scan::LargeCommit,
     },
+    knowledge::Mark,
     sync::{task::spawn_blocking, time::sleep_until},
 };
 
@@ -31,7 +32,7 @@ impl Watcher {
     pub(super) async fn look_up(&mut self, due: Instant) -> Result<(), FeedError> {
         let whole = self.run.iter().take_while(|record| record.changes.is_some());
         let whole: Vec<_> = whole.cloned().collect();
-        let is_near = self.past.is_none() && self.feed.revision() - self.position <= NEAR_COUNT_MAX;
+        let is_near = self.past.is_none() && self.feed.revision() - self.position.revision <= NEAR_COUNT_MAX;
         if is_near && !whole.is_empty() {
             match self.feed.details(&whole, self.erasure_count).await {
                 // A large commit came after these, which need not be taken back.
@@ -72,7 +73,7 @@ impl Watcher {
             () = sleep_until(due) => return Ok(None),
         };
         self.turn = None;
-        let (feed, position) = (self.feed.clone(), self.position);
+        let (feed, position) = (self.feed.clone(), self.position.revision);
         let kept = self.kept.take().filter(|kept| {
             let later_count = position.checked_sub(kept.revision);
             later_count.is_some_and(|count| count <= NEAR_COUNT_MAX)
@@ -90,7 +91,7 @@ impl Watcher {
     pub(super) fn keep_newest(&mut self) {
         if self.needs_graph() {
             let newest = Past::newest_of(&self.feed);
-            if newest.revision == self.position {
+            if newest.revision == self.position.revision {
                 self.kept = Some(newest);
             }
         }
@@ -176,8 +177,8 @@ impl Watcher {
     }
 
     fn make_facts_ready(&mut self, record: &Record, details: &Details) {
-        let revision = record.header.revision;
-        self.position = revision;
+        self.position = Mark::of(&record.header);
+        let Mark { revision, hash } = self.position;
         let passing = details
             .facts
             .iter()
@@ -192,6 +193,7 @@ impl Watcher {
         for (facts, is_last) in fragments {
             self.ready.push_back(Event::Commit(Fragment {
                 revision,
+                hash,
                 header: header.take(),
                 changes: Vec::new(),
                 facts,
@@ -210,20 +212,21 @@ impl Watcher {
             (scan, step)
         })
         .await?;
-        let (revision, is_snapshot) = (scan.revision, scan.is_snapshot);
+        let (mark, is_snapshot) = (scan.mark, scan.is_snapshot);
         let FactStep::Found { facts, is_last } = step else {
             self.scan = Some(Scan::Facts(scan));
             return Ok(None);
         };
         let header = scan.header.take();
         if is_last {
-            self.position = revision;
+            self.position = mark;
         } else {
             self.scan = Some(Scan::Facts(scan));
         }
         if is_snapshot {
             return Ok(Some(Event::Snapshot(SnapshotFragment {
-                revision,
+                revision: mark.revision,
+                hash: mark.hash,
                 changes: Vec::new(),
                 facts,
                 is_last,
@@ -233,7 +236,8 @@ impl Watcher {
         let is_redacted = header.as_ref().is_some_and(|header| header.is_redacted);
         Ok(
             (!facts.is_empty() || is_redacted).then_some(Event::Commit(Fragment {
-                revision,
+                revision: mark.revision,
+                hash: mark.hash,
                 header,
                 changes: Vec::new(),
                 facts,

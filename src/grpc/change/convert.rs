@@ -6,6 +6,7 @@ use prost_types::Timestamp;
 use crate::{
     feed::{Change, Event, FactChange, FactChangeKind, Fragment, Header, SnapshotFragment},
     grpc::convert::{term_to_proto, to_int64},
+    knowledge::Mark,
     proto::v1::{self, watch_response::Frame},
 };
 
@@ -37,8 +38,9 @@ pub(super) fn watch_response(event: Event) -> v1::WatchResponse {
     let frame = match event {
         Event::Commit(fragment) => Frame::Commit(commit_fragment(fragment)),
         Event::Snapshot(fragment) => Frame::Snapshot(snapshot_fragment(fragment)),
-        Event::Checkpoint(revision) => Frame::Checkpoint(v1::Checkpoint {
-            revision: to_int64(revision),
+        Event::Checkpoint(mark) => Frame::Checkpoint(v1::Checkpoint {
+            revision: to_int64(mark.revision),
+            hash: hash_to_proto(mark),
         }),
     };
     v1::WatchResponse { frame: Some(frame) }
@@ -74,9 +76,12 @@ impl From<FactChange> for v1::FactChange {
 }
 
 fn snapshot_fragment(fragment: SnapshotFragment) -> v1::SnapshotFragment {
+    let SnapshotFragment { revision, hash, .. } = fragment;
+    let mark = fragment.is_last.then_some(Mark { revision, hash });
     let sorted = Sorted::from(fragment.changes);
     v1::SnapshotFragment {
-        revision: to_int64(fragment.revision),
+        revision: to_int64(revision),
+        hash: mark.map(hash_to_proto).unwrap_or_default(),
         graphs: sorted.created_graphs,
         quads: sorted.inserted,
         is_last: fragment.is_last,
@@ -102,6 +107,7 @@ pub(super) fn diff_fragment(changes: Vec<Change>, is_last: bool) -> v1::DiffRevi
 pub(super) fn revision_to_proto(header: Header) -> v1::Revision {
     let nanos = i32::try_from(header.time_us % 1_000_000).unwrap_or(0) * 1_000;
     v1::Revision {
+        hash: hash_to_proto(Mark::of(&header)),
         revision: to_int64(header.revision),
         commit_time: Some(Timestamp {
             seconds: to_int64(header.time_us / 1_000_000),
@@ -119,6 +125,10 @@ pub(super) fn revision_to_proto(header: Header) -> v1::Revision {
         graphs_dropped: to_int64(header.counts.graphs_dropped),
         is_redacted: header.is_redacted,
     }
+}
+
+fn hash_to_proto(mark: Mark) -> Vec<u8> {
+    mark.hash_bytes().map(Vec::from).unwrap_or_default()
 }
 
 fn quad_to_proto(quad: Quad) -> v1::Quad {

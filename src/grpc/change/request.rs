@@ -39,6 +39,22 @@ pub(super) fn start(start: Option<watch_request::Start>, violations: &mut Violat
     }
 }
 
+/// Reads the hash of the commit after which to begin; none if it is not known.
+pub(super) fn after_hash(hash: &[u8], start: Start, violations: &mut Violations) -> Option<u64> {
+    if hash.is_empty() {
+        return None;
+    }
+    if !matches!(start, Start::After(_)) {
+        violations.invalid("after_hash", "must be empty without after_revision");
+        return None;
+    }
+    let hash = hash.try_into().ok().map(u64::from_be_bytes);
+    if hash.is_none() {
+        violations.invalid("after_hash", "not a hash as commits and checkpoints have it");
+    }
+    hash
+}
+
 pub(super) fn filter(filter: &v1::ChangeFilter, violations: &mut Violations) -> Filter {
     let mut names = |field: &str, names: &[String]| {
         let field = format!("filter.{field}");

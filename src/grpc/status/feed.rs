@@ -6,12 +6,13 @@ use tonic_types::StatusExt as _;
 use super::{LOG_CLOSED, cancelled, internal, lapsed, status, unavailable};
 use crate::{
     auth::Lapse,
-    feed::{DiffError, FeedError, LogError},
-    proto::v1::ErrorReason,
+    feed::{DiffError, FeedError, LogError, WatchError},
+    knowledge::Mark,
+    proto::v1::{ErrorReason, WatchStart},
 };
 
 /// Returns `RESOURCE_EXHAUSTED` for one watcher too many.
-pub fn too_many_watchers(watcher_count_max: usize) -> Status {
+fn too_many_watchers(watcher_count_max: usize) -> Status {
     status(
         Code::ResourceExhausted,
         ErrorReason::TooManyWatchers,
@@ -21,33 +22,36 @@ pub fn too_many_watchers(watcher_count_max: usize) -> Status {
 }
 
 /// Returns `RESOURCE_EXHAUSTED` for a reader that takes too long, with what a watch resumes after.
-pub fn reader_too_slow(after_revision: Option<u64>) -> Status {
-    with_revision(
+pub fn reader_too_slow(after: Option<Mark>) -> Status {
+    with_commit(
         &status(
             Code::ResourceExhausted,
             ErrorReason::ReaderTooSlow,
             "the reader took too long to take a frame",
             [],
         ),
-        after_revision,
+        after,
     )
 }
 
 /// As [`unavailable`], with what a watch resumes after.
-pub fn unavailable_after(message: &str, after_revision: Option<u64>) -> Status {
-    with_revision(&unavailable(message), after_revision)
+pub fn unavailable_after(message: &str, after: Option<Mark>) -> Status {
+    with_commit(&unavailable(message), after)
 }
 
 /// As [`lapsed`], with what a watch resumes after.
-pub fn lapsed_after(lapse: Lapse, after_revision: Option<u64>) -> Status {
-    with_revision(&lapsed(lapse), after_revision)
+pub fn lapsed_after(lapse: Lapse, after: Option<Mark>) -> Status {
+    with_commit(&lapsed(lapse), after)
 }
 
-fn with_revision(status: &Status, after_revision: Option<u64>) -> Status {
+fn with_commit(status: &Status, after: Option<Mark>) -> Status {
     let mut details = status.get_error_details();
-    if let (Some(revision), Some(mut info)) = (after_revision, details.error_info().cloned()) {
+    if let (Some(mark), Some(mut info)) = (after, details.error_info().cloned()) {
         info.metadata
-            .insert("after_revision".to_owned(), revision.to_string());
+            .insert("after_revision".to_owned(), mark.revision.to_string());
+        if let Some(hash) = mark.hash_text() {
+            info.metadata.insert("after_hash".to_owned(), hash);
+        }
         details.set_error_info(info.reason, info.domain, info.metadata);
     }
     Status::with_error_details(status.code(), status.message(), details)
@@ -82,12 +86,31 @@ impl From<FeedError> for Status {
         match error {
             FeedError::Closed | FeedError::Erased => unavailable(&error.to_string()),
             FeedError::Over => cancelled(),
+            FeedError::NotReached(error) => error.into(),
+            FeedError::OtherHistory { revision } => status(
+                Code::FailedPrecondition,
+                ErrorReason::WatchOtherHistory,
+                error.to_string(),
+                [
+                    ("revision", revision.to_string()),
+                    ("position", WatchStart::Snapshot.as_str_name().to_owned()),
+                ],
+            ),
             FeedError::TooFarBack { bytes_max } => diff_too_large(&error, bytes_max),
             FeedError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             FeedError::Log(LogError::Compacted { revision, earliest }) => {
                 revision_compacted(revision, earliest)
             }
             FeedError::Log(_) | FeedError::Fault(_) => internal(&error),
+        }
+    }
+}
+
+impl From<WatchError> for Status {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Full(full) => too_many_watchers(full.count_max),
+            WatchError::Feed(error) => error.into(),
         }
     }
 }

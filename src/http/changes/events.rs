@@ -9,16 +9,17 @@ use crate::{
     auth::Lapse,
     feed::{Change, End, EndReason, Event, FeedError, Header},
     http::problem::{Problem, of_feed, reader_too_slow, unavailable},
+    knowledge::Mark,
 };
 
 /// Returns an event of the feed. No row has a line break: N-Quads escapes them.
 pub(super) fn of(event: Event) -> Bytes {
-    let id = event.completes().map(|revision| format!("id: {revision}\n"));
+    let id = event.completes().map(|mark| format!("id: {mark}\n"));
     let mut text = String::new();
     match event {
-        Event::Checkpoint(revision) => {
+        Event::Checkpoint(mark) => {
             text.push_str("event: checkpoint\n");
-            data(&mut text, &revision.to_string());
+            data(&mut text, &mark.revision.to_string());
         }
         Event::Commit(fragment) => {
             if let Some(header) = &fragment.header {
@@ -50,8 +51,11 @@ pub(super) fn end(end: &End, lapsed: Option<Lapse>) -> Bytes {
         (EndReason::Failed(error), _) => of_feed(error),
     };
     let mut value = serde_json::json!({"reason": problem.reason(), "detail": problem.detail()});
-    if let Some(revision) = end.resume_after {
-        value["after_revision"] = revision.into();
+    if let Some(mark) = end.resume_after {
+        value["after_revision"] = mark.revision.into();
+        if let Some(hash) = mark.hash_text() {
+            value["after_hash"] = hash.into();
+        }
     }
     format!("event: end\ndata: {value}\n\n").into()
 }
@@ -62,6 +66,9 @@ fn head(text: &mut String, header: &Header) {
     let time = humantime::format_rfc3339_micros(time).to_string();
     let revision = Literal::new_typed_literal(header.revision.to_string(), xsd::INTEGER);
     data(text, &format!("H revision {revision} ."));
+    if let Some(hash) = Mark::of(header).hash_text() {
+        data(text, &format!("H hash {} .", Literal::from(hash)));
+    }
     let time = Literal::new_typed_literal(time, xsd::DATE_TIME);
     data(text, &format!("H time {time} ."));
     if header.is_redacted {
@@ -114,6 +121,7 @@ mod tests {
         let part = |is_last| {
             of(Event::Commit(Fragment {
                 revision: 7,
+                hash: 0x9f,
                 header: None,
                 changes: vec![
                     Change::CreateGraph(node.clone().into()),
@@ -127,9 +135,16 @@ mod tests {
         let row = "<http://example.com/a> <http://example.com/a> \"a\\nb\\r\u{2028}data: x\" .";
         let rows = format!("data: # create <http://example.com/a>\ndata: D {row}\ndata: A {row}\n");
         assert_eq!(part(false), format!("{rows}\n"));
-        assert_eq!(part(true), format!("{rows}data: TC .\nid: 7\n\n"));
-        let checkpoint = "event: checkpoint\ndata: 9\nid: 9\n\n";
-        assert_eq!(of(Event::Checkpoint(9)), checkpoint);
+        assert_eq!(
+            part(true),
+            format!("{rows}data: TC .\nid: 7-000000000000009f\n\n")
+        );
+        let mark = |revision, hash| Mark { revision, hash };
+        let checkpoint = "event: checkpoint\ndata: 9\nid: 9-0000000000000001\n\n";
+        assert_eq!(of(Event::Checkpoint(mark(9, 1))), checkpoint);
+        // All logs begin with nothing.
+        let checkpoint = "event: checkpoint\ndata: 0\nid: 0\n\n";
+        assert_eq!(of(Event::Checkpoint(mark(0, 0))), checkpoint);
         for (reason, lapsed, said) in [
             (EndReason::TooSlow, None, "READER_TOO_SLOW"),
             (EndReason::Stopped, None, "UNAVAILABLE"),
@@ -140,14 +155,17 @@ mod tests {
             ),
             (EndReason::Stopped, Some(Lapse::AccessReduced), "ACCESS_REDUCED"),
         ] {
-            let resume_after = Some(7);
+            let resume_after = Some(mark(7, 0x9f));
             let ended = end(&End { reason, resume_after }, lapsed);
             let ended = std::str::from_utf8(&ended).unwrap();
             assert!(
                 ended.starts_with("event: end\ndata: {") && ended.contains(said),
                 "{ended}"
             );
-            assert!(ended.contains("\"after_revision\":7"), "{ended}");
+            assert!(
+                ended.contains("\"after_hash\":\"000000000000009f\",\"after_revision\":7"),
+                "{ended}"
+            );
         }
     }
 }

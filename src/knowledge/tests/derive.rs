@@ -85,7 +85,7 @@ fn a_turn_of_the_day_is_a_commit_of_its_own() {
     seconds.store(DAY_SECONDS, Ordering::SeqCst);
     let committed = commit(&base, adding(&statement(3, "Accepted", "1970-01-03/.."))).unwrap();
     assert_eq!((committed.revision, holding(&base)), (3, vec!["2".to_owned()]));
-    let header = base.inner.log.header(2).unwrap().0;
+    let header = base.inner.log.header(2).unwrap();
     assert_eq!(
         (header.author.as_str(), header.message.as_str()),
         ("dossier", "what holds on 1970-01-02")

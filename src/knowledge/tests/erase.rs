@@ -139,7 +139,7 @@ fn what_is_erased_is_in_no_file_and_all_else_is_as_it_was() {
         assert_eq!(files_with(&dir, text), ["log.redb", "snapshot"]);
     }
     let base = open(&dir);
-    let digest = base.log().header(6).unwrap().1;
+    let digest = base.log().header(6).unwrap().digest;
     let erased = erase(&base, false).unwrap();
     assert_eq!((erased.revision, erased.statement_count), (7, 3));
     assert_eq!(erased.quads_removed, count);
@@ -170,7 +170,7 @@ fn what_is_erased_is_in_no_file_and_all_else_is_as_it_was() {
             summary.quads_inserted - summary.quads_removed,
             base.read(&Access::everything()).snapshot.quad_count()
         );
-        assert_eq!(base.log().header(6).unwrap().1, digest);
+        assert_eq!(base.log().header(6).unwrap().digest, digest);
         base.close();
         for text in [SECRET, QUALIFIER] {
             assert!(files_with(&dir, text).is_empty(), "{:?}", files_with(&dir, text));

@@ -206,7 +206,7 @@ fn check(fixture: &Path, version: u64) {
         assert_eq!(base.verify().unwrap().head.revision, revision);
         for (index, (message, ..)) in COMMITS.into_iter().enumerate() {
             if index as u64 + 1 >= base.earliest_revision() {
-                let header = base.log().header(index as u64 + 1).unwrap().0;
+                let header = base.log().header(index as u64 + 1).unwrap();
                 assert_eq!(
                     (header.author.as_str(), header.message.as_str()),
                     ("somebody", message)

@@ -128,7 +128,7 @@ fn names_in_older_records_answer_who_gave_them_and_nobody_else() {
         commit(&base, of_subject("token:b", [1; 32], 3)).unwrap().revision,
         2
     );
-    let header = base.log().header(2).unwrap().0;
+    let header = base.log().header(2).unwrap();
     assert_eq!(header.request_id.unwrap().name(), "r");
 }
 

@@ -177,7 +177,7 @@ fn what_is_erased_goes_and_the_chain_still_verifies() {
     assert_eq!(changes(&log, 2).unwrap(), []);
     assert_eq!(changes(&log, 3).unwrap(), [Change::Insert(quad(3))]);
     // The header is what it was: it tells of one quad.
-    let header = log.reader().header(2).unwrap().0;
+    let header = log.reader().header(2).unwrap();
     assert_eq!((header.counts.quads_inserted, header.is_redacted), (1, true));
     let mut marked = Vec::new();
     let mut each = |header: Header| {
