@@ -58,6 +58,14 @@ pub(super) struct LoadArgs {
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     base: String,
 
+    /// Read, check and count, but write nothing
+    #[arg(long, visible_alias = "dry-run", conflicts_with_all = ["chunked", "resume"])]
+    validate_only: bool,
+
+    /// Refuse the load of one file unless this is the newest revision when the file is read
+    #[arg(long, value_name = "REVISION", conflicts_with_all = ["chunked", "resume"])]
+    expected_revision: Option<i64>,
+
     /// Name that makes the load of one file safe to repeat: with the same name it is done once
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
@@ -110,6 +118,11 @@ pub(super) async fn load(args: LoadArgs, server: &ServerArgs) -> Result<(), Fail
             "--request-id names one request, and each file is a request of its own",
         ));
     }
+    if args.expected_revision.is_some() && args.files.len() > 1 {
+        return Err(Failure::usage(
+            "--expected-revision is of one load: the first file would make another the newest",
+        ));
+    }
     let is_chunked = args.chunked || args.resume;
     if is_chunked && args.files.len() > 1 {
         return Err(Failure::usage("--chunked and --resume take one file"));
@@ -133,10 +146,15 @@ pub(super) async fn load(args: LoadArgs, server: &ServerArgs) -> Result<(), Fail
             path.display().to_string()
         };
         let (read, new) = (quads(complete.quads_read), thousands(complete.quads_inserted));
+        let stays = if args.validate_only {
+            " stays the newest"
+        } else {
+            ""
+        };
+        let revision = complete.revision;
         writeln!(
             output,
-            "{name}: {read} read, {new} new, revision {}",
-            complete.revision
+            "{name}: {read} read, {new} new, revision {revision}{stays}"
         )?;
         output.flush()?;
     }
@@ -162,6 +180,8 @@ fn header(path: &Path, args: &LoadArgs) -> Result<ImportHeader, Failure> {
         default_graph: args.graph.clone(),
         request_id: args.request_id.clone(),
         message: args.message.clone(),
+        expected_revision: args.expected_revision,
+        validate_only: args.validate_only,
         ..ImportHeader::default()
     })
 }

@@ -307,6 +307,21 @@ fn files_are_loaded_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_load_is_checked_and_is_bound_to_a_revision() {
+    let server = Server::start(&["--no-shipped-data"]);
+    let load = |arguments: &[&str]| {
+        let given = [&["load", "-", "--format", "nt"], arguments].concat();
+        server.run(&given, "<http://x/a> <http://x/p> <http://x/b> .\n")
+    };
+    let said = |revision| format!("standard input: 1 quad read, 1 new, revision {revision}\n");
+    assert_eq!(load(&["--validate-only"]).succeeded(), said("0 stays the newest"));
+    load(&["--expected-revision", "7"]).failed(1, "error[REVISION_MISMATCH]");
+    assert_eq!(load(&["--expected-revision", "0"]).succeeded(), said("1"));
+    load(&["a.nt", "--expected-revision", "1"]).failed(2, "--expected-revision is of one load");
+    load(&["--chunked", "--validate-only"]).failed(2, "cannot be used with");
+}
+
+#[test]
 fn the_server_is_told_about() {
     let server = Server::start(&["--no-shipped-data", "--query-timeout-max", "7s"]);
     let info = server.run(&["info"], "").succeeded();

@@ -1,9 +1,10 @@
 use std::fmt::Write as _;
 
-use dossier::proto::v1::{self, ErrorReason, import_request::Part};
+use dossier::proto::v1::{self, ErrorReason, import_request::Part, precondition::Condition};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request};
+use tonic_types::StatusExt as _;
 
 use crate::harness::{Server, check_error, check_fields, complete, header};
 
@@ -104,6 +105,8 @@ async fn bad_headers_are_refused() {
         default_graph: "nope:g".into(),
         request_id: "x".repeat(129),
         message: "x".repeat(1_025),
+        preconditions: vec![v1::Precondition::default()],
+        expected_revision: Some(-1),
         ..Default::default()
     };
     check_fields(
@@ -116,6 +119,8 @@ async fn bad_headers_are_refused() {
             "header.default_graph",
             "header.request_id",
             "header.message",
+            "header.preconditions[0]",
+            "header.expected_revision",
         ],
     );
     let most = v1::ImportHeader {
@@ -154,6 +159,84 @@ async fn request_ids_make_imports_idempotent() {
         (metadata["request_id"].as_str(), metadata["revision"].as_str()),
         ("once", "1")
     );
+}
+
+fn is_there(number: usize, graph: &str) -> v1::Quad {
+    let iri = |iri: &str| v1::Term {
+        term: Some(v1::term::Term::Iri(iri.into())),
+    };
+    v1::Quad {
+        subject: Some(iri(&format!("http://e.com/{number}"))),
+        predicate: "http://e.com/p".into(),
+        object: Some(iri("http://e.com/o")),
+        graph: (!graph.is_empty()).then(|| iri(graph)),
+    }
+}
+
+#[tokio::test]
+async fn imports_are_committed_under_their_conditions() {
+    let server = Server::start_empty().await;
+    let line = |number: usize| format!("<http://e.com/{number}> <http://e.com/p> <http://e.com/o> .\n");
+    let import = async |header, number| server.import(header, line(number).as_bytes()).await;
+    let asked = |expected_revision, validate_only| v1::ImportHeader {
+        expected_revision,
+        validate_only,
+        ..header("nt")
+    };
+    let (done, stays) = ((1, 1), (0, 1));
+    let told = |complete: v1::ImportComplete| (complete.revision, complete.quads_inserted);
+    assert_eq!(told(import(asked(None, true), 1).await.unwrap()), stays);
+    assert_eq!(server.info().await.quad_count, 0);
+    assert_eq!(told(import(asked(Some(0), false), 1).await.unwrap()), done);
+    for validate_only in [true, false] {
+        let refused = import(asked(Some(0), validate_only), 2).await;
+        let metadata = check_error(refused, Code::Aborted, ErrorReason::RevisionMismatch);
+        assert_eq!(metadata["revision"], "1");
+    }
+    let under = |condition, request_id: &str| v1::ImportHeader {
+        preconditions: vec![
+            v1::Precondition {
+                condition: Some(Condition::AbsentFact("s:nobody".into())),
+            },
+            v1::Precondition {
+                condition: Some(condition),
+            },
+        ],
+        request_id: request_id.into(),
+        ..header("nt")
+    };
+    for unmet in [
+        Condition::PresentQuad(is_there(2, "")),
+        Condition::PresentQuad(is_there(1, "http://e.com/g")),
+        Condition::AbsentQuad(is_there(1, "")),
+        Condition::LiveFact("s:nobody".into()),
+    ] {
+        let refused = import(under(unmet, ""), 2).await.unwrap_err();
+        let violations = refused.get_details_bad_request().unwrap().field_violations;
+        let fields: Vec<_> = violations
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
+        assert_eq!(fields, ["header.preconditions[1]"]);
+        let (code, reason) = (Code::Aborted, ErrorReason::PreconditionFailed);
+        assert_eq!(check_error::<()>(Err(refused), code, reason)["precondition"], "1");
+    }
+    assert_eq!(server.info().await.revision, 1);
+    let met = || Condition::AbsentQuad(is_there(2, ""));
+    assert_eq!(told(import(under(met(), "once"), 2).await.unwrap()), (2, 1));
+    // Repeated it is answered, though they are no longer met; with others it is another request.
+    assert_eq!(told(import(under(met(), "once"), 2).await.unwrap()), (2, 1));
+    for other in [under(Condition::AbsentQuad(is_there(3, "")), "once"), {
+        let mut without = under(met(), "once");
+        without.preconditions.clear();
+        without
+    }] {
+        check_error(
+            import(other, 2).await,
+            Code::AlreadyExists,
+            ErrorReason::RequestIdReused,
+        );
+    }
 }
 
 #[tokio::test]

@@ -338,6 +338,18 @@ async fn what_cannot_be_cut_and_bad_tokens_are_refused() {
         ..chunked("nq", "")
     };
     check(packed, &["header.mode"]).await;
+    let conditional = ImportHeader {
+        preconditions: vec![v1::Precondition::default()],
+        expected_revision: Some(0),
+        validate_only: true,
+        ..chunked("nq", "")
+    };
+    let fields = [
+        "header.preconditions",
+        "header.expected_revision",
+        "header.validate_only",
+    ];
+    check(conditional, &fields).await;
     for (count, is_fine) in [
         (999, false),
         (1_000, true),

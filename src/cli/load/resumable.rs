@@ -143,6 +143,7 @@ impl State {
                 mode: ImportMode::Chunked.into(),
                 resume_token: text("resume_token")?,
                 quads_per_commit: i32::try_from(count("quads_per_commit")?).map_err(|_| damaged())?,
+                ..ImportHeader::default()
             },
             quads_committed: count("quads_committed")?,
             path,

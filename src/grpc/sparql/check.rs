@@ -114,7 +114,7 @@ pub(super) fn check_update(
         violations.invalid("limits.result_bytes_max", "must be 0: an update has no result");
     }
     let limits = caller_limits(&mut violations, &limits);
-    let preconditions = check_preconditions(&mut violations, &request.preconditions);
+    let preconditions = check_preconditions(&mut violations, "preconditions", &request.preconditions);
     violations.finish()?;
     let fingerprint = fingerprint(&request, &parameters);
     Ok(CheckedUpdate {

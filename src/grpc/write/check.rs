@@ -52,7 +52,7 @@ pub(super) fn check_write(
         }
         check_together(&facts, &mut violations);
     }
-    let preconditions = check_preconditions(&mut violations, &request.preconditions);
+    let preconditions = check_preconditions(&mut violations, "preconditions", &request.preconditions);
     let content = facts.into_iter().flatten().collect();
     terms.finish(violations, content, preconditions, request_id, request.message)
 }
@@ -80,7 +80,7 @@ pub(super) fn check_retract(mut request: v1::RetractFactsRequest) -> Result<Chec
             content.push(id);
         }
     }
-    let preconditions = check_preconditions(&mut violations, &request.preconditions);
+    let preconditions = check_preconditions(&mut violations, "preconditions", &request.preconditions);
     terms.finish(violations, content, preconditions, request_id, request.message)
 }
 
@@ -213,21 +213,22 @@ fn check_together(facts: &[Option<NewFact>], violations: &mut Violations) {
     }
 }
 
-/// Checks preconditions; what is wrong goes to `violations`.
+/// Checks the preconditions of a field; what is wrong goes to `violations`.
 pub(in crate::grpc) fn check_preconditions(
     violations: &mut Violations,
+    field: &str,
     preconditions: &[v1::Precondition],
 ) -> Vec<Precondition> {
     if preconditions.len() > PRECONDITION_COUNT_MAX {
         violations.invalid(
-            "preconditions",
+            field,
             format!("at most {PRECONDITION_COUNT_MAX}, not {}", preconditions.len()),
         );
         return Vec::new();
     }
     let conditions = preconditions.iter().enumerate();
     let checked = conditions.filter_map(|(index, precondition)| {
-        let path = format!("preconditions[{index}]");
+        let path = format!("{field}[{index}]");
         match &precondition.condition {
             None => {
                 violations.invalid(&path, "a precondition needs a condition");

@@ -1,6 +1,7 @@
 //! Imports: documents that come in chunks.
 
 mod chunked;
+mod conditions;
 mod token;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -19,7 +21,11 @@ use tokio::{
 use tonic::{Status, Streaming};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use self::{chunked::Chunked, token::Token};
+use self::{
+    chunked::Chunked,
+    conditions::{Conditions, Refused},
+    token::Token,
+};
 use super::{MESSAGE_BYTES_MAX, REQUEST_ID_BYTES_MAX, compression};
 use crate::{
     graph::Draft,
@@ -65,6 +71,7 @@ struct Header {
     request_id: String,
     message: String,
     fingerprint: Sha256,
+    conditions: Conditions,
     /// Whether, and from where, it is committed in pieces.
     chunked: Option<Chunked>,
 }
@@ -94,11 +101,17 @@ impl Import {
             return Err(cancelled());
         }
         let answers = self.answers;
+        let Conditions {
+            preconditions,
+            expected_revision,
+            validate_only,
+        } = header.conditions;
         let plan = move |draft: &mut Draft| {
             // It has waited for its turn: its caller's deadline may have passed.
             if answers.is_closed() {
-                return Err(ImportError::BrokenOff);
+                return Err(Refused::Import(ImportError::BrokenOff));
             }
+            conditions::check(draft, &preconditions)?;
             // Whole: what it takes of the memory counts until it is applied.
             let parsed = parsed;
             draft.apply(&parsed.batch);
@@ -106,6 +119,8 @@ impl Import {
         };
         let mut request = CommitRequest::new(self.access, plan);
         request.message = header.message;
+        request.expected_revision = expected_revision;
+        request.validate_only = validate_only;
         request.request_id = (!header.request_id.is_empty()).then(|| RequestId {
             id: header.request_id,
             fingerprint: header.fingerprint.finalize().into(),
@@ -233,6 +248,7 @@ fn check_header(header: v1::ImportHeader, subject: &str) -> Result<Header, Statu
     };
     violations.text("header.request_id", &header.request_id, REQUEST_ID_BYTES_MAX);
     violations.text("header.message", &header.message, MESSAGE_BYTES_MAX);
+    let conditions = Conditions::read(&header, &mut violations);
     let Some(format) = format else {
         return Err(crate::grpc::entity::invalid(violations));
     };
@@ -246,6 +262,14 @@ fn check_header(header: v1::ImportHeader, subject: &str) -> Result<Header, Statu
     let chunked = check_mode(&header, subject, &document, &mut violations)?;
     violations.finish()?;
     let mut fingerprint = Sha256::new();
+    if !header.preconditions.is_empty() {
+        // No compression has this number: what follows is not that of a request without them.
+        fingerprint.update([u8::MAX]);
+        fingerprint.update((header.preconditions.len() as u64).to_be_bytes());
+        for precondition in &header.preconditions {
+            fingerprint.update(precondition.encode_length_delimited_to_vec());
+        }
+    }
     // Lengths and kinds apart, so that no two requests have the same bytes.
     let parts = [
         format.media_type(),
@@ -263,6 +287,7 @@ fn check_header(header: v1::ImportHeader, subject: &str) -> Result<Header, Statu
         request_id: header.request_id,
         message: header.message,
         fingerprint,
+        conditions,
         chunked,
     })
 }
