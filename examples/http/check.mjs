@@ -1,6 +1,6 @@
 // Asks a server with sparql-http-client, as any SPARQL endpoint and graph store, and checks the answers.
 //
-//     npm install && node check.mjs http://127.0.0.1:50051
+//     npm ci --ignore-scripts && node check.mjs http://127.0.0.1:50051
 //
 // The server must have the shipped data. It writes a graph and removes it again.
 import assert from 'node:assert/strict'
