@@ -313,6 +313,43 @@ fn contradictions_are_disputed() {
     );
 }
 
+/// Of the statements that there is none, the one that is contradicted counts for the other objects too, whichever comes first.
+#[test]
+fn a_bystander_is_opposed() {
+    let none = Evidence {
+        object: OTHER,
+        is_some_value: true,
+        ..negated("")
+    };
+    let opposed = Evidence {
+        opposed: true,
+        ..none
+    };
+    let phrase = "accepted, and so is what contradicts it";
+    for (statements, deciding) in [([opposed, none], 0), ([none, opposed], 1)] {
+        check(&statements, "2019-08-27", Verdict::Disputed, phrase, &[deciding]);
+        check(
+            &bystanders(&statements, day("2019-08-27")),
+            "2019-08-27",
+            Verdict::Disputed,
+            phrase,
+            &[0],
+        );
+    }
+    let accepted = Evidence {
+        opposed: true,
+        ..accepted("")
+    };
+    check(&[accepted], "2019-08-27", Verdict::Disputed, phrase, &[0]);
+    check(
+        &[accepted, negated("")],
+        "2019-08-27",
+        Verdict::Disputed,
+        "both accepted and denied",
+        &[0, 1],
+    );
+}
+
 #[test]
 fn what_is_not_among_all_is_false() {
     let phrase = "not among the objects, all of which are recorded";
