@@ -122,7 +122,17 @@ impl Reader<'_> {
     ) -> Vec<Fact> {
         let group = groups.of(triple.subject, triple.predicate, budget);
         let mut evidence = Vec::new();
-        if judged.is_plain && matches!(judged.judgement.rule, Rule::Plain | Rule::Contradicted) {
+        let holds_by = |index: &usize| {
+            let record = group.records.get(*index);
+            record.is_some_and(|record| record.triple[2] == triple.object && group.holds(record.id))
+        };
+        let is_plain_a_reason = match judged.judgement.rule {
+            Rule::Plain => true,
+            // Where one of those that decided is what it holds by, it is no fact of its own.
+            Rule::Contradicted => !judged.judgement.statements.iter().any(holds_by),
+            _ => false,
+        };
+        if judged.is_plain && is_plain_a_reason {
             evidence.extend(self.plain_fact(triple, budget));
         }
         // Those that hold come first.

@@ -329,9 +329,19 @@ proptest! {
         }
         let decided: Vec<_> = rows(&found.evidence).into_iter().filter_map(|row| row.1).collect();
         prop_assert_eq!(decided.len(), deciding.len());
-        prop_assert_eq!(decided.into_iter().collect::<BTreeSet<_>>(), deciding);
+        prop_assert_eq!(&decided.into_iter().collect::<BTreeSet<_>>(), &deciding);
         let reasons = oracle(&said, &plain, day(on), known_at);
-        let holding = rows(&found.evidence).into_iter().map(|row| reasons.contains(&row));
+        // That a triple is plain is a reason too, but where one of those that decided is what it holds by.
+        let triple = [subject, predicate, object];
+        let is_plain_a_reason = plain.contains(&triple)
+            && match expected.rule {
+                Rule::Plain => true,
+                Rule::Contradicted => !deciding.iter().any(|index| reasons.contains(&(triple, Some(*index)))),
+                _ => false,
+            };
+        let found_rows = rows(&found.evidence);
+        prop_assert_eq!(found_rows.iter().filter(|row| row.1.is_none()).count(), usize::from(is_plain_a_reason));
+        let holding = found_rows.into_iter().map(|row| row.1.is_none() || reasons.contains(&row));
         prop_assert!(found.evidence.iter().map(|fact| fact.holds).eq(holding));
         prop_assert!(found.evidence.is_sorted_by_key(|fact| !fact.holds), "those that hold come first");
     }
