@@ -7,7 +7,13 @@ mod stranger;
 mod streams;
 mod wire;
 
-use std::{convert::Infallible, future::pending, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::pending,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::{
@@ -262,7 +268,7 @@ impl<A: Answers> Shared<A> {
             return;
         };
         let wire = Wire::new(reader, writer, first, is_http2, self.settings.answer_stall_max);
-        let cut = wire.cut();
+        let (cut, is_ending) = (wire.cut(), wire.is_ending());
         let io = TokioIo::new(wire);
         let ending = Ending {
             stream: self.drain.child_token(),
@@ -301,6 +307,7 @@ impl<A: Answers> Shared<A> {
                 match over {
                     Err(ended) => ended,
                     Ok(over) => {
+                        is_ending.store(true, Ordering::Release);
                         connection.as_mut().graceful_shutdown();
                         tokio::select! {
                             ended = &mut connection => ended,

@@ -3,7 +3,10 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -51,7 +54,9 @@ pub(super) struct Wire<R, W> {
     /// Runs while the peer takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
     is_stalled: bool,
-    /// Runs once all was sent.
+    /// Set when the server ends the connection in good order.
+    is_ending: Arc<AtomicBool>,
+    /// Runs once all was sent, if it is.
     linger: Option<Pin<Box<Sleep>>>,
     /// Set before the error that ends the connection: h2 keeps no more of it than its text.
     cut: Arc<OnceLock<Cut>>,
@@ -69,6 +74,7 @@ impl<R, W> Wire<R, W> {
             stall_max,
             stall: None,
             is_stalled: false,
+            is_ending: Arc::default(),
             linger: None,
             cut: Arc::default(),
         }
@@ -77,6 +83,11 @@ impl<R, W> Wire<R, W> {
     /// Returns where it will be said why the server cut the connection, if it does.
     pub(super) fn cut(&self) -> Arc<OnceLock<Cut>> {
         Arc::clone(&self.cut)
+    }
+
+    /// Returns what is to be set when the server ends the connection in good order: then the peer is waited for.
+    pub(super) fn is_ending(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_ending)
     }
 
     fn error(&self, kind: io::ErrorKind, cut: Cut) -> io::Error {
@@ -188,6 +199,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> AsyncWrite for Wire<R, W> {
             let attempt = Pin::new(&mut self.writer).poll_shutdown(context);
             ready!(self.watched(context, attempt))?;
         }
+        if !self.is_ending.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(()));
+        }
         self.poll_linger(context).map(Ok)
     }
 }
@@ -253,6 +267,7 @@ mod tests {
             let (reader, writer) = near.into_split();
             let mut wire = Wire::new(reader, writer, Vec::new(), true, Duration::from_secs(20));
             wire.write_all(&vec![1; COUNT]).await.unwrap();
+            wire.is_ending().store(true, Ordering::Release);
             wire.shutdown().await.unwrap();
         });
         let (mut read, mut bytes) = (0, vec![0; 64 << 10]);
