@@ -19,7 +19,8 @@ const KEPT_COUNT_MAX: usize = 2_048;
 /// What the graph says of one commit.
 #[derive(Debug)]
 pub(super) struct Details {
-    pub(super) facts: Vec<FactChange>,
+    /// `None`: they take more than they may.
+    pub(super) facts: Option<Vec<FactChange>>,
     origins: FxHashMap<NamedOrBlankNode, Origin>,
     bytes: usize,
 }
@@ -53,18 +54,21 @@ impl Details {
             let texts = origin.sources.iter().chain(&origin.types);
             100 + texts.map(|text| 24 + text.len()).sum::<usize>()
         };
-        let mut bytes = origins.values().map(origin_bytes).sum::<usize>();
-        let mut facts = Vec::new();
+        let bytes_of_origins = origins.values().map(origin_bytes).sum::<usize>();
+        let (mut facts, mut bytes) = (Some(Vec::new()), bytes_of_origins);
         // Where the recorded day is far from the one before, a small commit has to do with very many.
         for change in made.transition.into_facts(&made.changes) {
             if is_over() {
                 return Err(FeedError::Over);
             }
-            if let Some(change) = change {
-                bytes += 500 + fact_bytes(&change.fact) + origin_bytes(&change.origin);
-                past.check_bytes(bytes as u64)?;
-                facts.push(change);
+            let Some(change) = change else { continue };
+            bytes += 500 + fact_bytes(&change.fact) + origin_bytes(&change.origin);
+            if past.check_bytes(bytes as u64).is_err() {
+                // Who watches quads needs none of them.
+                (facts, bytes) = (None, bytes_of_origins);
+                break;
             }
+            facts.get_or_insert_default().push(change);
         }
         Ok(Arc::new(Self {
             facts,
@@ -181,7 +185,7 @@ mod tests {
     fn the_newest_are_kept_once_and_within_bounds() {
         let details = |bytes| {
             Arc::new(Details {
-                facts: Vec::new(),
+                facts: None,
                 origins: FxHashMap::default(),
                 bytes,
             })

@@ -6,6 +6,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{Event, Fragment, Scan, SnapshotFragment, Turn, Watcher};
 use crate::{
+    facts::FactChange,
     feed::{
         FeedError, Output, Waiting,
         details::Details,
@@ -39,8 +40,7 @@ impl Watcher {
                 Err(FeedError::TooFarBack { .. }) if self.kept.is_some() => {}
                 details => {
                     self.turn = None;
-                    self.take_run(&details?);
-                    return Ok(());
+                    return self.take_run(&details?);
                 }
             }
         }
@@ -57,7 +57,7 @@ impl Watcher {
             (past, details)
         })
         .await?;
-        self.take_run(&details?);
+        self.take_run(&details?)?;
         self.past = Some((past, place));
         Ok(())
     }
@@ -164,25 +164,27 @@ impl Watcher {
     }
 
     /// Makes events of the first records at hand, of which the details are known.
-    fn take_run(&mut self, details: &[Arc<Details>]) {
+    fn take_run(&mut self, details: &[Arc<Details>]) -> Result<(), FeedError> {
         for details in details {
             let Some(record) = self.run.pop_front() else {
-                return;
+                break;
             };
-            match self.output {
-                Output::Quads => self.make_ready(&record, Some(details)),
-                Output::Facts => self.make_facts_ready(&record, details),
+            match (self.output, &details.facts) {
+                (Output::Quads, _) => self.make_ready(&record, Some(details)),
+                (Output::Facts, Some(facts)) => self.make_facts_ready(&record, facts),
+                (Output::Facts, None) => {
+                    let bytes_max = self.feed.settings().diff_bytes_max;
+                    return Err(FeedError::TooFarBack { bytes_max });
+                }
             }
         }
+        Ok(())
     }
 
-    fn make_facts_ready(&mut self, record: &Record, details: &Details) {
+    fn make_facts_ready(&mut self, record: &Record, facts: &[FactChange]) {
         self.position = Mark::of(&record.header);
         let Mark { revision, hash } = self.position;
-        let passing = details
-            .facts
-            .iter()
-            .filter(|change| self.filter.passes_fact(change));
+        let passing = facts.iter().filter(|change| self.filter.passes_fact(change));
         let header = self.sight.header(&record.header);
         let is_redacted = header.is_redacted;
         let mut header = Some(Box::new(header));
