@@ -163,24 +163,23 @@ impl Reader<'_> {
         evidence
     }
 
-    /// Adds the statements that contradict some on the day, each once.
+    /// Adds the statements that contradict some on the day, each once; there is as much room for them as for those that they contradict.
     fn add_opposing(&self, evidence: &mut Vec<Fact>, groups: &mut Groups<'_>, budget: &mut Budget) {
+        evidence.truncate(EVIDENCE_COUNT_MAX / 2);
         let ids = evidence.iter().filter_map(|fact| fact.statement.as_deref());
         let opposed: Vec<_> = ids.filter_map(|one| self.snapshot.iri_id(&one.id)).collect();
         let mut seen: HashSet<_> = opposed.iter().copied().collect();
-        for record in opposed
-            .into_iter()
-            .flat_map(|id| self.opposing(id, groups, budget))
-            .collect::<Vec<_>>()
-        {
-            if evidence.len() >= EVIDENCE_COUNT_MAX || budget.is_overdue() {
-                break;
-            }
-            if seen.insert(record.id) {
-                let holds = groups.holds(&record, budget);
-                let [subject, predicate, object] = record.triple;
-                let quad = triple(subject, predicate, object);
-                evidence.extend(self.statement_fact(record.id, quad, true, holds, budget));
+        for id in opposed {
+            for record in self.opposing(id, groups, budget) {
+                if evidence.len() >= EVIDENCE_COUNT_MAX || budget.is_overdue() {
+                    break;
+                }
+                if seen.insert(record.id) {
+                    let holds = groups.holds(&record, budget);
+                    let [subject, predicate, object] = record.triple;
+                    let quad = triple(subject, predicate, object);
+                    evidence.extend(self.statement_fact(record.id, quad, true, holds, budget));
+                }
             }
         }
         evidence.sort_by_key(|fact| !fact.holds);

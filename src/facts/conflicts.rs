@@ -112,13 +112,17 @@ impl Reader<'_> {
             return ConflictPage::default();
         };
         let mut groups = Groups::new(*self, *view, source);
-        let patterns = self.signs(subject);
+        let patterns = self.signs(subject, budget);
         let resumed = after.and_then(|cursor| {
             patterns
                 .iter()
                 .position(|(sign, pattern)| cursor.is_in(*sign, *pattern))
         });
         for &(sign, pattern) in &patterns[resumed.unwrap_or(0)..] {
+            budget.step(1);
+            if budget.is_overdue() {
+                return page;
+            }
             let graph = self.words.statements;
             let quads = match page.end.filter(|cursor| cursor.is_in(sign, pattern)) {
                 Some(cursor) => self.snapshot.quads_after(
@@ -162,7 +166,7 @@ impl Reader<'_> {
     }
 
     /// Returns the signs of conflicts with the quads in which each is found, in the order in which they are gone through.
-    fn signs(&self, subject: Option<TermId>) -> Vec<(Sign, Pattern)> {
+    fn signs(&self, subject: Option<TermId>, budget: &mut Budget) -> Vec<(Sign, Pattern)> {
         let words = &self.words;
         let with = |property, value| self.in_statements(None, Some(property), value);
         let mut signs = vec![
@@ -179,8 +183,10 @@ impl Reader<'_> {
             let functional = self
                 .snapshot
                 .quads(default_graph(None, Some(words.r#type), class));
-            let of_property = |quad: QuadIds| (Sign::Differs, with(words.predicate, Some(quad.subject)));
-            signs.extend(functional.map(of_property));
+            signs.extend(functional.map(|quad| {
+                budget.step(1);
+                (Sign::Differs, with(words.predicate, Some(quad.subject)))
+            }));
         }
         signs
     }

@@ -20,6 +20,9 @@ use crate::{
 /// Statements that one makes more precise, by steps, that are looked at.
 const REFINED_COUNT_MAX: usize = 100;
 
+/// Statements that contradict one and are told.
+const OPPOSING_COUNT_MAX: usize = 100;
+
 /// A known statement, and what it is to the rule.
 pub(super) type Known = (Record, Evidence<TermId>);
 
@@ -85,17 +88,22 @@ impl Reader<'_> {
         let view = groups.view;
         let disputing = self.disputing(statement, &view, None, budget);
         let disputing = disputing.filter(|(_, one)| is_certain(one, view.day));
-        let mut opposing: Vec<_> = disputing.map(|(record, _)| record).collect();
+        let disputing = disputing.map(|(record, _)| record);
+        let mut opposing: Vec<_> = disputing.take(OPPOSING_COUNT_MAX).collect();
         if let Some(record) = self.record(statement, None, budget) {
             let [subject, predicate, _] = record.triple;
             let group = groups.of(subject, predicate, budget);
             let certain = self.certain_values(predicate, group, view.day);
             let mut refined = Refined::of(*self);
             if let Some(at) = certain.iter().find(|at| group.records[**at].id == statement) {
-                let others = certain
-                    .iter()
-                    .filter(|other| group.differ(*at, **other, &mut refined, budget));
-                opposing.extend(others.map(|other| group.records[*other]));
+                for &other in others_than(&certain, group, *at) {
+                    if opposing.len() >= OPPOSING_COUNT_MAX || budget.is_overdue() {
+                        break;
+                    }
+                    if group.differ(*at, other, &mut refined, budget) {
+                        opposing.push(group.records[other]);
+                    }
+                }
             }
         }
         opposing
@@ -123,8 +131,11 @@ impl Reader<'_> {
         let certain = self.certain_values(predicate, group, view.day);
         let mut refined = Refined::of(*self);
         for &at in &certain {
+            if budget.is_overdue() {
+                break;
+            }
             if object.is_none_or(|object| evidence[at].object == object) && !evidence[at].opposed {
-                let mut others = certain.iter();
+                let mut others = others_than(&certain, group, at);
                 evidence[at].opposed = others.any(|other| group.differ(at, *other, &mut refined, budget));
             }
         }
@@ -140,15 +151,17 @@ impl Reader<'_> {
                 .contains(triple(predicate, self.words.r#type, class))
     }
 
-    /// Returns the places of the statements that certainly hold on a day, if their property can have one value only.
+    /// Returns the places of the statements that certainly hold on a day, by their objects, if their property can have one value only.
     fn certain_values(&self, predicate: TermId, group: &Group, day: Day) -> Vec<usize> {
         if group.records.len() < 2 || !self.is_functional(predicate) {
             return Vec::new();
         }
         let holding = truthy::supporting(&group.evidence, day);
-        holding
+        let mut certain: Vec<_> = holding
             .filter(|at| is_certain(&group.evidence[*at], day))
-            .collect()
+            .collect();
+        certain.sort_by_key(|at| group.evidence[*at].object);
+        certain
     }
 
     /// Returns a statement that holds on a day, or on any, together with one of another value, where the property can have one only.
@@ -163,9 +176,8 @@ impl Reader<'_> {
             return None;
         }
         let mut refined = Refined::of(*self);
-        let refine = |one: usize, other: usize| {
-            refined.relate([group.records[one].id, group.records[other].id], budget)
-        };
+        let refine =
+            |one: usize, other: usize| refined.relate([&group.records[one], &group.records[other]], budget);
         let pair = match on {
             Some(day) => truthy::differing_on(&group.evidence, day, refine),
             None => truthy::differing(&group.evidence, refine),
@@ -179,14 +191,33 @@ impl Group {
     fn differ(&self, one: usize, other: usize, refined: &mut Refined<'_>, budget: &mut Budget) -> bool {
         budget.step(1);
         self.evidence[one].object != self.evidence[other].object
-            && !refined.relate([one, other].map(|at| self.records[at].id), budget)
+            && !refined.relate([&self.records[one], &self.records[other]], budget)
     }
 }
 
-/// Which statements others make more precise or replace, by steps; each is looked at once.
+/// Returns those of the places, in the order of their objects, that have another object than one.
+fn others_than<'a>(certain: &'a [usize], group: &Group, at: usize) -> impl Iterator<Item = &'a usize> {
+    let object = |at: usize| group.evidence[at].object;
+    let own = object(at);
+    let from = certain.partition_point(|other| object(*other) < own);
+    let to = certain.partition_point(|other| object(*other) <= own);
+    certain[..from].iter().chain(&certain[to..])
+}
+
+/// What statements make more precise or replace; each is looked at once.
 struct Refined<'a> {
     reader: Reader<'a>,
-    known: BTreeMap<TermId, BTreeSet<TermId>>,
+    known: BTreeMap<TermId, Earlier>,
+}
+
+/// What one statement makes more precise or replaces, by steps.
+#[derive(Default)]
+struct Earlier {
+    statements: BTreeSet<TermId>,
+    /// Those of them that it replaces, by steps.
+    versions: BTreeSet<TermId>,
+    /// The objects that are made more precise.
+    objects: BTreeSet<TermId>,
 }
 
 impl<'a> Refined<'a> {
@@ -197,30 +228,51 @@ impl<'a> Refined<'a> {
         }
     }
 
-    /// Tells whether one of two statements makes the other more precise or replaces it.
-    fn relate(&mut self, [one, other]: [TermId; 2], budget: &mut Budget) -> bool {
-        self.by(one, budget).contains(&other) || self.by(other, budget).contains(&one)
+    /// Tells whether one of two statements makes the other more precise or replaces it: itself, an earlier version of it, or what else
+    /// says the same.
+    fn relate(&mut self, [one, other]: [&Record; 2], budget: &mut Budget) -> bool {
+        self.look_at(one.id, budget);
+        self.look_at(other.id, budget);
+        let (Some(of_one), Some(of_other)) = (self.known.get(&one.id), self.known.get(&other.id)) else {
+            return false;
+        };
+        let reaches = |earlier: &Earlier, later: &Record, of_later: &Earlier| {
+            earlier.statements.contains(&later.id)
+                || earlier.objects.contains(&later.triple[2])
+                || !earlier.statements.is_disjoint(&of_later.versions)
+        };
+        reaches(of_one, other, of_other) || reaches(of_other, one, of_one)
     }
 
-    fn by(&mut self, statement: TermId, budget: &mut Budget) -> &BTreeSet<TermId> {
+    fn look_at(&mut self, statement: TermId, budget: &mut Budget) {
         let reader = self.reader;
         self.known.entry(statement).or_insert_with(|| {
-            let (mut found, mut open) = (BTreeSet::new(), vec![statement]);
-            while let Some(next) = open.pop() {
+            let mut earlier = Earlier::default();
+            // A version of a version is one, too.
+            let mut open = vec![(statement, true)];
+            while let Some((next, is_version)) = open.pop() {
                 for property in [reader.words.refines, reader.words.revision_of] {
-                    for quad in reader
-                        .snapshot
-                        .quads(reader.in_statements(Some(next), Some(property), None))
-                    {
+                    let is_version = is_version && property == reader.words.revision_of;
+                    let found = reader.in_statements(Some(next), Some(property), None);
+                    for quad in reader.snapshot.quads(found) {
                         budget.step(1);
-                        if found.len() < REFINED_COUNT_MAX && found.insert(quad.object) {
-                            open.push(quad.object);
+                        let is_new = earlier.statements.len() < REFINED_COUNT_MAX
+                            && earlier.statements.insert(quad.object);
+                        if is_new {
+                            open.push((quad.object, is_version));
+                            if is_version {
+                                earlier.versions.insert(quad.object);
+                            } else if property == reader.words.refines
+                                && let Some(triple) = reader.triple_of(quad.object, None)
+                            {
+                                earlier.objects.insert(triple[2]);
+                            }
                         }
                     }
                 }
             }
-            found
-        })
+            earlier
+        });
     }
 }
 

@@ -434,3 +434,54 @@ fn a_conflict_has_its_first_sign() {
     let disputed = rejected + &stated("7", "d:p e:x", "Disputed", "");
     check(&disputed, &[("p", Sign::Disputed), ("q", Sign::Disputes)]);
 }
+
+/// What makes a value more precise does not contradict it, whoever says it, nor a later version of what it made more precise.
+#[test]
+fn a_value_is_made_more_precise_for_all() {
+    let precise = stated("2", "d:p e:y", "Accepted", "; d:refines s:1");
+    let with = |others: &[String]| format!("{FUNCTIONAL} {precise} {}", others.concat());
+    let retracted = stated("1", DISPUTED, "Accepted", RETRACTED);
+    let version = |triple: &str| stated("3", triple, "Accepted", "; prov:wasRevisionOf s:1");
+    for others in [
+        vec![stated("1", DISPUTED, "Accepted", "")],
+        // The same once more, from another source.
+        vec![
+            stated("1", DISPUTED, "Accepted", ""),
+            stated("3", DISPUTED, "Accepted", ""),
+        ],
+        // A new version of it says the same.
+        vec![retracted.clone(), version(DISPUTED)],
+    ] {
+        let (rule, _, is_conflict, _) = all_of(&with(&others), &view(DAY));
+        assert_eq!((rule, is_conflict), (Rule::Stated, false), "{others:?}");
+    }
+    // A new version of it says something else, and what is made more precise is still that.
+    let other = with(&[retracted.clone(), version("d:p e:z")]);
+    assert!(!all_of(&other, &view(DAY)).2);
+    // Who corrects himself contradicts those who still say what he said.
+    let corrected = stated("2", "d:p e:y", "Accepted", "; prov:wasRevisionOf s:1");
+    let same = stated("3", DISPUTED, "Accepted", "");
+    let (rule, decided, ..) = all_of(
+        &format!("{FUNCTIONAL} {retracted} {corrected} {same}"),
+        &view(DAY),
+    );
+    assert_eq!(
+        (rule, decided),
+        (Rule::Opposed, vec!["3".to_owned(), "2".to_owned()])
+    );
+}
+
+/// Many statements of one value are no work; of two values, each is told with some of the other.
+#[test]
+fn many_say_the_same() {
+    let many = |from: usize, object: &str| -> String {
+        let statements = (from..from + 400).map(|number| stated(&number.to_string(), object, "Accepted", ""));
+        statements.collect()
+    };
+    let same = format!("{FUNCTIONAL} {}", many(0, DISPUTED));
+    assert_eq!(all_of(&same, &view(DAY)).0, Rule::Stated);
+    let (rule, decided, ..) = all_of(&format!("{same} {}", many(400, "d:p e:y")), &view(DAY));
+    assert_eq!((rule, decided.len()), (Rule::Opposed, 100));
+    let of_other = decided.iter().filter(|id| id.parse::<usize>().unwrap() >= 400);
+    assert_eq!(of_other.count(), 50);
+}
