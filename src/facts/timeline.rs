@@ -355,10 +355,7 @@ impl Reader<'_> {
             let own = |property| self.first_object(entry.node, property);
             let stance = own(self.words.stance).and_then(|id| self.stance(id));
             let standing = own(self.words.standing).and_then(|id| self.standing(id));
-            moment.stance = stance
-                .filter(|own| *own != Stance::Asserted)
-                .or(moment.stance)
-                .or(stance);
+            moment.stance = stance.max(moment.stance);
             moment.standing = standing.max(moment.standing).or(Some(Standing::Accepted));
         }
         moment

@@ -193,8 +193,8 @@ pub enum Standing {
     Rejected,
 }
 
-/// How a source put a statement.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// How a source put a statement, the strongest first.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Stance {
     /// Asserted by the source itself.
     Asserted,

@@ -75,6 +75,8 @@ fn the_weaker_word_counts() {
         assert_eq!((found.0.unwrap(), found.1.unwrap()), expected, "{event}");
     }
     let planned = stated("1", "d:with e:x", "Unconfirmed", "").replace("d:Asserted", "d:Planned");
-    let found = link(&format!("{} {planned}", marks("Accepted", "Asserted"))).unwrap();
-    assert_eq!(found.1, Some(Stance::Planned));
+    for stance in ["Asserted", "Reported"] {
+        let found = link(&format!("{} {planned}", marks("Accepted", stance))).unwrap();
+        assert_eq!(found.1, Some(Stance::Planned), "{stance}");
+    }
 }

@@ -120,7 +120,7 @@ pub enum Fault {
         id: String,
     },
     /// Something else than a statement has the IRI of a fact.
-    #[error("<{id}> is the subject of facts, and no statement: write the fact with another id or none")]
+    #[error("<{id}> is an entity or an event, and no statement: write the fact with another id or none")]
     OtherNode {
         /// The IRI.
         id: String,

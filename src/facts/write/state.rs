@@ -36,10 +36,21 @@ impl<'a> State<'a> {
         self.has(self.statements, id, self.subject)
     }
 
-    /// Tells whether an IRI that no statement has is a subject of the default graph: an entity or an event.
+    /// Tells whether an IRI is that of an entity or an event: the default graph has its class or its standing.
     pub(super) fn is_other_node(&self, id: &NamedNode) -> bool {
-        let subject = self.snapshot.iri_id(id.as_str());
-        subject.is_some_and(|subject| self.snapshot.count(default_graph(Some(subject), None, None)) > 0)
+        let Some(subject) = self.snapshot.iri_id(id.as_str()) else {
+            return false;
+        };
+        [vocabulary::TYPE, vocabulary::STANDING]
+            .into_iter()
+            .any(|property| {
+                let property = self.snapshot.iri_id(property);
+                property.is_some_and(|property| {
+                    self.snapshot
+                        .count(default_graph(Some(subject), Some(property), None))
+                        > 0
+                })
+            })
     }
 
     /// Tells whether a statement has a subject and a predicate.

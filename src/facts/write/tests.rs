@@ -195,22 +195,28 @@ fn the_id_of_an_event_is_in_use() {
 
 #[test]
 fn the_id_of_an_entity_is_in_use() {
-    let mut batch = Batch::default();
-    let quad = Quad::new(
-        node("1"),
-        NamedNode::new_unchecked(vocabulary::LABEL),
-        Literal::new_simple_literal("x"),
-        oxigraph::model::GraphName::DefaultGraph,
-    );
-    batch.insert(quad.as_ref());
-    let mut draft = Draft::new(Snapshot::default());
-    draft.apply(&batch);
-    let outcome = write(draft.finish().1, &[fact("1")]);
-    let id = node("1").into_string();
-    assert_eq!(
-        faults(outcome.unwrap_err()),
-        [("facts[0].id".to_owned(), Fault::OtherNode { id })]
-    );
+    let with = |property: &str| {
+        let quad = Quad::new(
+            node("1"),
+            NamedNode::new_unchecked(property),
+            node("2"),
+            oxigraph::model::GraphName::DefaultGraph,
+        );
+        let mut batch = Batch::default();
+        batch.insert(quad.as_ref());
+        let mut draft = Draft::new(Snapshot::default());
+        draft.apply(&batch);
+        draft.finish().1
+    };
+    for property in [vocabulary::TYPE, vocabulary::STANDING] {
+        let id = node("1").into_string();
+        assert_eq!(
+            faults(write(with(property), &[fact("1")]).unwrap_err()),
+            [("facts[0].id".to_owned(), Fault::OtherNode { id })]
+        );
+    }
+    // Something may be said of a statement before it is written.
+    write(with("http://example.com/says"), &[fact("1")]).unwrap();
 }
 
 #[test]
