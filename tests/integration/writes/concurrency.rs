@@ -112,7 +112,8 @@ async fn client(mut writes: Writes, client: usize) -> Told {
         );
         let anew = (0..FACT_COUNT).filter(|number| number % 3 == 1).map(|number| {
             let old = some(id("a", number), String::new(), number + round);
-            let new = some(id("b", number), id("a", number), number);
+            // Of the same kind.
+            let new = some(id("b", number), id("a", number), number + round + 2);
             Fact {
                 subject: old.subject,
                 predicate: old.predicate,
