@@ -65,6 +65,19 @@ impl<'a> Key<'a> {
         xxh3_64_with_seed(self.text.as_bytes(), *SEED ^ u64::from(self.kind.0))
     }
 
+    pub(super) const fn text_len(self) -> usize {
+        self.text.len()
+    }
+
+    /// Calls `each` for the numbers in it: of a datatype, a language tag, or the parts of a triple.
+    pub(super) fn for_parts(self, each: impl FnMut(u32)) {
+        match self.kind.tag() {
+            Kind::TYPED.. => [self.kind.suffix()].into_iter().for_each(each),
+            _ if self.kind == Kind::TRIPLE => parse_triple(self.text).into_iter().for_each(each),
+            _ => {}
+        }
+    }
+
     /// Returns the key with the numbers in it replaced, for moving a term from one dictionary to another.
     pub(super) fn renumbered(self, number: impl Fn(u32) -> u32) -> TermKey<'a> {
         let Self { kind, text } = self;
@@ -231,6 +244,18 @@ impl Segment {
         Self {
             first,
             ..Self::default()
+        }
+    }
+
+    /// Returns an empty segment with room for terms.
+    pub(super) fn with_capacity(first: u32, len: usize, text_len: usize) -> Self {
+        Self {
+            first,
+            terms: Terms {
+                text: String::with_capacity(text_len),
+                places: Vec::with_capacity(len),
+            },
+            table: HashTable::with_capacity(len),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The snapshot file: a checksummed, versioned cache of one snapshot.
 //!
-//! Little-endian throughout: magic and version, epoch, note, then the one layer that all layers fold into (terms, the
-//! default graph's orders, the named graphs' orders, graphs), each list with its length before it, and the XXH3 of all that.
+//! Little-endian throughout: magic and version, epoch, note, then what is in all layers, as one (terms, the default graph's orders,
+//! the named graphs' orders, graphs), each list with its length before it, and the XXH3 of all that. It is written as it is walked
+//! over: no second index is made for it.
 
 use std::{
     fs::{self, File},
@@ -17,7 +18,8 @@ use super::{
     dictionary::Segment,
     keys::SortedKeys,
     layer::{Layer, Run},
-    order::SortKey,
+    order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, SortKey},
+    quads::{Scan, scan_default, scan_named},
 };
 
 const MAGIC: [u8; 8] = *b"DOSSIERG";
@@ -49,18 +51,16 @@ pub fn write_snapshot_file(path: &Path, snapshot: &Snapshot, note: &[u8]) -> io:
     to.put(&VERSION.to_le_bytes())?;
     to.put(&snapshot.epoch.to_le_bytes())?;
     to.put_list(note.len(), |to| to.put(note))?;
-    let layer = snapshot.folded(0);
-    let (text, ends, kinds) = layer.terms.parts();
-    to.put_list(text.len(), |to| to.put(text.as_bytes()))?;
-    to.put_list(layer.terms.len(), |to| {
-        ends.into_iter().try_for_each(|end| to.put(&end.to_le_bytes()))
-    })?;
-    to.put_list(layer.terms.len(), |to| {
-        kinds.into_iter().try_for_each(|kind| to.put(&kind.to_le_bytes()))
-    })?;
-    layer.default.iter().try_for_each(|run| to.put_keys(&run.added))?;
-    layer.named.iter().try_for_each(|run| to.put_keys(&run.added))?;
-    to.put_keys(&layer.graphs.added)?;
+    to.put_terms(&snapshot.layers)?;
+    for order in 0..DEFAULT_ORDERS.len() {
+        to.put_scan(scan_default(&snapshot.layers, Bounds::new(order, &[])))?;
+    }
+    for order in 0..NAMED_ORDERS.len() {
+        to.put_scan(scan_named(&snapshot.layers, Bounds::new(order, &[])))?;
+    }
+    let mut graphs: Vec<_> = snapshot.named_graphs().map(|graph| [graph.get()]).collect();
+    graphs.sort_unstable();
+    to.put_keys(graphs.len(), graphs.into_iter())?;
     let Hashing { mut inner, hash } = to;
     inner.write_all(&hash.digest128().to_le_bytes())?;
     let file = inner.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -114,15 +114,49 @@ impl<W: Write> Hashing<W> {
         items(self)
     }
 
-    fn put_keys<const N: usize>(&mut self, keys: &[SortKey<N>]) -> io::Result<()> {
-        self.put_list(keys.len(), |to| {
-            let mut bytes = Vec::with_capacity(BUFFER_BYTES);
-            for chunk in keys.chunks(BUFFER_BYTES / size_of::<SortKey<N>>()) {
-                bytes.clear();
-                bytes.extend(chunk.iter().flatten().flat_map(|number| number.to_le_bytes()));
-                to.put(&bytes)?;
+    /// Puts the terms of all layers, which are numbered on from one to the next.
+    fn put_terms(&mut self, layers: &[Arc<Layer>]) -> io::Result<()> {
+        let texts = || layers.iter().map(|layer| layer.terms.parts().0);
+        let len = layers.iter().map(|layer| layer.terms.len()).sum();
+        self.put_list(texts().map(str::len).sum(), |to| {
+            texts().try_for_each(|text| to.put(text.as_bytes()))
+        })?;
+        self.put_list(len, |to| {
+            let mut before = 0;
+            for layer in layers {
+                let (text, mut ends, _) = layer.terms.parts();
+                ends.try_for_each(|end| to.put(&(before + end).to_le_bytes()))?;
+                before += text.len() as u64;
             }
             Ok(())
+        })?;
+        self.put_list(len, |to| {
+            let mut kinds = layers.iter().flat_map(|layer| layer.terms.parts().2);
+            kinds.try_for_each(|kind| to.put(&kind.to_le_bytes()))
+        })
+    }
+
+    fn put_scan<const N: usize>(&mut self, mut keys: Scan<'_, N>) -> io::Result<()> {
+        let len = usize::try_from(keys.remaining()).map_err(io::Error::other)?;
+        self.put_keys(len, std::iter::from_fn(|| keys.next_key().copied()))
+    }
+
+    fn put_keys<const N: usize>(
+        &mut self,
+        len: usize,
+        mut keys: impl Iterator<Item = SortKey<N>>,
+    ) -> io::Result<()> {
+        self.put_list(len, |to| {
+            let mut bytes = Vec::with_capacity(BUFFER_BYTES);
+            loop {
+                let some = keys.by_ref().take(BUFFER_BYTES / size_of::<SortKey<N>>());
+                bytes.clear();
+                bytes.extend(some.flatten().flat_map(u32::to_le_bytes));
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                to.put(&bytes)?;
+            }
         })
     }
 }

@@ -4,6 +4,7 @@
 //! without publishing them; its [`Changes`] are the effective difference, exact to the quad. Within a layer stack the
 //! newest word on a quad wins.
 
+mod anew;
 mod batch;
 mod changes;
 mod chosen;

@@ -96,7 +96,7 @@ impl Iterator for Quads<'_> {
     }
 }
 
-fn scan_default(layers: &[Arc<Layer>], bounds: Bounds<3>) -> Scan<'_, 3> {
+pub(super) fn scan_default(layers: &[Arc<Layer>], bounds: Bounds<3>) -> Scan<'_, 3> {
     Scan::new(layers, bounds, &DEFAULT_ORDERS[bounds.order], |layer| {
         &layer.default[bounds.order]
     })
@@ -213,11 +213,14 @@ impl<'a, const N: usize> Scan<'a, N> {
     }
 
     pub(super) fn next(&mut self) -> Option<QuadIds> {
-        let key = match &mut self.keys {
+        self.next_key().map(|key| quad_of(self.order, key))
+    }
+
+    pub(super) fn next_key(&mut self) -> Option<&'a SortKey<N>> {
+        match &mut self.keys {
             Keys::One(keys) => keys.next(),
             Keys::Merged(layers) => next_merged(layers),
-        };
-        key.map(|key| quad_of(self.order, key))
+        }
     }
 }
 

@@ -174,6 +174,11 @@ impl Snapshot {
         })
     }
 
+    pub(super) fn key(&self, number: u32) -> Key<'_> {
+        let (terms, index) = self.place(number);
+        terms.key(index)
+    }
+
     pub(super) fn place(&self, number: u32) -> (&Segment, usize) {
         let layer = match &*self.layers {
             [layer] => layer,

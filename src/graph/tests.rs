@@ -1,5 +1,6 @@
 //! The index against a set of quads, under random histories.
 
+mod anew;
 mod merges;
 mod sight;
 

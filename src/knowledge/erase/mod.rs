@@ -19,7 +19,7 @@ use self::mention::{Nodes, names};
 pub use self::mentions::{Mentioned, Mentions};
 use super::{CommitError, CommitRequest, KnowledgeBase, Shared, View, compact, writer::Message};
 use crate::{
-    graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
+    graph::{Batch, Draft},
     log::{Change, LogError, LogReader, Rewrite, Rewritten},
     model::access::{Access, Witness},
     sync::{
@@ -29,8 +29,6 @@ use crate::{
     },
 };
 
-/// Quads that are put into a new index at once.
-const BATCH_QUAD_COUNT: usize = 500_000;
 /// Copies before the writer is asked to wait: each is of what came during the one before.
 const COPY_COUNT: usize = 2;
 
@@ -362,36 +360,10 @@ pub(super) fn write(
     rewrite.copy_if(erasure.up_to, &mut keeps, keeps_id)?;
     compact::check(is_over)?;
     let view = shared.view.load().whole();
-    let view = View::new(view.revision, indexed_anew(&view.snapshot, is_over)?);
+    let view = View::new(view.revision, view.snapshot.anew(|| compact::check(is_over))?);
     for _ in 0..COPY_COUNT {
         compact::check(is_over)?;
         rewrite.copy(shared.view.load().revision())?;
     }
     Ok(view)
-}
-
-/// Returns the same graph with a dictionary of the terms that are in it.
-fn indexed_anew(graph: &Snapshot, is_over: &AtomicBool) -> Result<Snapshot, LogError> {
-    let mut draft = Draft::new(Snapshot::default());
-    let mut batch = Batch::default();
-    for name in graph.named_graphs() {
-        match graph.term(name) {
-            oxigraph::model::Term::NamedNode(node) => batch.create_graph(node.as_ref().into()),
-            oxigraph::model::Term::BlankNode(node) => batch.create_graph(node.as_ref().into()),
-            _ => {}
-        }
-    }
-    for (index, quad) in graph.quads(Pattern::all(GraphPattern::Any)).enumerate() {
-        if index % BATCH_QUAD_COUNT == 0 {
-            compact::check(is_over)?;
-            draft.apply(&std::mem::take(&mut batch));
-        }
-        batch.insert(graph.quad(quad).as_ref());
-    }
-    draft.apply(&batch);
-    let mut snapshot = draft.finish().1;
-    while let Some(merge) = snapshot.due_merge() {
-        snapshot = snapshot.with_merged(&merge.run());
-    }
-    Ok(snapshot)
 }
