@@ -139,6 +139,11 @@ pub struct Merge {
 }
 
 impl Merge {
+    /// Returns about the bytes that its outcome takes, and those of the two layers.
+    pub fn memory_bytes(&self) -> u64 {
+        (self.older.memory_bytes() + self.newer.memory_bytes()) as u64
+    }
+
     /// Does the work, on any thread: it takes time in proportion to the layers.
     pub fn run(self) -> Merged {
         Merged {

@@ -100,6 +100,11 @@ impl Snapshot {
         self.layers.iter().map(|layer| layer.memory_bytes() as u64).sum()
     }
 
+    /// Returns the number of layers, which reads look into one after the other.
+    pub fn layer_count(&self) -> u64 {
+        self.layers.len() as u64
+    }
+
     /// Returns the bytes that the index takes in memory beside that of another snapshot: those of the layers that only this one has.
     pub fn memory_bytes_beside(&self, other: &Self) -> u64 {
         let own = self.layers.iter().filter(|layer| !other.has_layer(layer));

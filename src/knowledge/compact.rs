@@ -5,15 +5,13 @@
 
 use oxigraph::model::NamedOrBlankNode;
 
-use super::{OpenError, Settings, View, open};
+use super::{BATCH_CHANGE_COUNT, OpenError, Settings, View, open};
 use crate::{
     graph::{Draft, GraphPattern, Pattern, Snapshot, Undo},
     log::{ANSWER_AGE_MAX_US, Change, Log, LogError, LogReader, PayloadWriter, Records, Rewrite, Rewritten},
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Changes that are taken back at once: enough for the index to work in bulk, few enough to bound the memory.
-const UNDO_CHANGE_COUNT: usize = 500_000;
 /// Quads after which it is asked whether to stop.
 const QUADS_PER_LOOK: usize = 4_096;
 /// Copies before the writer is asked to wait: each is of what came during the one before.
@@ -65,7 +63,7 @@ fn graph_at(
             count += 1;
         }
         // Between records only: within one a graph may be created before its quads are told of.
-        if count >= UNDO_CHANGE_COUNT {
+        if count >= BATCH_CHANGE_COUNT {
             draft.apply(&std::mem::take(&mut undo).into_batch());
             count = 0;
         }

@@ -18,6 +18,7 @@ mod past;
 mod rebuild;
 mod retention;
 mod rewrites;
+mod room;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -62,6 +63,10 @@ pub const WAITING_COMMIT_COUNT_MAX: usize = 1024;
 /// Bytes of a term, as UTF-8: an IRI, a label, a tag, or what a literal says. A commit that brings a longer one is refused. In the log
 /// it may be six times as long.
 pub const TERM_BYTES_MAX: u64 = 8 << 20;
+/// Changes that are put into an index at once, and about their bytes: enough for it to work in bulk, few enough that what is held
+/// beside it is little.
+const BATCH_CHANGE_COUNT: usize = 100_000;
+const BATCH_BYTES: u64 = 16 << 20;
 /// How long a read waits for its revision.
 pub const MIN_REVISION_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long [`KnowledgeBase::close`] waits for the threads. Nothing is lost beyond it: the snapshot file is a cache.
@@ -193,6 +198,8 @@ struct Shared {
     view: ArcSwap<Published>,
     revision: watch::Sender<u64>,
     append_count: AtomicU64,
+    /// Merges of layers that no commit waited for.
+    merge_count: AtomicU64,
     /// In seconds: the append of a group, its fsync included.
     append_times: Histogram,
     writes: watch::Sender<Writes>,
@@ -261,6 +268,11 @@ impl KnowledgeBase {
     /// Returns the bytes that the graph index takes in memory.
     pub fn graph_memory_bytes(&self) -> u64 {
         self.inner.shared.view.load().memory_bytes()
+    }
+
+    /// Returns the number of merges of the graph index that were done beside commits.
+    pub fn merge_count(&self) -> u64 {
+        self.inner.shared.merge_count.load(Ordering::Relaxed)
     }
 
     /// Returns the day that the default graph of a view was derived for; without statements, the one that would rule now.

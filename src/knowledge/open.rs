@@ -5,11 +5,13 @@ use std::{path::Path, sync::Arc};
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::{
-    Inner, KnowledgeBase, OpenError, Settings, Shared, View, WAITING_COMMIT_COUNT_MAX, Writes,
+    BATCH_BYTES, BATCH_CHANGE_COUNT, Inner, KnowledgeBase, OpenError, Settings, Shared, View,
+    WAITING_COMMIT_COUNT_MAX, Writes,
     background::{self, Finished, Finishing},
     clock::Clock,
     past::Past,
     rewrites::Rewrites,
+    room::Room,
     view::Published,
     writer::Writer,
 };
@@ -29,8 +31,6 @@ const APPEND_SECONDS: [f64; 12] = [
 ];
 /// Plans run SPARQL, whose evaluator recurses: as much as a query thread has. Memory is taken only as deep as it goes.
 const WRITER_STACK_BYTES: usize = 256 << 20;
-/// Changes that are applied at once: enough for the index to work in bulk, few enough to bound the memory.
-const BATCH_CHANGE_COUNT: usize = 500_000;
 
 pub(super) fn open(
     settings: Settings,
@@ -55,6 +55,7 @@ pub(super) fn open(
         revision: watch::Sender::new(view.revision),
         view: ArcSwap::from_pointee(Published::new(view.clone())),
         append_count: AtomicU64::new(0),
+        merge_count: AtomicU64::new(0),
         append_times: Histogram::new(APPEND_SECONDS),
         writes: watch::Sender::new(Writes::Open),
         earliest: watch::Sender::new(log.earliest()),
@@ -62,6 +63,7 @@ pub(super) fn open(
         held: AtomicU64::new(u64::MAX),
         waits_for_backup: AtomicBool::new(false),
     });
+    let past = Past::new(past_change_count_max);
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();
     let mut writer = Writer {
@@ -74,7 +76,8 @@ pub(super) fn open(
         background: jobs,
         file_revision,
         changed_quad_count,
-        is_merging: false,
+        room: Room::new(graph_memory_bytes_max),
+        past: Arc::clone(&past),
         load_end: None,
         closed_said_at: None,
         is_writing_file: false,
@@ -102,7 +105,7 @@ pub(super) fn open(
             shared,
             queue,
             log: reader,
-            past: Past::new(past_change_count_max),
+            past,
             finished,
             erasing: tokio::sync::Mutex::default(),
         }),
@@ -210,7 +213,7 @@ fn applied(
             Change::Insert(quad) => batch.insert(quad.as_ref()),
         }
         batch_count += 1;
-        if batch_count == BATCH_CHANGE_COUNT {
+        if batch_count == BATCH_CHANGE_COUNT || batch.memory_bytes() > BATCH_BYTES {
             draft.apply(&std::mem::take(&mut batch));
             batch_count = 0;
         }

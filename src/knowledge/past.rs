@@ -133,6 +133,11 @@ impl Past {
         self.kept().views.clear();
     }
 
+    /// Drops the views that are kept for the next read: their memory is wanted.
+    pub(super) fn give_way(&self) {
+        self.kept().views.clear();
+    }
+
     fn find(&self, revision: u64) -> Option<View> {
         let mut kept = self.kept();
         let at = kept

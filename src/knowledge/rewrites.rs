@@ -96,16 +96,30 @@ impl Rewrites {
         self.erasures.push_back(erasure);
     }
 
-    /// Begins to write the log anew if there is a reason to.
-    pub(super) fn look_after_log(&mut self, log: &mut Log, clock: &Clock, shared: &Arc<Shared>) {
+    /// Tells whether something is to be erased as soon as there is room.
+    pub(super) fn has_waiting_erasure(&self) -> bool {
+        !self.erasures.is_empty()
+    }
+
+    /// Begins to write the log anew if there is a reason to, and room for the index that is made for it; tells whether it waits for room.
+    pub(super) fn look_after_log(
+        &mut self,
+        log: &mut Log,
+        clock: &Clock,
+        shared: &Arc<Shared>,
+        has_room: bool,
+    ) -> bool {
         if self.is_running() {
-            return;
+            return false;
+        }
+        if self.has_waiting_erasure() && !has_room {
+            return true;
         }
         if let Some(erasure) = self.erasures.pop_front() {
             self.erase(erasure, log, shared);
-        } else if now() >= self.not_before {
-            self.compact(log, clock, shared);
+            return false;
         }
+        now() >= self.not_before && self.compact(log, clock, shared, has_room)
     }
 
     fn erase(&mut self, erasure: Erasure, log: &mut Log, shared: &Arc<Shared>) {
@@ -131,7 +145,7 @@ impl Rewrites {
         }
     }
 
-    fn compact(&mut self, log: &mut Log, clock: &Clock, shared: &Arc<Shared>) {
+    fn compact(&mut self, log: &mut Log, clock: &Clock, shared: &Arc<Shared>, has_room: bool) -> bool {
         let now_us = clock.now_us();
         let is_due = self.retention.is_due(log, now_us);
         let waits =
@@ -139,11 +153,12 @@ impl Rewrites {
         self.waits_for_backups = waits;
         shared.set_waits_for_backup(waits);
         let begun = match is_due {
-            Ok(false) => return,
+            Ok(false) => return false,
             Ok(true) if waits => {
                 self.warn_of_backups(log.earliest());
-                return;
+                return false;
             }
+            Ok(true) if !has_room => return true,
             Ok(true) => log.rewrite().and_then(|rewrite| {
                 let (retention, shared) = (self.retention, Arc::clone(shared));
                 let work = move |mut rewrite: Rewrite, log: &LogReader, is_over: &AtomicBool| {
@@ -157,6 +172,7 @@ impl Rewrites {
         if let Err(error) = begun {
             self.failed(&error);
         }
+        false
     }
 
     fn start(

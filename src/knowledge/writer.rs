@@ -13,7 +13,9 @@ use super::{
     group::{Done, Group},
     member::{Member, Refusal},
     open::replay,
+    past::Past,
     rewrites::{Rewrites, Written},
+    room::Room,
 };
 use crate::{
     graph::Merged,
@@ -68,7 +70,8 @@ pub(super) struct Writer {
     /// The revision of the last snapshot file that was asked for.
     pub(super) file_revision: u64,
     pub(super) changed_quad_count: u64,
-    pub(super) is_merging: bool,
+    pub(super) room: Room,
+    pub(super) past: Arc<Past>,
     /// When a load that is under way has ended, if nothing more comes.
     pub(super) load_end: Option<Instant>,
     /// When the log said last that it cannot be opened again, since it could not.
@@ -90,9 +93,12 @@ impl Writer {
                 }
                 Message::Commit(member) => next = self.commit(member, queue),
                 Message::Merged(merged) => {
-                    self.is_merging = false;
-                    self.view.snapshot = self.view.snapshot.with_merged(&merged);
-                    self.shared.publish(self.view.clone());
+                    self.room.end_merge();
+                    self.shared.merge_count.fetch_add(1, Ordering::Relaxed);
+                    self.show(View {
+                        snapshot: self.view.snapshot.with_merged(&merged),
+                        ..self.view.clone()
+                    });
                 }
                 Message::FileWritten => self.is_writing_file = false,
                 Message::Rewritten(written) => self.adopt(*written),
@@ -150,8 +156,7 @@ impl Writer {
             let error = std::io::Error::other(error);
             return erased.fail(LogError::Io(error));
         }
-        self.view = erased.view.clone();
-        self.shared.publish(self.view.clone());
+        self.show(erased.view.clone());
         self.file_revision = head.revision;
         self.changed_quad_count = 0;
         self.is_writing_file = true;
@@ -221,7 +226,13 @@ impl Writer {
     fn wait(&self, queue: &Receiver<Message>) -> Option<Message> {
         let reopens = self.log.is_unreadable().then_some(REOPEN_INTERVAL);
         let load = self.load_end.map(|end| end.saturating_duration_since(now()));
-        let waits = [self.clock.wait(self.day), self.rewrites.wait(), reopens, load];
+        let waits = [
+            self.clock.wait(self.day),
+            self.rewrites.wait(),
+            reopens,
+            load,
+            self.room.wait(),
+        ];
         let Some(wait) = waits.into_iter().flatten().min() else {
             return queue.recv().ok();
         };
@@ -255,9 +266,8 @@ impl Writer {
             self.load_end = Some(now() + LOAD_END);
         }
         if let Some(view) = view {
-            self.view = view;
             self.changed_quad_count += changed_quad_count;
-            self.shared.publish(self.view.clone());
+            self.show(view);
         }
         for (member, answer) in members {
             member.answer(answer);
@@ -271,23 +281,55 @@ impl Writer {
         }
     }
 
-    /// Begins what is due in the background.
-    fn look_after(&mut self) {
-        self.look_after_views();
-        self.rewrites
-            .look_after_log(&mut self.log, &self.clock, &self.shared);
+    /// Has readers see another view from now on.
+    fn show(&mut self, view: View) {
+        self.room.replace(&self.view, &view);
+        self.view = view;
+        self.shared.publish(self.view.clone());
     }
 
-    fn look_after_views(&mut self) {
+    /// Begins what is due in the background, as far as there is room for it.
+    fn look_after(&mut self) {
         self.load_end = self.load_end.filter(|end| now() < *end);
-        if !self.is_merging
-            && let Some(merge) = match self.load_end {
-                None => self.view.snapshot.due_merge(),
-                Some(_) => self.view.snapshot.due_merge_loading(),
-            }
-        {
-            self.is_merging = self.background.send(Job::Merge(merge)).is_ok();
+        self.room.look();
+        // As much as is taken back of it, or as an erasure makes anew.
+        let index_bytes = self.view.snapshot.memory_bytes();
+        let has_room = self.room.has(index_bytes, 0);
+        let (log, clock, shared) = (&mut self.log, &self.clock, &self.shared);
+        if self.rewrites.look_after_log(log, clock, shared, has_room) {
+            self.room.want();
         }
+        // An erasure that waits is next: merges would take its room again and again.
+        if !self.room.is_merging() && !self.rewrites.has_waiting_erasure() {
+            self.look_after_merges(index_bytes);
+        }
+        if self.room.is_wanted() {
+            // What is kept for the next read of the past has layers that were merged.
+            self.past.give_way();
+        }
+        self.look_after_file();
+    }
+
+    fn look_after_merges(&mut self, index_bytes: u64) {
+        let due = match self.load_end {
+            None => self.view.snapshot.due_merge(),
+            Some(_) => self.view.snapshot.due_merge_loading(),
+        };
+        let Some(merge) = due else { return };
+        let bytes = merge.memory_bytes();
+        let others = if self.rewrites.is_running() {
+            index_bytes
+        } else {
+            0
+        };
+        if !self.room.has(bytes, others) {
+            self.room.want();
+        } else if self.background.send(Job::Merge(merge)).is_ok() {
+            self.room.begin_merge(bytes);
+        }
+    }
+
+    fn look_after_file(&mut self) {
         let commit_count = self.view.revision - self.file_revision;
         let quad_count = FILE_QUAD_COUNT_MIN.max(self.view.snapshot.quad_count() / FILE_QUAD_PART);
         if !self.is_writing_file

@@ -123,6 +123,16 @@ impl Collector for State {
                 "Memory of the graph index",
                 snapshot.memory_bytes(),
             )?;
+            out.gauge(
+                "dossier_graph_layers",
+                "Layers of the graph index, which are merged where there is room for it",
+                snapshot.layer_count(),
+            )?;
+            out.counter(
+                "dossier_graph_merges",
+                "Merges of layers that no commit waited for",
+                feed.knowledge().merge_count(),
+            )?;
             out.histogram(
                 "dossier_log_append_seconds",
                 "Time to append a group of commits to the log, fsync included",
