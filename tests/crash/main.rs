@@ -13,6 +13,7 @@ mod power;
 #[path = "../process/mod.rs"]
 mod process;
 mod server;
+mod watcher;
 
 use std::{
     env,

@@ -1,5 +1,5 @@
-//! Kills the server itself, under eight callers that write over gRPC and one that imports, also while it shuts down and writes its
-//! snapshot file.
+//! Kills the server itself, under eight callers that write over gRPC, one that imports and one that watches, also while it shuts down and
+//! writes its snapshot file.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,14 +13,15 @@ use std::{
 };
 
 use dossier::proto::v1::{
-    self, import_request, import_response, sparql_service_client::SparqlServiceClient,
-    write_service_client::WriteServiceClient,
+    self, change_service_client::ChangeServiceClient, import_request, import_response,
+    sparql_service_client::SparqlServiceClient, write_service_client::WriteServiceClient,
 };
 use tonic::{Status, transport::Channel};
 
 use super::{
     Random,
     process::{signal, wait_until_it_serves},
+    watcher::Watcher,
 };
 
 /// Kills of the long form: `DOSSIER_SERVER_KILLS=1000`.
@@ -32,8 +33,11 @@ const LONG_KILL_COUNT: usize = 1_000;
 const QUADS: &str = "DOSSIER_SERVER_QUADS";
 const QUAD_COUNT: usize = 20_000;
 const WRITER_COUNT: usize = 8;
-/// Quads of a document that is imported: all of them are there, or none.
+/// Quads of a document that is imported: all of them are there, or none. Those of the large ones are more than is read or written at once.
 const DOCUMENT_QUAD_COUNT: usize = 500;
+const LARGE_DOCUMENT_QUAD_COUNT: usize = 20_000;
+/// The predicate of all updates.
+pub(crate) const WRITTEN: &str = "http://e.com/written";
 /// How long an optimised server may take from its start until it serves, at the 99th percentile.
 const READY_MAX: Duration = Duration::from_secs(2);
 
@@ -60,8 +64,10 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (url, _, log) = wait_until_it_serves(&mut child);
+        let has_file = folder.join("snapshot").exists();
+        let (url, said, log) = wait_until_it_serves(&mut child);
         let ready = begun_at.elapsed();
+        assert!(!has_file || !said.contains("rebuilt"), "{said}");
         // What it says later must not block it.
         std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(drop));
         Self { child, url, ready }
@@ -83,6 +89,15 @@ impl Server {
     fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+/// Returns the quads of the document of a number.
+fn document_quad_count(number: usize) -> usize {
+    if number % 4 == 3 {
+        LARGE_DOCUMENT_QUAD_COUNT
+    } else {
+        DOCUMENT_QUAD_COUNT
     }
 }
 
@@ -116,6 +131,7 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
     assert!(server.child.wait().unwrap().success());
     let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
     let (mut ready, mut import_count, mut snapshot_count) = (Vec::new(), 0, 0);
+    let mut watcher = Watcher::default();
     for round in 0..kill_count {
         let context = format!("seed {seed}, kill {round}");
         let unfinished = folder.path().join("snapshot.tmp");
@@ -143,10 +159,14 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
         }
         let acknowledged_too = Arc::clone(&acknowledged);
         tasks.push(tokio::spawn(import_again_and_again(
-            channel,
+            channel.clone(),
             acknowledged_too,
             10_000 * round,
         )));
+        let watching = tokio::spawn(async move {
+            watcher.follow(channel, None).await;
+            watcher
+        });
         let wanted = count_before + usize::try_from(random.below(200)).unwrap();
         while acknowledged.lock().unwrap().updates.len() < wanted {
             tokio::task::yield_now().await;
@@ -162,16 +182,16 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
         for task in tasks {
             task.await.unwrap();
         }
+        watcher = watching.await.unwrap();
     }
     let server = Server::start(folder.path());
     ready.push(server.ready);
-    check(
-        server.connect().await,
-        &acknowledged,
-        quad_count,
-        &format!("seed {seed}, end"),
-    )
-    .await;
+    let context = format!("seed {seed}, end");
+    let written = check(server.connect().await, &acknowledged, quad_count, &context).await;
+    let newest = newest_revision(server.connect().await).await;
+    watcher.follow(server.connect().await, Some(newest)).await;
+    // It was told all that is there, and nothing else.
+    assert!(written == watcher.subjects, "{context}");
     server.kill();
     ready.sort_unstable();
     let p99 = ready[(ready.len() * 99).div_ceil(100) - 1];
@@ -198,7 +218,7 @@ async fn a_server_that_is_killed_is_back_with_all_that_it_acknowledged() {
 async fn write(channel: Channel, acknowledged: Arc<Mutex<Acknowledged>>, first: usize) {
     let mut client = SparqlServiceClient::new(channel);
     for number in first.. {
-        let update = format!("INSERT DATA {{ <http://e.com/u{number}> <http://e.com/written> 1, 2 }}");
+        let update = format!("INSERT DATA {{ <http://e.com/u{number}> <{WRITTEN}> 1, 2 }}");
         if update_with(&mut client, update).await.is_err() {
             return;
         }
@@ -217,7 +237,7 @@ async fn update_with(client: &mut SparqlServiceClient<Channel>, update: String) 
 /// Imports documents until the server is gone.
 async fn import_again_and_again(channel: Channel, acknowledged: Arc<Mutex<Acknowledged>>, first: usize) {
     for number in first.. {
-        let document = (0..DOCUMENT_QUAD_COUNT).fold(String::new(), |mut text, line| {
+        let document = (0..document_quad_count(number)).fold(String::new(), |mut text, line| {
             writeln!(text, "<http://e.com/d{number}> <http://e.com/line> \"{line}\" .").unwrap();
             text
         });
@@ -252,9 +272,14 @@ async fn import(channel: Channel, document: String) -> Option<()> {
     None
 }
 
-/// Looks whether all that was acknowledged is there, and nothing is there in part.
-async fn check(channel: Channel, acknowledged: &Mutex<Acknowledged>, quad_count: usize, context: &str) {
-    let written = counts(&channel, "?s <http://e.com/written> ?o").await;
+/// Looks whether all that was acknowledged is there, and nothing is there in part. Returns what the updates have written.
+async fn check(
+    channel: Channel,
+    acknowledged: &Mutex<Acknowledged>,
+    quad_count: usize,
+    context: &str,
+) -> HashSet<String> {
+    let written = counts(&channel, &format!("?s <{WRITTEN}> ?o")).await;
     let imported = counts(&channel, "?s <http://e.com/line> ?o").await;
     let loaded = counts(&channel, "?s <http://e.com/q0> ?o").await;
     assert_eq!(loaded.len(), quad_count.div_ceil(10), "{context}");
@@ -263,7 +288,10 @@ async fn check(channel: Channel, acknowledged: &Mutex<Acknowledged>, quad_count:
         "{context}: an update is not whole"
     );
     assert!(
-        imported.values().all(|&count| count == DOCUMENT_QUAD_COUNT),
+        imported.iter().all(|(name, &count)| {
+            let number = name.trim_start_matches("http://e.com/d").parse();
+            count == document_quad_count(number.unwrap())
+        }),
         "{context}: an import is not whole"
     );
     let acknowledged = acknowledged.lock().unwrap();
@@ -276,6 +304,16 @@ async fn check(channel: Channel, acknowledged: &Mutex<Acknowledged>, quad_count:
     };
     assert_eq!(lost("u", &acknowledged.updates, &written), [""; 0], "{context}");
     assert_eq!(lost("d", &acknowledged.imports, &imported), [""; 0], "{context}");
+    written.into_keys().collect()
+}
+
+async fn newest_revision(channel: Channel) -> i64 {
+    let request = v1::ListRevisionsRequest {
+        page_size: 1,
+        ..Default::default()
+    };
+    let answer = ChangeServiceClient::new(channel).list_revisions(request).await;
+    answer.unwrap().into_inner().revisions[0].revision
 }
 
 /// Counts the quads of a pattern, by their subjects.
