@@ -14,15 +14,16 @@
 //! | open start or end | `../2019`, `2019/..`, `../..` | stated to have none |
 //! | unknown start or end | `/2019`, `2019/` | not known |
 //! | one of a set (level 2) | `[2016,2018]`, `[2016..2018-03,2019]` | from the first day of all its dates to the last |
+//! | all of a set (level 2) | `{2016,2017,2018}`, `{2016..2018}` | those of the interval from its first date to its last |
 //!
 //! A single date is an interval from itself to itself: `2016` begins some day in 2016 and ends some day in 2016.
 //! Seasons are meteorological ones of the northern hemisphere, as in other readers of EDTF. In one thing this reads more
 //! than level 1: a side of an interval may have unspecified digits.
 //!
 //! A set of which one is meant, `[2016,2018]`, is a date that is uncertain from its first day to its last. A day between two of its
-//! dates is not told from one of them: that is less than it says, and never more. A set of which all are meant,
-//! `{2016,2018}`, is refused: a statement has one interval, so that what holds on a day is plain to see. What was so at several
-//! times is stated for each of them.
+//! dates is not told from one of them: that is less than it says, and never more. A set of which all are meant is read if
+//! each of its dates begins where the one before ends. Others, `{2016,2018}`, are refused: a statement has one interval, so that what holds on
+//! a day is plain to see. What was so at several times is stated for each of them.
 
 mod parse;
 #[cfg(test)]
@@ -134,10 +135,14 @@ pub enum Reason {
     #[error("the interval ends before it starts")]
     EndBeforeStart,
     /// `[2016,..2018]`.
-    #[error("a set in [ ] is of dates without times, and of ranges such as 2016..2018, with commas between")]
+    #[error(
+        "a set in [ ] or {{ }} is of dates without times, and of ranges such as 2016..2018, with commas between"
+    )]
     Set,
     /// `{2016,2018}`.
-    #[error("what was so at all times of a set is stated for each of them by itself; [ ] is one of a set")]
+    #[error(
+        "what was so at times that do not follow each other is stated for each of them by itself; [ ] is one of a set"
+    )]
     AllOf,
     /// `/`.
     #[error("an interval of which neither start nor end is known says nothing")]

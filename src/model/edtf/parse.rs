@@ -7,7 +7,7 @@ use crate::model::day::{Day, days_in};
 pub(super) fn bounds(text: &str) -> Result<Bounds, EdtfError> {
     match text.bytes().next() {
         Some(b'[') => return one_of(text),
-        Some(b'{') => return Err(error(0, Reason::AllOf)),
+        Some(b'{') => return all_of(text),
         _ => {}
     }
     let Some(slash) = text.find('/') else {
@@ -32,42 +32,74 @@ pub(super) fn bounds(text: &str) -> Result<Bounds, EdtfError> {
     }
 }
 
-/// Reads a set as the date that spans its dates.
+/// Reads a set of which one is meant as the date that spans its dates.
 fn one_of(text: &str) -> Result<Bounds, EdtfError> {
+    let mut whole: Option<Date> = None;
+    set(text, b']', |_, [first, last]| {
+        let member = spanning(first, last);
+        whole = Some(whole.map_or(member, |whole| spanning(whole, member)));
+        Ok(())
+    })?;
+    let date = whole.ok_or(error(1, Reason::Set))?;
+    Ok(Bounds {
+        start: Edge::Date(date),
+        end: Edge::Date(date),
+    })
+}
+
+/// Reads a set of which all are meant as the interval from its first date to its last, if each follows the one before.
+fn all_of(text: &str) -> Result<Bounds, EdtfError> {
+    let mut whole: Option<[Date; 2]> = None;
+    set(text, b'}', |column, [first, last]| {
+        let begin = match whole {
+            None => first,
+            Some([begin, end]) if end.last.next() == first.first => begin,
+            Some(_) => return Err(error(column, Reason::AllOf)),
+        };
+        whole = Some([begin, last]);
+        Ok(())
+    })?;
+    let [start, end] = whole.ok_or(error(1, Reason::Set))?;
+    Ok(Bounds {
+        start: Edge::Date(start),
+        end: Edge::Date(end),
+    })
+}
+
+/// Hands on the members of a set with their columns: the first date of each and its last, which are the same but in ranges.
+fn set(
+    text: &str,
+    close: u8,
+    mut take: impl FnMut(usize, [Date; 2]) -> Result<(), EdtfError>,
+) -> Result<(), EdtfError> {
     let mut reader = Reader {
         text: text.as_bytes(),
         at: 1,
         base: 0,
     };
-    let mut whole: Option<Date> = None;
     loop {
+        let column = reader.at;
         let first = reader.member()?;
-        whole = Some(whole.map_or(first, |whole| spanning(whole, first)));
+        let mut last = first;
         if reader.takes(b'.') {
             if !reader.takes(b'.') {
                 return Err(reader.error(Reason::Set));
             }
             let column = reader.at;
-            let last = reader.member()?;
+            last = reader.member()?;
             if last.last < first.first {
                 return Err(error(column, Reason::EndBeforeStart));
             }
-            whole = whole.map(|whole| spanning(whole, last));
         }
+        take(column, [first, last])?;
         if !reader.takes(b',') {
             break;
         }
     }
-    match whole {
-        Some(date) if reader.takes(b']') => {
-            reader.finish()?;
-            Ok(Bounds {
-                start: Edge::Date(date),
-                end: Edge::Date(date),
-            })
-        }
-        _ => Err(reader.error(Reason::Set)),
+    if !reader.takes(close) {
+        return Err(reader.error(Reason::Set));
     }
+    reader.finish()
 }
 
 /// Returns a date that can be whatever one of two can be.
@@ -351,7 +383,7 @@ impl Reader<'_> {
     /// Reads a date of a set.
     fn member(&mut self) -> Result<Date, EdtfError> {
         match self.peek() {
-            Some(b'.' | b',' | b']') | None => Err(self.error(Reason::Set)),
+            Some(b'.' | b',' | b']' | b'}') | None => Err(self.error(Reason::Set)),
             Some(_) => self.date(),
         }
     }

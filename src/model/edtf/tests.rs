@@ -200,6 +200,19 @@ fn one_of_a_set_can_be_each_of_its_dates() {
 }
 
 #[test]
+fn all_of_a_set_is_an_interval() {
+    for text in ["{1960,1961,1962}", "{1960..1962}", "{1960..1961,1962-01..1962}"] {
+        check_interval(text, ["1960-01-01", "1960-12-31", "1962-01-02", "1963-01-01"]);
+    }
+    check_interval(
+        "{2019-12-30,2019-12-31,2020-01}",
+        ["2019-12-30", "2019-12-30", "2020-01-02", "2020-02-01"],
+    );
+    check("{2019-08}", "2019-08-01", "2019-08-31", Precision::Month);
+    assert_eq!(parse("{1960?,1961}"), parse("1960?/1961"));
+}
+
+#[test]
 fn errors_say_what_and_where() {
     check_error("", 1, Reason::Empty);
     check_error(" 2019", 1, Reason::Year);
@@ -264,7 +277,17 @@ fn errors_say_what_and_where() {
     check_error("[2019,2020]?", 12, Reason::Trailing);
     check_error("[2016,2018]/2020", 12, Reason::Trailing);
     check_error("2015/[2016,2018]", 6, Reason::Year);
-    check_error("{2019,2020}", 1, Reason::AllOf);
+    check_error("{2016,2018}", 7, Reason::AllOf);
+    check_error("{2016,2017-02}", 7, Reason::AllOf);
+    check_error("{2016,2016}", 7, Reason::AllOf);
+    check_error("{2017,2016}", 7, Reason::AllOf);
+    check_error("{2018..2016}", 8, Reason::EndBeforeStart);
+    check_error("{2019,2020", 11, Reason::Set);
+    check_error("{2019,2020]", 11, Reason::Set);
+    check_error("[2019,2020}", 11, Reason::Set);
+    check_error("{}", 2, Reason::Set);
+    check_error("{2019,}", 7, Reason::Set);
+    check_error("{2019}?", 7, Reason::Trailing);
     assert_eq!(
         "2019-13".parse::<Bounds>().unwrap_err().to_string(),
         "column 6: a month is 01 to 12 or XX, a season 21 to 24"
@@ -281,7 +304,7 @@ fn years_of_any_length_have_bounds() {
 
 proptest! {
     #[test]
-    fn any_text_has_bounds_or_an_error_inside(text in "\\PC{0,24}|[-0-9XYT:/.?~%Z+]{0,24}|\\[[-0-9X,.?~%]{0,24}\\]") {
+    fn any_text_has_bounds_or_an_error_inside(text in "\\PC{0,24}|[-0-9XYT:/.?~%Z+]{0,24}|[\\[{][-0-9X,.?~%]{0,24}[\\]}]") {
         match text.parse::<Bounds>() {
             Ok(bounds) => {
                 for date in [bounds.start, bounds.end].iter().filter_map(Edge::date) {
