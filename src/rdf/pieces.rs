@@ -203,7 +203,7 @@ impl<T: FnMut(Piece) -> bool> Pieces<'_, T> {
                     .to_owned(),
             ));
         }
-        statements::gather(&mut batch);
+        statements::gather_in_piece(&mut batch);
         let mut share = std::mem::replace(&mut self.share, Share::new(self.memory));
         share.set(batch.memory_bytes(), self.graph_bytes)?;
         let piece = Piece {

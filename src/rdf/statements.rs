@@ -12,23 +12,34 @@ use crate::{
     model::{prefixes, vocabulary},
 };
 
-/// Makes statement nodes of the reifiers that have a `d:standing`, in the default graph or among the statements; other reifiers stay
-/// as they are.
+/// Makes statement nodes of the reifiers that have a `d:standing`, in the default graph or among the statements, and of annotations with a
+/// source, `s p o {| prov:wasDerivedFrom src:1 |}`, in the default graph; other reifiers stay as they are. What a node does not say of its
+/// standing, stance and basis is what `WriteFacts` takes it for.
 ///
 /// The triple that such a reifier is about is left out: whether it holds follows from the statement. But in the export of a whole
-/// knowledge base, which tells by the graph of derived triples and its date what follows, the others are plain and stay. A reifier
-/// without a name gets one.
+/// knowledge base, which tells by the graph of derived triples and its date what follows, the others are plain and stay, and what is no
+/// statement there is none here. A reifier without a name gets one.
 pub(super) fn gather(batch: &mut Batch) {
+    make_nodes(batch, true);
+}
+
+/// Makes statement nodes of the reifiers of a piece that have a `d:standing`: whether a triple is annotated, it does not tell.
+pub(super) fn gather_in_piece(batch: &mut Batch) {
+    make_nodes(batch, false);
+}
+
+fn make_nodes(batch: &mut Batch, is_whole: bool) {
     let word = |iri| TermRef::from(NamedNodeRef::new_unchecked(iri));
     let known = |iri| batch.number_of(word(iri));
-    let (Some(reifies), Some(standing)) = (known(vocabulary::REIFIES), known(vocabulary::STANDING)) else {
+    let Some(reifies) = known(vocabulary::REIFIES) else {
         return;
     };
     let statements = known(vocabulary::STATEMENTS);
+    let standing = known(vocabulary::STANDING);
     let is_read = |quad: &QuadIds| quad.graph == TermId::DEFAULT_GRAPH || Some(quad.graph) == statements;
     let judged: HashSet<_> = batch
         .inserted()
-        .filter(|quad| is_read(quad) && quad.predicate == standing)
+        .filter(|quad| is_read(quad) && Some(quad.predicate) == standing)
         .map(|quad| quad.subject)
         .collect();
     let derived = derived(batch);
@@ -42,6 +53,12 @@ pub(super) fn gather(batch: &mut Batch) {
         {
             triples.insert(triple);
             nodes.insert(quad.subject, quad.subject);
+        }
+    }
+    if is_whole && derived.is_none() {
+        for (node, triple) in sourced(batch, reifies) {
+            triples.insert(triple);
+            nodes.insert(node, node);
         }
     }
     if nodes.is_empty() {
@@ -64,6 +81,8 @@ pub(super) fn gather(batch: &mut Batch) {
     let named = |id: TermId| nodes.get(&id).copied().unwrap_or(id);
     let is_read = |quad: &QuadIds| quad.graph == TermId::DEFAULT_GRAPH || quad.graph == statements;
     let mut gathered = Vec::new();
+    // Of nodes: subject, predicate and object, and that there is any object.
+    let mut said = HashSet::new();
     for quad in batch.inserted() {
         let of_node = QuadIds {
             subject: named(quad.subject),
@@ -89,13 +108,86 @@ pub(super) fn gather(batch: &mut Batch) {
             };
             gathered.extend([subject, predicate, object].into_iter().zip(triple).map(property));
         } else {
+            said.insert([of_node.subject, of_node.predicate, of_node.object]);
+            said.insert([of_node.subject, of_node.predicate, TermId::MAX]);
             gathered.push(QuadIds {
                 graph: statements,
                 ..of_node
             });
         }
     }
+    for node in nodes.values() {
+        let of_node = |(predicate, object)| QuadIds {
+            subject: *node,
+            predicate,
+            object,
+            graph: statements,
+        };
+        gathered.extend(unsaid(batch, *node, &said).map(of_node));
+    }
     batch.set_inserted(gathered);
+}
+
+/// Returns what a node, of which this is said, does not say of its stance, standing and basis.
+fn unsaid(
+    batch: &mut Batch,
+    node: TermId,
+    said: &HashSet<[TermId; 3]>,
+) -> impl Iterator<Item = (TermId, TermId)> {
+    let [stance, standing, basis, asserted, accepted, unconfirmed, stated] = [
+        vocabulary::STANCE,
+        vocabulary::STANDING,
+        vocabulary::BASIS,
+        vocabulary::ASSERTED,
+        vocabulary::ACCEPTED,
+        vocabulary::UNCONFIRMED,
+        vocabulary::STATED,
+    ]
+    .map(|iri| batch.number(NamedNodeRef::new_unchecked(iri).into()));
+    let says = move |predicate, object| said.contains(&[node, predicate, object]);
+    let is_asserted = !says(stance, TermId::MAX) || says(stance, asserted);
+    let usual = if is_asserted { accepted } else { unconfirmed };
+    let all = [(stance, asserted), (standing, usual), (basis, stated)];
+    all.into_iter()
+        .filter(move |(predicate, _)| !says(*predicate, TermId::MAX))
+}
+
+/// Returns the reifiers in the default graph that have a source, each with the one triple that it is about, if the graph has that too.
+fn sourced(batch: &Batch, reifies: TermId) -> HashMap<TermId, [TermId; 3]> {
+    let source = batch.number_of(NamedNodeRef::new_unchecked(vocabulary::DERIVED_FROM).into());
+    let of_default = || {
+        batch
+            .inserted()
+            .filter(|quad| quad.graph == TermId::DEFAULT_GRAPH)
+    };
+    let with_source: HashSet<_> = of_default()
+        .filter(|quad| Some(quad.predicate) == source)
+        .map(|quad| quad.subject)
+        .collect();
+    if with_source.is_empty() {
+        return HashMap::new();
+    }
+    let mut about: HashMap<TermId, Option<[TermId; 3]>> = HashMap::new();
+    for quad in of_default() {
+        if quad.predicate == reifies && with_source.contains(&quad.subject) {
+            let triple = parts(batch, quad.object);
+            // Whoever is about several is no statement.
+            about
+                .entry(quad.subject)
+                .and_modify(|first| *first = first.filter(|first| Some(*first) == triple))
+                .or_insert(triple);
+        }
+    }
+    let mut asserted: HashMap<_, bool> = about.values().flatten().map(|triple| (*triple, false)).collect();
+    for quad in of_default() {
+        if let Some(is_asserted) = asserted.get_mut(&[quad.subject, quad.predicate, quad.object]) {
+            *is_asserted = true;
+        }
+    }
+    let about = about
+        .into_iter()
+        .filter_map(|(node, triple)| Some((node, triple?)));
+    about.filter(|(_, triple)| asserted[triple]).collect()
 }
 
 /// Tells whether [`gather`] would make a statement node of a reifier in the default graph.
@@ -155,7 +247,7 @@ mod tests {
 
     const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <http://e.com/> .
         @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .
-        @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . ";
+        @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . @prefix prov: <http://www.w3.org/ns/prov#> . ";
 
     fn quads(text: &str) -> Vec<String> {
         let text = format!("{PREFIXES}{text}");
@@ -180,7 +272,7 @@ mod tests {
 
     #[test]
     fn annotations_are_statements() {
-        let said = "d:standing d:Accepted ; d:locator 'P1', 'P2'";
+        let said = "d:standing d:Accepted ; d:stance d:Reported ; d:basis d:Stated ; d:locator 'P1', 'P2'";
         let statement =
             format!("g:statements {{ s:1 rdf:subject e:s ; rdf:predicate e:p ; rdf:object e:o ; {said} }}");
         for text in [
@@ -193,8 +285,27 @@ mod tests {
         }
         check(
             "e:s e:p 1 ~ s:1 {| d:standing d:Accepted |} ~ s:2 {| d:standing d:Disputed ; d:disputes s:1 |}, 2 .",
-            "e:s e:p 2 . g:statements { s:1 rdf:subject e:s ; rdf:predicate e:p ; rdf:object 1 ; d:standing d:Accepted .
-             s:2 rdf:subject e:s ; rdf:predicate e:p ; rdf:object 1 ; d:standing d:Disputed ; d:disputes s:1 }",
+            "e:s e:p 2 . g:statements { s:1 rdf:subject e:s ; rdf:predicate e:p ; rdf:object 1 ; d:standing d:Accepted ;
+             d:stance d:Asserted ; d:basis d:Stated . s:2 rdf:subject e:s ; rdf:predicate e:p ; rdf:object 1 ; d:standing d:Disputed ;
+             d:stance d:Asserted ; d:basis d:Stated ; d:disputes s:1 }",
+        );
+    }
+
+    #[test]
+    fn annotations_with_a_source_are_statements() {
+        let statement = |id, object, standing, stance| {
+            format!(
+                "s:{id} rdf:subject e:s ; rdf:predicate e:p ; rdf:object {object} ; prov:wasDerivedFrom e:src ; d:standing d:{standing} ;
+                d:stance d:{stance} ; d:basis d:Stated . "
+            )
+        };
+        check(
+            "e:s e:p 1 ~ s:1 {| prov:wasDerivedFrom e:src |}, 2 ~ s:2 {| prov:wasDerivedFrom e:src ; d:stance d:Planned |}, 3 .",
+            &format!(
+                "e:s e:p 3 . g:statements {{ {} {} }}",
+                statement(1, 1, "Accepted", "Asserted"),
+                statement(2, 2, "Unconfirmed", "Planned")
+            ),
         );
     }
 
@@ -205,6 +316,13 @@ mod tests {
             "e:g { e:s e:p e:o . s:1 rdf:reifies <<( e:s e:p e:o )>> ; d:standing d:Accepted }",
             "e:event d:standing d:Accepted . e:r rdf:reifies <<( e:s e:p e:o )>> .",
             "e:r rdf:reifies e:x ; d:standing d:Accepted .",
+            // What is not asserted itself, or is about several; in another graph; in the export of a whole knowledge base.
+            "e:r rdf:reifies <<( e:s e:p e:o )>> ; prov:wasDerivedFrom e:src .",
+            "e:s e:p e:o, e:x . e:r rdf:reifies <<( e:s e:p e:o )>>, <<( e:s e:p e:x )>> ; prov:wasDerivedFrom e:src .",
+            "e:g { e:s e:p e:o . s:1 rdf:reifies <<( e:s e:p e:o )>> ; prov:wasDerivedFrom e:src }",
+            "e:s e:p e:o . g:statements { s:1 rdf:reifies <<( e:s e:p e:o )>> ; prov:wasDerivedFrom e:src }",
+            "e:s e:p e:o . s:1 rdf:reifies <<( e:s e:p e:o )>> ; prov:wasDerivedFrom e:src .
+             g:meta { g:derived d:referenceDate '2019-08-27' } g:derived { e:s e:p e:o }",
         ] {
             check(text, text);
         }
@@ -212,7 +330,7 @@ mod tests {
 
     #[test]
     fn an_export_tells_what_is_plain() {
-        let said = "d:standing d:Accepted";
+        let said = "d:standing d:Accepted ; d:stance d:Asserted ; d:basis d:Stated";
         let date = "g:meta { g:derived d:referenceDate '2019-08-27' }";
         let both = format!("e:s e:p e:plain ~ s:1 {{| {said} |}} . e:s e:p e:derived ~ s:2 {{| {said} |}} .");
         let derived = "g:derived { e:s e:p e:derived }";
@@ -248,7 +366,7 @@ mod tests {
         let name = about.split(' ').nth(2).unwrap();
         assert_eq!(
             found.iter().filter(|quad| quad.starts_with(name)).count(),
-            4,
+            6,
             "{found:?}"
         );
     }

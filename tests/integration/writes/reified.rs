@@ -104,4 +104,11 @@ async fn annotations_are_taken_as_statements() {
     // What is not annotated stays where it was.
     assert_eq!(count(&server, "e:a e:q e:c").await, 1);
     assert_eq!(count(&server, "?s d:standing ?o").await, 0);
+    // With a source alone, it is said as WriteFacts has it unless told otherwise.
+    let sourced = format!("{prefixes} e:a e:p e:d {{| prov:wasDerivedFrom src:a |}}, e:e .");
+    server.import_text("ttl", &sourced).await.unwrap();
+    let said = "GRAPH g:statements { ?s rdf:object e:d ; d:stance d:Asserted ; d:standing d:Accepted ; d:basis d:Stated }";
+    assert_eq!(count(&server, said).await, 1);
+    assert_eq!(count(&server, "GRAPH g:derived { e:a e:p e:d }").await, 1);
+    assert_eq!(count(&server, "GRAPH g:derived { e:a e:p e:e }").await, 0);
 }
