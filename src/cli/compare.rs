@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     client::{Client, ServerArgs},
+    conflicts::reason,
     fact,
     failure::Failure,
     output::{Json, Output, thousands},
@@ -63,12 +64,11 @@ pub(super) async fn compare(args: CompareArgs, server: &ServerArgs) -> Result<()
 }
 
 fn show(answer: &CompareFactsResponse, prefixes: &Prefixes, output: &mut Output) -> Result<(), Failure> {
-    let told = match (answer.groups.is_empty(), answer.conflict) {
-        (true, _) => "nothing is recorded",
-        (false, true) => "the facts conflict",
-        (false, false) => "the facts do not conflict",
-    };
-    writeln!(output, "{told}")?;
+    match (answer.groups.is_empty(), answer.conflict) {
+        (true, _) => writeln!(output, "nothing is recorded"),
+        (false, true) => writeln!(output, "the facts conflict: {}", reason(answer.sign())),
+        (false, false) => writeln!(output, "the facts do not conflict"),
+    }?;
     for group in &answer.groups {
         writeln!(output)?;
         output.heading(&heading(group, prefixes))?;

@@ -11,7 +11,7 @@ use super::{
     output::{Json, Output},
     when::WhenArgs,
 };
-use crate::proto::v1::ListConflictsRequest;
+use crate::proto::v1::{ConflictSign, ListConflictsRequest};
 
 const PAGE_SIZE: i32 = 100;
 
@@ -79,7 +79,7 @@ pub(super) async fn conflicts(args: ConflictsArgs, server: &ServerArgs) -> Resul
                 "" => (subject, 1),
                 predicate => (format!("{subject} {}", prefixes.shorten(predicate)), 2),
             };
-            output.heading(&heading)?;
+            output.heading(&format!("{heading}: {}", reason(conflict.sign())))?;
             let rows = conflict
                 .facts
                 .iter()
@@ -92,5 +92,18 @@ pub(super) async fn conflicts(args: ConflictsArgs, server: &ServerArgs) -> Resul
             return Ok(());
         }
         request.page_token = page.next_page_token;
+    }
+}
+
+/// Returns by what facts conflict.
+pub(super) fn reason(sign: ConflictSign) -> &'static str {
+    match sign {
+        ConflictSign::Unspecified => "they conflict",
+        ConflictSign::Disputed => "one is disputed",
+        ConflictSign::Rejected => "one is rejected",
+        ConflictSign::Disputes => "one disputes another",
+        ConflictSign::DisputedBy => "another disputes one",
+        ConflictSign::Denies => "one denies another",
+        ConflictSign::Differs => "they hold at once, and there can be one value only",
     }
 }

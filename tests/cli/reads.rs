@@ -105,7 +105,7 @@ fn conflicts_are_listed() {
     let told = server
         .run(&["conflicts", "-s", "e:gsomia", "--known-at", "2019-08-27"], "")
         .succeeded();
-    assert!(told.contains("e:gsomia d:endsOn\n"), "{told}");
+    assert!(told.contains("e:gsomia d:endsOn: one is rejected\n"), "{told}");
     assert!(told.contains("rejected, planned"), "{told}");
     let json = server.run(&["conflicts", "--output", "json"], "").succeeded();
     let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
@@ -216,7 +216,10 @@ fn facts_are_compared() {
     let server = Server::start(&[]);
     let run = |arguments: &[&str]| server.run(&[&["compare"], arguments].concat(), "").succeeded();
     let told = run(&["e:gsomia", "d:endsOn", "--known-at", "2019-08-27"]);
-    assert!(told.starts_with("the facts conflict\n"), "{told}");
+    assert!(
+        told.starts_with("the facts conflict: one is rejected\n"),
+        "{told}"
+    );
     assert!(told.contains("2019-11-22: UNCONFIRMED, planned\n"), "{told}");
     assert!(run(&["e:gsomia", "d:signedOn"]).starts_with("the facts do not conflict\n"));
     assert_eq!(run(&["e:gsomia", "d:nothing"]), "nothing is recorded\n");
