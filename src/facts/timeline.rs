@@ -8,14 +8,15 @@ use super::{
     default_graph,
     group::{Group, Groups},
     moment::{Moment, MomentKind, Span, TimelinePage},
-    record::{Record, TimeView},
+    record::TimeView,
 };
 use crate::{
     graph::{QuadIds, TermId, TermView},
     model::{
         day::Day,
         edtf::{Bounds, Date, Edge},
-        fact::{Fact, Stance, Standing},
+        fact::{Fact, Standing},
+        truthy::Evidence,
     },
 };
 
@@ -55,14 +56,10 @@ enum Strength {
 }
 
 impl Strength {
-    /// Returns what a statement is worth as a link; `None` if it is rejected, or not whole.
-    fn of(record: &Record) -> Option<Self> {
-        let is_open = matches!(
-            record.stance?,
-            Stance::Planned | Stance::Projected | Stance::Opinion
-        );
-        match record.standing? {
-            Standing::Preferred | Standing::Accepted if !is_open => Some(Self::Accepted),
+    /// Returns what a known statement is worth as a link; `None` if it is rejected.
+    fn of(statement: &Evidence<TermId>) -> Option<Self> {
+        match statement.standing {
+            _ if statement.is_accepted() => Some(Self::Accepted),
             Standing::Preferred | Standing::Accepted | Standing::Unconfirmed => Some(Self::Open),
             Standing::Disputed => Some(Self::Disputed),
             Standing::Rejected => None,
@@ -220,9 +217,11 @@ impl Reader<'_> {
                 if budget.is_overdue() {
                     return links;
                 }
-                let record = self.record(quad.subject, None, budget);
-                if let Some(record) = record.filter(|record| record.is_known(view) && !record.is_negated)
-                    && let Some(strength) = Strength::of(&record)
+                if let Some(record) = self.record(quad.subject, None, budget)
+                    && let Some(evidence) = record.evidence(view)
+                    && evidence.live
+                    && !evidence.negated
+                    && let Some(strength) = Strength::of(&evidence)
                 {
                     add(Link {
                         triple: record.triple,
