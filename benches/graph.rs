@@ -7,12 +7,13 @@
 
 use std::{
     error::Error,
+    fmt::Write as _,
     fs,
     hint::black_box,
     time::{Duration, Instant},
 };
 
-use dossier::facts::{Budget, EntityQuery, Lookup, Scope, TimeView};
+use dossier::facts::{Budget, EntityQuery, Lookup, Scope, TimeView, derive};
 use dossier::graph::{
     Batch, Draft, GraphPattern, Pattern, Snapshot, TermView, read_snapshot_file, write_snapshot_file,
 };
@@ -25,6 +26,9 @@ use oxigraph::{
 mod generate;
 
 const LOOKUP_COUNT: u32 = 200_000;
+const STATEMENTS_PER_ENTITY: u64 = 11;
+/// The day whose facts are read.
+const DAY: &str = "2019-08-27";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut quad_count = 1_000_000;
@@ -47,7 +51,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::metadata(&path)?.len() / 1_000_000
     );
     read_entities("one layer", &snapshot, quad_count)?;
-    read_entities("four layers", &with_small_commits(&snapshot), quad_count)
+    read_entities("four layers", &with_small_commits(&snapshot), quad_count)?;
+    let few = quad_count / 10;
+    read_entities("with stated facts", &with_statements(load(few)?, few)?, few)
 }
 
 fn load(quad_count: u64) -> Result<Snapshot, Box<dyn Error>> {
@@ -96,6 +102,40 @@ fn with_small_commits(snapshot: &Snapshot) -> Snapshot {
         })
 }
 
+/// Puts statements on top, as a server has them once it was told of them.
+fn with_statements(snapshot: Snapshot, quad_count: u64) -> Result<Snapshot, Box<dyn Error>> {
+    const D: &str = "https://w3id.org/dossier/ns#";
+    const PROV: &str = "http://www.w3.org/ns/prov#";
+    const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
+    let mut document = String::new();
+    for entity in 0..generate::entity_count(quad_count) {
+        let subject = generate::entity_iri(entity);
+        for number in 0..STATEMENTS_PER_ENTITY {
+            writeln!(
+                document,
+                "GRAPH <https://w3id.org/dossier/g/statements> {{ <http://example.com/statement/{entity}/{number}>
+                <{RDF}subject> <{subject}> ; <{RDF}predicate> <http://example.com/held> ; <{RDF}object> <http://example.com/held/{number}> ;
+                <{D}stance> <{D}Asserted> ; <{D}standing> <{D}Accepted> ; <{D}basis> <{D}Stated> ; <{D}edtf> \"2016/..\" ;
+                <{PROV}wasDerivedFrom> <http://example.com/source/{}> ;
+                <{PROV}generatedAtTime> \"2026-11-25T10:11:12.345678Z\"^^<http://www.w3.org/2001/XMLSchema#dateTime> }}",
+                entity % 1_000
+            )?;
+        }
+    }
+    let mut batch = Batch::default();
+    for quad in RdfParser::from_format(RdfFormat::TriG).for_slice(document.as_bytes()) {
+        batch.insert(quad?.as_ref());
+    }
+    let mut draft = Draft::new(snapshot);
+    draft.apply(&batch);
+    derive::rederive(&mut draft, DAY.parse()?, derive::Scope::All);
+    let mut snapshot = draft.finish().1;
+    while let Some(merge) = snapshot.due_merge() {
+        snapshot = snapshot.with_merged(&merge.run());
+    }
+    Ok(snapshot)
+}
+
 fn read_entities(name: &str, snapshot: &Snapshot, quad_count: u64) -> Result<(), Box<dyn Error>> {
     let entity_count = generate::entity_count(quad_count);
     let iris: Vec<_> = (0..LOOKUP_COUNT)
@@ -121,7 +161,7 @@ fn read_entities(name: &str, snapshot: &Snapshot, quad_count: u64) -> Result<(),
     let query = EntityQuery {
         languages: Vec::new(),
         view: TimeView {
-            day: "2019-08-27".parse()?,
+            day: DAY.parse()?,
             known_at: None,
         },
         is_present: true,

@@ -7,7 +7,7 @@
 use super::{
     Budget, Reader,
     record::{Record, TimeView},
-    support::{Next, next_about, next_listed},
+    support::{Next, Support, next_about, next_listed},
 };
 use crate::{
     graph::{Pattern, QuadIds, TermId},
@@ -26,6 +26,8 @@ pub(super) struct Holding {
     listed: Option<Vec<[TermId; 3]>>,
     /// Whether a preferred statement counts, of the last subject and predicate with too many.
     preferred: Option<([TermId; 2], bool)>,
+    /// All statements, whether they hold or not, where the default graph has what holds.
+    all: Option<Support>,
 }
 
 impl Holding {
@@ -35,6 +37,15 @@ impl Holding {
             subject: None,
             listed: None,
             preferred: None,
+            all: None,
+        }
+    }
+
+    /// Finds those of triples of the default graph in the view that it is for.
+    pub(super) fn present(view: TimeView) -> Self {
+        Self {
+            all: Some(Support::default()),
+            ..Self::at(view)
         }
     }
 
@@ -46,6 +57,18 @@ impl Holding {
         mut after: TermId,
         budget: &mut Budget,
     ) -> Next {
+        // Most triples have no statement, or are derived and have one: then it need not be read to know that they hold by it.
+        match self.all.as_mut().and_then(|all| all.about(reader, quad, budget)) {
+            Some([]) => return Next::End,
+            Some([[.., id]]) if reader.is_derived(quad) => {
+                return if after < *id {
+                    Next::Statement(*id)
+                } else {
+                    Next::End
+                };
+            }
+            _ => {}
+        }
         if let Some(listed) = self.listed(reader, quad.subject, budget) {
             return next_listed(listed, quad, after);
         }

@@ -35,14 +35,37 @@ impl Support {
         after: TermId,
         budget: &mut Budget,
     ) -> Next {
-        if self.subject != Some(quad.subject) {
-            self.subject = Some(quad.subject);
-            self.listed = list(reader, quad.subject, budget);
-        }
-        match &self.listed {
+        match self.listed(reader, quad.subject, budget) {
             Some(listed) => next_listed(listed, quad, after),
             None => next_about(reader, quad, after, budget, Budget::is_spent),
         }
+    }
+
+    /// Returns the statements about a triple; `None` if those about its subject are too many to list.
+    pub(super) fn about(
+        &mut self,
+        reader: &Reader<'_>,
+        quad: QuadIds,
+        budget: &mut Budget,
+    ) -> Option<&[[TermId; 3]]> {
+        let listed = self.listed(reader, quad.subject, budget)?;
+        let pair = [quad.predicate, quad.object];
+        let first = listed.partition_point(|entry| entry[..2] < pair[..]);
+        let count = listed[first..].partition_point(|entry| entry[..2] == pair);
+        Some(&listed[first..first + count])
+    }
+
+    fn listed(
+        &mut self,
+        reader: &Reader<'_>,
+        subject: TermId,
+        budget: &mut Budget,
+    ) -> Option<&[[TermId; 3]]> {
+        if self.subject != Some(subject) {
+            self.subject = Some(subject);
+            self.listed = list(reader, subject, budget);
+        }
+        self.listed.as_deref()
     }
 }
 

@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
             reader,
             wanted,
             quads,
-            holding: Holding::at(view),
+            holding: Holding::present(view),
             current,
             inherited: Inherited::default(),
             last: after,

@@ -15,8 +15,8 @@ const STEP_COUNT_MAX: usize = 5_000;
 
 /// Where facts come from.
 enum Place {
-    All(AllFacts),
-    Commit(FactChanges),
+    All(Box<AllFacts>),
+    Commit(Box<FactChanges>),
 }
 
 /// Facts on their way.
@@ -53,7 +53,7 @@ impl FactScan {
             mark,
             header: None,
             is_snapshot: true,
-            place: Place::All(all),
+            place: Place::All(Box::new(all)),
             filter,
             buffer: Vec::new(),
             bytes: 0,
@@ -66,7 +66,7 @@ impl FactScan {
             mark: Mark::of(&header),
             header: Some(Box::new(header)),
             is_snapshot: false,
-            place: Place::Commit(facts),
+            place: Place::Commit(Box::new(facts)),
             filter,
             buffer: Vec::new(),
             bytes: 0,
