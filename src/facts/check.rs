@@ -15,6 +15,7 @@ use crate::{
     model::{
         fact::Fact,
         truthy::Evidence,
+        value::Value,
         verdict::{Judgement, Question, Rule, Verdict, judge},
         vocabulary as iris,
     },
@@ -57,15 +58,9 @@ impl Reader<'_> {
             };
         };
         let is_some_value = matches!(object, TermRef::NamedNode(name) if name.as_str() == iris::SOME_VALUE);
-        // An object that no quad has differs from all others all the same.
-        let object = self.snapshot.id(object).unwrap_or(TermId::MAX);
-        let triple = QuadIds {
-            subject,
-            predicate,
-            object,
-            graph: TermId::DEFAULT_GRAPH,
-        };
         let mut groups = Groups::new(*self, *view, None);
+        let object = self.recorded_as(object, [subject, predicate], &mut groups, budget);
+        let triple = triple(subject, predicate, object);
         // That all objects are recorded does not say that there is none.
         let closing = if is_some_value {
             None
@@ -83,6 +78,37 @@ impl Reader<'_> {
             rule: judged.judgement.rule,
             evidence,
         }
+    }
+
+    /// Returns the object that is asked about: itself if it is recorded of a subject and a predicate, else one that is, of the same value.
+    fn recorded_as(
+        &self,
+        object: TermRef<'_>,
+        [subject, predicate]: [TermId; 2],
+        groups: &mut Groups<'_>,
+        budget: &mut Budget,
+    ) -> TermId {
+        // An object that no quad has differs from all others all the same.
+        let asked = self.snapshot.id(object).unwrap_or(TermId::MAX);
+        let TermRef::Literal(literal) = object else {
+            return asked;
+        };
+        let Some(value) = Value::of(literal) else {
+            return asked;
+        };
+        let stated = groups.of(subject, predicate, budget).records.iter();
+        let stated = stated.map(|record| record.triple[2]);
+        let mut same = None;
+        for recorded in stated.chain(self.objects(subject, predicate)) {
+            if recorded == asked || budget.is_overdue() {
+                return asked;
+            }
+            budget.step(1);
+            if same.is_none() && self.value(recorded) == Some(value) {
+                same = Some(recorded);
+            }
+        }
+        same.unwrap_or(asked)
     }
 
     /// Judges a triple by all that is known of its subject and predicate.

@@ -100,7 +100,7 @@ impl Reader<'_> {
                     if opposing.len() >= OPPOSING_COUNT_MAX || budget.is_overdue() {
                         break;
                     }
-                    if group.differ(*at, other, &mut refined, budget) {
+                    if !refined.relate([&group.records[*at], &group.records[other]], budget) {
                         opposing.push(group.records[other]);
                     }
                 }
@@ -135,8 +135,9 @@ impl Reader<'_> {
                 break;
             }
             if object.is_none_or(|object| evidence[at].object == object) && !evidence[at].opposed {
-                let mut others = others_than(&certain, group, at);
-                evidence[at].opposed = others.any(|other| group.differ(at, *other, &mut refined, budget));
+                let mut others = others_than(&certain, group, at).map(|other| &group.records[*other]);
+                evidence[at].opposed =
+                    others.any(|other| !refined.relate([&group.records[at], other], budget));
             }
         }
         evidence
@@ -186,15 +187,6 @@ impl Reader<'_> {
     }
 }
 
-impl Group {
-    /// Tells whether two statements have values that differ.
-    fn differ(&self, one: usize, other: usize, refined: &mut Refined<'_>, budget: &mut Budget) -> bool {
-        budget.step(1);
-        self.evidence[one].object != self.evidence[other].object
-            && !refined.relate([&self.records[one], &self.records[other]], budget)
-    }
-}
-
 /// Returns those of the places, in the order of their objects, that have another object than one.
 fn others_than<'a>(certain: &'a [usize], group: &Group, at: usize) -> impl Iterator<Item = &'a usize> {
     let object = |at: usize| group.evidence[at].object;
@@ -228,9 +220,10 @@ impl<'a> Refined<'a> {
         }
     }
 
-    /// Tells whether one of two statements makes the other more precise or replaces it: itself, an earlier version of it, or what else
-    /// says the same.
+    /// Tells whether two statements need not contradict each other: one makes the other more precise or replaces it, be it that itself, an
+    /// earlier version of it, or what else says the same; or their objects are one value in other words.
     fn relate(&mut self, [one, other]: [&Record; 2], budget: &mut Budget) -> bool {
+        budget.step(1);
         self.look_at(one.id, budget);
         self.look_at(other.id, budget);
         let (Some(of_one), Some(of_other)) = (self.known.get(&one.id), self.known.get(&other.id)) else {
@@ -241,38 +234,54 @@ impl<'a> Refined<'a> {
                 || earlier.objects.contains(&later.triple[2])
                 || !earlier.statements.is_disjoint(&of_later.versions)
         };
-        reaches(of_one, other, of_other) || reaches(of_other, one, of_one)
+        let value = |record: &Record| self.reader.value(record.triple[2]);
+        reaches(of_one, other, of_other)
+            || reaches(of_other, one, of_one)
+            || value(one).is_some_and(|value_of_one| value(other) == Some(value_of_one))
     }
 
     fn look_at(&mut self, statement: TermId, budget: &mut Budget) {
         let reader = self.reader;
-        self.known.entry(statement).or_insert_with(|| {
-            let mut earlier = Earlier::default();
-            // A version of a version is one, too.
-            let mut open = vec![(statement, true)];
-            while let Some((next, is_version)) = open.pop() {
-                for property in [reader.words.refines, reader.words.revision_of] {
-                    let is_version = is_version && property == reader.words.revision_of;
-                    let found = reader.in_statements(Some(next), Some(property), None);
-                    for quad in reader.snapshot.quads(found) {
-                        budget.step(1);
-                        let is_new = earlier.statements.len() < REFINED_COUNT_MAX
-                            && earlier.statements.insert(quad.object);
-                        if is_new {
-                            open.push((quad.object, is_version));
-                            if is_version {
-                                earlier.versions.insert(quad.object);
-                            } else if property == reader.words.refines
-                                && let Some(triple) = reader.triple_of(quad.object, None)
-                            {
-                                earlier.objects.insert(triple[2]);
-                            }
-                        }
-                    }
+        self.known
+            .entry(statement)
+            .or_insert_with(|| Earlier::of(reader, statement, budget));
+    }
+}
+
+impl Earlier {
+    fn of(reader: Reader<'_>, statement: TermId, budget: &mut Budget) -> Self {
+        let mut earlier = Self::default();
+        // A version of a version is one, too.
+        let mut open = vec![(statement, true)];
+        while let Some((next, is_version)) = open.pop() {
+            for property in [reader.words.refines, reader.words.revision_of] {
+                for quad in reader
+                    .snapshot
+                    .quads(reader.in_statements(Some(next), Some(property), None))
+                {
+                    budget.step(1);
+                    open.extend(earlier.add(reader, quad, is_version));
                 }
             }
-            earlier
-        });
+        }
+        earlier
+    }
+
+    /// Adds what a statement makes more precise or replaces, if it is new; then it is to be looked at, and so is whether it is a version.
+    fn add(&mut self, reader: Reader<'_>, quad: QuadIds, is_of_version: bool) -> Option<(TermId, bool)> {
+        let statement = quad.object;
+        if self.statements.len() >= REFINED_COUNT_MAX || !self.statements.insert(statement) {
+            return None;
+        }
+        let is_version = is_of_version && quad.predicate == reader.words.revision_of;
+        if is_version {
+            self.versions.insert(statement);
+        } else if quad.predicate == reader.words.refines
+            && let Some(triple) = reader.triple_of(statement, None)
+        {
+            self.objects.insert(triple[2]);
+        }
+        Some((statement, is_version))
     }
 }
 

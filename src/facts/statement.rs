@@ -2,13 +2,16 @@
 
 use std::{str::FromStr as _, sync::LazyLock};
 
-use oxigraph::model::{Term, vocab::xsd};
+use oxigraph::model::{LiteralRef, NamedNodeRef, Term, vocab::xsd};
 use oxsdatatypes::{DateTime, TimezoneOffset};
 
 use super::{Budget, Reader, default_graph};
 use crate::{
     graph::{GraphPattern, Pattern, QuadIds, TermId, TermView},
-    model::fact::{Basis, Source, Stance, Standing, Statement, UnixTime},
+    model::{
+        fact::{Basis, Source, Stance, Standing, Statement, UnixTime},
+        value::Value,
+    },
 };
 
 const NANOS: i128 = 1_000_000_000;
@@ -226,6 +229,17 @@ impl Reader<'_> {
                 Some(value)
             }
             TermView::Iri(_) | TermView::BlankNode(_) | TermView::Triple { .. } => None,
+        }
+    }
+
+    /// Returns the value of a literal that can be written in more than one way.
+    pub(super) fn value(&self, id: TermId) -> Option<Value> {
+        match self.snapshot.view(id) {
+            TermView::Typed { value, datatype } => {
+                let datatype = NamedNodeRef::new_unchecked(datatype);
+                Value::of(LiteralRef::new_typed_literal(value, datatype))
+            }
+            _ => None,
         }
     }
 

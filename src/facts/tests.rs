@@ -17,6 +17,7 @@ mod opposed;
 mod page;
 mod time;
 mod timeline;
+mod value;
 mod verdict;
 
 const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <https://w3id.org/dossier/e/> .

@@ -10,5 +10,6 @@ pub mod prefixes;
 pub mod reference_date;
 pub mod truthy;
 pub mod validity;
+pub mod value;
 pub mod verdict;
 pub mod vocabulary;
