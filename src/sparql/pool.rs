@@ -14,6 +14,10 @@ use std::{
 /// Address space of a query thread's stack; memory is taken only as deep as a query recurses.
 const STACK_BYTES: usize = 256 << 20;
 
+/// A tenth of a processor, where another thread wants it (setpriority(2), sched(7)).
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A job was not taken.
@@ -32,6 +36,7 @@ pub enum PoolError {
 
 /// A fixed number of threads with large stacks, and a bounded number of jobs that wait for one; any more are refused at once.
 ///
+/// They give way to other threads where processors are short: a lookup takes microseconds, and would wait behind queries of seconds.
 /// A job's place is free only when its thread is.
 #[derive(Debug)]
 pub struct QueryPool {
@@ -54,7 +59,10 @@ impl QueryPool {
                 Builder::new()
                     .name(format!("query-{number}"))
                     .stack_size(STACK_BYTES)
-                    .spawn(move || work(&queue))
+                    .spawn(move || {
+                        give_way();
+                        work(&queue);
+                    })
             })
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
@@ -106,6 +114,14 @@ struct Place(Arc<AtomicUsize>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Has the calling thread, and no other, come after those of the usual priority.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "query threads have the priority of lookups");
     }
 }
 
@@ -161,6 +177,19 @@ mod tests {
         pool.close();
         assert_eq!(pool.submit(|| ()), Err(PoolError::Closed));
         assert_eq!(pool.job_count(), 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn its_threads_alone_give_way() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let before = niceness();
+        let pool = QueryPool::start(1, 0).unwrap();
+        let (told, tells) = mpsc::channel();
+        pool.submit(move || told.send(niceness()).unwrap()).unwrap();
+        assert_eq!(tells.recv().unwrap(), NICENESS.max(before));
+        assert_eq!(niceness(), before);
+        pool.close();
     }
 
     #[test]
