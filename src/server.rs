@@ -1,6 +1,5 @@
 //! The composition root: opens the knowledge base, serves it, and drains on shutdown.
 
-mod admission;
 mod admitted;
 mod audit;
 mod backups;

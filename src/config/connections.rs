@@ -67,8 +67,8 @@ pub struct ConnectionSettings {
     /// Calls that have arrived and are not answered, without queries, streams, and calls of health and of administration; one
     /// more is refused
     ///
-    /// Two processors do 12,000 durable writes a second and more lookups, so nobody who is let in waits for much longer than a
-    /// tenth of a second.
+    /// Three quarters of them may be writes. Whoever waits for a revision is not counted. Two processors do 12,000 durable writes a
+    /// second and more lookups, so no lookup that is let in waits for much longer than a tenth of a second.
     #[arg(
         long = "calls-max",
         env = "DOSSIER_CALLS_MAX",

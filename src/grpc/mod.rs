@@ -1,6 +1,7 @@
 //! The gRPC services: thin handlers, one file a service, and what lies around all of them.
 
 pub mod admin;
+pub mod admission;
 mod backup;
 pub mod call;
 pub mod change;

@@ -1,11 +1,12 @@
 //! What every read of entities and facts shares.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use http::Extensions;
 use tonic::Status;
 
 use super::{
+    admission::Place,
     call::{Deadline, access},
     status::{deadline_exceeded, internal},
     time::When,
@@ -34,18 +35,23 @@ impl Reads {
         }
     }
 
-    /// Returns what the caller sees of the revision that it asked for, or at least as fresh.
+    /// Returns what the caller sees of the revision that it asked for, or at least as fresh. The call has no place while it waits
+    /// for that.
     pub(super) async fn view(&self, when: &When, extensions: &Extensions) -> Result<View, Status> {
         let access = access(extensions)?;
-        let view = if when.at_revision != 0 {
-            self.knowledge.read_at(&access, when.at_revision).await?
-        } else if when.min_revision == 0 {
-            self.knowledge.read(&access)
-        } else {
+        let waiting = async {
+            if when.at_revision != 0 {
+                return Ok(self.knowledge.read_at(&access, when.at_revision).await?);
+            }
             let reading = self
                 .knowledge
                 .read_at_least(&access, when.min_revision, deadline(extensions));
-            reading.await?
+            Ok::<_, Status>(reading.await?)
+        };
+        let view = match extensions.get::<Arc<Place>>() {
+            _ if when.at_revision == 0 && when.min_revision == 0 => self.knowledge.read(&access),
+            Some(place) => place.wait(waiting).await?,
+            None => waiting.await?,
         };
         request::note_revision(view.revision);
         Ok(view)

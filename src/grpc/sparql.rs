@@ -4,10 +4,10 @@ mod check;
 mod explain;
 mod list;
 
-use std::sync::Arc;
+use std::{future::pending, sync::Arc, time::Instant};
 
 use http::Extensions;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::sleep_until};
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -49,9 +49,15 @@ impl SparqlApi {
 
     /// Returns what the caller sees.
     async fn view(&self, checked: &CheckedQuery, ticket: &Ticket) -> Result<View, Status> {
-        let (access, deadline) = (ticket.access(), ticket.interrupt().deadline());
+        let (access, interrupt) = (ticket.access(), ticket.interrupt());
+        let deadline = interrupt.deadline();
         if checked.at_revision != 0 {
-            return Ok(self.knowledge.read_at(access, checked.at_revision).await?);
+            let reading = self.knowledge.read_at(access, checked.at_revision);
+            return tokio::select! {
+                view = reading => Ok(view?),
+                () = over(deadline) => Err(SparqlError::DeadlineExceeded.into()),
+                () = interrupt.cancelled_by_request() => Err(SparqlError::QueryCancelled.into()),
+            };
         }
         if checked.min_revision == 0 {
             return Ok(self.knowledge.read(access));
@@ -233,6 +239,14 @@ async fn on_thread<T: Send + 'static>(
     tokio::select! {
         done = done => done.map_err(|_| internal(&"a query thread panicked")),
         () = interrupt.cancelled_by_request() => Err(SparqlError::QueryCancelled.into()),
+    }
+}
+
+/// Until a deadline, if there is one.
+async fn over(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => pending().await,
     }
 }
 

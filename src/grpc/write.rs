@@ -111,12 +111,12 @@ impl WriteService for WriteApi {
         let (_, extensions, request) = request.into_parts();
         let access = access(&extensions)?;
         let export = Export::read(request)?;
-        let place = self.exports.place()?;
         let deadline = deadline(&extensions);
         let view = self
             .knowledge
             .read_at_least(&access, export.min_revision, deadline)
             .await?;
+        let place = self.exports.place()?;
         let stream = self.exports.start(place, export, view)?;
         Ok(Response::new(ReceiverStream::new(stream)))
     }

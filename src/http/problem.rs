@@ -481,13 +481,19 @@ impl From<PoolError> for Problem {
 
 impl From<RevisionNotReached> for Problem {
     fn from(error: RevisionNotReached) -> Self {
-        Self::of(
-            StatusCode::PRECONDITION_FAILED,
-            ErrorReason::RevisionNotReached,
-            error.to_string(),
-        )
-        .with("min_revision", error.min_revision)
-        .with("revision", error.revision)
+        match error {
+            RevisionNotReached::Late {
+                min_revision,
+                revision,
+            } => Self::of(
+                StatusCode::PRECONDITION_FAILED,
+                ErrorReason::RevisionNotReached,
+                error.to_string(),
+            )
+            .with("min_revision", min_revision)
+            .with("revision", revision),
+            RevisionNotReached::Overloaded => overloaded(error.to_string()),
+        }
     }
 }
 

@@ -122,12 +122,18 @@ impl<E> CommitError<E> {
     }
 }
 
-/// A read asked for a revision that did not come in time.
+/// Why a read does not have the revision that it asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("revision {min_revision} was not reached in time: the newest one is {revision}")]
-pub struct RevisionNotReached {
-    /// The revision that was asked for.
-    pub min_revision: u64,
-    /// The newest revision.
-    pub revision: u64,
+pub enum RevisionNotReached {
+    /// It did not come in time.
+    #[error("revision {min_revision} was not reached in time: the newest one is {revision}")]
+    Late {
+        /// The revision that was asked for.
+        min_revision: u64,
+        /// The newest revision.
+        revision: u64,
+    },
+    /// Too many reads wait for one.
+    #[error("as many reads wait for their revision as may")]
+    Overloaded,
 }

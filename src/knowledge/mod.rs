@@ -31,7 +31,7 @@ use std::{
 };
 
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use self::compact::compact;
 pub use self::erase::{EraseError, EraseRequest, Erased, Mentioned, Mentions};
@@ -67,6 +67,8 @@ pub const TERM_BYTES_MAX: u64 = 8 << 20;
 /// beside it is little.
 const BATCH_CHANGE_COUNT: usize = 100_000;
 const BATCH_BYTES: u64 = 16 << 20;
+/// Reads that may wait for their revision; one more is refused. Of those that wait for the graph as it was, as many.
+pub const WAITING_READ_COUNT_MAX: usize = 128;
 /// How long a read waits for its revision.
 pub const MIN_REVISION_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long [`KnowledgeBase::close`] waits for the threads. Nothing is lost beyond it: the snapshot file is a cache.
@@ -181,6 +183,8 @@ struct Inner {
     queue: SyncSender<Message>,
     log: LogReader,
     past: Arc<Past>,
+    /// Places of the reads that wait for their revision.
+    waiting: Semaphore,
     finished: Arc<Finished>,
     /// Held by the one that erases.
     erasing: tokio::sync::Mutex<()>,
@@ -296,7 +300,8 @@ impl KnowledgeBase {
         Ok(self.read(access))
     }
 
-    /// Waits for a revision: not at all if it is there, else up to [`MIN_REVISION_WAIT_MAX`] and the deadline.
+    /// Waits for a revision: not at all if it is there, or if [`WAITING_READ_COUNT_MAX`] wait already; else up to
+    /// [`MIN_REVISION_WAIT_MAX`] and the deadline.
     pub async fn wait_for(
         &self,
         min_revision: u64,
@@ -305,6 +310,8 @@ impl KnowledgeBase {
         if self.revision() >= min_revision {
             return Ok(());
         }
+        let place = self.inner.waiting.try_acquire();
+        let _place = place.map_err(|_| RevisionNotReached::Overloaded)?;
         let last = Instant::now() + MIN_REVISION_WAIT_MAX;
         let last = deadline.map_or(last, |deadline| deadline.min(last));
         let mut revisions = self.inner.shared.revision.subscribe();
@@ -315,7 +322,7 @@ impl KnowledgeBase {
         if revision >= min_revision {
             Ok(())
         } else {
-            Err(RevisionNotReached {
+            Err(RevisionNotReached::Late {
                 min_revision,
                 revision,
             })

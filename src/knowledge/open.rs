@@ -3,10 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::Semaphore;
 
 use super::{
     BATCH_BYTES, BATCH_CHANGE_COUNT, Inner, KnowledgeBase, OpenError, Settings, Shared, View,
-    WAITING_COMMIT_COUNT_MAX, Writes,
+    WAITING_COMMIT_COUNT_MAX, WAITING_READ_COUNT_MAX, Writes,
     background::{self, Finished, Finishing},
     clock::Clock,
     past::Past,
@@ -106,6 +107,7 @@ pub(super) fn open(
             queue,
             log: reader,
             past,
+            waiting: Semaphore::new(WAITING_READ_COUNT_MAX),
             finished,
             erasing: tokio::sync::Mutex::default(),
         }),

@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{KnowledgeBase, View};
+use tokio::sync::Semaphore;
+
+use super::{KnowledgeBase, View, WAITING_READ_COUNT_MAX};
 use crate::{
     graph::{Draft, Undo},
     log::{Change, LogError, LogReader},
@@ -41,6 +43,9 @@ pub enum PastError {
         /// The limit.
         change_count_max: u64,
     },
+    /// Too many reads wait for a view of an earlier revision.
+    #[error("as many reads wait for the graph as it was as may")]
+    Overloaded,
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -53,7 +58,9 @@ pub enum PastError {
 pub(super) struct Past {
     change_count_max: u64,
     /// Held while a view is made: who wants the same one finds it afterwards.
-    making: Arc<tokio::sync::Mutex<()>>,
+    pub(super) making: Arc<tokio::sync::Mutex<()>>,
+    /// Places of the reads that wait for one.
+    waiting: Semaphore,
     kept: Mutex<Kept>,
 }
 
@@ -102,6 +109,8 @@ impl KnowledgeBase {
         if let Some(view) = past.find(revision) {
             return Ok(view);
         }
+        let waiting = past.waiting.try_acquire();
+        let _waiting = waiting.map_err(|_| PastError::Overloaded)?;
         let making = Arc::clone(&past.making).lock_owned().await;
         if let Some(view) = past.find(revision) {
             return Ok(view);
@@ -123,6 +132,7 @@ impl Past {
         Arc::new(Self {
             change_count_max,
             making: Arc::default(),
+            waiting: Semaphore::new(WAITING_READ_COUNT_MAX),
             kept: Mutex::default(),
         })
     }

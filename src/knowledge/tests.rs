@@ -295,7 +295,7 @@ fn a_read_waits_for_its_revision_but_not_past_its_deadline() {
     let missed = runtime.block_on(base.wait_for(2, Some(deadline))).unwrap_err();
     assert_eq!(
         missed,
-        RevisionNotReached {
+        RevisionNotReached::Late {
             min_revision: 2,
             revision: 1
         }
@@ -303,6 +303,27 @@ fn a_read_waits_for_its_revision_but_not_past_its_deadline() {
     assert!(begun.elapsed() < MIN_REVISION_WAIT_MAX);
     runtime.block_on(base.wait_for(2, None)).unwrap_err();
     assert!(begun.elapsed() >= MIN_REVISION_WAIT_MAX);
+}
+
+#[test]
+fn so_many_reads_may_wait_for_their_revision() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = open(&dir);
+    runtime().block_on(async {
+        let reads = || (0..WAITING_READ_COUNT_MAX).map(|_| base.wait_for(1, None));
+        let one_more = base.wait_for(1, None);
+        let (reached, refused, committed) = futures::join!(
+            futures::future::join_all(reads()),
+            one_more,
+            base.commit(inserting([1]))
+        );
+        assert!(reached.iter().all(Result::is_ok));
+        assert_eq!(refused, Err(RevisionNotReached::Overloaded));
+        committed.unwrap();
+        // There is room again, and who need not wait needs none.
+        let late = base.wait_for(2, Some(Instant::now())).await.unwrap_err();
+        assert!(matches!(late, RevisionNotReached::Late { .. }), "{late}");
+    });
 }
 
 #[test]

@@ -26,7 +26,6 @@ use tower_layer::Layer as _;
 
 use self::grpc::unimplemented;
 use super::{
-    admission::Admission,
     connection::Answers,
     gate::{Gate, HEALTH_PATH},
     metrics::{self, Metrics},
@@ -35,6 +34,7 @@ use super::{
 use crate::{
     config::ServeSettings,
     grpc::{
+        admission::Admission,
         call::{Ending, Peer},
         request_body::RequestBodies,
     },

@@ -14,10 +14,10 @@ use prometheus_client::{
 };
 use tokio::sync::OnceCell;
 
-use super::{admission::Admission, connection::Lying};
+use super::connection::Lying;
 use crate::{
-    auth::KeyCache, backup::Backups, feed::Feed, intake::Intake, knowledge::Writes, model::access::Access,
-    sparql::Queries,
+    auth::KeyCache, backup::Backups, feed::Feed, grpc::admission::Admission, intake::Intake,
+    knowledge::Writes, model::access::Access, sparql::Queries,
 };
 
 /// What the state is read from; there once the knowledge base is open.

@@ -5,8 +5,9 @@ use tonic_prost::ProstCodec;
 
 use crate::{
     harness::{Server, check_error, connect},
+    intake::hold_writer,
     operations::scrape,
-    updates::{change, update},
+    writes::{fact, request},
 };
 
 /// Calls any path with any message.
@@ -177,29 +178,17 @@ async fn calls_whose_message_has_not_come_take_no_place() {
     while !scrape(server.address).await.contains(begun) {}
     server.entity("e:KR").await.unwrap();
     assert!(open.iter().all(|call| !call.is_finished()));
-    // One that has arrived does, until it is answered. Nobody waits for a revision for longer than a second: it asks again.
-    let min_revision = server.info().await.revision + 1;
-    let mut entities = server.entities();
-    let waiting = tokio::spawn(async move {
-        let request = v1::GetEntityRequest {
-            entity: "e:KR".into(),
-            read: Some(v1::ReadOptions {
-                min_revision,
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
-        while entities.get_entity(request.clone()).await.is_err() {}
-    });
+    // One that has arrived does, until it is answered.
+    let holding = hold_writer(&server).await;
+    let mut writes = server.writes();
+    let writing = tokio::spawn(async move { writes.write_facts(request([fact("e:a", "e:b")])).await });
     let refused = loop {
         if let Err(status) = server.entity("e:KR").await {
             break status;
         }
     };
     check_error::<()>(Err(refused), Code::ResourceExhausted, ErrorReason::Overloaded);
-    update(&server, change("INSERT DATA { e:a e:b 1 }"))
-        .await
-        .unwrap();
-    waiting.await.unwrap();
+    holding.abort();
+    writing.await.unwrap().unwrap();
     server.entity("e:KR").await.unwrap();
 }

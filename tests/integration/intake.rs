@@ -44,7 +44,7 @@ fn text(begin: &str, byte_count: usize) -> String {
     format!("{begin} #{}", "x".repeat(byte_count - begin.len() - 2))
 }
 
-async fn metrics(server: &Server) -> String {
+pub(crate) async fn metrics(server: &Server) -> String {
     let metrics = check_status(server, get("/metrics"), 200).await.into_body();
     String::from_utf8(metrics.into()).unwrap()
 }
@@ -96,7 +96,7 @@ async fn texts_that_wait_for_a_thread_are_counted() {
 }
 
 /// Has the writer do something that ends with the task.
-async fn hold_writer(server: &Server) -> JoinHandle<()> {
+pub(crate) async fn hold_writer(server: &Server) -> JoinHandle<()> {
     /// Far more than it takes to change nothing.
     const SHORT: Duration = Duration::from_millis(200);
     let (mut sparql, endless) = (

@@ -49,5 +49,6 @@ mod tls;
 mod updates;
 mod uploads;
 mod verdicts;
+mod waiting;
 mod watched_facts;
 mod writes;

@@ -6,8 +6,8 @@ use tonic::{Code, Status};
 use tonic_types::{FieldViolation, StatusExt as _};
 
 use super::{
-    LOG_CLOSED, fields, fitting, graph_full, internal, retry, revision_compacted, revision_not_found, status,
-    unavailable,
+    LOG_CLOSED, fields, fitting, graph_full, internal, overloaded, retry, revision_compacted,
+    revision_not_found, status, unavailable,
 };
 use crate::{
     facts::{
@@ -24,15 +24,21 @@ const OVERLOADED_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 impl From<RevisionNotReached> for Status {
     fn from(error: RevisionNotReached) -> Self {
-        status(
-            Code::FailedPrecondition,
-            ErrorReason::RevisionNotReached,
-            error.to_string(),
-            [
-                ("min_revision", error.min_revision.to_string()),
-                ("revision", error.revision.to_string()),
-            ],
-        )
+        match error {
+            RevisionNotReached::Late {
+                min_revision,
+                revision,
+            } => status(
+                Code::FailedPrecondition,
+                ErrorReason::RevisionNotReached,
+                error.to_string(),
+                [
+                    ("min_revision", min_revision.to_string()),
+                    ("revision", revision.to_string()),
+                ],
+            ),
+            RevisionNotReached::Overloaded => overloaded(&error.to_string()),
+        }
     }
 }
 
@@ -52,6 +58,7 @@ impl From<PastError> for Status {
                     ("past_change_count_max", change_count_max.to_string()),
                 ],
             ),
+            PastError::Overloaded => overloaded(&error.to_string()),
             PastError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             PastError::Log(LogError::Compacted { revision, earliest }) => {
                 revision_compacted(revision, earliest)
@@ -337,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_revision_not_reached_says_both_revisions() {
-        let status = RevisionNotReached {
+        let status = RevisionNotReached::Late {
             min_revision: 9,
             revision: 8,
         }

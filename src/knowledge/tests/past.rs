@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     graph::Batch,
-    knowledge::{KnowledgeBase, PastError, Settings, View},
+    knowledge::{KnowledgeBase, PastError, Settings, View, WAITING_READ_COUNT_MAX},
     model::access::Access,
 };
 
@@ -179,4 +179,28 @@ fn many_readers_of_the_past_and_a_writer() {
         runtime.block_on(reader).unwrap();
     }
     assert_eq!(base.read(&Access::everything()).snapshot.quad_count(), 0);
+}
+
+#[test]
+fn so_many_reads_may_wait_for_the_graph_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = open(&dir);
+    for number in 1..=3 {
+        commit(&base, inserting([number])).unwrap();
+    }
+    let access = Access::everything();
+    runtime().block_on(async {
+        // One is being made.
+        let making = base.inner.past.making.lock().await;
+        let reads = (0..WAITING_READ_COUNT_MAX).map(|_| base.read_at(&access, 1));
+        let go_on = async {
+            let refused = base.read_at(&access, 2).await;
+            drop(making);
+            refused
+        };
+        let (reads, refused) = futures::join!(futures::future::join_all(reads), go_on);
+        assert!(reads.into_iter().all(|view| view.unwrap().revision == 1));
+        assert!(matches!(refused, Err(PastError::Overloaded)));
+        assert_eq!(base.read_at(&access, 2).await.unwrap().revision, 2);
+    });
 }

@@ -15,11 +15,12 @@ use super::Router;
 use crate::{
     auth::Tenure,
     grpc::{
+        admission::Place,
         call::{self, BrokenOff, Deadline, End, Ending, Lasting, Watched},
         status::{admin_only, lapsed, status, unavailable},
     },
     proto::v1,
-    server::{admission::Place, admitted::held, gate::HEALTH_PATH, services::SERVICE_NAMES},
+    server::{admitted::held, gate::HEALTH_PATH, services::SERVICE_NAMES},
 };
 
 const IMPORT_PATH: &str = "/dossier.v1.WriteService/Import";
@@ -63,6 +64,10 @@ impl Router {
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(Deadline(deadline));
         }
+        // Held to the answer, whatever a handler makes of the extensions.
+        if let Some(place) = &place {
+            request.extensions_mut().insert(Arc::clone(place));
+        }
         let knowledge = self.services.get().map(|services| services.knowledge.clone());
         let extensions = request.extensions();
         let end = extensions
@@ -71,7 +76,7 @@ impl Router {
         let tenure = extensions.get::<Tenure>().filter(|_| lasting != Lasting::Itself);
         let tenure = tenure.cloned();
         // Boxed, as each of what lies around it would have room for it again.
-        let dispatched = Box::pin(self.dispatch(request, place.clone()));
+        let dispatched = Box::pin(self.dispatch(request));
         let answering = async { call::answer(dispatched, deadline, end, tenure).await };
         let response = working.scope(answering).await;
         if let Some((started_at, path)) = log {
@@ -87,11 +92,7 @@ impl Router {
     }
 
     /// Hands a call to its service.
-    async fn dispatch<B>(
-        &self,
-        mut request: Request<B>,
-        place: Option<Arc<Place>>,
-    ) -> Result<Response<Body>, Infallible>
+    async fn dispatch<B>(&self, mut request: Request<B>) -> Result<Response<Body>, Infallible>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<StdError> + Send + 'static,
@@ -139,7 +140,7 @@ impl Router {
             return answering.await;
         }
         let working = async {
-            let request = match self.receive(request, place).await {
+            let request = match self.receive(request).await {
                 Ok(request) => request,
                 Err(refused) => return Ok(refused.into_http()),
             };
@@ -158,11 +159,7 @@ impl Router {
 
     /// Receives a request until it is whole, if its caller may make it as long as that takes. Then it takes its place, if it
     /// needs one.
-    async fn receive<B>(
-        &self,
-        request: Request<B>,
-        place: Option<Arc<Place>>,
-    ) -> Result<Request<Full<Bytes>>, tonic::Status>
+    async fn receive<B>(&self, request: Request<B>) -> Result<Request<Full<Bytes>>, tonic::Status>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: Into<StdError>,
@@ -174,7 +171,7 @@ impl Router {
             body = self.bodies.whole(body) => body?,
             lapse = Tenure::over(tenure) => return Err(lapsed(lapse)),
         };
-        if let Some(place) = place {
+        if let Some(place) = parts.extensions.get::<Arc<Place>>() {
             place.take()?;
         }
         Ok(Request::from_parts(parts, body))
