@@ -262,7 +262,12 @@ async fn drain(end: &Shutdown, tracker: &TaskTracker, limit: Instant) {
     }
     tracing::warn!(connections = tracker.len(), "cutting connections");
     end.stop.cancel();
-    tracker.wait().await;
+    if timeout_at(limit - close / 2, tracker.wait()).await.is_err() {
+        tracing::warn!(
+            connections = tracker.len(),
+            "leaving connections that cannot be cut"
+        );
+    }
 }
 
 /// Returns what every request passes.
@@ -391,17 +396,20 @@ async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
     }
 }
 
-/// Returns a future that is ready on SIGTERM or SIGINT. SIGHUP ends nothing: it has files read anew.
-pub async fn signals() -> std::io::Result<()> {
+/// Returns a future that is ready on SIGTERM or SIGINT. SIGHUP ends nothing: it has files read anew. Call it within a runtime of
+/// Tokio.
+pub fn signals() -> std::io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => tracing::info!("SIGHUP: files are read anew"),
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hang_up.recv() => tracing::info!("SIGHUP: files are read anew"),
+            }
         }
-    }
+    })
 }

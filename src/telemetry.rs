@@ -1,6 +1,7 @@
 //! What the server tells of itself beside its counts: the log on standard error, and traces.
 
 mod line;
+mod stderr;
 mod trace;
 
 use std::io::{self, IsTerminal as _};
@@ -17,6 +18,8 @@ use tracing_subscriber::{
 
 use crate::config::{LogFormat, ServeSettings};
 use line::WithRequestId;
+pub use stderr::lost_line_count;
+use stderr::{End, Lines};
 pub use trace::{TraceError, Traces, end_http_span, end_rpc_span, http_span, rpc_span};
 
 /// What is logged where neither the settings nor `RUST_LOG` say.
@@ -35,6 +38,9 @@ pub enum TelemetryError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The thread that writes the log cannot be started.
+    #[error("the log cannot be started: {0}")]
+    Thread(#[from] io::Error),
     /// There can be no traces.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -43,14 +49,31 @@ pub enum TelemetryError {
     AlreadySet,
 }
 
+/// What has been started. The end of the log is waited for when this is dropped, though not for long.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// None unless the settings say where they go.
+    pub traces: Option<Traces>,
+    _log: End,
+}
+
 /// Starts to log to standard error what the settings say, else what `RUST_LOG` does, else from `info` up, and to send traces if
 /// the settings say where: call it within a runtime of Tokio.
-pub fn init(settings: &ServeSettings) -> Result<Option<Traces>, TelemetryError> {
+pub fn init(settings: &ServeSettings) -> Result<Telemetry, TelemetryError> {
+    let lines = Lines::to(io::stderr())?;
+    let end = lines.end();
+    Ok(Telemetry {
+        traces: start(settings, lines)?,
+        _log: end,
+    })
+}
+
+fn start(settings: &ServeSettings, lines: Lines) -> Result<Option<Traces>, TelemetryError> {
     let filter = filter(&settings.log_filter, std::env::var("RUST_LOG").ok())?;
     let Some(traces) = Traces::new(settings)? else {
         // Spans of traces are of the least level: what nobody takes costs nothing.
         let log = tracing_subscriber::registry().with(filter);
-        let format = log_layer(settings.log_format);
+        let format = log_layer(settings.log_format, lines);
         log.with(format).try_init().map_err(already_set)?;
         return Ok(None);
     };
@@ -58,7 +81,7 @@ pub fn init(settings: &ServeSettings) -> Result<Option<Traces>, TelemetryError> 
         metadata.is_span() && metadata.target().starts_with("dossier")
     }));
     let registry = tracing_subscriber::registry().with(spans);
-    let log = log_layer(settings.log_format).with_filter(filter);
+    let log = log_layer(settings.log_format, lines).with_filter(filter);
     registry.with(log).try_init().map_err(already_set)?;
     Ok(Some(traces))
 }
@@ -72,18 +95,21 @@ fn already_set(_: TryInitError) -> TelemetryError {
     TelemetryError::AlreadySet
 }
 
-fn log_layer<S: Subscriber + for<'s> LookupSpan<'s>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
+fn log_layer<S: Subscriber + for<'s> LookupSpan<'s>>(
+    format: LogFormat,
+    lines: Lines,
+) -> Box<dyn Layer<S> + Send + Sync> {
     let colors =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match format {
         LogFormat::Text => {
             let text = fmt::format().with_ansi(colors).with_target(false);
-            let layer = fmt::layer().with_writer(io::stderr).with_ansi(colors);
+            let layer = fmt::layer().with_writer(lines).with_ansi(colors);
             Box::new(layer.event_format(WithRequestId::text(text)))
         }
         LogFormat::Json => {
             let json = fmt::format().json().flatten_event(true);
-            let layer = fmt::layer().json().with_writer(io::stderr);
+            let layer = fmt::layer().json().with_writer(lines);
             Box::new(layer.event_format(WithRequestId::json(json)))
         }
     }

@@ -1,8 +1,8 @@
 //! `dossier serve`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, process, thread, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Builder, sync::oneshot, time::sleep};
 
 use super::failure::Failure;
 use crate::{
@@ -14,19 +14,23 @@ use crate::{
 /// Of the drain time: for the last spans to be sent, at most.
 const SPANS_MAX: Duration = Duration::from_secs(3);
 
+/// Of the drain time: for what comes after all of that, at most. What takes longer is cut off.
+const END_MAX: Duration = Duration::from_millis(250);
+
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn serve(mut settings: ServeSettings, layers: &[Setting]) -> Result<(), Failure> {
     validate(&settings, layers)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    let traces = {
+    let cannot_start = |error: io::Error| Failure::failed(format!("cannot start: {error}"));
+    let stopped = stopped(settings.drain_timeout).map_err(cannot_start)?;
+    settings.drain_timeout -= END_MAX.min(settings.drain_timeout / 8);
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(cannot_start)?;
+    let telemetry = {
         let _within = runtime.enter();
         telemetry::init(&settings).map_err(|error| Failure::usage(error.to_string()))?
     };
     let spans_time = SPANS_MAX.min(settings.drain_timeout / 4);
-    if traces.is_some() {
+    if telemetry.traces.is_some() {
         settings.drain_timeout -= spans_time;
     }
     let served = runtime.block_on(async {
@@ -38,21 +42,41 @@ pub(super) fn serve(mut settings: ServeSettings, layers: &[Setting]) -> Result<(
         tell(calls.local_addr()?, &settings);
         let listeners = Listeners { calls, operations };
         let stop = async {
-            if let Err(error) = server::signals().await {
-                tracing::error!(%error, "cannot wait for signals: only a kill ends this server");
-                std::future::pending::<()>().await;
-            }
+            // Its sender ends with a signal, or never.
+            let _ = stopped.await;
         };
         server::serve(settings, listeners, stop)
             .await
             .map_err(|error| Failure::failed(error.to_string()))
     });
-    if let Some(traces) = traces {
+    if let Some(traces) = telemetry.traces {
         traces.shut_down(spans_time);
     }
     // Nothing that blocks may hold up the end.
     runtime.shutdown_background();
     served
+}
+
+/// Returns what tells of SIGTERM or SIGINT. The process ends `limit` after that, with exit code 0, whatever becomes of all else:
+/// what is acknowledged is durable by then. So a thread waits for both that does nothing else.
+fn stopped(limit: Duration) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _within = runtime.enter();
+        server::signals()?
+    };
+    let (stop, stopped) = oneshot::channel();
+    let wait = move || {
+        runtime.block_on(signals);
+        // Who does not listen has ended.
+        let _ = stop.send(());
+        runtime.block_on(async { sleep(limit).await });
+        process::exit(0);
+    };
+    thread::Builder::new()
+        .name("dossier-signals".to_owned())
+        .spawn(wait)?;
+    Ok(stopped)
 }
 
 /// Checks settings, and names the lines of the file that are at fault.

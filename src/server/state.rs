@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use super::connection::Lying;
 use crate::{
     auth::KeyCache, backup::Backups, feed::Feed, grpc::admission::Admission, intake::Intake,
-    knowledge::Writes, model::access::Access, sparql::Queries,
+    knowledge::Writes, model::access::Access, sparql::Queries, telemetry,
 };
 
 /// What the state is read from; there once the knowledge base is open.
@@ -168,6 +168,11 @@ impl Collector for State {
                 file.len(),
             )?;
         }
+        out.counter(
+            "dossier_log_lines_lost",
+            "Lines of the log that were passed over, since nobody read those before them",
+            telemetry::lost_line_count(),
+        )?;
         process(&mut out)
     }
 }

@@ -7,6 +7,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Mutex, mpsc},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -49,10 +50,39 @@ impl Server {
 
     /// Starts one by a command that becomes the binary.
     pub(crate) fn start_by(
+        command: Command,
+        folder: TempDir,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        // What it says later must not block it.
+        let (lines, later) = mpsc::channel();
+        Self::begin(command, folder, flags, variables, later, move |line| {
+            lines.send(line).ok()
+        })
+    }
+
+    /// Starts one whose log nobody reads.
+    pub(crate) fn start_unread(flags: &[&str]) -> Self {
+        // Who sends a line waits for whoever takes it.
+        let (lines, later) = mpsc::sync_channel(0);
+        Self::begin(
+            command(),
+            TempDir::new().unwrap(),
+            flags,
+            &[],
+            later,
+            move |line| lines.send(line).ok(),
+        )
+    }
+
+    fn begin(
         mut command: Command,
         folder: TempDir,
         flags: &[&str],
         variables: &[(&str, &str)],
+        later: mpsc::Receiver<String>,
+        listen: impl FnMut(String) -> Option<()> + Send + 'static,
     ) -> Self {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -65,13 +95,7 @@ impl Server {
             .spawn()
             .unwrap();
         let (url, said, log) = wait_until_it_serves(&mut child);
-        // What it says later must not block it.
-        let (lines, later) = mpsc::channel();
-        std::thread::spawn(move || {
-            log.lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| lines.send(line))
-        });
+        std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(listen));
         Self {
             child,
             url,
@@ -145,6 +169,20 @@ impl Server {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         std::mem::replace(&mut self.folder, TempDir::new().unwrap())
+    }
+
+    /// Ends it with SIGTERM, which it must obey with success; returns the time that it took.
+    pub(crate) fn stop_within(mut self, time: Duration) -> Duration {
+        let began = Instant::now();
+        signal(&self.child, "TERM");
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "{status}");
+                return began.elapsed();
+            }
+            assert!(began.elapsed() < time, "it does not end");
+            std::thread::yield_now();
+        }
     }
 
     /// Ends it with SIGTERM, which it must obey with success.

@@ -11,6 +11,7 @@ mod reads;
 mod resume;
 mod secrets;
 mod stores;
+mod stuck;
 mod tokens;
 mod traces;
 mod writes;
