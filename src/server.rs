@@ -14,6 +14,7 @@ mod services;
 mod shipped;
 mod sparing;
 mod state;
+mod strangers;
 mod tls;
 
 use std::{sync::Arc, time::Duration};

@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes};
@@ -124,6 +125,13 @@ pub struct Received<B> {
 }
 
 impl<B> Received<B> {
+    /// Gives the caller so much time for a message, or less if it has less anyway.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.pace = Pace::new(self.pace.time().min(time));
+        self
+    }
+
     /// Breaks off once the answer has ended: who still waits for questions then would keep the stream open.
     #[must_use]
     pub fn until(mut self, answered: CancellationToken) -> Self {
@@ -185,8 +193,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::{Stream, StreamExt as _};
     use http_body_util::{Full, StreamBody};
     use tonic::{Code, body::Body};
@@ -288,6 +294,12 @@ mod tests {
         let first = futures::stream::iter([Ok(Bytes::from_static(b"x"))]);
         let silent = whole(&bodies, streamed(first.clone().chain(futures::stream::pending()))).await;
         assert_eq!(silent, Err(Code::DeadlineExceeded));
+        let patient = self::bodies(Duration::from_hours(1), 10);
+        let mut silent = patient
+            .receive_small(streamed(futures::stream::pending()))
+            .within(STALL_MAX);
+        let status = status_of(silent.frame().await.unwrap().unwrap_err());
+        assert_eq!(status.code(), Code::DeadlineExceeded);
         let broken_off = futures::stream::iter([Err(Status::unknown("reset"))]);
         assert_eq!(
             whole(&bodies, streamed(first.clone().chain(broken_off))).await,

@@ -33,7 +33,7 @@ use tonic::body::Body;
 
 pub(super) use self::descriptors::Shares;
 pub(super) use self::stranger::LetIn;
-pub(super) use self::streams::Lying;
+pub(super) use self::streams::{GivesWay, Lying};
 use self::{
     descriptors::Spare,
     places::Places,

@@ -30,6 +30,7 @@ use super::{
     gate::{Gate, HEALTH_PATH},
     metrics::{self, Metrics},
     services::Services,
+    strangers::Strangers,
 };
 use crate::{
     config::ServeSettings,
@@ -66,6 +67,7 @@ pub(super) struct Router {
     drain: CancellationToken,
 }
 
+    strangers: Strangers,
 /// The protocol of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Protocol {
@@ -124,6 +126,7 @@ impl Router {
                 ),
                 settings.message_bytes_max as u64,
             ),
+            strangers: Strangers::default(),
             metrics,
             has_metrics,
             drain,

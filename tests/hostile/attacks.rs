@@ -65,6 +65,14 @@ const HOLD: Attack = Attack {
     ..FLOOD
 };
 
+/// Calls that are not let in where callers must show something.
+pub(crate) const CALLS: Attack = Attack {
+    name: "calls without a credential",
+    again: Some(calls),
+    is_cut: false,
+    ..FLOOD
+};
+
 pub(crate) const ATTACKS: [Attack; 24] = [
     Attack {
         name: "PING",

@@ -6,10 +6,28 @@ use std::{
 };
 
 use dossier::proto::v1::{GetEntityRequest, entity_service_client::EntityServiceClient};
-use tonic::transport::Channel;
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
 
 /// A caller who looks up one entity after another.
-pub(crate) struct Honest(EntityServiceClient<Channel>);
+pub(crate) struct Honest(EntityServiceClient<InterceptedService<Channel, Bearer>>);
+
+/// Shows a token, if there is one.
+#[derive(Clone)]
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
 
 /// How calls went.
 #[derive(Debug, Default)]
@@ -22,12 +40,18 @@ pub(crate) struct Fared {
 
 impl Honest {
     pub(crate) async fn connect(url: &str) -> Self {
+        Self::connect_with(url, None).await
+    }
+
+    /// As [`Self::connect`], with a token.
+    pub(crate) async fn connect_with(url: &str, token: Option<&str>) -> Self {
+        let bearer = Bearer(token.map(|token| format!("Bearer {token}").parse().unwrap()));
         let endpoint = Channel::from_shared(url.to_owned()).unwrap();
         // Who was attacking just now may still hold what it had.
         let began = Instant::now();
         loop {
             if let Ok(channel) = endpoint.connect().await {
-                let honest = Self(EntityServiceClient::new(channel));
+                let honest = Self(EntityServiceClient::with_interceptor(channel, bearer.clone()));
                 if honest.call_for(Duration::ZERO).await.failures == 0 {
                     return honest;
                 }

@@ -42,8 +42,15 @@ impl LetIn {
         }
     }
 
-    pub(super) fn is_set(&self) -> bool {
+    pub(in crate::server) fn is_set(&self) -> bool {
         self.0.is_set.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(in crate::server) fn of_nobody() -> Self {
+        let cut = tokio_util::sync::CancellationToken::new();
+        let place = super::places::Places::new(1, 1).take([127, 0, 0, 1].into(), &cut);
+        Self::new(place.expect("the first place").keeper())
     }
 
     /// Is ready after a while, if nobody was let in by then.
@@ -58,15 +65,13 @@ impl LetIn {
 #[cfg(test)]
 mod tests {
     use tokio::time::timeout;
-    use tokio_util::sync::CancellationToken;
 
-    use super::{super::places::Places, *};
+    use super::*;
 
     #[tokio::test]
     async fn the_time_of_strangers_ends_and_that_of_callers_does_not() {
         let time = Duration::from_millis(50);
-        let place = Places::new(1, 1).take([127, 0, 0, 1].into(), &CancellationToken::new());
-        let let_in = LetIn::new(place.unwrap().keeper());
+        let let_in = LetIn::of_nobody();
         let_in.nobody_for(time).await;
         let_in.set();
         assert!(timeout(4 * time, let_in.nobody_for(time)).await.is_err());

@@ -1,7 +1,7 @@
 //! The streams of one connection of HTTP/2: how many there are, and whether their readers take what they get.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     pin::{Pin, pin},
     sync::{
@@ -17,6 +17,7 @@ use http::{HeaderMap, Response, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::rt::Executor;
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
 use crate::{
@@ -34,9 +35,15 @@ tokio::task_local! {
     static HANDED: Handed;
 }
 
+/// Cuts the stream once it is cancelled, if something is lying: an extension of responses.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct GivesWay(pub(in crate::server) CancellationToken);
+
 /// What was handed over of an answer.
 #[derive(Default)]
 struct Handed {
+    /// Some for one that may have to give way.
+    gives_way: RefCell<Option<Pin<Box<WaitForCancellationFutureOwned>>>>,
     /// Grows with each frame.
     count: Cell<u64>,
     /// Whether the next frame was not asked for: h2 has no room for the last one.
@@ -161,6 +168,14 @@ async fn attended<F: Future>(stream: F, stall_max: Duration, lying: &Lying) -> O
         let Some(handed) = handed else {
             return Poll::Pending;
         };
+        let must_go = HANDED.with(|handed| {
+            let mut gives_way = handed.gives_way.borrow_mut();
+            let gives_way = gives_way.as_mut();
+            gives_way.is_some_and(|token| token.as_mut().poll(context).is_ready())
+        });
+        if must_go {
+            return Poll::Ready(None);
+        }
         let period = stall_max.min(HURRY);
         let tick = tick.get_or_insert_with(|| Box::pin(sleep(period)));
         if handed != count {
@@ -196,6 +211,10 @@ impl Pieces {
     pub(super) fn of(response: Response<Body>, lying: Arc<Lying>) -> Response<Self> {
         let media_type = response.headers().get(header::CONTENT_TYPE);
         let is_grpc = media_type.is_some_and(|value| value == "application/grpc");
+        if let Some(GivesWay(token)) = response.extensions().get() {
+            let token = Box::pin(token.clone().cancelled_owned());
+            let _ = HANDED.try_with(|handed| handed.gives_way.replace(Some(token)));
+        }
         response.map(|body| Self {
             body,
             is_grpc,

@@ -1,6 +1,10 @@
 //! Calls of gRPC: from the path of a call to its service.
 
-use std::{convert::Infallible, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -20,7 +24,7 @@ use crate::{
         status::{admin_only, lapsed, status, unavailable},
     },
     proto::v1,
-    server::{admitted::held, gate::HEALTH_PATH, services::SERVICE_NAMES},
+    server::{admitted::held, connection::GivesWay, gate::HEALTH_PATH, services::SERVICE_NAMES},
 };
 
 const IMPORT_PATH: &str = "/dossier.v1.WriteService/Import";
@@ -29,6 +33,8 @@ const REFLECTION_PATH: &str = "/grpc.reflection.";
 const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
 const REFLECTION_ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
 const ADMIN_PATH: &str = "/dossier.v1.AdminService/";
+/// The time that a message about health has to come: strangers may be silent for no longer.
+const HEALTH_MESSAGE_MAX: Duration = Duration::from_secs(5);
 const SERVER_INFO_PATH: &str = "/dossier.v1.AdminService/GetServerInfo";
 
 impl Router {
@@ -41,11 +47,12 @@ impl Router {
         let path = request.uri().path();
         let log = tracing::enabled!(tracing::Level::DEBUG).then(|| (Instant::now(), path.to_owned()));
         let counted = self.metrics.call(path, request.headers());
+        let is_health = path.starts_with(HEALTH_PATH);
         let place = self.admission.place(path, counted.is_stream());
         // A watch knows itself of its end, and where to go on.
         let lasting = if !counted.is_stream() || path == WATCH_PATH {
             Lasting::Itself
-        } else if path.starts_with(HEALTH_PATH) || path.starts_with(REFLECTION_PATH) {
+        } else if is_health || path.starts_with(REFLECTION_PATH) {
             Lasting::Endless
         } else {
             Lasting::Stream
@@ -68,6 +75,11 @@ impl Router {
         if let Some(place) = &place {
             request.extensions_mut().insert(Arc::clone(place));
         }
+        let stranger = if is_health {
+            self.strangers.begin(request.extensions_mut())
+        } else {
+            None
+        };
         let knowledge = self.services.get().map(|services| services.knowledge.clone());
         let extensions = request.extensions();
         let end = extensions
@@ -88,7 +100,14 @@ impl Router {
             let elapsed_us = started_at.elapsed().as_micros();
             tracing::debug!(path, status = code.unwrap_or("0"), %elapsed_us, "call");
         }
-        Ok(admitted.answered(counted.answered(response)))
+        let response = admitted.answered(counted.answered(response));
+        let Some(stranger) = stranger else {
+            return Ok(response);
+        };
+        let gives_way = GivesWay(stranger.gives_way());
+        let mut response = response.map(|body| held(body, stranger));
+        response.extensions_mut().insert(gives_way);
+        Ok(response)
     }
 
     /// Hands a call to its service.
@@ -104,7 +123,7 @@ impl Router {
             .map_or("", |(service, _)| service);
         let is_import = path == IMPORT_PATH;
         if service == "grpc.health.v1.Health" {
-            let request = request.map(|body| self.bodies.receive_small(body));
+            let request = request.map(|body| self.bodies.receive_small(body).within(HEALTH_MESSAGE_MAX));
             let answering = self.health.clone().call(request);
             return answering.await;
         }
