@@ -51,6 +51,14 @@ pub(super) type Health = HealthServer<HealthService>;
 /// Bytes of a message to the services around ours, health and reflection: names.
 pub(super) const SMALL_MESSAGE_BYTES_MAX: usize = 1 << 10;
 const METRICS_PATH: &str = "/metrics";
+/// The media types of gRPC-Web, as `tonic-web` has them: to all others it answers itself.
+const GRPC_WEB_TYPES: [&[u8]; 4] = [
+    b"application/grpc-web",
+    b"application/grpc-web+proto",
+    b"application/grpc-web-text",
+    b"application/grpc-web-text+proto",
+];
+
 /// Answers every call.
 pub(super) struct Router {
     services: Arc<OnceCell<Services>>,
@@ -59,6 +67,7 @@ pub(super) struct Router {
     reflect_alpha: Box<Reflect>,
     cors: Option<CorsLayer>,
     gate: Gate,
+    strangers: Strangers,
     admission: Admission,
     bodies: RequestBodies,
     metrics: Metrics,
@@ -67,7 +76,6 @@ pub(super) struct Router {
     drain: CancellationToken,
 }
 
-    strangers: Strangers,
 /// The protocol of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Protocol {
@@ -118,6 +126,7 @@ impl Router {
             reflect_alpha: Box::new(move |request| alpha.clone().call(request)),
             cors: api::cors::layer(&settings.cors_origins),
             gate,
+            strangers: Strangers::default(),
             admission: Admission::new(settings.connections.call_count_max),
             bodies: RequestBodies::new(
                 Intake::new(
@@ -126,7 +135,6 @@ impl Router {
                 ),
                 settings.message_bytes_max as u64,
             ),
-            strangers: Strangers::default(),
             metrics,
             has_metrics,
             drain,
@@ -281,18 +289,16 @@ impl Service<Request<Body>> for Shared {
     }
 }
 
-/// Tells protocols apart by the media type of the body. A page of any origin can send one without such a type, and with no more to
+/// Tells protocols apart by the media type of the body. What is not gRPC-Web as its layer takes it is HTTP, which passes the gate. A page of any origin can send one without such a type, and with no more to
 /// ask for than what a browser adds by itself: that is no gRPC.
 fn protocol(request: &Request<Incoming>) -> Protocol {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
-    let is = |media_type: &[u8]| {
-        let rest = content_type.strip_prefix(media_type);
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
-    };
-    if is(b"application/grpc-web") || is(b"application/grpc-web-text") {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    let is_grpc = rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')));
+    if request.method() == Method::POST && GRPC_WEB_TYPES.contains(&content_type) {
         Protocol::GrpcWeb
-    } else if request.version() == Version::HTTP_2 && is(b"application/grpc") {
+    } else if request.version() == Version::HTTP_2 && is_grpc {
         Protocol::Grpc
     } else {
         Protocol::Http

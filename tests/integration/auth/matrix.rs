@@ -37,6 +37,15 @@ const PATHS: [&str; 10] = [
     "/nothing",
     "/dossier.v1.EntityService/GetEntity",
 ];
+/// What gRPC-Web's layer would answer by itself.
+const NEARLY_CALLS: [(Method, &str); 6] = [
+    (Method::GET, GRPC_WEB),
+    (Method::HEAD, "application/grpc-web"),
+    (Method::PUT, "application/grpc-web-text"),
+    (Method::OPTIONS, GRPC_WEB),
+    (Method::POST, "application/grpc-web; charset=utf-8"),
+    (Method::POST, "application/grpc-web+json"),
+];
 const HTTP_METHODS: [Method; 7] = [
     Method::GET,
     Method::HEAD,
@@ -148,9 +157,25 @@ pub(super) async fn deny_all(
         check(&door.send(call(method, GRPC_WEB, &show())).await, "from the web");
     }
     let requests = requests();
-    for (method, path) in &requests {
-        let answer = door.send(request(method, path, &show())).await;
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
+    let plain = requests.iter().map(|(method, path)| (method, *path, None));
+    // What is nearly a call is none, and is denied as a request.
+    let nearly = PATHS.into_iter().flat_map(|path| {
+        let typed = NEARLY_CALLS.iter();
+        typed.map(move |(method, media_type)| (method, path, Some(*media_type)))
+    });
+    let all: Vec<_> = plain.chain(nearly).collect();
+    for &(method, path, media_type) in &all {
+        let mut asked = request(method, path, &show());
+        if let Some(media_type) = media_type {
+            let media_type = HeaderValue::from_static(media_type);
+            asked.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        }
+        let answer = door.send(asked).await;
+        assert_eq!(
+            answer.status(),
+            StatusCode::UNAUTHORIZED,
+            "{method} {path} {media_type:?}"
+        );
         let challenge = answer.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
         let is_missing = reason == ErrorReason::CredentialsMissing;
         assert_eq!(challenge.contains("invalid_token"), !is_missing);
@@ -159,7 +184,7 @@ pub(super) async fn deny_all(
             assert_eq!(problem["reason"], expected, "{method} {path}");
         }
     }
-    2 * methods.len() + requests.len()
+    2 * methods.len() + all.len()
 }
 
 /// Returns the requests of HTTP that are tried: every method with every path.
