@@ -184,6 +184,7 @@ impl<A: Answers> Connections<A> {
                     });
                 }
                 Err(error) => {
+                    metrics.accept_failure();
                     log.say(|others| tracing::warn!(%error, others, "cannot accept a connection"));
                     spare.turn_away(&listener, &error).await;
                     sleep(ACCEPT_PAUSE).await;

@@ -71,6 +71,7 @@ struct Method {
     is_stream: bool,
 }
 
+    accept_failures: Counter,
 impl Metrics {
     /// Begins to count. `state` tells what is looked up at each scrape.
     pub(super) fn new(state: impl Collector) -> Self {
@@ -115,8 +116,13 @@ impl Metrics {
             "dossier_refused_connections",
             "Connections closed at once, because there were as many as may be",
         );
-        let cut_connections = Family::<Labels<1>, Counter>::default();
-        registry.register(
+        let accept_failures = counter(
+            &mut registry,
+            "dossier_accept_failures",
+            "Times that no connection could be accepted, such as for want of file descriptors",
+        );
+        let cut_connections = by_reason(
+            &mut registry,
             "dossier_cut_connections",
             "Connections cut for what their peer did, by reason",
             cut_connections.clone(),
@@ -177,6 +183,7 @@ impl Metrics {
     pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
+            accept_failures,
         Ok(text)
     }
 
@@ -200,6 +207,11 @@ impl Metrics {
     /// Counts a stream that was cut.
     pub(super) fn cut_stream(&self) {
         self.0.cut_streams.inc();
+    }
+
+    /// Counts that no connection could be accepted.
+    pub(super) fn accept_failure(&self) {
+        self.0.accept_failures.inc();
     }
 
     /// Counts a call or request that was denied; `reason` is one of those that callers are told.

@@ -30,7 +30,7 @@ pub(crate) const FRAME_COUNT: usize = 100;
 /// What a frame may have, unless more is agreed upon (RFC 9113, section 4.2).
 const DATA_BYTES_MAX: usize = 16 << 10;
 /// Connections that each attacker holds, of those that do not flood.
-const HELD_COUNT: usize = 50;
+pub(crate) const HELD_COUNT: usize = 50;
 /// An attacker that is not listened to for so long begins anew.
 const BLOCKED_MAX: Duration = Duration::from_millis(500);
 /// The setting for the window of new streams (RFC 9113, section 6.5.2).
@@ -49,6 +49,8 @@ pub(crate) struct Attack {
     reads: bool,
     /// Whether the server must cut the connection, and not only refuse streams.
     pub(crate) is_cut: bool,
+    /// Whether the server must have all connections at once.
+    pub(crate) is_held: bool,
 }
 
 const FLOOD: Attack = Attack {
@@ -58,10 +60,12 @@ const FLOOD: Attack = Attack {
     again: None,
     reads: true,
     is_cut: true,
+    is_held: false,
 };
 const HOLD: Attack = Attack {
     reads: false,
     is_cut: false,
+    is_held: true,
     ..FLOOD
 };
 
@@ -204,6 +208,8 @@ pub(crate) const ATTACKS: [Attack; 24] = [
     Attack {
         name: "half messages of health",
         begin: half_messages_of_health,
+        // They are too large: the server refuses them at once.
+        is_held: false,
         ..HOLD
     },
 ];

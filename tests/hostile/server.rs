@@ -135,6 +135,10 @@ impl Server {
         self.url.trim_start_matches("http://").parse().unwrap()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns one of its counts, by name and labels; `None` as long as there is none.
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
         let mut stream = TcpStream::connect(self.address()).unwrap();

@@ -1,15 +1,16 @@
 //! Attacks HTTP/2 and looks how an honest caller fares meanwhile.
 
 use std::{
-    io,
+    fs, io,
     net::SocketAddr,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use crate::{
     attacks::{
-        ATTACKS, CHECK_HEALTH, FRAME_COUNT, GET, INITIAL_WINDOW_SIZE, LOOKUP, Siege, calls, half_message,
-        open_streams,
+        ATTACKS, CHECK_HEALTH, FRAME_COUNT, GET, HELD_COUNT, INITIAL_WINDOW_SIZE, LOOKUP, Siege, calls,
+        half_message, open_streams,
     },
     frames::{DATA, END_HEADERS, GOAWAY, HEADERS, RST_STREAM, Raw, WINDOW_UPDATE, call, frame},
     honest::Honest,
@@ -101,6 +102,9 @@ fn attacks_on_the_protocol_do_no_harm() {
         siege.end();
         let had = (server.processor_time(), own_processor_time());
         let siege = Siege::begin(server.address(), attack, ATTACKER_COUNT);
+        if attack.is_held {
+            wait_until_held(&server, attack.name);
+        }
         let fared = runtime.block_on(honest.call_for(bounds.time));
         let toll = siege.end();
         let [took, spent] = [
@@ -128,6 +132,21 @@ fn attacks_on_the_protocol_do_no_harm() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Waits until a server has as many connections as attackers hold.
+fn wait_until_held(server: &Server, name: &str) {
+    let held = f64::from(u32::try_from(ATTACKER_COUNT * HELD_COUNT).unwrap());
+    let began = Instant::now();
+    while server
+        .metric("dossier_connections")
+        .is_none_or(|count| count < held)
+    {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{name}: nothing is held"
+        );
+    }
 }
 
 /// Sends an attack from one connection until it is cut; returns how many times it was sent.
@@ -276,25 +295,59 @@ fn calls_without_a_message_take_little_memory() {
     drop(held);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn the_server_lives_without_descriptors() {
+    /// Of the processor, while nobody is answered.
+    const COST_MAX: Duration = Duration::from_millis(200);
     let _turn = turn();
     let runtime = runtime();
-    let mut server = start(&runtime, &[], Some(64));
+    let mut server = start(&runtime, &[], None);
     let address = server.address();
     let honest = runtime.block_on(Honest::connect(server.url()));
-    let held: Vec<_> = (0..200).map(|_| Raw::connect(address)).collect();
+    // There is room for some places: it is the descriptors that are wanting.
+    let pid = server.pid();
+    let open_count = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let limit = format!("--nofile={0}:{0}", open_count + 5);
+    let limited = Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &limit])
+        .status();
+    assert!(limited.unwrap().success());
+    let mut held: Vec<_> = (0..50).map(|_| Raw::connect(address).unwrap()).collect();
     let had = server.processor_time();
+    // The first was accepted, and has a second to begin.
+    let began = Instant::now();
+    assert!(held[0].is_closed().unwrap());
+    let time = began.elapsed();
+    let took = since(had, server.processor_time());
+    assert!(took < COST_MAX, "{took:?} in {time:?} for turning away");
+    let fared = runtime.block_on(honest.call_for(TIME));
+    println!("{took:?} in {time:?} for turning away; {fared}");
+    assert!(fared.failures == 0 && fared.count > 0, "{fared}");
+    drop(held);
+    // Their descriptors are free again.
+    let fared = runtime.block_on(async { Honest::connect(server.url()).await.call_for(TIME).await });
+    assert!(fared.failures == 0 && fared.count > 0, "{fared}");
+    let failures = server.metric("dossier_accept_failures_total").unwrap();
+    assert!(failures > 1.0, "descriptors were not wanting");
+    assert_eq!(server.end(), None);
+}
+
+/// Places leave descriptors to others, so that it does not come to that.
+#[test]
+fn few_descriptors_are_few_places() {
+    let _turn = turn();
+    let runtime = runtime();
+    let server = start(&runtime, &[], Some(64));
+    let honest = runtime.block_on(Honest::connect(server.url()));
+    let held: Vec<_> = (0..200).map(|_| Raw::connect(server.address())).collect();
     let fared = runtime.block_on(honest.call_for(TIME));
     println!("{fared}");
     assert!(fared.failures == 0 && fared.count > 0, "{fared}");
-    let took = had.and_then(|had| Some(server.processor_time()?.saturating_sub(had)));
-    println!("{took:?}");
     drop(held);
-    // Their places are free again.
     let fared = runtime.block_on(async { Honest::connect(server.url()).await.call_for(TIME).await });
     assert!(fared.failures == 0 && fared.count > 0, "{fared}");
-    assert_eq!(server.end(), None);
+    assert_eq!(server.metric("dossier_accept_failures_total"), Some(0.0));
 }
 
 #[test]
