@@ -36,6 +36,21 @@ const SECONDS: [f64; 16] = [
 /// The beginnings of paths.
 const ROUTES: [&str; 5] = ["sparql", "store", "changes", "healthz", "readyz"];
 
+/// Why callers are denied something, as far as it is told apart before it happens.
+const DENIALS: [&str; 9] = [
+    "ADMIN_ONLY",
+    "CALLER_LIMIT_REACHED",
+    "CREDENTIALS_EXPIRED",
+    "CREDENTIALS_INVALID",
+    "CREDENTIALS_MISSING",
+    "CREDENTIALS_NOT_YET_VALID",
+    "CREDENTIALS_UNVERIFIABLE",
+    "GRAPH_NOT_GRANTED",
+    "NO_ROLE",
+];
+/// Why connections are cut.
+const CUTS: [&str; 3] = ["control_frames", "slow_reader", "stranger"];
+
 /// What probes and scrapers ask is in no trace.
 const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
@@ -56,6 +71,7 @@ struct Inner {
     requests: Family<Labels<3>, Histogram>,
     connections: Gauge,
     refused_connections: Counter,
+    accept_failures: Counter,
     cut_connections: Family<Labels<1>, Counter>,
     cut_streams: Counter,
     audit_failures: Counter,
@@ -71,7 +87,6 @@ struct Method {
     is_stream: bool,
 }
 
-    accept_failures: Counter,
 impl Metrics {
     /// Begins to count. `state` tells what is looked up at each scrape.
     pub(super) fn new(state: impl Collector) -> Self {
@@ -79,7 +94,6 @@ impl Metrics {
         let started = Family::<Labels<2>, Counter>::default();
         let handled = Family::<Labels<3>, Counter>::default();
         let seconds = Family::<Labels<2>, Histogram>::new_with_constructor(histogram);
-        let errors = Family::<Labels<1>, Counter>::default();
         let requests = Family::<Labels<3>, Histogram>::new_with_constructor(histogram);
         registry.register("grpc_server_started", "gRPC calls begun", started.clone());
         registry.register(
@@ -93,16 +107,17 @@ impl Metrics {
             Unit::Seconds,
             seconds.clone(),
         );
-        registry.register(
+        let errors = by_reason(
+            &mut registry,
             "dossier_errors",
             "Errors answered over gRPC and HTTP, by their reason",
-            errors.clone(),
+            reasons(),
         );
-        let denials = Family::<Labels<1>, Counter>::default();
-        registry.register(
+        let denials = by_reason(
+            &mut registry,
             "dossier_denials",
             "Calls and requests denied for who their caller is, for what it may not do, or for its limits",
-            denials.clone(),
+            DENIALS.map(str::to_owned),
         );
         registry.register_with_unit(
             "http_server_request_duration",
@@ -125,7 +140,7 @@ impl Metrics {
             &mut registry,
             "dossier_cut_connections",
             "Connections cut for what their peer did, by reason",
-            cut_connections.clone(),
+            CUTS.map(str::to_owned),
         );
         let cut_streams = counter(
             &mut registry,
@@ -143,11 +158,7 @@ impl Metrics {
             "Of tokens, policy, keys of JWTs and TLS, how many have changed and cannot be read anew",
         );
         registry.register_collector(Box::new(state));
-        let method = |service: &str, method: &str, is_stream: bool| {
-            let labels = [
-                ("grpc_service", service.to_owned()),
-                ("grpc_method", method.to_owned()),
-            ];
+        let method = |labels: Labels<2>, is_stream: bool| {
             Arc::new(Method {
                 started: started.get_or_create_owned(&labels),
                 seconds: seconds.get_or_create_owned(&labels),
@@ -156,12 +167,12 @@ impl Metrics {
                 is_stream,
             })
         };
-        let methods = methods()
-            .map(|(service, name, is_stream)| {
-                (format!("/{service}/{name}"), method(&service, &name, is_stream))
-            })
-            .collect();
-        let unknown = method("unknown", "unknown", false);
+        let methods = methods().map(|(service, name, is_stream)| {
+            let path = format!("/{service}/{name}");
+            (path, method(labels(service, name), is_stream))
+        });
+        let methods = methods.collect();
+        let unknown = method(labels("unknown".to_owned(), "unknown".to_owned()), false);
         Self(Arc::new(Inner {
             registry,
             methods,
@@ -172,6 +183,7 @@ impl Metrics {
             requests,
             connections,
             refused_connections,
+            accept_failures,
             cut_connections,
             cut_streams,
             audit_failures,
@@ -183,7 +195,6 @@ impl Metrics {
     pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
-            accept_failures,
         Ok(text)
     }
 
@@ -198,6 +209,11 @@ impl Metrics {
         self.0.refused_connections.inc();
     }
 
+    /// Counts that no connection could be accepted.
+    pub(super) fn accept_failure(&self) {
+        self.0.accept_failures.inc();
+    }
+
     /// Counts a connection that was cut; `reason` is one of few.
     pub(super) fn cut_connection(&self, reason: &'static str) {
         let labels = [("reason", reason.to_owned())];
@@ -207,11 +223,6 @@ impl Metrics {
     /// Counts a stream that was cut.
     pub(super) fn cut_stream(&self) {
         self.0.cut_streams.inc();
-    }
-
-    /// Counts that no connection could be accepted.
-    pub(super) fn accept_failure(&self) {
-        self.0.accept_failures.inc();
     }
 
     /// Counts a call or request that was denied; `reason` is one of those that callers are told.
@@ -292,6 +303,10 @@ fn histogram() -> Histogram {
     Histogram::new(SECONDS)
 }
 
+fn labels(service: String, method: String) -> Labels<2> {
+    [("grpc_service", service), ("grpc_method", method)]
+}
+
 fn with_code(labels: &Labels<2>, code: Code) -> Labels<3> {
     let [service, method] = labels.clone();
     let code = match code {
@@ -299,6 +314,35 @@ fn with_code(labels: &Labels<2>, code: Code) -> Labels<3> {
         code => format!("{code:?}"),
     };
     [service, method, ("grpc_code", code)]
+}
+
+/// Counts by reason, from 0 on: a rate is seen from the second sample on, and alerts must see the first of each.
+fn by_reason(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    reasons: impl IntoIterator<Item = String>,
+) -> Family<Labels<1>, Counter> {
+    let counts = Family::default();
+    registry.register(name, help, Family::clone(&counts));
+    for reason in reasons {
+        let _: Counter = counts.get_or_create_owned(&[("reason", reason)]);
+    }
+    counts
+}
+
+/// The reasons of errors.
+fn reasons() -> impl Iterator<Item = String> {
+    let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET);
+    let enums = set
+        .into_iter()
+        .flat_map(|set| set.file)
+        .flat_map(|file| file.enum_type);
+    let reasons = enums.filter(|of| of.name() == "ErrorReason");
+    reasons.flat_map(|of| of.value).filter_map(|value| {
+        let name = value.name().strip_prefix("ERROR_REASON_")?;
+        (name != "UNSPECIFIED").then(|| name.to_owned())
+    })
 }
 
 /// The methods that the server has: service, name, and whether it answers with a stream.

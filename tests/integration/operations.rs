@@ -47,6 +47,37 @@ pub(crate) async fn scrape(address: SocketAddr) -> String {
 }
 
 #[tokio::test]
+async fn what_alerts_look_for_is_there_from_the_start() {
+    let server = Server::start_empty().await;
+    let text = scrape(server.address).await;
+    // The first of each must be seen as one more.
+    for (name, reasons) in [
+        (
+            "errors",
+            &[
+                "DISK_FULL",
+                "LOG_UNAVAILABLE",
+                "GRAPH_FULL",
+                "INTERNAL",
+                "OVERLOADED",
+            ][..],
+        ),
+        (
+            "denials",
+            &["CREDENTIALS_INVALID", "NO_ROLE", "GRAPH_NOT_GRANTED"],
+        ),
+        ("cut_connections", &["control_frames", "slow_reader", "stranger"]),
+    ] {
+        for reason in reasons {
+            assert_eq!(
+                sample(&text, &format!("dossier_{name}_total{{reason=\"{reason}\"}}")),
+                0
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_done_is_counted() {
     let server = Server::start().await;
     server.entity("e:KR").await.unwrap();
