@@ -116,8 +116,7 @@ impl WriteService for WriteApi {
             .knowledge
             .read_at_least(&access, export.min_revision, deadline)
             .await?;
-        let place = self.exports.place()?;
-        let stream = self.exports.start(place, export, view)?;
+        let stream = self.exports.place()?.start(export, view)?;
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 

@@ -2,8 +2,12 @@
 
 use std::{
     io::{self, Write},
-    sync::Arc,
-    time::Duration,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -34,6 +38,8 @@ use crate::{
 const EXPORT_COUNT_MAX: usize = 2;
 /// Bytes of a chunk.
 const CHUNK_BYTES: usize = 256 << 10;
+/// After so long it is looked whether others want the place of a slow reader.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Chunks that wait for their reader.
 const WAITING_CHUNK_COUNT_MAX: usize = 4;
 
@@ -43,7 +49,16 @@ pub(super) type Answer = Result<v1::ExportResponse, Status>;
 #[derive(Clone)]
 pub(super) struct Exports {
     places: Arc<Semaphore>,
+    refused_count: Arc<AtomicU64>,
     stall_max: Duration,
+}
+
+/// The place of an export.
+pub(super) struct Place {
+    exports: Exports,
+    /// Those who were refused before.
+    refused_count: u64,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// What to export, and how.
@@ -57,32 +72,50 @@ pub(super) struct Export {
 }
 
 impl Exports {
-    /// A reader may let a chunk lie for `stall_max`.
+    /// A reader may let a chunk lie for `stall_max`, and all of them together once others were refused.
     pub(super) fn new(stall_max: Duration) -> Self {
         Self {
             places: Arc::new(Semaphore::new(EXPORT_COUNT_MAX)),
+            refused_count: Arc::default(),
             stall_max,
         }
     }
 
-    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        place.map_err(|_| overloaded("the server runs as many exports as it takes"))
+    pub(super) fn place(&self) -> Result<Place, Status> {
+        let refused_count = self.refused_count.load(Ordering::Relaxed);
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(Place {
+                exports: self.clone(),
+                refused_count,
+                _permit: permit,
+            });
+        }
+        self.refused_count.fetch_add(1, Ordering::Relaxed);
+        Err(overloaded("the server runs as many exports as it takes"))
+    }
+}
+
+impl Place {
+    /// Returns how long its reader may let a chunk lie that has let some lie for so long: all of them together, once others were
+    /// refused.
+    fn stall_max(&self, held_up: Duration) -> Duration {
+        let stall_max = self.exports.stall_max;
+        if self.exports.refused_count.load(Ordering::Relaxed) == self.refused_count {
+            stall_max
+        } else {
+            stall_max.saturating_sub(held_up)
+        }
     }
 
     /// Begins to export a view.
-    pub(super) fn start(
-        &self,
-        place: OwnedSemaphorePermit,
-        export: Export,
-        view: View,
-    ) -> Result<mpsc::Receiver<Answer>, Status> {
+    pub(super) fn start(self, export: Export, view: View) -> Result<mpsc::Receiver<Answer>, Status> {
         let pattern = export.pattern(&view.snapshot)?;
         let (answers, stream) = mpsc::channel(WAITING_CHUNK_COUNT_MAX);
         let mut out = Out {
             answers,
             handle: Handle::current(),
-            stall_max: self.stall_max,
+            place: self,
+            held_up: Duration::ZERO,
             buffer: Vec::new(),
             byte_count: 0,
             fault: None,
@@ -98,7 +131,7 @@ impl Exports {
                 .and_then(|()| export.write(&view.snapshot, pattern, &mut out));
             let written =
                 written.map_err(|error| out.fault.take().unwrap_or_else(|| export.unwritable(&error)));
-            drop((view, place));
+            drop(view);
             out.end(written);
         }));
         Ok(stream)
@@ -235,7 +268,9 @@ impl Export {
 struct Out {
     answers: mpsc::Sender<Answer>,
     handle: Handle,
-    stall_max: Duration,
+    place: Place,
+    /// How long it waited for its reader, all in all.
+    held_up: Duration,
     buffer: Vec<u8>,
     byte_count: u64,
     /// Why nothing more is sent.
@@ -245,16 +280,25 @@ struct Out {
 impl Out {
     fn send(&mut self, part: Part) -> io::Result<()> {
         let answer = Ok(v1::ExportResponse { part: Some(part) });
-        let sent = self
-            .handle
-            .block_on(timeout(self.stall_max, self.answers.send(answer)));
-        let fault = match sent {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(_)) => cancelled(),
-            Err(_) => reader_too_slow(None),
+        let began = Instant::now();
+        let (place, held_up) = (&self.place, self.held_up);
+        let sending = async {
+            let mut sending = pin!(self.answers.send(answer));
+            loop {
+                let left = place.stall_max(held_up).saturating_sub(began.elapsed());
+                match timeout(left.min(PATIENCE), &mut sending).await {
+                    Ok(sent) => return sent.map_err(|_| cancelled()),
+                    Err(_) if left <= PATIENCE => return Err(reader_too_slow(None)),
+                    Err(_) => {}
+                }
+            }
         };
-        self.fault = Some(fault);
-        Err(io::ErrorKind::BrokenPipe.into())
+        let sent = self.handle.block_on(sending);
+        self.held_up += began.elapsed();
+        sent.map_err(|fault| {
+            self.fault = Some(fault);
+            io::ErrorKind::BrokenPipe.into()
+        })
     }
 
     fn send_buffer(&mut self) -> io::Result<()> {
@@ -278,7 +322,9 @@ impl Out {
             }))
         });
         let answer = last.map(|part| v1::ExportResponse { part: Some(part) });
-        let (answers, stall_max) = (self.answers, self.stall_max);
+        let (answers, stall_max) = (self.answers, self.place.exports.stall_max);
+        // It is free before a slow reader has taken the last word.
+        drop(self.place);
         // An error says that nobody listens any more.
         let _ = self.handle.block_on(timeout(stall_max, answers.send(answer)));
     }
@@ -299,5 +345,30 @@ impl Write for Out {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_reader_has_less_time_once_others_were_refused() {
+        let (some, rest, stall_max) = (4, 6, 10);
+        let [some, rest, stall_max] = [some, rest, stall_max].map(Duration::from_secs);
+        let exports = Exports::new(stall_max);
+        let mut places: Vec<_> = (0..EXPORT_COUNT_MAX)
+            .filter_map(|_| exports.place().ok())
+            .collect();
+        assert_eq!(places.len(), EXPORT_COUNT_MAX);
+        assert!(places.iter().all(|place| place.stall_max(some) == stall_max));
+        assert!(exports.place().is_err());
+        assert!(places.iter().all(|place| place.stall_max(some) == rest));
+        assert_eq!(places[0].stall_max(2 * stall_max), Duration::ZERO);
+        places.clear();
+        assert_eq!(
+            exports.place().map(|place| place.stall_max(some)).ok(),
+            Some(stall_max)
+        );
     }
 }
