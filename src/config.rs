@@ -341,7 +341,7 @@ pub struct ServeSettings {
         default_value = "30s")]
     pub watch_stall_max: Duration,
 
-    /// Memory that the difference of two revisions may take; two are computed at once
+    /// Memory that the difference of two revisions may take, of which two are computed at once; and all views of earlier revisions
     ///
     /// Default: 256MiB, or an eighth of the memory of the container or the machine if that is less.
     #[arg(long = "diff-memory-max", env = "DOSSIER_DIFF_MEMORY_MAX", value_name = "SIZE", value_parser = byte_size,

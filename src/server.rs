@@ -349,6 +349,7 @@ async fn open(settings: &ServeSettings) -> Result<KnowledgeBase, ServeError> {
         graph_memory_bytes_max: settings.graph_memory_bytes_max,
         reference_date: settings.reference_date,
         past_change_count_max: settings.past_change_count_max,
+        past_memory_bytes_max: settings.diff_memory_bytes_max,
         retention: Retention {
             age_max: settings.log_retention_age,
             bytes_max: settings.log_retention_bytes,

@@ -40,6 +40,13 @@ impl Undo {
         self.graphs.push((graph.get(), true));
     }
 
+    /// Returns the bytes that they take in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        let quads = self.quads.capacity() * size_of::<([u32; 4], bool)>();
+        let graphs = self.graphs.capacity() * size_of::<(u32, bool)>();
+        self.batch.memory_bytes() + (quads + graphs) as u64
+    }
+
     /// Returns what goes back over all of them at once: what the oldest change says holds.
     pub fn into_batch(self) -> Batch {
         let mut batch = self.batch;

@@ -87,12 +87,14 @@ pub struct Settings {
     pub reference_date: ReferenceDate,
     /// Changes that a read of an earlier revision may take back; each commit counts as one more, and as many as its text is long.
     pub past_change_count_max: u64,
+    /// Bytes of memory that views of earlier revisions may take together, and again the way back to one that is being made.
+    pub past_memory_bytes_max: u64,
     /// How much of the log is kept.
     pub retention: Retention,
 }
 
 impl Settings {
-    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk, what holds today, a million changes back, and all of
+    /// Returns settings for a folder: 4 GiB of memory, 64 MiB of free disk, what holds today, a million changes or 256 MiB back, and all of
     /// the log.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -101,6 +103,7 @@ impl Settings {
             disk_free_bytes_min: 64 << 20,
             reference_date: ReferenceDate::Today,
             past_change_count_max: 1_000_000,
+            past_memory_bytes_max: 256 << 20,
             retention: Retention::default(),
         }
     }

@@ -44,6 +44,7 @@ pub(super) fn open(
         disk_free_bytes_min,
         reference_date: _,
         past_change_count_max,
+        past_memory_bytes_max,
         retention,
     } = settings;
     let log = Log::open_on(&data_dir, disk_free_bytes_min, open_database)?;
@@ -64,7 +65,7 @@ pub(super) fn open(
         held: AtomicU64::new(u64::MAX),
         waits_for_backup: AtomicBool::new(false),
     });
-    let past = Past::new(past_change_count_max);
+    let past = Past::new(past_change_count_max, past_memory_bytes_max);
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
     let (jobs, waiting_jobs) = mpsc::channel();
     let mut writer = Writer {

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::{KnowledgeBase, View, WAITING_READ_COUNT_MAX};
 use crate::{
-    graph::{Draft, Undo},
+    graph::{Draft, Replaced, Undo},
     log::{Change, LogError, LogReader},
     model::access::Access,
     sync::{Mutex, MutexGuard, task, time::sleep},
@@ -21,6 +21,8 @@ const KEPT_COUNT_MAX: usize = 16;
 const KEPT_CHANGE_FACTOR: u64 = 2;
 /// Bytes of text that count as a change, where a commit has more of them than changes: what is taken back is held in memory.
 const CHANGE_TEXT_BYTES: u64 = 512;
+/// Changes that are taken back before it is looked how much memory they take.
+const CHANGES_PER_LOOK: u64 = 1_000;
 /// How long a view is kept that nobody reads: it holds layers of the index that were merged since.
 const IDLE_MAX: Duration = Duration::from_mins(1);
 
@@ -43,6 +45,17 @@ pub enum PastError {
         /// The limit.
         change_count_max: u64,
     },
+    /// What was changed since takes more memory than it may.
+    #[error("what was changed since revision {revision} takes more than {bytes_max} bytes of memory")]
+    TooLarge {
+        /// The revision that was asked for.
+        revision: u64,
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// Views of earlier revisions that are being read take the memory that they may.
+    #[error("views of earlier revisions that are being read take all their memory")]
+    Busy,
     /// Too many reads wait for a view of an earlier revision.
     #[error("as many reads wait for the graph as it was as may")]
     Overloaded,
@@ -57,6 +70,8 @@ pub enum PastError {
 /// Makes views of earlier revisions, one at a time, and keeps some.
 pub(super) struct Past {
     change_count_max: u64,
+    /// Bytes of the layers of all views together, and again of the way back to one that is being made.
+    bytes_max: u64,
     /// Held while a view is made: who wants the same one finds it afterwards.
     pub(super) making: Arc<tokio::sync::Mutex<()>>,
     /// Places of the reads that wait for one.
@@ -68,6 +83,8 @@ pub(super) struct Past {
 struct Kept {
     /// The one that was read last comes last.
     views: Vec<PastView>,
+    /// The layers that were made for views, as long as somebody has them.
+    layers: Vec<Replaced>,
     /// Whether a task drops those that nobody reads.
     is_watched: bool,
 }
@@ -128,9 +145,10 @@ impl KnowledgeBase {
 }
 
 impl Past {
-    pub(super) fn new(change_count_max: u64) -> Arc<Self> {
+    pub(super) fn new(change_count_max: u64, bytes_max: u64) -> Arc<Self> {
         Arc::new(Self {
             change_count_max,
+            bytes_max,
             making: Arc::default(),
             waiting: Semaphore::new(WAITING_READ_COUNT_MAX),
             kept: Mutex::default(),
@@ -174,10 +192,20 @@ impl Past {
             nearest.cloned().unwrap_or(newest)
         };
         let change_count = self.count(log, &later, revision)?;
+        if !self.kept().make_room(self.bytes_max) {
+            return Err(PastError::Busy);
+        }
+        let bytes_max = self.bytes_max;
+        let too_large = || PastError::TooLarge { revision, bytes_max };
         let mut undo = Undo::default();
+        let mut undone_count: u64 = 0;
         let records = log.records()?;
         for undone in (revision + 1..=later.view.revision).rev() {
             for change in records.get(undone)?.1 {
+                undone_count += 1;
+                if undone_count.is_multiple_of(CHANGES_PER_LOOK) && undo.memory_bytes() > bytes_max {
+                    return Err(too_large());
+                }
                 match change? {
                     Change::DropGraph(graph) => undo.dropped_graph(graph.as_ref()),
                     Change::CreateGraph(graph) => undo.created_graph(graph.as_ref()),
@@ -189,9 +217,14 @@ impl Past {
         let mut draft = Draft::new(later.view.snapshot.clone());
         draft.apply(&undo.into_batch());
         let mut snapshot = draft.finish().1;
+        if snapshot.memory_bytes_beside(&later.view.snapshot) > bytes_max {
+            return Err(too_large());
+        }
         if snapshot.term_count() > later.view.snapshot.term_count() {
             snapshot = snapshot.apart();
         }
+        let layers = snapshot.replaced_by(&later.view.snapshot);
+        self.kept().layers.extend(layers);
         let view = View::new(revision, snapshot);
         self.keep(PastView {
             view: view.clone(),
@@ -236,6 +269,8 @@ impl Past {
         while kept.views.len() > KEPT_COUNT_MAX || change_count > change_count_max {
             change_count -= kept.views.remove(0).change_count;
         }
+        // One that is too large beside others in use is not kept either.
+        kept.make_room(self.bytes_max);
         if !kept.is_watched {
             kept.is_watched = true;
             task::spawn(drop_idle(Arc::downgrade(self)));
@@ -244,6 +279,23 @@ impl Past {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Drops views, the oldest first, until their layers take no more than they may; false if those that are being read do.
+    fn make_room(&mut self, bytes_max: u64) -> bool {
+        loop {
+            self.layers.retain(|layer| layer.memory_bytes() > 0);
+            let bytes: u64 = self.layers.iter().map(Replaced::memory_bytes).sum();
+            if bytes <= bytes_max {
+                return true;
+            }
+            if self.views.is_empty() {
+                return false;
+            }
+            self.views.remove(0);
+        }
     }
 }
 

@@ -58,7 +58,16 @@ impl From<PastError> for Status {
                     ("past_change_count_max", change_count_max.to_string()),
                 ],
             ),
-            PastError::Overloaded => overloaded(&error.to_string()),
+            PastError::TooLarge { revision, bytes_max } => status(
+                Code::ResourceExhausted,
+                ErrorReason::RevisionTooFarBack,
+                error.to_string(),
+                [
+                    ("at_revision", revision.to_string()),
+                    ("diff_bytes_max", bytes_max.to_string()),
+                ],
+            ),
+            PastError::Busy | PastError::Overloaded => overloaded(&error.to_string()),
             PastError::Log(LogError::Unavailable) => unavailable(LOG_CLOSED),
             PastError::Log(LogError::Compacted { revision, earliest }) => {
                 revision_compacted(revision, earliest)

@@ -204,3 +204,56 @@ fn so_many_reads_may_wait_for_the_graph_as_it_was() {
         assert_eq!(base.read_at(&access, 2).await.unwrap().revision, 2);
     });
 }
+
+#[test]
+fn views_take_as_much_memory_as_they_may() {
+    const COMMIT_COUNT: u64 = 5;
+    let dir = tempfile::tempdir().unwrap();
+    let open_with = |past_memory_bytes_max| {
+        let settings = Settings {
+            past_memory_bytes_max,
+            ..settings(&dir)
+        };
+        KnowledgeBase::open(settings).unwrap()
+    };
+    let access = Access::everything();
+    let runtime = runtime();
+    let base = open_with(64 << 20);
+    for turn in 1..=COMMIT_COUNT {
+        // Few terms and six orders of quads: the way back takes less than the view.
+        let mut batch = Batch::default();
+        for number in 0..1_000 {
+            let subject = node(100 + number / 100);
+            let quad = Quad::new(subject, node(turn), node(number % 100), node(0));
+            batch.insert(quad.as_ref());
+        }
+        commit(&base, planning(move |draft| draft.apply(&batch))).unwrap();
+    }
+    for revision in (1..COMMIT_COUNT).rev() {
+        runtime.block_on(base.read_at(&access, revision)).unwrap();
+    }
+    let newest = base.read(&access).snapshot;
+    let last = runtime.block_on(base.read_at(&access, COMMIT_COUNT - 1)).unwrap();
+    let view_bytes = last.snapshot.memory_bytes_beside(&newest);
+    drop((newest, last));
+    base.close();
+    // One of them takes more.
+    let base = open_with(10 << 10);
+    let refused = runtime.block_on(base.read_at(&access, COMMIT_COUNT - 1));
+    assert!(matches!(refused, Err(PastError::TooLarge { .. })));
+    base.close();
+    // Two that are being read do; one that nobody reads gives way.
+    let base = open_with(view_bytes * 3 / 2);
+    let at = |revision| runtime.block_on(base.read_at(&access, COMMIT_COUNT - revision));
+    at(1).unwrap();
+    at(2).unwrap();
+    let read = [at(1).unwrap(), at(2).unwrap()];
+    let refused = at(3).err();
+    assert!(
+        matches!(refused, Some(PastError::Busy)),
+        "{refused:?}, {view_bytes} bytes each"
+    );
+    drop(read);
+    at(1).unwrap();
+    base.close();
+}
