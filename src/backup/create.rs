@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     knowledge::{KnowledgeBase, View},
-    log::{Chain, Head, Records},
+    log::{Chain, Head, Records, StoredAnswers},
     model::access::Access,
 };
 
@@ -49,7 +49,12 @@ fn attempt(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -> R
     let made_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let _lock = place.lock()?;
     let mut manifest = Manifest::read(place)?.unwrap_or_default();
-    let (view, records, erasure_count) = consistent(knowledge)?;
+    let State {
+        view,
+        records,
+        answers,
+        erasure_count,
+    } = consistent(knowledge)?;
     let revision = view.revision;
     let (chain, first_revision) = match manifest.backups.last() {
         Some(before) => {
@@ -78,13 +83,17 @@ fn attempt(knowledge: &KnowledgeBase, place: &Place, watch: &mut Watch<'_>) -> R
         erasure_count,
         view,
         records,
+        earliest: manifest
+            .backups
+            .first()
+            .map_or(first_revision, |first| first.first_revision),
         before: manifest.backups.last(),
         chain,
         first_revision,
         made_at_us: u64::try_from(made_at.as_micros()).unwrap_or(u64::MAX),
     };
     let mut writer = Writer::new(place, first_revision, revision)?;
-    let backup = match source.copy(&mut writer, watch) {
+    let backup = match source.copy(answers, &mut writer, watch) {
         Ok(backup) => backup,
         Err(error) => {
             writer.give_up();
@@ -125,6 +134,8 @@ struct Source<'a> {
     view: View,
     records: Records,
     before: Option<&'a Backup>,
+    /// The first revision that all backups have.
+    earliest: u64,
     /// Up to the backup before.
     chain: Chain,
     first_revision: u64,
@@ -144,7 +155,12 @@ impl Source<'_> {
     }
 
     /// Writes its records; returns the backup that they are.
-    fn copy(mut self, writer: &mut Writer<'_>, watch: &mut Watch<'_>) -> Result<Backup, BackupError> {
+    fn copy(
+        mut self,
+        answers: StoredAnswers,
+        writer: &mut Writer<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Backup, BackupError> {
         let (first_revision, last_revision) = (self.first_revision, self.view.revision);
         let mut watch = |revision| {
             watch(Progress {
@@ -156,7 +172,9 @@ impl Source<'_> {
         let mut graph = self.before.and_then(Backup::graph);
         let mut quad_count = self.before.map_or(0, |before| before.quad_count);
         let mut named_graph_count = self.before.map_or(0, |before| before.named_graph_count);
-        let mut file_count = 0;
+        let answer_set = Some(answers.set);
+        self.copy_answers(answers, writer, &mut watch)?;
+        let mut file_count = writer.file_count();
         for revision in first_revision..=last_revision {
             let record = self.records.stored(revision)?;
             let followed = match &mut graph {
@@ -203,19 +221,61 @@ impl Source<'_> {
             quad_count: graph.quad_count,
             named_graph_count: graph.named_graph_count,
             graph_hash: graph.to_hex(),
+            answer_set,
             files,
         })
     }
+
+    /// Writes the answers to requests that neither the records have nor the backups before.
+    fn copy_answers(
+        &self,
+        answers: StoredAnswers,
+        writer: &mut Writer<'_>,
+        watch: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<(), BackupError> {
+        let set = Some(answers.set);
+        // Those before have what was answered up to the last of them, unless some answers were erased since.
+        let before = self.before.filter(|before| before.answer_set == set);
+        for (answer, index) in answers.zip(1_u64..) {
+            let answer = answer?;
+            let is_missing = match before {
+                Some(before) => answer.is_of_no_change() && answer.revision >= before.head.revision,
+                None => answer.is_of_no_change() || answer.revision < self.earliest,
+            };
+            // One may have been given since the view was taken.
+            if is_missing && answer.revision <= self.view.revision {
+                writer.answer(&answer)?;
+            }
+            if index % RECORDS_PER_LOOK == 0 && !watch(self.first_revision - 1) {
+                return Err(BackupError::Over);
+            }
+        }
+        writer.end_answers()
+    }
 }
 
-/// Returns a view, and the records that make it: between the one and the other nothing was erased, and no record that makes it was
-/// compacted away. Beside them, the log's count of erasures.
-fn consistent(knowledge: &KnowledgeBase) -> Result<(View, Records, u64), BackupError> {
+/// The knowledge base as it was at one time: between the one and the other nothing was erased, and no record that makes the view
+/// was compacted away.
+struct State {
+    view: View,
+    records: Records,
+    answers: StoredAnswers,
+    /// The log's count of erasures.
+    erasure_count: u64,
+}
+
+fn consistent(knowledge: &KnowledgeBase) -> Result<State, BackupError> {
+    let log = knowledge.log();
     loop {
-        let erasure_count = knowledge.log().erasure_count();
-        let (view, records) = (knowledge.read(&Access::everything()), knowledge.log().records()?);
-        if knowledge.log().erasure_count() == erasure_count && make(&records, &view) {
-            return Ok((view, records, erasure_count));
+        let erasure_count = log.erasure_count();
+        let state = State {
+            view: knowledge.read(&Access::everything()),
+            records: log.records()?,
+            answers: log.answers()?,
+            erasure_count,
+        };
+        if log.erasure_count() == erasure_count && make(&state.records, &state.view) {
+            return Ok(state);
         }
     }
 }

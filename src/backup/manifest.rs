@@ -15,8 +15,8 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// The folder of the files with records.
 pub(super) const RECORDS: &str = "records";
 const FORMAT: &str = "dossier-backup";
-/// The version of this form, of the files' too.
-const VERSION: u64 = 1;
+/// The version of this form, of the files' too: 2 has answers to requests, 1 had none. `tests/fixtures/backup` has a place of each.
+pub(super) const VERSION: u64 = 2;
 /// What the checksum is computed with in its own place.
 const NO_CHECKSUM: &str = "";
 
@@ -46,6 +46,8 @@ pub struct Backup {
     pub named_graph_count: u64,
     /// The hash of the graph at the last record, in hexadecimal digits.
     pub graph_hash: String,
+    /// The set of answers to requests that it adds to, after the backups before that have the same; nothing where it has none.
+    pub answer_set: Option<u64>,
     /// Its files, in order.
     pub files: Vec<BackupFile>,
 }
@@ -95,7 +97,7 @@ impl Manifest {
             return Err(damaged("it is no manifest of backups"));
         }
         match value["version"].as_u64() {
-            Some(VERSION) => {}
+            Some(1..=VERSION) => {}
             Some(found) if found > VERSION => {
                 return Err(BackupError::NewerFormat {
                     found,
@@ -131,9 +133,15 @@ impl Manifest {
             "checksum": checksum,
             "format": FORMAT,
             "log": self.log,
-            "version": VERSION,
+            "version": self.version(),
         });
         format!("{value:#}\n")
+    }
+
+    /// Returns the first version that knows all that it says.
+    fn version(&self) -> u64 {
+        let has_answers = self.backups.iter().any(|backup| backup.answer_set.is_some());
+        if has_answers { VERSION } else { 1 }
     }
 
     fn from_value(value: &Value) -> Option<Self> {
@@ -155,7 +163,7 @@ impl Backup {
                 "sha256": file.sha256,
             })
         };
-        json!({
+        let mut value = json!({
             "files": self.files.iter().map(file).collect::<Vec<_>>(),
             "first_revision": self.first_revision,
             "graph_hash": self.graph_hash,
@@ -165,7 +173,11 @@ impl Backup {
             "made_at_us": self.made_at_us,
             "named_graph_count": self.named_graph_count,
             "quad_count": self.quad_count,
-        })
+        });
+        if let Some(set) = self.answer_set {
+            value["answer_set"] = set.into();
+        }
+        value
     }
 
     fn from_value(value: &Value) -> Option<Self> {
@@ -188,6 +200,7 @@ impl Backup {
             quad_count: number("quad_count")?,
             named_graph_count: number("named_graph_count")?,
             graph_hash: text(value, "graph_hash")?,
+            answer_set: number("answer_set"),
             files: value["files"]
                 .as_array()?
                 .iter()

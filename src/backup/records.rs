@@ -1,17 +1,21 @@
 //! Records as a stream, cut into files.
 //!
-//! A stream begins with eight bytes and a version; then comes record after record, as the log has it: its header, what is
-//! said of its payload if that is another than the header tells of, each with its length before it (four bytes,
-//! little-endian), and its payload. A file is whole in memory for a moment, so that
-//! its hash is known before anything of it is used.
+//! A stream begins with eight bytes and a version. Then come the answers to requests that have no record, each with its length
+//! before it (four bytes, little-endian), and a length of 0; version 1 has none of that. Then comes record after record, as the log has
+//! it: its header, what is said of its payload if that is another than the header tells of, each with its length before it, and its
+//! payload. A file is whole in memory for a moment, so that its hash is known before anything of it is used.
 
 use std::io::{self, Cursor, Read, Write};
 
 use super::{Backup, BackupError, BackupFile, Place, manifest::sha256};
-use crate::log::{Chain, Change, CopyError, Followed, LogError, PayloadReader, StoredChunks, StoredRecord};
+use crate::log::{
+    Chain, Change, CopyError, Followed, Header, LogError, PayloadReader, StoredChunks, StoredRecord,
+};
 
 const MAGIC: [u8; 8] = *b"DOSSIERR";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version without answers.
+const UNANSWERED_VERSION: u32 = 1;
 /// Bytes of a file; few in tests, so that there are many.
 pub(super) const FILE_BYTES: usize = if cfg!(test) { 32 << 10 } else { 16 << 20 };
 /// Bytes of a header: author and message are limited to far less.
@@ -40,6 +44,16 @@ impl<'a> Writer<'a> {
             buffer,
             files: Vec::new(),
         })
+    }
+
+    /// Writes an answer to a request. All come before the records.
+    pub(super) fn answer(&mut self, answer: &Header) -> Result<(), BackupError> {
+        self.put_bytes(&answer.encode()).map_err(from_io)
+    }
+
+    /// Writes that there are no more answers.
+    pub(super) fn end_answers(&mut self) -> Result<(), BackupError> {
+        self.put_bytes(&[]).map_err(from_io)
     }
 
     /// Copies a record, if it is the next one of the chain and its payload is sound. Calls `each` for its changes, if it is
@@ -181,6 +195,9 @@ pub(super) struct Reader<'a> {
     /// The file that is read.
     name: &'a str,
     has_begun: bool,
+    /// Whether answers come next.
+    is_at_answers: bool,
+    last_revision: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -191,11 +208,19 @@ impl<'a> Reader<'a> {
             file: Cursor::default(),
             name: "",
             has_begun: false,
+            is_at_answers: false,
+            last_revision: backup.head.revision,
         }
     }
 
-    /// Returns the next record but for its payload, which comes next; nothing at the end.
+    /// Returns the next answer to a request; nothing where records begin.
+    pub(super) fn answer(&mut self) -> Result<Option<Header>, BackupError> {
+        self.read_answer().map_err(|error| self.fault(from_io(error)))
+    }
+
+    /// Returns the next record but for its payload, which comes next; nothing at the end. Answers that are left are passed over.
     pub(super) fn record(&mut self) -> Result<Option<Stored>, BackupError> {
+        while self.answer()?.is_some() {}
         self.read_record().map_err(|error| self.fault(from_io(error)))
     }
 
@@ -210,15 +235,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read_record(&mut self) -> io::Result<Option<Stored>> {
+    fn read_answer(&mut self) -> io::Result<Option<Header>> {
         if !self.has_begun {
             self.has_begun = true;
-            let mut begin = [0; 12];
-            self.read_exact(&mut begin)?;
-            if begin[..8] != MAGIC || begin[8..] != VERSION.to_le_bytes() {
-                return Err(into_io(self.damaged("it does not begin as records do")));
-            }
+            let (mut magic, mut version) = ([0; 8], [0; 4]);
+            self.read_exact(&mut magic)?;
+            self.read_exact(&mut version)?;
+            self.is_at_answers = match u32::from_le_bytes(version) {
+                VERSION if magic == MAGIC => true,
+                UNANSWERED_VERSION if magic == MAGIC => false,
+                _ => return Err(into_io(self.damaged("it does not begin as records do"))),
+            };
         }
+        if !self.is_at_answers {
+            return Ok(None);
+        }
+        let mut length = [0; 4];
+        self.read_exact(&mut length)?;
+        let bytes = self.read_bytes(length)?;
+        if bytes.is_empty() {
+            self.is_at_answers = false;
+            return Ok(None);
+        }
+        let answer = Header::decode(&bytes).filter(|answer| answer.request_id.is_some());
+        let answer = answer.filter(|answer| answer.revision <= self.last_revision);
+        let answer = answer.ok_or_else(|| into_io(self.damaged("an answer to a request cannot be read")))?;
+        Ok(Some(answer))
+    }
+
+    fn read_record(&mut self) -> io::Result<Option<Stored>> {
         let mut length = [0; 4];
         // The end may only come before a record.
         if self.read(&mut length[..1])? == 0 {

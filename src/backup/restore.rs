@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     knowledge,
-    log::{Header, LOG_FILE, NewLog, RESTORING, lock},
+    log::{Head, Header, LOG_FILE, NewLog, RESTORING, lock},
 };
 
 /// The files of a data directory, in the order in which they are moved to it: the log comes last, and with it the whole.
@@ -31,6 +31,26 @@ pub enum Until {
     Revision(u64),
     /// To the last revision of a time, in microseconds since 1970, or before.
     Time(u64),
+}
+
+impl Until {
+    /// Tells whether a record, or the answer to a request, is there then.
+    fn has(self, header: &Header) -> bool {
+        match self {
+            Self::End => true,
+            Self::Revision(revision) => header.revision <= revision,
+            Self::Time(time_us) => header.time_us <= time_us,
+        }
+    }
+
+    /// Tells whether more may be there than what a backup ends with.
+    fn is_past(self, head: Head) -> bool {
+        match self {
+            Self::End => true,
+            Self::Revision(revision) => head.revision <= revision,
+            Self::Time(time_us) => head.time_us <= time_us,
+        }
+    }
 }
 
 /// What was restored.
@@ -122,16 +142,16 @@ fn write(
 ) -> Result<Written, BackupError> {
     let mut log = NewLog::begin(folder)?;
     let mut written: Option<Written> = None;
-    'backups: for backup in backups {
+    let answered_from = first_answering(backups, until);
+    'backups: for (index, backup) in backups.iter().enumerate() {
         let mut reader = Reader::new(place, backup);
+        while let Some(answer) = reader.answer()? {
+            if index >= answered_from && until.has(&answer) {
+                log.answer(&answer)?;
+            }
+        }
         while let Some(stored) = reader.record()? {
-            let header = Header::decode(&stored.header);
-            let is_past = header.is_some_and(|header| match until {
-                Until::End => false,
-                Until::Revision(revision) => header.revision > revision,
-                Until::Time(time_us) => header.time_us > time_us,
-            });
-            if is_past {
+            if Header::decode(&stored.header).is_some_and(|header| !until.has(&header)) {
                 break 'backups;
             }
             let added = log.record(&stored.header, stored.substitute.as_deref(), &mut reader);
@@ -160,6 +180,18 @@ fn write(
     }
     log.finish()?;
     written.ok_or(BackupError::NothingThen)
+}
+
+/// Returns the first backup that has answers which nobody had forgotten by then: those with the same set add to each other.
+fn first_answering(backups: &[Backup], until: Until) -> usize {
+    let past = backups
+        .iter()
+        .take_while(|backup| until.is_past(backup.head))
+        .count();
+    let reached = &backups[..backups.len().min(past + 1)];
+    let set = reached.last().and_then(|backup| backup.answer_set);
+    let other = reached.iter().rposition(|backup| backup.answer_set != set);
+    other.map_or(0, |other| other + 1)
 }
 
 /// Builds the index of what was written, by replay, and looks whether it is the graph that was backed up.

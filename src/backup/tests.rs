@@ -1,5 +1,7 @@
 //! Tests of backups in a folder; `store` has those in an object store, `shared` those in a folder of two servers.
 
+mod answers;
+mod formats;
 mod long;
 mod retention;
 mod shared;
@@ -58,6 +60,23 @@ fn insert(base: &KnowledgeBase, numbers: impl IntoIterator<Item = u64>) {
         batch.insert(quad(number, 0).as_ref());
     }
     commit(base, move |draft| draft.apply(&batch));
+}
+
+/// Inserts quads in a request that has a name, or asks again what it answered; returns the revision.
+fn named(base: &KnowledgeBase, id: &str, numbers: impl IntoIterator<Item = u64>) -> u64 {
+    let mut batch = Batch::default();
+    for number in numbers {
+        batch.insert(quad(number, 0).as_ref());
+    }
+    let mut request = CommitRequest::<String>::new(Access::everything(), move |draft| {
+        draft.apply(&batch);
+        Ok(())
+    });
+    request.request_id = Some(crate::log::RequestId {
+        id: id.to_owned(),
+        fingerprint: [7; 32],
+    });
+    runtime().block_on(base.commit(request)).unwrap().revision
 }
 
 fn erase(base: &KnowledgeBase, number: u64) -> Erased {
@@ -201,28 +220,14 @@ fn a_restored_log_goes_on_and_is_backed_up_again() {
     assert_eq!((made.revision, made.backup.unwrap().first_revision), (5, 1));
     // Nothing new is no backup.
     assert_eq!(create(&base, &place, &mut always).unwrap().backup, None);
-    let request = crate::log::RequestId {
-        id: "once".to_owned(),
-        fingerprint: [7; 32],
-    };
-    let once = |base: &KnowledgeBase| {
-        let mut batch = Batch::default();
-        batch.insert(quad(50, 0).as_ref());
-        let mut commit = CommitRequest::<String>::new(Access::everything(), move |draft| {
-            draft.apply(&batch);
-            Ok(())
-        });
-        commit.request_id = Some(request.clone());
-        runtime().block_on(base.commit(commit)).unwrap().revision
-    };
-    assert_eq!(once(&base), 6);
+    assert_eq!(named(&base, "once", [50]), 6);
     create(&base, &place, &mut always).unwrap();
     base.close();
     let dir = folder.path().join("restored");
     restore(&place, &dir, Until::End, &mut always).unwrap();
     let base = open(&dir);
     // Done once, before the backup.
-    assert_eq!(once(&base), 6);
+    assert_eq!(named(&base, "once", [50]), 6);
     insert(&base, [8]);
     base.verify().unwrap();
     let made = create(&base, &place, &mut always).unwrap().backup.unwrap();

@@ -1,12 +1,19 @@
 //! Answers to requests that have no record: how they are written, and when they go.
 
-use redb::{ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransaction};
+use std::sync::{Arc, PoisonError};
+
+use redb::{Range, ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransaction};
 
 use super::{
     error::LogError,
+    read::LogReader,
     record::Header,
-    tables::{ANSWERS, NO_CHANGES},
+    tables::{self, ANSWERS, META, NO_CHANGES},
 };
+use crate::sync::{Mutex, MutexGuard};
+
+/// The key of the number of the set; 0 if there is none.
+const SET_KEY: &str = "answer_set";
 
 /// Old answers that go when a new one comes, at most: the more there are, the fewer there will be.
 const SWEPT_COUNT_MAX: usize = 8;
@@ -25,15 +32,22 @@ impl<'t> Answers<'t> {
         })
     }
 
-    /// Puts down the answer to a request.
+    /// Puts down the answer to a request, in the place of one to an older request of that name.
     pub(super) fn put(&mut self, answer: &Header) -> Result<(), LogError> {
         let Some(request) = &answer.request_id else {
             return Ok(());
         };
         let id = request.id.as_str();
-        self.by_id
-            .insert(id, answer.encode().as_slice())
-            .map_err(LogError::from_redb)?;
+        let before = {
+            let before = self.by_id.insert(id, answer.encode().as_slice());
+            let before = before.map_err(LogError::from_redb)?;
+            before.and_then(|bytes| Header::decode(bytes.value()))
+        };
+        if let Some(before) = before {
+            self.no_changes
+                .remove((before.time_us, id))
+                .map_err(LogError::from_redb)?;
+        }
         if answer.is_of_no_change() {
             self.no_changes
                 .insert((answer.time_us, id), ())
@@ -75,6 +89,82 @@ impl<'t> Answers<'t> {
     }
 }
 
+/// Answers without records that were given while a log was written anew.
+#[derive(Default)]
+pub(super) struct NewAnswers(Mutex<Vec<Header>>);
+
+impl NewAnswers {
+    pub(super) fn add(&self, answers: Vec<Header>) {
+        self.lock().extend(answers);
+    }
+
+    pub(super) fn take(&self) -> Vec<Header> {
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Header>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answers of one state of the log to requests that have no record, or none any more.
+pub struct StoredAnswers {
+    /// Tells whose copies go on from each other: another number once some were erased. 0 until then.
+    pub set: u64,
+    answers: Range<'static, &'static str, &'static [u8]>,
+    _reader: Arc<()>,
+}
+
+impl Iterator for StoredAnswers {
+    type Item = Result<Header, LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let decoded =
+            |(_, bytes): (_, redb::AccessGuard<'static, &'static [u8]>)| tables::decode_answer(bytes.value());
+        let answer = self.answers.next()?;
+        Some(answer.map_err(LogError::from_redb).and_then(decoded))
+    }
+}
+
+impl LogReader {
+    /// Returns the answers to requests that have no record, or none any more.
+    pub fn answers(&self) -> Result<StoredAnswers, LogError> {
+        let reading = self.begin()?;
+        let answers = reading.open_table(ANSWERS).map_err(LogError::from_redb)?;
+        Ok(StoredAnswers {
+            set: set(&reading)?,
+            answers: answers.range::<&str>(..).map_err(LogError::from_redb)?,
+            _reader: reading.reader,
+        })
+    }
+}
+
+/// Returns the number of the set of answers.
+pub(super) fn set(transaction: &ReadTransaction) -> Result<u64, LogError> {
+    let meta = transaction.open_table(META).map_err(LogError::from_redb)?;
+    let set = meta.get(SET_KEY).map_err(LogError::from_redb)?;
+    Ok(set.map_or(0, |set| set.value()))
+}
+
+/// Has a copy of a log say that it has the same set of answers.
+pub(super) fn copy_set(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), LogError> {
+    put_set(to, set(from)?)
+}
+
+/// Has a copy of a log say that it has another set of answers.
+pub(super) fn begin_set(copy: &WriteTransaction) -> Result<(), LogError> {
+    put_set(
+        copy,
+        getrandom::u64().map_err(|error| LogError::from_io(error.into()))?,
+    )
+}
+
+fn put_set(transaction: &WriteTransaction, set: u64) -> Result<(), LogError> {
+    let mut meta = transaction.open_table(META).map_err(LogError::from_redb)?;
+    meta.insert(SET_KEY, set).map_err(LogError::from_redb)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use redb::{Database, backends::InMemoryBackend};
@@ -90,11 +180,35 @@ mod tests {
         Header::of_no_change(request, 1, number)
     }
 
+    fn database() -> Database {
+        let backend = InMemoryBackend::new();
+        Database::builder().create_with_backend(backend).unwrap()
+    }
+
+    #[test]
+    fn a_name_that_was_given_again_has_the_age_of_its_newer_answer() {
+        let database = database();
+        let transaction = database.begin_write().unwrap();
+        let mut answers = Answers::open(&transaction).unwrap();
+        for time_us in [1, 10] {
+            let again = Header { time_us, ..answer(0) };
+            answers.put(&again).unwrap();
+        }
+        answers.sweep(5, 1).unwrap();
+        assert_eq!(
+            (answers.by_id.len().unwrap(), answers.no_changes.len().unwrap()),
+            (1, 1)
+        );
+        answers.sweep(11, 1).unwrap();
+        assert_eq!(
+            (answers.by_id.len().unwrap(), answers.no_changes.len().unwrap()),
+            (0, 0)
+        );
+    }
+
     #[test]
     fn the_oldest_answers_go_a_few_at_a_time() {
-        let database = Database::builder()
-            .create_with_backend(InMemoryBackend::new())
-            .unwrap();
+        let database = database();
         let transaction = database.begin_write().unwrap();
         let mut answers = Answers::open(&transaction).unwrap();
         for number in 0..20 {

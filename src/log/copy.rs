@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Head, OpenDatabase,
+    answers::Answers,
     changes::Changes,
     error::{LogError, RecordFault},
     open_and_prepare, open_database,
@@ -21,6 +22,8 @@ use super::{
 
 /// Stored bytes after which a new log is committed: what is not yet committed is kept in memory.
 const COMMIT_BYTES: u64 = 128 << 20;
+/// What an answer to a request counts for.
+const ANSWER_BYTES: u64 = 1 << 10;
 
 /// Why a record was not copied.
 #[derive(Debug, thiserror::Error)]
@@ -216,12 +219,24 @@ impl NewLog {
             self.put_chunk((record.header.revision, position), &chunk)?;
         }
         payload.finish(&record)?;
-        self.uncommitted_bytes += record.payload.stored_bytes;
+        self.count(record.payload.stored_bytes)?;
+        Ok(record)
+    }
+
+    /// Adds the answer to a request that has no record in it, in the place of one to an older request of that name.
+    pub fn answer(&mut self, answer: &Header) -> Result<(), LogError> {
+        Answers::open(self.transaction()?)?.put(answer)?;
+        self.count(ANSWER_BYTES)
+    }
+
+    /// Commits what there is if it is much, with more bytes.
+    fn count(&mut self, bytes: u64) -> Result<(), LogError> {
+        self.uncommitted_bytes += bytes;
         if self.uncommitted_bytes >= COMMIT_BYTES {
             self.commit()?;
             self.transaction = Some(begin_write(&self.database)?);
         }
-        Ok(record)
+        Ok(())
     }
 
     /// Writes all of it durably; returns the last record.

@@ -34,7 +34,15 @@ use std::{
 
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _};
 
+use self::{
+    answers::NewAnswers,
+    high_water::{Found, HighWater, Mark},
+    read::Opened,
+    record::GENESIS,
+    tables::HEADERS,
+};
 pub use self::{
+    answers::StoredAnswers,
     append::{ANSWER_AGE_MAX_US, Append, Entry},
     copy::{Chain, CopyError, Followed, NewLog, PayloadReader},
     error::{LogError, RecordFault},
@@ -45,13 +53,6 @@ pub use self::{
     rewrite::{Rewrite, Rewritten},
     substitute::SubstituteKind,
     verify::Summary,
-};
-use self::{
-    high_water::{Found, HighWater, Mark},
-    read::Opened,
-    record::GENESIS,
-    rewrite::NewAnswers,
-    tables::HEADERS,
 };
 use crate::sync::{ArcSwapOption, atomic::AtomicU64};
 

@@ -47,7 +47,7 @@ impl Opened {
 /// One state of the log. A file that has been replaced stays open as long as there is one of it.
 pub(super) struct Reading {
     transaction: ReadTransaction,
-    reader: Arc<()>,
+    pub(super) reader: Arc<()>,
 }
 
 impl Deref for Reading {

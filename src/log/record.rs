@@ -126,7 +126,7 @@ impl Header {
     }
 
     /// Tells whether it is the answer to a request that changed nothing. A record has a payload, be it only salt.
-    pub(super) fn is_of_no_change(&self) -> bool {
+    pub fn is_of_no_change(&self) -> bool {
         self.payload_bytes == 0
     }
 

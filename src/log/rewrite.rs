@@ -6,7 +6,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Change, LOG_FILE, Log, LogReader, Records,
-    answers::Answers,
+    answers::{self, Answers, NewAnswers},
     changes::check_payload,
     error::{LogError, RecordFault},
     open_and_prepare_at,
@@ -25,7 +25,7 @@ use super::{
     sync_dir,
     tables::{self, ANSWERS, HEADERS, PAYLOADS, REQUESTS, SUBSTITUTES},
 };
-use crate::sync::{Mutex, atomic::Ordering};
+use crate::sync::atomic::Ordering;
 
 /// Bytes that are copied in one transaction.
 const TRANSACTION_BYTES: u64 = 32 << 20;
@@ -40,29 +40,14 @@ pub struct Rewrite {
     earliest: u64,
     retained_bytes: u64,
     redacted_count: u64,
+    /// Answers that were left out as their ids may not stay.
+    forgotten_count: u64,
     answers: Arc<NewAnswers>,
     /// Which ids of requests may stay in answers without records; all, if nothing is erased.
     keeps_id: Option<KeepsId>,
 }
 
 type KeepsId = Box<dyn Fn(&str) -> bool + Send>;
-
-/// Answers without records that were given while a log was written anew.
-#[derive(Default)]
-pub(super) struct NewAnswers(Mutex<Vec<Header>>);
-
-impl NewAnswers {
-    pub(super) fn add(&self, answers: Vec<Header>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(answers);
-    }
-
-    fn take(&self) -> Vec<Header> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// Copies one record into the new log.
 type CopyRecord<'a> =
@@ -123,6 +108,7 @@ impl Log {
             earliest: 0,
             retained_bytes: 0,
             redacted_count: 0,
+            forgotten_count: 0,
             answers,
             keeps_id: None,
         })
@@ -156,7 +142,7 @@ impl Log {
         };
         let bytes = size(&file.path)?;
         fs::rename(&file.path, &path).map_err(LogError::from_io)?;
-        let is_erasure = rewrite.redacted_count > 0;
+        let is_erasure = rewrite.redacted_count + rewrite.forgotten_count > 0;
         // Twice: who has read the new file knows that it may be another, and who has read the old one forgets it.
         self.erasure_count
             .fetch_add(u64::from(is_erasure), Ordering::Release);
@@ -199,6 +185,7 @@ impl Rewrite {
         self.put_header(&transaction, &header)?;
         let is_young = |answer: &Header| answer.time_us >= answers_from_us;
         copy_answers(&self.source, &transaction, revision, &is_young)?;
+        answers::copy_set(&*self.source.begin()?, &transaction)?;
         transaction.commit().map_err(LogError::from_redb)?;
         self.earliest = revision;
         Ok(())
@@ -236,7 +223,12 @@ impl Rewrite {
         let mut transaction = self.begin()?;
         if self.last.is_none() {
             self.earliest = source.earliest();
-            copy_answers(&self.source, &transaction, 0, &|answer| self.keeps_answer(answer))?;
+            let keeps = |answer: &Header| self.keeps_answer(answer);
+            self.forgotten_count += copy_answers(&self.source, &transaction, 0, &keeps)?;
+            match self.keeps_id {
+                Some(_) => answers::begin_set(&transaction)?,
+                None => answers::copy_set(&*self.source.begin()?, &transaction)?,
+            }
         }
         let first = self.last.map_or(self.earliest.max(1), |(last, _)| last + 1);
         let mut bytes = 0;
@@ -327,7 +319,9 @@ impl Rewrite {
     /// Puts down the answers without records that were given since it began.
     fn put_new_answers(&mut self) -> Result<(), LogError> {
         let mut answers = self.answers.take();
+        let count = answers.len();
         answers.retain(|answer| self.keeps_answer(answer));
+        self.forgotten_count += (count - answers.len()) as u64;
         if answers.is_empty() {
             return Ok(());
         }
@@ -397,16 +391,19 @@ fn put_substitute(
     Ok(())
 }
 
-/// Copies the answers to requests whose records are gone, and those of the records before a base record, as far as `keeps` says.
+/// Copies the answers to requests whose records are gone, and those of the records before a base record, as far as `keeps` says;
+/// returns how many it left out.
 fn copy_answers(
     source: &LogReader,
     transaction: &WriteTransaction,
     base: u64,
     keeps: &dyn Fn(&Header) -> bool,
-) -> Result<(), LogError> {
+) -> Result<u64, LogError> {
     let mut answers = Answers::open(transaction)?;
+    let mut left_out_count = 0;
     let mut put = |header: Header| -> Result<(), LogError> {
         if !keeps(&header) {
+            left_out_count += 1;
             return Ok(());
         }
         answers.put(&header.into_answer())
@@ -424,7 +421,7 @@ fn copy_answers(
         let (revision, bytes) = entry.map_err(LogError::from_redb)?;
         put(tables::decode(revision.value(), bytes.value())?)?;
     }
-    Ok(())
+    Ok(left_out_count)
 }
 
 fn staged_path(dir: &Path) -> PathBuf {

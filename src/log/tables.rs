@@ -63,10 +63,12 @@ pub(super) fn request(
     let Some(bytes) = answers.get(id).map_err(LogError::from_redb)? else {
         return Ok(None);
     };
-    let answer = Header::decode(bytes.value());
-    answer
-        .map(Some)
-        .ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
+    decode_answer(bytes.value()).map(Some)
+}
+
+/// Decodes an answer to a request.
+pub(super) fn decode_answer(bytes: &[u8]) -> Result<Header, LogError> {
+    Header::decode(bytes).ok_or_else(|| LogError::Damaged("an answer to a request cannot be read".to_owned()))
 }
 
 /// The last header; nothing in an empty log.

@@ -123,7 +123,16 @@ fn answers_that_are_erased_do_not_come_back_with_those_that_are_given_meanwhile(
         .unwrap();
     answer(&mut log, "secret 2");
     answer(&mut log, "other");
+    let set = |log: &Log| log.reader().answers().unwrap().set;
+    let count = log.reader().erasure_count();
+    assert_eq!(set(&log), 0);
     log.adopt(rewrite).unwrap();
+    // Whoever has copied answers must look again.
+    assert!(log.reader().erasure_count() > count);
+    let erased = set(&log);
+    assert_ne!(erased, 0);
+    compact(&mut log, 1);
+    assert_eq!(set(&log), erased);
     let is_known = |id| log.reader().request(id).unwrap().is_some();
     assert_eq!(
         ["secret 1", "secret 2", "other"].map(is_known),
