@@ -143,6 +143,24 @@ fn a_load_begins_anew_where_the_server_has_not_what_it_acknowledged() {
     check_chain(&second);
 }
 
+const FIRST: &str = "?s <http://e.com/number> \"0\"";
+
+/// Deletes what was loaded first.
+fn delete_first(server: &Server) {
+    let delete = format!("DELETE WHERE {{ {FIRST} }}");
+    server.run(&["update", &delete], "").succeeded();
+    assert_eq!(count(server, FIRST), 0);
+}
+
+/// Sets when a load was begun to long ago.
+fn age(file: &Path) {
+    let state = format!("{}.dossier-load", file.display());
+    let mut value: serde_json::Value = serde_json::from_str(&fs::read_to_string(&state).unwrap()).unwrap();
+    let begun_at = value["begun_at"].as_u64().unwrap();
+    value["begun_at"] = (begun_at - 24 * 3600).into();
+    fs::write(&state, value.to_string()).unwrap();
+}
+
 #[test]
 fn a_load_does_not_bring_back_what_was_deleted_since() {
     let folder = TempDir::new().unwrap();
@@ -151,23 +169,31 @@ fn a_load_does_not_bring_back_what_was_deleted_since() {
     let path = file.to_str().unwrap();
     let server = Server::start(&["--no-shipped-data"]);
     break_off(&server, &file);
-    let first = "?s <http://e.com/number> \"0\"";
-    let delete = format!("DELETE WHERE {{ {first} }}");
-    server.run(&["update", &delete], "").succeeded();
-    assert_eq!(count(&server, first), 0);
+    delete_first(&server);
     let before = count(&server, "?s ?p ?o");
     let server = compacted(server);
+    let young = fs::read(format!("{path}.dossier-load")).unwrap();
+    age(&file);
     let ran = server.run(&["load", "--resume", path], "");
     assert!(
         ran.stderr.contains("bring back what was deleted since"),
         "{ran:?}"
     );
     ran.failed(1, "error[REVISION_COMPACTED]");
-    assert_eq!((count(&server, first), count(&server, "?s ?p ?o")), (0, before));
+    assert_eq!((count(&server, FIRST), count(&server, "?s ?p ?o")), (0, before));
     assert!(committed(&file).is_some_and(|count| count > 0));
+    // As long as the server remembers what it had, it is no danger.
+    fs::write(format!("{path}.dossier-load"), young).unwrap();
+    let ran = server.run(&["load", "--resume", path], "");
+    assert!(ran.stderr.contains("begins anew"), "{ran:?}");
+    ran.succeeded();
+    assert_eq!(
+        (count(&server, FIRST), count(&server, "?s ?p ?o")),
+        (0, QUAD_COUNT - 1)
+    );
 }
 
-/// In its backups there are records and no answers: what the base record has came without them.
+/// It is of another log, and what it had would be in a base record.
 #[test]
 fn a_load_does_not_begin_anew_where_the_server_cannot_know_what_it_had() {
     let folder = TempDir::new().unwrap();
@@ -175,6 +201,7 @@ fn a_load_does_not_begin_anew_where_the_server_cannot_know_what_it_had() {
     fs::write(&file, document()).unwrap();
     let first = Server::start(&["--no-shipped-data"]);
     break_off(&first, &file);
+    age(&file);
     let second = Server::start(&["--no-shipped-data"]);
     second
         .run(
@@ -190,6 +217,35 @@ fn a_load_does_not_begin_anew_where_the_server_cannot_know_what_it_had() {
     );
     ran.failed(1, "error[IMPORT_OTHER_HISTORY]");
     assert_eq!(count(&second, "?s ?p ?o"), 1);
+}
+
+#[test]
+fn a_restored_server_knows_what_it_had_also_of_what_was_compacted() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("chain.nt");
+    fs::write(&file, document()).unwrap();
+    let path = file.to_str().unwrap();
+    let server = Server::start(&["--no-shipped-data"]);
+    break_off(&server, &file);
+    delete_first(&server);
+    let data = compacted(server).kill();
+    let place = data.path().join("backups");
+    let place = place.to_str().unwrap();
+    let server = Server::start_in(data, &["--no-shipped-data", "--backup-to", place]);
+    server.run(&["backup"], "").succeeded();
+    let _backed_up = server.kill();
+    let restored = TempDir::new().unwrap();
+    let data_dir = restored.path().join("data");
+    let data_dir = data_dir.to_str().unwrap();
+    dossier(&["restore", "--from", place, "--data-dir", data_dir], "").succeeded();
+    let restored = Server::start_in(restored, &["--no-shipped-data"]);
+    let ran = restored.run(&["load", "--resume", path], "");
+    assert!(ran.stderr.contains("begins anew"), "{ran:?}");
+    ran.succeeded();
+    assert_eq!(
+        (count(&restored, FIRST), count(&restored, "?s ?p ?o")),
+        (0, QUAD_COUNT - 1)
+    );
 }
 
 #[test]

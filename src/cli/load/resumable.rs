@@ -7,6 +7,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write as _},
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -30,6 +31,8 @@ use crate::{
 const VERSION: u64 = 2;
 /// What its name has behind that of the document.
 const EXTENSION: &str = "dossier-load";
+/// How long a server remembers requests whose commits are gone, in seconds; an hour less, as two clocks may differ.
+const REMEMBERED_S: u64 = 23 * 3600;
 
 /// What a load was begun with, and how far it has come.
 struct State {
@@ -41,6 +44,8 @@ struct State {
     /// As it is sent, with the newest token.
     header: ImportHeader,
     quads_committed: i64,
+    /// When it was begun, in seconds since 1970; 0 where that is not known.
+    begun_at_s: u64,
 }
 
 impl State {
@@ -83,6 +88,7 @@ impl State {
                 ..header
             },
             quads_committed: 0,
+            begun_at_s: now_s(),
         };
         state.write()?;
         Ok(state)
@@ -146,6 +152,8 @@ impl State {
                 ..ImportHeader::default()
             },
             quads_committed: count("quads_committed")?,
+            // Older versions of this program did not say.
+            begun_at_s: value["begun_at"].as_u64().unwrap_or(0),
             path,
         })
     }
@@ -165,6 +173,7 @@ impl State {
             "resume_token": header.resume_token,
             "quads_per_commit": header.quads_per_commit,
             "quads_committed": self.quads_committed,
+            "begun_at": self.begun_at_s,
         });
         let new = self.path.with_extension(format!("{EXTENSION}.new"));
         let write = || {
@@ -181,6 +190,13 @@ impl State {
         self.header.resume_token.clear();
         self.quads_committed = 0;
         self.write()
+    }
+
+    /// Tells whether a server remembers all that it has committed of it, whether its log was compacted since or restored.
+    fn is_remembered(&self) -> bool {
+        now_s()
+            .checked_sub(self.begun_at_s)
+            .is_some_and(|age| age < REMEMBERED_S)
     }
 
     fn take(&mut self, ack: ImportAck) -> Result<(), Failure> {
@@ -201,6 +217,12 @@ fn said(args: &LoadArgs) -> [(&'static str, String); 6] {
         ("request-id", args.request_id.clone()),
         ("message", args.message.clone()),
     ]
+}
+
+/// Returns the time in seconds since 1970.
+fn now_s() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 fn name_of(compression: CompressionArg) -> &'static str {
@@ -243,20 +265,22 @@ pub(super) async fn load(
         .len();
     let progress = progress_bar((state.compression == CompressionArg::None).then_some(length));
     let mut outcome = send(path, &mut state, client, &progress).await;
-    let is_refused_for = |outcome: &Result<_, Failure>, reason| {
+    let has_reason = |reason| {
         let failure = outcome.as_ref().err();
         failure.is_some_and(|failure| failure.has_reason(reason))
     };
-    let mut is_forgotten = is_refused_for(&outcome, ErrorReason::RevisionCompacted);
-    if is_refused_for(&outcome, ErrorReason::ImportOtherHistory) {
-        let info = client.admin.get_server_info(GetServerInfoRequest {}).await;
-        let earliest = info.map(|info| info.into_inner().earliest_revision).ok();
-        // What is in a base record has no request ids.
-        is_forgotten = earliest.is_some_and(|earliest| earliest > 0);
-        // Whoever goes on with it asks again if that is not known.
-        if earliest == Some(0) {
+    let mut is_forgotten = false;
+    if has_reason(ErrorReason::RevisionCompacted) || has_reason(ErrorReason::ImportOtherHistory) {
+        let knows_all = match client.admin.get_server_info(GetServerInfoRequest {}).await {
+            // Where nothing was compacted, every commit has the name of its request.
+            Ok(info) => Some(info.get_ref().earliest_revision == 0 || state.is_remembered()),
+            // Whoever goes on with it asks again.
+            Err(_) => None,
+        };
+        is_forgotten = knows_all == Some(false);
+        if knows_all == Some(true) {
             anstream::eprintln!(
-                "the server does not have the {} that it had committed: the load begins anew",
+                "the server's log does not have the {} that it had committed: the load begins anew",
                 super::quads(state.quads_committed)
             );
             // Under the same name: what is still there is not imported twice.
