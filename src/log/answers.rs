@@ -89,20 +89,25 @@ impl<'t> Answers<'t> {
     }
 }
 
-/// Answers without records that were given while a log was written anew.
+/// Answers without records that were given, or refused, while a log was written anew.
 #[derive(Default)]
-pub(super) struct NewAnswers(Mutex<Vec<Header>>);
+pub(super) struct NewAnswers(Mutex<[Vec<Header>; 2]>);
 
 impl NewAnswers {
     pub(super) fn add(&self, answers: Vec<Header>) {
-        self.lock().extend(answers);
+        self.lock()[0].extend(answers);
     }
 
-    pub(super) fn take(&self) -> Vec<Header> {
+    /// Takes down answers that may be in the log all the same, until it takes them back.
+    pub(super) fn refuse(&self, answers: &[Header]) {
+        self.lock()[1].extend_from_slice(answers);
+    }
+
+    pub(super) fn take(&self) -> [Vec<Header>; 2] {
         std::mem::take(&mut self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Header>> {
+    fn lock(&self) -> MutexGuard<'_, [Vec<Header>; 2]> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

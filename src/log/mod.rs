@@ -240,6 +240,9 @@ impl Log {
         self.head = match append.commit() {
             Ok(head) => head,
             Err(error) => {
+                if let Some(rewriting) = self.answers.upgrade() {
+                    rewriting.refuse(&answers);
+                }
                 self.refused_answers.extend(answers);
                 return Err(self.failed(error));
             }

@@ -316,17 +316,18 @@ impl Rewrite {
         Ok(payload)
     }
 
-    /// Puts down the answers without records that were given since it began.
+    /// Puts down the answers without records that were given since it began; those that were refused may have been copied, and go.
     fn put_new_answers(&mut self) -> Result<(), LogError> {
-        let mut answers = self.answers.take();
+        let [mut answers, refused] = self.answers.take();
         let count = answers.len();
         answers.retain(|answer| self.keeps_answer(answer));
         self.forgotten_count += (count - answers.len()) as u64;
-        if answers.is_empty() {
+        if answers.is_empty() && refused.is_empty() {
             return Ok(());
         }
         let transaction = self.begin()?;
         let mut table = Answers::open(&transaction)?;
+        refused.iter().try_for_each(|answer| table.remove(answer))?;
         answers.iter().try_for_each(|answer| table.put(answer))?;
         drop(table);
         transaction.commit().map_err(LogError::from_redb)

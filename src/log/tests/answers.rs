@@ -52,3 +52,32 @@ fn a_refused_answer_that_reached_the_disk_is_taken_back() {
         [None, None, Some(1)]
     );
 }
+
+#[test]
+fn a_refused_answer_that_a_rewrite_has_copied_does_not_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Arc::<Faults>::default();
+    let mut log = Log::open_on(dir.path(), 0, faulty(&faults)).unwrap();
+    append(&mut log, &[None]).unwrap();
+    let mut rewrite = log.rewrite().unwrap();
+    faults.sync_broken.store(true, Ordering::SeqCst);
+    let mut append = log.begin().unwrap();
+    for id in ["refused", "again"] {
+        let request = entry(Some(id)).request_id.unwrap();
+        append.answer(request, 1_566_864_000_000_000).unwrap();
+    }
+    let refused = log.commit(append);
+    assert!(matches!(refused, Err(LogError::DiskFull)), "{refused:?}");
+    faults.sync_broken.store(false, Ordering::SeqCst);
+    log.reopen_for_readers().unwrap();
+    // It is there to be read, and nobody has taken it back.
+    assert!(log.reader().request("refused").unwrap().is_some());
+    rewrite.copy(1).unwrap();
+    let mut append = log.begin().unwrap();
+    let request = entry(Some("again")).request_id.unwrap();
+    append.answer(request, 1_566_864_000_000_000).unwrap();
+    log.commit(append).unwrap();
+    log.adopt(rewrite).unwrap();
+    let known = |id| log.reader().request(id).unwrap().is_some();
+    assert_eq!([known("refused"), known("again")], [false, true]);
+}
