@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// Steps of gathering what may have changed after which it is asked whether to go on.
+pub(super) const STEPS_PER_LOOK: usize = 1_024;
+
 /// What happened to a fact.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FactChangeKind {
@@ -93,53 +96,74 @@ impl Transition {
         &self.after.snapshot
     }
 
-    /// Returns what changed, as facts.
-    pub fn into_facts(mut self, changes: &Changes) -> FactChanges {
+    /// Returns what changed, as facts. While it gathers what may have changed, `go_on` is asked again and again, with about the bytes
+    /// that it takes so far.
+    pub fn into_facts<E>(
+        mut self,
+        changes: &Changes,
+        go_on: &mut dyn FnMut(u64) -> Result<(), E>,
+    ) -> Result<FactChanges, E> {
+        let gathering = &mut Gathering { go_on, step_count: 0 };
         let statements = self.after.snapshot.iri_id(vocabulary::STATEMENTS);
         let mut nodes = Vec::new();
         if let Some(graph) = statements {
-            let quads = changes.inserted_in(graph).chain(changes.removed_in(graph));
-            nodes.extend(quads.map(|quad| quad.subject));
+            for quad in changes.inserted_in(graph).chain(changes.removed_in(graph)) {
+                gathering.step(size_of_val(nodes.as_slice()))?;
+                nodes.push(quad.subject);
+            }
         }
-        self.add_turned(&mut nodes);
+        self.add_turned(&mut nodes, gathering)?;
         let default = TermId::DEFAULT_GRAPH;
-        let quads = changes.inserted_in(default).chain(changes.removed_in(default));
-        let mut triples: Vec<_> = quads
-            .map(|quad| [quad.subject, quad.predicate, quad.object])
-            .collect();
+        let mut triples = Vec::new();
+        for quad in changes.inserted_in(default).chain(changes.removed_in(default)) {
+            gathering.step(size_of_val(nodes.as_slice()) + size_of_val(triples.as_slice()))?;
+            triples.push([quad.subject, quad.predicate, quad.object]);
+        }
         for side in [&self.before, &self.after] {
             let reader = side.reader();
-            triples.extend(nodes.iter().filter_map(|node| reader.triple_of(*node, None)));
+            for node in &nodes {
+                gathering.step(size_of_val(nodes.as_slice()) + size_of_val(triples.as_slice()))?;
+                triples.extend(reader.triple_of(*node, None));
+            }
         }
         triples.sort_unstable();
         triples.dedup();
         for side in [&mut self.before, &mut self.after] {
             for triple in &triples {
-                side.each_statement(*triple, &mut |node| nodes.push(node));
+                side.each_statement(*triple, &mut |node| {
+                    nodes.extend(node);
+                    gathering.step(size_of_val(nodes.as_slice()) + size_of_val(triples.as_slice()))
+                })?;
             }
         }
-        // Those of a subject follow each other, and of them those of a predicate.
-        let triple = |node: &TermId| {
-            let side = |side: &Side| side.reader().triple_of(*node, None);
-            (side(&self.after).or_else(|| side(&self.before)), *node)
-        };
-        nodes.sort_by_cached_key(triple);
+        nodes.sort_unstable();
         nodes.dedup();
-        FactChanges {
-            transition: self,
-            nodes: nodes.into(),
-            triples: triples.into(),
+        // Those of a subject follow each other, and of them those of a predicate.
+        let mut sorted = Vec::new();
+        for node in nodes {
+            gathering.step(2 * size_of_val(sorted.as_slice()) + size_of_val(triples.as_slice()))?;
+            let side = |side: &Side| side.reader().triple_of(node, None);
+            sorted.push((side(&self.after).or_else(|| side(&self.before)), node));
         }
+        sorted.sort_unstable();
+        Ok(FactChanges {
+            transition: self,
+            nodes: sorted.into_iter().map(|(_, node)| node).collect(),
+            triples: triples.into(),
+        })
     }
 
     /// Adds to the nodes that a commit changed the statements that may hold now, or no longer do, though nothing was said of them: the
     /// day is another, or there is a preferred one beside them where there was none, or the other way round.
-    fn add_turned(&self, nodes: &mut Vec<TermId>) {
+    fn add_turned<E>(&self, nodes: &mut Vec<TermId>, gathering: &mut Gathering<'_, E>) -> Result<(), E> {
         let sides = [&self.before, &self.after];
         if self.before.day != self.after.day {
             let days = self.before.day.zip(self.after.day);
             for side in sides {
-                nodes.extend(derive::turned(&side.snapshot, days));
+                derive::turned(&side.snapshot, days, &mut |node| {
+                    nodes.push(node);
+                    gathering.step(size_of_val(nodes.as_slice()))
+                })?;
             }
         }
         // A statement is there once for each quad of it.
@@ -147,25 +171,48 @@ impl Transition {
         nodes.dedup();
         let mut pairs = Vec::new();
         for side in sides {
-            let triples = nodes
-                .iter()
-                .filter_map(|node| side.reader().triple_of(*node, None));
-            pairs.extend(triples.map(|[subject, predicate, _]| [subject, predicate]));
+            let reader = side.reader();
+            for node in &*nodes {
+                gathering.step(size_of_val(nodes.as_slice()) + size_of_val(pairs.as_slice()))?;
+                let triple = reader.triple_of(*node, None);
+                pairs.extend(triple.map(|[subject, predicate, _]| [subject, predicate]));
+            }
         }
         pairs.sort_unstable();
         pairs.dedup();
         let budget = &mut Budget::page();
-        for pair in pairs {
-            let [before, after] = sides.map(|side| side.has_preferred(pair, budget));
+        for pair in &pairs {
+            gathering.step(size_of_val(nodes.as_slice()) + size_of_val(pairs.as_slice()))?;
+            let [before, after] = sides.map(|side| side.has_preferred(*pair, budget));
             if before != after {
                 for side in sides {
-                    let records = side.reader().records(pair[0], pair[1], None, budget);
-                    nodes.extend(records.iter().map(|record| record.id));
+                    side.each_of(*pair, &mut |node| {
+                        nodes.extend(node);
+                        gathering.step(size_of_val(nodes.as_slice()) + size_of_val(pairs.as_slice()))
+                    })?;
                 }
             }
         }
         nodes.sort_unstable();
         nodes.dedup();
+        Ok(())
+    }
+}
+
+/// Asks now and then whether to go on.
+struct Gathering<'a, E> {
+    go_on: &'a mut dyn FnMut(u64) -> Result<(), E>,
+    step_count: usize,
+}
+
+impl<E> Gathering<'_, E> {
+    /// Takes a step; `bytes` is what was gathered so far.
+    fn step(&mut self, bytes: usize) -> Result<(), E> {
+        self.step_count += 1;
+        if self.step_count.is_multiple_of(STEPS_PER_LOOK) {
+            (self.go_on)(bytes as u64)?;
+        }
+        Ok(())
     }
 }
 
@@ -387,20 +434,54 @@ impl Side {
             .is_some_and(|day| self.reader().has_preferred(pair, &now_on(day), budget))
     }
 
-    /// Calls `each` for the statements about a triple.
-    fn each_statement(&mut self, triple: [TermId; 3], each: &mut dyn FnMut(TermId)) {
+    /// Calls `each` for the statements of a subject and a predicate, and without one now and then.
+    fn each_of<E>(
+        &self,
+        [subject, predicate]: [TermId; 2],
+        each: &mut dyn FnMut(Option<TermId>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let reader = self.reader();
+        let words = reader.words;
+        let by_subject = reader.in_statements(None, Some(words.subject), Some(subject));
+        let by_predicate = reader.in_statements(None, Some(words.predicate), Some(predicate));
+        let fewest = [by_subject, by_predicate].into_iter();
+        let fewest = fewest.min_by_key(|pattern| self.snapshot.count(*pattern));
+        for quad in fewest
+            .into_iter()
+            .flat_map(|pattern| self.snapshot.quads(pattern))
+        {
+            let triple = reader.triple_of(quad.subject, Some(subject));
+            each(
+                triple
+                    .is_some_and(|triple| triple[1] == predicate)
+                    .then_some(quad.subject),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` for the statements about a triple, and without one now and then.
+    fn each_statement<E>(
+        &mut self,
+        triple: [TermId; 3],
+        each: &mut dyn FnMut(Option<TermId>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let reader = self.lookup.on(&self.snapshot);
         let quad = in_default_graph(triple);
         let mut after = TermId::DEFAULT_GRAPH;
         loop {
-            match self.support.next(&reader, quad, after, &mut Budget::page()) {
-                Next::End => return,
-                Next::Spent(last) => after = last,
+            let found = match self.support.next(&reader, quad, after, &mut Budget::page()) {
+                Next::End => return each(None),
+                Next::Spent(last) => {
+                    after = last;
+                    None
+                }
                 Next::Statement(node) => {
                     after = node;
-                    each(node);
+                    Some(node)
                 }
-            }
+            };
+            each(found)?;
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod agree;
+mod changes;
 mod history;
 mod opposed;
 mod page;
@@ -24,11 +25,15 @@ const PREFIXES: &str = "@prefix d: <https://w3id.org/dossier/ns#> . @prefix e: <
     @prefix s: <https://w3id.org/dossier/s/> . @prefix g: <https://w3id.org/dossier/g/> .
     @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . @prefix prov: <http://www.w3.org/ns/prov#> . ";
 
+fn quads(text: &str) -> impl Iterator<Item = oxigraph::model::Quad> {
+    let text = format!("{PREFIXES}{text}");
+    let parser = RdfParser::from_format(RdfFormat::TriG);
+    parser.for_reader(std::io::Cursor::new(text)).map(Result::unwrap)
+}
+
 pub(super) fn snapshot(text: &str) -> Snapshot {
     let mut batch = Batch::default();
-    for quad in RdfParser::from_format(RdfFormat::TriG).for_slice(format!("{PREFIXES}{text}").as_bytes()) {
-        batch.insert(quad.unwrap().as_ref());
-    }
+    quads(text).for_each(|quad| batch.insert(quad.as_ref()));
     let mut draft = Draft::new(Snapshot::default());
     draft.apply(&batch);
     draft.finish().1

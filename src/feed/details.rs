@@ -57,7 +57,21 @@ impl Details {
         let bytes_of_origins = origins.values().map(origin_bytes).sum::<usize>();
         let (mut facts, mut bytes) = (Some(Vec::new()), bytes_of_origins);
         // Where the recorded day is far from the one before, a small commit has to do with very many.
-        for change in made.transition.into_facts(&made.changes) {
+        let mut go_on = |gathered_bytes| {
+            if is_over() {
+                return Err(FeedError::Over);
+            }
+            past.check_bytes(gathered_bytes)
+        };
+        let found = match made.transition.into_facts(&made.changes, &mut go_on) {
+            Ok(found) => Some(found),
+            Err(FeedError::TooFarBack { .. }) => {
+                facts = None;
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        for change in found.into_iter().flatten() {
             if is_over() {
                 return Err(FeedError::Over);
             }

@@ -1,5 +1,7 @@
 //! The reference date: the day that the default graph was derived for, and what changes when it does.
 
+use std::convert::Infallible;
+
 use oxigraph::model::{Literal, NamedNodeRef, vocab::xsd};
 
 use super::{
@@ -98,35 +100,39 @@ fn all(nodes: &Nodes, snapshot: &Snapshot) -> Vec<Group> {
 /// Returns the groups of the statements that may begin or end after `first` and not after `last`.
 fn turning(nodes: &Nodes, snapshot: &Snapshot, first: Day, last: Day) -> Vec<Group> {
     let mut groups = Groups::default();
-    each_turning(nodes, snapshot, [first, last], &mut |node| {
+    let each = &mut |node| {
         groups.of_node(nodes, snapshot, node);
-    });
+        Ok(())
+    };
+    let Ok(()) = each_turning::<Infallible>(nodes, snapshot, [first, last], each);
     groups.sorted()
 }
 
-/// Returns the statements that may begin or end between two days, in whatever order; all of them, if there are none.
-pub(in crate::facts) fn turned(snapshot: &Snapshot, days: Option<(Day, Day)>) -> Vec<TermId> {
+/// Calls `each` for the statements that may begin or end between two days, in whatever order, until it fails; for all of them, if there
+/// are no days.
+pub(in crate::facts) fn turned<E>(
+    snapshot: &Snapshot,
+    days: Option<(Day, Day)>,
+    each: &mut dyn FnMut(TermId) -> Result<(), E>,
+) -> Result<(), E> {
     let nodes = Nodes::on(snapshot);
-    let mut found = Vec::new();
     if nodes.statements == TermId::MAX {
-        return found;
+        return Ok(());
     }
     match days {
-        Some((one, other)) => {
-            each_turning(&nodes, snapshot, [one.min(other), one.max(other)], &mut |node| {
-                found.push(node);
-            });
-        }
-        None => found.extend(
-            snapshot
-                .quads(nodes.with(part::SUBJECT, None))
-                .map(|quad| quad.subject),
-        ),
+        Some((one, other)) => each_turning(&nodes, snapshot, [one.min(other), one.max(other)], each),
+        None => snapshot
+            .quads(nodes.with(part::SUBJECT, None))
+            .try_for_each(|quad| each(quad.subject)),
     }
-    found
 }
 
-fn each_turning(nodes: &Nodes, snapshot: &Snapshot, [first, last]: [Day; 2], each: &mut dyn FnMut(TermId)) {
+fn each_turning<E>(
+    nodes: &Nodes,
+    snapshot: &Snapshot,
+    [first, last]: [Day; 2],
+    each: &mut dyn FnMut(TermId) -> Result<(), E>,
+) -> Result<(), E> {
     let is_between = |day: Option<Day>| day.is_some_and(|day| first < day && day <= last);
     for part in [part::EDTF, part::OBSERVED_ON] {
         let pattern = nodes.with(part, None);
@@ -143,7 +149,7 @@ fn each_turning(nodes: &Nodes, snapshot: &Snapshot, [first, last]: [Day; 2], eac
             };
             if may_turn {
                 for quad in snapshot.quads(nodes.with(part, Some(quad.object))) {
-                    each(quad.subject);
+                    each(quad.subject)?;
                 }
             }
             // Each text once, however many statements have it.
@@ -154,6 +160,7 @@ fn each_turning(nodes: &Nodes, snapshot: &Snapshot, [first, last]: [Day; 2], eac
             next = snapshot.quads_after(pattern, past).next();
         }
     }
+    Ok(())
 }
 
 /// The recorded day that is to be, and those that are not.

@@ -111,7 +111,13 @@ impl Watcher {
             let made = past.advance(changes, &is_over)?;
             let scan = match output {
                 Output::Facts => {
-                    let facts = made.transition.into_facts(&made.changes);
+                    let mut go_on = |gathered_bytes| {
+                        if is_over() {
+                            return Err(FeedError::Over);
+                        }
+                        past.check_bytes(gathered_bytes)
+                    };
+                    let facts = made.transition.into_facts(&made.changes, &mut go_on)?;
                     Scan::Facts(Box::new(FactScan::of_commit(
                         sight.header(&header),
                         facts,
