@@ -8,6 +8,7 @@ mod diff;
 mod fact_scan;
 mod filter;
 mod follow;
+mod graphs;
 mod headers;
 mod past;
 mod record;
@@ -30,6 +31,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use self::filter::Sight;
 use self::{
     details::{Details, Kept},
+    graphs::Graphs,
     past::Past,
     record::Record,
     ring::Ring,
@@ -102,6 +104,7 @@ struct Inner {
     pasts: Arc<Semaphore>,
     /// Has as many owners more as there are watchers that wait for one of these.
     past_waiters: Arc<()>,
+    graphs: Graphs,
 }
 
 /// Why the feed cannot be read.
@@ -201,6 +204,7 @@ impl Feed {
             detailing: tokio::sync::Mutex::default(),
             pasts: Arc::new(Semaphore::new(PAST_COUNT_MAX)),
             past_waiters: Arc::default(),
+            graphs: Graphs::default(),
         }))
     }
 
@@ -319,6 +323,12 @@ impl Feed {
         let mut ring = self.0.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.forget_erased(self.log().erasure_count());
         ring
+    }
+
+    /// Lets go of graphs that watchers keep, as far as they take more than they may.
+    fn limit_graphs(&self) {
+        let newest = self.0.knowledge.read(&Access::everything()).snapshot;
+        self.0.graphs.limit(&newest, self.settings().diff_bytes_max);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

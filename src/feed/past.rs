@@ -2,7 +2,7 @@
 //!
 //! Such a graph shares what it can with the newest one. What it takes beside it has a limit, as does a commit that it goes on by.
 
-use super::{CHANGES_PER_LOOK, Feed, FeedError, diff::DiffError};
+use super::{CHANGES_PER_LOOK, Feed, FeedError, diff::DiffError, graphs::Keeping};
 use crate::{
     facts::Transition,
     graph::{Batch, Changes, Draft, Snapshot},
@@ -48,6 +48,20 @@ impl Past {
         }
         past.revision = revision;
         Ok(past)
+    }
+
+    /// Returns the graph that a watcher keeps, if it is still there.
+    pub(super) fn kept(feed: &Feed, keeping: &Keeping) -> Option<Self> {
+        Some(Self {
+            revision: keeping.revision,
+            snapshot: feed.0.graphs.get(keeping)?,
+            feed: feed.clone(),
+        })
+    }
+
+    /// Has the graph kept, which is the newest one.
+    pub(super) fn keep(&self) -> Keeping {
+        self.feed.0.graphs.keep(self.revision, &self.snapshot)
     }
 
     /// Returns the newest graph.

@@ -13,6 +13,7 @@ use super::{
     details::{Details, fact_bytes},
     fact_scan::FactScan,
     filter::Sight,
+    graphs::Keeping,
     past::Past,
     record::Record,
     scan::{GraphScan, LargeCommit, Step, fragments},
@@ -143,7 +144,7 @@ pub struct Watcher {
     /// The graph at `position`, while the watcher is far behind, and its place.
     past: Option<(Past, OwnedSemaphorePermit)>,
     /// The graph where it had all there was, if it needs one: from there on nothing has to be taken back.
-    kept: Option<Past>,
+    kept: Option<Keeping>,
     /// Its turn for that place, while it waits for one, also while it tells that it is still there.
     turn: Option<Turn>,
     /// How long the reader had no room in the large commit that was begun last.

@@ -107,8 +107,16 @@ impl Snapshot {
 
     /// Returns the bytes that the index takes in memory beside that of another snapshot: those of the layers that only this one has.
     pub fn memory_bytes_beside(&self, other: &Self) -> u64 {
-        let own = self.layers.iter().filter(|layer| !other.has_layer(layer));
-        own.map(|layer| layer.memory_bytes() as u64).sum()
+        other.memory_bytes_of([self])
+    }
+
+    /// Returns the bytes that others take in memory beside this one, all together: those of the layers that only they have.
+    pub fn memory_bytes_of<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> u64 {
+        let layers = others.into_iter().flat_map(|other| other.layers.iter());
+        let mut layers: Vec<_> = layers.filter(|layer| !self.has_layer(layer)).collect();
+        layers.sort_unstable_by_key(|layer| Arc::as_ptr(layer));
+        layers.dedup_by_key(|layer| Arc::as_ptr(layer));
+        layers.iter().map(|layer| layer.memory_bytes() as u64).sum()
     }
 
     pub(super) fn has_layer(&self, layer: &Arc<Layer>) -> bool {

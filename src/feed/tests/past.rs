@@ -90,6 +90,47 @@ fn a_large_commit_need_not_be_taken_back_by_who_was_up_to_date() {
 }
 
 #[test]
+fn graphs_that_watchers_keep_are_limited_once_their_layers_are_merged() {
+    let bytes_max = 200_000;
+    let base = Base::new(FeedSettings {
+        diff_bytes_max: bytes_max,
+        ..SETTINGS
+    });
+    let kind = NamedNode::new_unchecked("http://example.com/kind");
+    let is_of_kind = Quad {
+        predicate: oxigraph::model::vocab::rdf::TYPE.into_owned(),
+        object: kind.clone().into(),
+        ..quad(2, 0, 0)
+    };
+    let quads = (0..5_000).map(|o| quad(1, o, 0)).chain([is_of_kind]);
+    base.insert(&quads.collect::<Vec<_>>());
+    let filter = Filter {
+        types: [kind].into_iter().collect(),
+        ..Filter::default()
+    };
+    let mut watcher = watching(&base, Start::Now, (filter, Output::Quads));
+    assert_eq!(completed(&next(&base, &mut watcher).unwrap()), Some(1));
+    assert_eq!(base.feed.0.graphs.count(), 1);
+    let newest = || base.feed.knowledge().read(&Access::everything()).snapshot;
+    let kept = newest();
+    // Enough to be merged with what is there, and little to take back.
+    base.insert(&(5_000..5_350).map(|o| quad(2, o, 0)).collect::<Vec<_>>());
+    assert!(
+        kept.memory_bytes_beside(&newest()) > bytes_max,
+        "nothing is merged"
+    );
+    let told = completed(&next(&base, &mut watcher).unwrap());
+    assert_eq!(base.feed.0.graphs.count(), 0);
+    assert_eq!(told, Some(2));
+    // It is told the rest all the same, and keeps the newest again.
+    let waits = base
+        .runtime
+        .block_on(async { futures::poll!(std::pin::pin!(watcher.next())) });
+    assert!(waits.is_pending());
+    assert_eq!(base.feed.0.graphs.count(), 1);
+}
+
+#[test]
 fn who_does_not_read_gives_way() {
     let base = Base::new(FeedSettings {
         watcher_count_max: 5,

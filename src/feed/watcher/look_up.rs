@@ -31,13 +31,14 @@ impl Watcher {
 
     /// Takes some of the records at hand together with what the graph says of them. Waits for a place no longer than `due`.
     pub(super) async fn look_up(&mut self, due: Instant) -> Result<(), FeedError> {
+        self.feed.limit_graphs();
         let whole = self.run.iter().take_while(|record| record.changes.is_some());
         let whole: Vec<_> = whole.cloned().collect();
         let is_near = self.past.is_none() && self.feed.revision() - self.position.revision <= NEAR_COUNT_MAX;
         if is_near && !whole.is_empty() {
             match self.feed.details(&whole, self.erasure_count).await {
                 // A large commit came after these, which need not be taken back.
-                Err(FeedError::TooFarBack { .. }) if self.kept.is_some() => {}
+                Err(FeedError::TooFarBack { .. }) if self.kept_graph().is_some() => {}
                 details => {
                     self.turn = None;
                     return self.take_run(&details?);
@@ -74,10 +75,11 @@ impl Watcher {
         };
         self.turn = None;
         let (feed, position) = (self.feed.clone(), self.position.revision);
-        let kept = self.kept.take().filter(|kept| {
+        let kept = self.kept_graph().filter(|kept| {
             let later_count = position.checked_sub(kept.revision);
             later_count.is_some_and(|count| count <= NEAR_COUNT_MAX)
         });
+        self.kept = None;
         let waiting = Waiting::default();
         let is_over = waiting.is_over();
         let past = spawn_blocking(move || match kept {
@@ -87,12 +89,18 @@ impl Watcher {
         Ok(Some((past.await??, place)))
     }
 
+    /// Returns the graph that it keeps, if that did not take too much.
+    fn kept_graph(&self) -> Option<Past> {
+        let kept = self.kept.as_ref();
+        kept.and_then(|keeping| Past::kept(&self.feed, keeping))
+    }
+
     /// Keeps the graph where it stands, if that is the newest one. What it takes beside the newest is little until much came since.
     pub(super) fn keep_newest(&mut self) {
         if self.needs_graph() {
             let newest = Past::newest_of(&self.feed);
             if newest.revision == self.position.revision {
-                self.kept = Some(newest);
+                self.kept = Some(newest.keep());
             }
         }
     }
