@@ -26,6 +26,13 @@ pub struct Listing {
     pub count_max: usize,
 }
 
+impl Listing {
+    /// Tells whether the next one is the oldest of all that are left, so that it would be missed.
+    fn goes_on_upward(&self) -> bool {
+        self.after.is_some() && !self.newest_first
+    }
+}
+
 /// Headers, in the order of their listing.
 #[derive(Debug, Default)]
 pub struct HeaderPage {
@@ -61,7 +68,7 @@ impl Feed {
         is_over: impl Fn() -> bool,
     ) -> Result<HeaderPage, FeedError> {
         let newest = self.revision();
-        if let Some(after) = listing.after.filter(|_| !listing.newest_first) {
+        if let Some(after) = listing.after.filter(|_| listing.goes_on_upward()) {
             self.check_retained(after.saturating_add(1))?;
         }
         // Times do not go back from one revision to the next.
@@ -72,14 +79,25 @@ impl Feed {
             (Some(after), true) => (first, (end - 1).min(after.saturating_sub(1))),
             (Some(after), false) => (first.max(after.saturating_add(1)), end - 1),
         };
-        let mut page = HeaderPage::default();
         if low > high {
-            return Ok(page);
+            return Ok(HeaderPage::default());
         }
+        self.listed(access, listing, (low, high), &is_over)
+    }
+
+    /// Lists headers from `low` to `high`, both of which the log had a moment ago.
+    pub(super) fn listed(
+        &self,
+        access: &Access,
+        listing: Listing,
+        (low, high): (u64, u64),
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<HeaderPage, FeedError> {
         if !access.reads().is_everything() {
             let sight = Sight(Arc::clone(access.reads()));
-            return self.seen_headers(&sight, listing, (low, high), &is_over);
+            return self.seen_headers(&sight, listing, (low, high), is_over);
         }
+        let mut page = HeaderPage::default();
         let HeaderPage { headers, next_after } = &mut page;
         self.log()
             .headers(low..=high, listing.newest_first, &mut |header| {
@@ -90,6 +108,14 @@ impl Feed {
                 }
                 next_after.is_none()
             })?;
+        if listing.goes_on_upward() && headers.first().is_none_or(|first| first.revision > low) {
+            let earliest = self.log().earliest()?;
+            return Err(LogError::Compacted {
+                revision: low,
+                earliest,
+            }
+            .into());
+        }
         Ok(page)
     }
 
@@ -105,7 +131,15 @@ impl Feed {
         let mut page = HeaderPage::default();
         let records = self.log().records()?;
         // Others may have been compacted away just now.
-        let low = low.max(records.earliest());
+        let earliest = records.earliest();
+        if listing.goes_on_upward() && low < earliest {
+            return Err(LogError::Compacted {
+                revision: low,
+                earliest,
+            }
+            .into());
+        }
+        let low = low.max(earliest);
         let mut looked_at = 0;
         let mut last = None;
         for step in 0..(high + 1).saturating_sub(low) {

@@ -46,6 +46,45 @@ fn a_reader_of_some_graphs_lists_a_compacted_log_to_its_end() {
     }
 }
 
+/// As it is in the moment in which the compacted log is there, and nobody was told so far.
+#[test]
+fn a_page_that_goes_on_misses_no_commit_that_was_compacted_away_just_now() {
+    let base = Base::new(SETTINGS);
+    for number in 0..6 {
+        base.insert(&[quad(number, 0, 7)]);
+    }
+    let base = base.compacted(3);
+    let mut reads = GraphSet::default();
+    reads.add(node(7).as_str());
+    let restricted = Access::new("r", reads, GraphSet::default(), false);
+    for access in [Access::everything(), restricted] {
+        let listed = |after, low, high| {
+            let listing = Listing {
+                after,
+                newest_first: false,
+                ..ALL
+            };
+            base.feed.listed(&access, listing, (low, high), &|| false)
+        };
+        for high in [2, 6] {
+            let page = listed(Some(1), 2, high);
+            assert!(
+                matches!(
+                    page,
+                    Err(FeedError::Log(LogError::Compacted {
+                        revision: 2,
+                        earliest: 3
+                    }))
+                ),
+                "{page:?}"
+            );
+        }
+        let last = |page: HeaderPage| page.headers.last().map(|header| header.revision);
+        assert_eq!(last(listed(Some(2), 3, 6).unwrap()), Some(6));
+        assert_eq!(last(listed(None, 2, 6).unwrap()), Some(6));
+    }
+}
+
 #[test]
 fn what_nobody_waits_for_is_given_up() {
     let base = Base::new(SETTINGS);
