@@ -92,14 +92,22 @@ pub async fn follow<T>(
             Ok(room) => {
                 let mut batch = Vec::new();
                 let mut text_bytes = 0;
+                let mut reached = resume_after;
+                let mut has_changes = false;
                 let mut next = Some(event);
                 while let Some(event) = next {
                     text_bytes += event.text_bytes();
-                    resume_after = event.completes().or(resume_after);
+                    has_changes |= !matches!(event, Event::Checkpoint(_));
+                    reached = event.completes().or(reached);
                     batch.push(convert(event));
                     let has_room = batch.len() < BATCH_EVENT_COUNT_MAX && text_bytes < FRAGMENT_BYTES_MAX;
                     next = if has_room { watcher.at_hand() } else { None };
                 }
+                // It may have been erased while the reader had no room.
+                if has_changes && watcher.is_outdated() {
+                    break EndReason::Erased;
+                }
+                resume_after = reached;
                 room.send(batch);
             }
         }

@@ -229,9 +229,14 @@ impl Watcher {
         Ok(event)
     }
 
+    /// Tells whether something was erased since what it has told last was read: that may have it.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.erasure_count != self.feed.log().erasure_count()
+    }
+
     /// Returns what comes next if it is at hand.
     pub(super) fn at_hand(&mut self) -> Option<Event> {
-        if self.erasure_count != self.feed.log().erasure_count() {
+        if self.is_outdated() {
             return None;
         }
         loop {
@@ -278,7 +283,7 @@ impl Watcher {
             if let Some(scan) = self.scan.take() {
                 let event = self.go_on(scan).await;
                 // It may have been erased while it was read.
-                if !matches!(event, Ok(None)) && self.erasure_count != self.feed.log().erasure_count() {
+                if !matches!(event, Ok(None)) && self.is_outdated() {
                     return Err(FeedError::Erased);
                 }
                 if let Some(event) = event? {
@@ -298,7 +303,7 @@ impl Watcher {
                     self.begin(revision).await
                 };
                 // What was erased while it was looked for is forgotten, and looked for again.
-                if self.erasure_count == self.feed.log().erasure_count() {
+                if !self.is_outdated() {
                     begun?;
                 }
                 continue;

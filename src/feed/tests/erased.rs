@@ -82,6 +82,35 @@ fn what_is_read_while_it_is_erased_is_not_told() {
 }
 
 #[test]
+fn what_waits_for_a_reader_is_not_told_after_an_erasure() {
+    let base = Base::new(SETTINGS);
+    let watcher = base.watch(Start::After(0), Filter::default());
+    // It reads for the first one, so that that finds all at hand.
+    let mut other = base.watch(Start::After(0), Filter::default());
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+    let told = |event: Event| match event {
+        Event::Commit(fragment) => (fragment.revision, fragment.changes.len()),
+        other => (other.completes().unwrap().revision, 0),
+    };
+    let following = follow(watcher, sender, std::future::pending(), told);
+    let mut following = std::pin::pin!(following);
+    let mut go_on = || base.runtime.block_on(async { futures::poll!(&mut following) });
+    assert!(go_on().is_pending());
+    assert_eq!(receiver.try_recv().unwrap(), [(0, 0)]);
+    for entity in [1, 2] {
+        base.insert(&[quad(entity, 0, 0)]);
+        while completed(&next(&base, &mut other).unwrap()) != Some(entity as u64) {}
+        assert!(go_on().is_pending());
+    }
+    erase(&base, 2);
+    assert_eq!(receiver.try_recv().unwrap(), [(1, 1)]);
+    let end = base.runtime.block_on(following);
+    assert!(matches!(end.reason, EndReason::Erased), "{end:?}");
+    assert_eq!(end.resume_after.map(|mark| mark.revision), Some(1));
+    assert!(receiver.try_recv().is_err(), "what was erased was told");
+}
+
+#[test]
 fn a_difference_is_of_one_state_and_is_not_told_after_an_erasure() {
     let base = Base::new(SETTINGS);
     for object in 0..4 {
