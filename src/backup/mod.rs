@@ -214,6 +214,8 @@ impl Backups {
                     "backed up"
                 );
             }
+            // Nothing is wrong with it: its caller has gone, or the server drains.
+            Err(BackupError::Over) => tracing::info!("the backup was given up"),
             Err(error) => {
                 self.lock().failure_count += 1;
                 tracing::error!(%error, "the backup failed");

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backup::{BackupError, Backups, list};
 
-/// The pause after the place could not be read.
+/// The pause after the place could not be read, or no backup was made: the first one of those that grow up to the interval.
 const LOOK_PAUSE: Duration = Duration::from_mins(1);
 
 /// Looks what backups there are, until it is known. Makes one again and again, the first one as soon as the newest that there is is
@@ -17,26 +17,40 @@ pub(super) async fn back_up(backups: Backups, every: Option<Duration>, drain: Ca
         return;
     };
     let mut wait = every.saturating_sub(age);
+    let mut pause = LOOK_PAUSE;
     loop {
         tokio::select! {
             () = drain.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
-        wait = every;
         let Some(turn) = backups.turn() else {
             tracing::warn!("no backup now: another is being made or verified");
+            wait = next_wait(false, every, &mut pause);
             continue;
         };
         let (backups, drain) = (backups.clone(), drain.clone());
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             // What it came to is logged and counted there.
-            let _ = backups.create(&mut |_| !drain.is_cancelled());
+            backups.create(&mut |_| !drain.is_cancelled()).is_ok()
         });
-        if let Err(error) = made.await {
+        let is_made = made.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the backup failed");
-        }
+            false
+        });
+        wait = next_wait(is_made, every, &mut pause);
     }
+}
+
+/// Returns how long to wait for the next backup: the interval, or after one that was not made a pause, which the next one doubles.
+fn next_wait(is_made: bool, every: Duration, pause: &mut Duration) -> Duration {
+    if is_made {
+        *pause = LOOK_PAUSE;
+        return every;
+    }
+    let wait = every.min(*pause);
+    *pause = wait.saturating_mul(2);
+    wait
 }
 
 /// Looks again and again until something is known; nothing if the server drains.
@@ -114,6 +128,19 @@ mod tests {
         std::fs::write(&path, "no folder").unwrap();
         assert_eq!(age(backups.clone()).await, None);
         assert_eq!(backups.told().failure_count, 1);
+    }
+
+    #[test]
+    fn what_was_not_made_is_tried_again_soon_and_then_less_often() {
+        let mut pause = LOOK_PAUSE;
+        let mut minutes =
+            |is_made, every| next_wait(is_made, Duration::from_mins(every), &mut pause).as_secs() / 60;
+        let waits: Vec<_> = (0..5).map(|_| minutes(false, 10)).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 10]);
+        assert_eq!(
+            [true, false, false].map(|is_made| minutes(is_made, 10)),
+            [10, 1, 2]
+        );
     }
 
     #[tokio::test]

@@ -43,6 +43,8 @@ fn records_after_the_revision_of_a_first_backup_stay_while_it_is_made() {
         };
         let made = backups.create(&mut watch);
         assert_eq!(made.is_ok(), is_whole, "{made:?}");
+        // One that was given up is none that failed.
+        assert_eq!(backups.told().failure_count, 0);
         if is_whole {
             assert_eq!((made.unwrap().revision, base.earliest_revision()), (1, 1));
             let next = backups.create(&mut always).unwrap();
