@@ -32,7 +32,7 @@ OPTIONAL = {
     "dossier_backup_revision": set(),
     "dossier_backup_failures_total": set(),
 }
-# A matcher that names values: their series must be there before the first is counted, or the alert misses that.
+# A matcher that names values: their series must be there before the first is counted, or alerts miss it.
 NAMED = re.compile(r'(\w+_total)\{(\w+)=~?"([\w|]+)"\}')
 TARGET_LABELS = {"job", "instance"}
 # A variable of Grafana, in the place of a duration.
