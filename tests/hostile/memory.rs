@@ -10,9 +10,10 @@ use crate::{
 #[test]
 fn messages_in_small_frames_take_what_they_have() {
     const CALL_COUNT: usize = 30;
-    /// They are sent in turn, so that all are there at once, and no faster than they are received: else the connection is cut.
-    const FRAMES_AT_ONCE: usize = 50;
-    const TURN_COUNT: usize = 1_200;
+    /// They are sent in turn, so that all are there at once, and hardly faster than they are taken: h2 cuts whoever has many small frames
+    /// lie, and answers a PING before the calls have taken theirs.
+    const FRAMES_AT_ONCE: usize = 20;
+    const TURN_COUNT: usize = 3_000;
     const GROWTH_MAX: u64 = 24 << 20;
     let _turn = turn();
     let server = Server::start(&["--drain-timeout=1s", "--log-format=text"]);
