@@ -441,15 +441,8 @@ impl Side {
         each: &mut dyn FnMut(Option<TermId>) -> Result<(), E>,
     ) -> Result<(), E> {
         let reader = self.reader();
-        let words = reader.words;
-        let by_subject = reader.in_statements(None, Some(words.subject), Some(subject));
-        let by_predicate = reader.in_statements(None, Some(words.predicate), Some(predicate));
-        let fewest = [by_subject, by_predicate].into_iter();
-        let fewest = fewest.min_by_key(|pattern| self.snapshot.count(*pattern));
-        for quad in fewest
-            .into_iter()
-            .flat_map(|pattern| self.snapshot.quads(pattern))
-        {
+        let (pattern, _) = reader.fewest_of([subject, predicate]);
+        for quad in self.snapshot.quads(pattern) {
             let triple = reader.triple_of(quad.subject, Some(subject));
             each(
                 triple

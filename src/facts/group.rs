@@ -9,7 +9,7 @@ use super::{
     record::{Record, TimeView},
 };
 use crate::{
-    graph::{QuadIds, TermId},
+    graph::{Pattern, QuadIds, TermId},
     model::truthy::{self, Evidence},
 };
 
@@ -135,6 +135,19 @@ impl Reader<'_> {
         })
     }
 
+    /// Matches what says that statements have a subject, or what says that they have a predicate, whichever is less; with the other part
+    /// that those of both have, as property and value.
+    pub(super) fn fewest_of(&self, [subject, predicate]: [TermId; 2]) -> (Pattern, (TermId, TermId)) {
+        let words = &self.words;
+        let by_subject = self.in_statements(None, Some(words.subject), Some(subject));
+        let by_predicate = self.in_statements(None, Some(words.predicate), Some(predicate));
+        if self.snapshot.count(by_subject) <= self.snapshot.count(by_predicate) {
+            (by_subject, (words.predicate, predicate))
+        } else {
+            (by_predicate, (words.subject, subject))
+        }
+    }
+
     /// Returns all statements of a subject and a predicate, by their identifiers.
     pub(super) fn records(
         &self,
@@ -143,15 +156,7 @@ impl Reader<'_> {
         source: Option<TermId>,
         budget: &mut Budget,
     ) -> Vec<Record> {
-        let words = &self.words;
-        let by_subject = self.in_statements(None, Some(words.subject), Some(subject));
-        let by_predicate = self.in_statements(None, Some(words.predicate), Some(predicate));
-        let is_by_subject = self.snapshot.count(by_subject) <= self.snapshot.count(by_predicate);
-        let (pattern, other) = if is_by_subject {
-            (by_subject, (words.predicate, predicate))
-        } else {
-            (by_predicate, (words.subject, subject))
-        };
+        let (pattern, other) = self.fewest_of([subject, predicate]);
         let mut records = Vec::new();
         for quad in self.snapshot.quads(pattern) {
             if budget.is_overdue() {
@@ -162,7 +167,7 @@ impl Reader<'_> {
                 subject: quad.subject,
                 predicate: other.0,
                 object: other.1,
-                graph: words.statements,
+                graph: self.words.statements,
             });
             if !is_of_group {
                 continue;
