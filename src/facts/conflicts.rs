@@ -303,7 +303,7 @@ impl Reader<'_> {
             return None;
         }
         let mut facts: Vec<Fact> = Vec::new();
-        for quad in self.snapshot.quads(self.in_statements(Some(node), None, None)) {
+        for quad in self.statement_quads(node) {
             if facts.len() == FACT_COUNT_MAX || budget.is_overdue() {
                 break;
             }

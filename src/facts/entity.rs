@@ -169,7 +169,7 @@ impl Reader<'_> {
 
     /// Adds the names that a node has among the statements.
     fn stated_names(&self, entity: &mut Entity, node: TermId, languages: &[String], budget: &mut Budget) {
-        for quad in self.snapshot.quads(self.in_statements(Some(node), None, None)) {
+        for quad in self.statement_quads(node) {
             self.take_name(entity, quad, languages, budget);
         }
     }

@@ -59,8 +59,8 @@ impl Holding {
     ) -> Next {
         // Most triples have no statement, or are derived and have one: then it need not be read to know that they hold by it.
         match self.all.as_mut().and_then(|all| all.about(reader, quad, budget)) {
-            Some([]) => return Next::End,
-            Some([[.., id]]) if reader.is_derived(quad) => {
+            Some(([], _)) => return Next::End,
+            Some(([[.., id]], true)) => {
                 return if after < *id {
                     Next::Statement(*id)
                 } else {
@@ -78,6 +78,11 @@ impl Holding {
                 found => return found,
             }
         }
+    }
+
+    /// Returns what a statement about the last subject says, if that was read.
+    pub(super) fn quads(&self, statement: TermId) -> Option<&[QuadIds]> {
+        self.all.as_ref()?.quads(statement)
     }
 
     /// Tells whether a triple holds by a statement.

@@ -105,7 +105,7 @@ impl Reader<'_> {
             recorded_at: None,
             retracted_at: None,
         };
-        for quad in self.snapshot.quads(self.in_statements(Some(id), None, None)) {
+        for quad in self.statement_quads(id) {
             budget.step(1);
             let (property, object) = (quad.predicate, quad.object);
             let place = [words.subject, words.predicate, words.object]

@@ -7,7 +7,7 @@ use oxsdatatypes::{DateTime, TimezoneOffset};
 
 use super::{Budget, Reader, default_graph};
 use crate::{
-    graph::{GraphPattern, Pattern, QuadIds, TermId, TermView},
+    graph::{GraphPattern, Pattern, QuadIds, Quads, TermId, TermView},
     model::{
         fact::{Basis, Source, Stance, Standing, Statement, UnixTime},
         value::Value,
@@ -17,24 +17,43 @@ use crate::{
 const NANOS: i128 = 1_000_000_000;
 
 impl Reader<'_> {
-    /// Returns what a statement node says, or `None` if it was invalidated or denies its triple.
-    pub(super) fn statement(&self, id: TermId, budget: &mut Budget) -> Option<Statement> {
-        self.read_statement(id, false, budget)
+    /// Returns what a statement node says, of its quads if they were read; `None` if it was invalidated or denies its triple.
+    pub(super) fn statement(
+        &self,
+        id: TermId,
+        quads: Option<&[QuadIds]>,
+        budget: &mut Budget,
+    ) -> Option<Statement> {
+        match quads {
+            Some(quads) => self.read_statement(id, quads.iter().copied(), false, budget),
+            None => self.read_statement(id, self.statement_quads(id), false, budget),
+        }
     }
 
     /// Returns what a statement node says, whatever it is.
     pub(super) fn any_statement(&self, id: TermId, budget: &mut Budget) -> Option<Statement> {
-        self.read_statement(id, true, budget)
+        self.read_statement(id, self.statement_quads(id), true, budget)
     }
 
-    fn read_statement(&self, id: TermId, any: bool, budget: &mut Budget) -> Option<Statement> {
+    /// Returns the quads of a node among the statements.
+    pub(super) fn statement_quads(&self, id: TermId) -> Quads<'_> {
+        self.snapshot.quads(self.in_statements(Some(id), None, None))
+    }
+
+    fn read_statement(
+        &self,
+        id: TermId,
+        quads: impl Iterator<Item = QuadIds>,
+        any: bool,
+        budget: &mut Budget,
+    ) -> Option<Statement> {
         let words = &self.words;
         let mut statement = Statement {
             id: self.node_text(id)?,
             ..Statement::default()
         };
         let mut locators = Vec::new();
-        for quad in self.snapshot.quads(self.in_statements(Some(id), None, None)) {
+        for quad in quads {
             budget.step(1);
             let property = quad.predicate;
             let is_retraction = property == words.invalidated_at;

@@ -1,19 +1,31 @@
 //! Which statements are about a triple.
 
-use super::{Budget, Reader, past};
+use super::{Budget, Reader, default_graph, past};
 use crate::graph::{GraphPattern, Pattern, QuadIds, Quads, TermId};
 
 /// Subjects with at most this many statements get a list of them all; others are probed triple by triple.
 const LISTED_COUNT_MAX: u64 = 512;
 /// Quads of a subject up to which one pass over all of them is cheaper than some look-ups.
 const ONE_PASS_QUAD_COUNT_MAX: u64 = 48;
+/// Derived triples of a subject up to which they are read in one pass.
+const DERIVED_COUNT_MAX: u64 = 512;
 
 /// Finds the statements about triples; fastest if consecutive triples have the same subject.
 #[derive(Debug, Default)]
 pub(super) struct Support {
     subject: Option<TermId>,
-    /// Predicate, object and statement of each statement about the subject, sorted. `None`: too many to list.
-    listed: Option<Vec<[TermId; 3]>>,
+    listed: Option<Listed>,
+}
+
+/// The statements about one subject.
+#[derive(Debug, Default)]
+struct Listed {
+    /// Predicate, object and statement of each, sorted.
+    triples: Vec<[TermId; 3]>,
+    /// What they say, by statement; of those that say much, nothing.
+    quads: Vec<QuadIds>,
+    /// Predicate and object of what of the subject is derived, sorted; none without statements. `None`: too many to list.
+    derived: Option<Vec<[TermId; 2]>>,
 }
 
 /// The next statement about a triple.
@@ -36,49 +48,77 @@ impl Support {
         budget: &mut Budget,
     ) -> Next {
         match self.listed(reader, quad.subject, budget) {
-            Some(listed) => next_listed(listed, quad, after),
+            Some(listed) => next_listed(&listed.triples, quad, after),
             None => next_about(reader, quad, after, budget, Budget::is_spent),
         }
     }
 
-    /// Returns the statements about a triple; `None` if those about its subject are too many to list.
+    /// Returns the statements about a triple and, if there are any, whether it is derived. `None` if those about its subject are too
+    /// many to list.
     pub(super) fn about(
         &mut self,
         reader: &Reader<'_>,
         quad: QuadIds,
         budget: &mut Budget,
-    ) -> Option<&[[TermId; 3]]> {
+    ) -> Option<(&[[TermId; 3]], bool)> {
         let listed = self.listed(reader, quad.subject, budget)?;
         let pair = [quad.predicate, quad.object];
-        let first = listed.partition_point(|entry| entry[..2] < pair[..]);
-        let count = listed[first..].partition_point(|entry| entry[..2] == pair);
-        Some(&listed[first..first + count])
+        let first = listed.triples.partition_point(|entry| entry[..2] < pair[..]);
+        let count = listed.triples[first..].partition_point(|entry| entry[..2] == pair);
+        let is_derived = match &listed.derived {
+            Some(derived) => derived.binary_search(&pair).is_ok(),
+            None => reader.is_derived(quad),
+        };
+        Some((&listed.triples[first..first + count], is_derived))
     }
 
-    fn listed(
-        &mut self,
-        reader: &Reader<'_>,
-        subject: TermId,
-        budget: &mut Budget,
-    ) -> Option<&[[TermId; 3]]> {
+    /// Returns what a statement about the last subject says, if that was read.
+    pub(super) fn quads(&self, statement: TermId) -> Option<&[QuadIds]> {
+        let quads = &self.listed.as_ref()?.quads;
+        let first = quads.partition_point(|quad| quad.subject < statement);
+        let count = quads[first..].partition_point(|quad| quad.subject == statement);
+        (count > 0).then(|| &quads[first..first + count])
+    }
+
+    fn listed(&mut self, reader: &Reader<'_>, subject: TermId, budget: &mut Budget) -> Option<&Listed> {
         if self.subject != Some(subject) {
             self.subject = Some(subject);
             self.listed = list(reader, subject, budget);
         }
-        self.listed.as_deref()
+        self.listed.as_ref()
     }
 }
 
-fn list(reader: &Reader<'_>, subject: TermId, budget: &mut Budget) -> Option<Vec<[TermId; 3]>> {
-    let mut listed: Vec<_> = reader
-        .few_about(subject)?
-        .filter_map(|quad| {
-            budget.step(3);
-            let [_, predicate, object] = reader.triple_of(quad.subject, Some(subject))?;
-            Some([predicate, object, quad.subject])
-        })
-        .collect();
-    listed.sort_unstable();
+fn list(reader: &Reader<'_>, subject: TermId, budget: &mut Budget) -> Option<Listed> {
+    let mut listed = Listed::default();
+    // By statement.
+    for quad in reader.few_about(subject)? {
+        budget.step(3);
+        let of_statement = reader.statement_quads(quad.subject);
+        let triple = if of_statement.remaining() <= ONE_PASS_QUAD_COUNT_MAX {
+            let first = listed.quads.len();
+            listed.quads.extend(of_statement);
+            reader.triple_in(&listed.quads[first..])
+        } else {
+            reader.triple_of(quad.subject, None)
+        };
+        let triple = triple.filter(|triple| triple[0] == subject);
+        listed
+            .triples
+            .extend(triple.map(|[_, predicate, object]| [predicate, object, quad.subject]));
+    }
+    listed.triples.sort_unstable();
+    let derived = reader.snapshot.quads(Pattern {
+        graph: GraphPattern::Named(reader.words.derived),
+        ..default_graph(Some(subject), None, None)
+    });
+    if listed.triples.is_empty() {
+        listed.derived = Some(Vec::new());
+    } else if derived.remaining() <= DERIVED_COUNT_MAX {
+        let mut derived: Vec<_> = derived.map(|quad| [quad.predicate, quad.object]).collect();
+        derived.sort_unstable();
+        listed.derived = Some(derived);
+    }
     Some(listed)
 }
 
@@ -145,6 +185,14 @@ impl Reader<'_> {
         let pattern = self.in_statements(None, Some(self.words.subject), Some(subject));
         let about = self.snapshot.quads(pattern);
         (about.remaining() <= LISTED_COUNT_MAX).then_some(about)
+    }
+
+    /// Returns the triple that a statement is about, of what it says.
+    fn triple_in(&self, quads: &[QuadIds]) -> Option<[TermId; 3]> {
+        let words = &self.words;
+        let first = |property| quads.iter().find(|quad| quad.predicate == property);
+        let [subject, predicate, object] = [words.subject, words.predicate, words.object].map(first);
+        Some([subject?.object, predicate?.object, object?.object])
     }
 
     /// Returns the triple that a statement is about: the first subject, predicate and object in index order, should there

@@ -128,7 +128,8 @@ impl<'a> Walk<'a> {
         {
             Next::Statement(id) => {
                 current.after = id;
-                if let Some(statement) = self.reader.statement(id, budget) {
+                let quads = self.holding.quads(id);
+                if let Some(statement) = self.reader.statement(id, quads, budget) {
                     current.is_supported = true;
                     self.current = Some(current);
                     let cursor = Cursor::within(current.quad, id, true);
