@@ -5,9 +5,11 @@
 #[cfg(all(feature = "schedules", not(debug_assertions)))]
 compile_error!("the feature `schedules` is for tests: what is built with it does not run by itself");
 
+mod priority;
 #[cfg(feature = "schedules")]
 mod scheduled;
 
+pub use priority::Niceness;
 #[cfg(feature = "schedules")]
 pub use scheduled::{
     ArcSwap, ArcSwapOption, Condvar, Mutex, MutexGuard, atomic, mpsc, task, thread, time, watch,

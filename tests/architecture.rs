@@ -31,7 +31,9 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     // of what requests may take.
     (
         "sparql",
-        &["graph", "model", "rdf", "remote", "auth", "request", "intake"],
+        &[
+            "graph", "model", "rdf", "remote", "auth", "request", "intake", "sync",
+        ],
     ),
     ("knowledge", &["log", "graph", "facts", "model", "sync"]),
     // A watcher reads the log at its own pace, up to what the knowledge base has published.

@@ -20,7 +20,7 @@ use crate::{
     graph::{Batch, Draft, Snapshot, SnapshotFileError, read_snapshot_file},
     log::{Change, Log, LogError, LogReader, OpenDatabase},
     sync::{
-        ArcSwap,
+        ArcSwap, Niceness,
         atomic::{AtomicBool, AtomicU64},
         mpsc, thread, watch,
     },
@@ -96,6 +96,7 @@ pub(super) fn open(
     })?;
     let answers = queue.clone();
     spawn("dossier-background", 2 << 20, move || {
+        Niceness::Background.set();
         background::run(&file, &waiting_jobs, &answers);
         // The writer holds the lock of the data directory: it is free when the writer's thread has ended.
         let _ = writer_thread.join();

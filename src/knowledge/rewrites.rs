@@ -18,6 +18,7 @@ use super::{
 use crate::{
     log::{Log, LogError, LogReader, Rewrite, Rewritten},
     sync::{
+        Niceness,
         atomic::{AtomicBool, Ordering},
         mpsc::SyncSender,
         thread,
@@ -191,6 +192,7 @@ impl Rewrites {
         let (queue, over) = (self.queue.clone(), Arc::clone(&is_over));
         let thread = thread::Builder::new().name("dossier-rewrite".to_owned());
         let spawned = thread.spawn(move || {
+            Niceness::Background.set();
             let begun_at = now();
             let worked = catch_unwind(AssertUnwindSafe(|| work(rewrite, &log, &over)));
             let (outcome, erased) = worked.unwrap_or_else(|_| {

@@ -8,6 +8,7 @@ mod formats;
 mod loads;
 mod long;
 mod past;
+mod priority;
 mod replay;
 mod requests;
 

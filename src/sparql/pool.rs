@@ -11,12 +11,10 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
+use crate::sync::Niceness;
+
 /// Address space of a query thread's stack; memory is taken only as deep as a query recurses.
 const STACK_BYTES: usize = 256 << 20;
-
-/// A tenth of a processor, where another thread wants it (setpriority(2), sched(7)).
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -60,7 +58,7 @@ impl QueryPool {
                     .name(format!("query-{number}"))
                     .stack_size(STACK_BYTES)
                     .spawn(move || {
-                        give_way();
+                        Niceness::Query.set();
                         work(&queue);
                     })
             })
@@ -114,14 +112,6 @@ struct Place(Arc<AtomicUsize>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Has the calling thread, and no other, come after those of the usual priority.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::warn!(%error, "query threads have the priority of lookups");
     }
 }
 
@@ -187,7 +177,7 @@ mod tests {
         let pool = QueryPool::start(1, 0).unwrap();
         let (told, tells) = mpsc::channel();
         pool.submit(move || told.send(niceness()).unwrap()).unwrap();
-        assert_eq!(tells.recv().unwrap(), NICENESS.max(before));
+        assert_eq!(tells.recv().unwrap(), before.max(10));
         assert_eq!(niceness(), before);
         pool.close();
     }
