@@ -9,6 +9,7 @@ use super::{
     layer::{Layer, Run},
     order::Bounds,
     quads::{Scan, scan_default, scan_named},
+    room::room,
     snapshot::GraphPattern,
 };
 
@@ -85,7 +86,7 @@ impl Snapshot {
 
 fn renumbered<const N: usize>(mut keys: Scan<'_, N>, numbers: &[u32]) -> Run<N> {
     let len = usize::try_from(keys.remaining()).unwrap_or_default();
-    let mut added = Vec::with_capacity(len);
+    let mut added = room(len);
     while let Some(key) = keys.next_key() {
         added.push(array::from_fn(|place| numbers[key[place] as usize]));
     }

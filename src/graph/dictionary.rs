@@ -10,7 +10,10 @@ use hashbrown::HashTable;
 use oxigraph::model::{BaseDirection, LiteralRef, TermRef, vocab::xsd};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::term::{TermId, TermView};
+use super::{
+    room::{room, text_room},
+    term::{TermId, TermView},
+};
 
 /// Terms that a dictionary can hold: a kind has 29 bits for the number of a datatype or language tag.
 pub(super) const TERM_COUNT_MAX: u32 = (1 << 29) - 1;
@@ -252,8 +255,8 @@ impl Segment {
         Self {
             first,
             terms: Terms {
-                text: String::with_capacity(text_len),
-                places: Vec::with_capacity(len),
+                text: text_room(text_len),
+                places: room(len),
             },
             table: HashTable::with_capacity(len),
         }
@@ -271,16 +274,12 @@ impl Segment {
         if ends.len() != kinds.len() || usize::try_from(start) != Ok(text.len()) {
             return None;
         }
-        let places = ends
-            .iter()
-            .zip(kinds)
-            .map(|(&end, &kind)| Place::new(end, Kind(kind)));
+        let mut places = room(ends.len());
+        let parts = ends.iter().zip(kinds);
+        places.extend(parts.map(|(&end, &kind)| Place::new(end, Kind(kind))));
         let mut segment = Self {
             first,
-            terms: Terms {
-                places: places.collect(),
-                text,
-            },
+            terms: Terms { text, places },
             table: HashTable::new(),
         };
         segment.index_from(0);
@@ -347,11 +346,11 @@ impl Segment {
     pub(super) fn followed_by(&self, next: &Self) -> Self {
         let len = self.len();
         // Each at once as large as it becomes: a dictionary takes most of the time of a merge.
-        let mut text = String::with_capacity(self.terms.text.len() + next.terms.text.len());
+        let mut text = text_room(self.terms.text.len() + next.terms.text.len());
         text.push_str(&self.terms.text);
         let offset = text.len() as u64;
         text.push_str(&next.terms.text);
-        let mut places = Vec::with_capacity(len + next.len());
+        let mut places = room(len + next.len());
         places.extend_from_slice(&self.terms.places);
         let moved = next.terms.places.iter();
         places.extend(moved.map(|place| Place::new(place.end() + offset, place.kind)));

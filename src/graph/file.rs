@@ -20,6 +20,7 @@ use super::{
     layer::{Layer, Run},
     order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, SortKey},
     quads::{Scan, scan_default, scan_named},
+    room::room,
 };
 
 const MAGIC: [u8; 8] = *b"DOSSIERG";
@@ -210,7 +211,9 @@ impl<R: Read> Hashing<R> {
         let len = len
             .filter(|len| *len <= size)
             .and_then(|len| usize::try_from(len).ok());
-        let mut bytes = vec![0; len.ok_or(SnapshotFileError::Damaged)?];
+        let len = len.ok_or(SnapshotFileError::Damaged)?;
+        let mut bytes = room(len);
+        bytes.resize(len, 0);
         self.inner.read_exact(&mut bytes).map_err(SnapshotFileError::Io)?;
         self.hash.update(&bytes);
         Ok(bytes)
@@ -226,8 +229,10 @@ impl<R: Read> Hashing<R> {
                 .map(|bytes| u32::from_le_bytes(*bytes));
             std::array::from_fn(|_| numbers.next().unwrap_or(0))
         };
+        let mut added = room(bytes.len() / (4 * N));
+        added.extend(bytes.chunks_exact(4 * N).map(key));
         Ok(Run {
-            added: bytes.chunks_exact(4 * N).map(key).collect(),
+            added: SortedKeys::new(added),
             removed: SortedKeys::default(),
         })
     }

@@ -75,22 +75,14 @@ impl<const N: usize> Deref for SortedKeys<N> {
     }
 }
 
-impl<const N: usize> FromIterator<SortKey<N>> for SortedKeys<N> {
-    /// Takes keys that are sorted and distinct.
-    fn from_iter<T: IntoIterator<Item = SortKey<N>>>(keys: T) -> Self {
-        Self::new(keys.into_iter().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn keys_within_bounds_are_those_of_a_linear_scan() {
-        let keys: SortedKeys<3> = (0..5)
-            .flat_map(|a| (0..4).flat_map(move |b| (0..3).map(move |c| [a, b, 2 * c])))
-            .collect();
+        let keys = (0..5).flat_map(|a| (0..4).flat_map(move |b| (0..3).map(move |c| [a, b, 2 * c])));
+        let keys = SortedKeys::new(keys.collect());
         for prefix in [
             &[][..],
             &[0],
@@ -122,7 +114,7 @@ mod tests {
             (fenced * stride, 2),
             (fenced * stride + 1, 2),
         ] {
-            let keys: SortedKeys<1> = (0..count).map(|number| [2 * number + 1]).collect();
+            let keys = SortedKeys::new((0..count).map(|number| [2 * number + 1]).collect());
             assert_eq!(keys.fences.len(), level_count, "{count}");
             for number in 0..count {
                 let key = 2 * number + 1;

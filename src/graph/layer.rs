@@ -6,6 +6,7 @@ use super::{
     dictionary::Segment,
     keys::SortedKeys,
     order::{Bounds, DEFAULT_ORDERS, NAMED_ORDERS, Order, SortKey, count_while, pack, quad_of, sort_key},
+    room::room,
     term::{QuadIds, TermId},
 };
 
@@ -31,7 +32,8 @@ impl<const N: usize> Default for Run<N> {
 impl<const N: usize> Run<N> {
     fn sorted(order: &Order<N>, added: &[[u32; 4]], removed: &[[u32; 4]]) -> Self {
         let sorted = |quads: &[[u32; 4]]| {
-            let mut keys: Vec<_> = quads.iter().map(|&quad| sort_key(order, quad)).collect();
+            let mut keys = room(quads.len());
+            keys.extend(quads.iter().map(|&quad| sort_key(order, quad)));
             keys.sort_unstable_by_key(pack);
             SortedKeys::new(keys)
         };
@@ -111,7 +113,7 @@ fn union_less<const N: usize>(
     if old_less.is_empty() && new_less.is_empty() {
         return union(old, new);
     }
-    let mut union = Vec::with_capacity(old.len() + new.len());
+    let mut union = room(old.len() + new.len());
     let mut old = Less {
         keys: old,
         less: old_less,
@@ -140,7 +142,7 @@ fn union_less<const N: usize>(
 
 /// Returns the sorted union of disjoint sorted keys, which is copied run by run: what comes together mostly belongs together.
 fn union<'a, const N: usize>(mut one: &'a [SortKey<N>], mut other: &'a [SortKey<N>]) -> Vec<SortKey<N>> {
-    let mut union = Vec::with_capacity(one.len() + other.len());
+    let mut union = room(one.len() + other.len());
     while let Some(first) = other.first().map(pack) {
         let (run, rest) = one.split_at(count_while(one, |key| pack(key) < first));
         union.extend_from_slice(run);

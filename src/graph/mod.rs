@@ -19,6 +19,7 @@ mod merge;
 mod order;
 mod quads;
 mod replaced;
+mod room;
 mod sight;
 mod snapshot;
 mod term;
