@@ -4,11 +4,17 @@
 //! then the removed quads, then the inserted ones; the header's counts say where each part ends. What is stored is a random
 //! salt and one zstd frame (RFC 8878).
 
-use std::io::{self, Write};
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+};
 
 use oxigraph::model::{NamedOrBlankNode, NamedOrBlankNodeRef, Quad, QuadRef};
 use sha2::{Digest as _, Sha256};
-use zstd::stream::raw::{CParameter, Encoder, Operation as _};
+use zstd::{
+    bulk::Compressor,
+    stream::raw::{CParameter, Encoder, Operation as _},
+};
 
 use super::{
     error::LogError,
@@ -123,7 +129,7 @@ impl<'a> PayloadWriter<'a> {
         let mut sink = match self.target {
             Target::Whole(mut sink) => {
                 self.text_bytes = self.text.len() as u64;
-                sink.write_all(&zstd::bulk::compress(&self.text, COMPRESSION_LEVEL)?)?;
+                sink.write_all(&compress(&self.text)?)?;
                 sink
             }
             Target::Streamed(mut encoder) => {
@@ -175,6 +181,22 @@ impl<'a> PayloadWriter<'a> {
         self.target = Target::Streamed(encoder);
         Ok(())
     }
+}
+
+thread_local! {
+    /// Kept: to make one takes as long as to compress a small text.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Compresses a text at once.
+fn compress(text: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(Compressor::new(COMPRESSION_LEVEL)?),
+        };
+        compressor.compress(text)
+    })
 }
 
 /// Begins to compress a text that is large; returns with what, and how much of it that has taken. Nothing comes out yet.
