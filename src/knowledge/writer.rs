@@ -28,8 +28,10 @@ use crate::{
     },
 };
 
-/// Commits after which the snapshot file is written: as many small ones are replayed in about half a second.
-const FILE_COMMIT_COUNT: u64 = 10_000;
+/// Commits after which the snapshot file is written, unless the graph is large: as many small ones are replayed in about half a second.
+const FILE_COMMIT_COUNT_MIN: u64 = 10_000;
+/// Quads of a large graph for each of those commits: they are replayed in some times what the file is read in.
+const FILE_COMMIT_QUADS: u64 = 256;
 /// Changed quads after which the snapshot file is written, unless the graph is large.
 const FILE_QUAD_COUNT_MIN: u64 = 250_000;
 /// The part of the graph that must have changed before the file is written: a file is the whole graph, so that bulk loads
@@ -40,8 +42,9 @@ const FILE_QUAD_PART: u64 = 4;
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the log says that it still cannot be.
 const SAY_INTERVAL: Duration = Duration::from_mins(1);
-/// Changed quads of one append that are a load, as those of any import in pieces: merges that only serve reads wait for its end.
-const LOAD_QUAD_COUNT: u64 = 1_000;
+/// Changed quads of one append that are a load, as those of an import in pieces or of some tens of writers who wait: merges that only
+/// serve reads wait for its end.
+const LOAD_QUAD_COUNT: u64 = 256;
 /// How long after the last of them a load has ended.
 pub(super) const LOAD_END: Duration = Duration::from_secs(1);
 
@@ -331,9 +334,10 @@ impl Writer {
 
     fn look_after_file(&mut self) {
         let commit_count = self.view.revision - self.file_revision;
-        let quad_count = FILE_QUAD_COUNT_MIN.max(self.view.snapshot.quad_count() / FILE_QUAD_PART);
+        let size = self.view.snapshot.quad_count();
         if !self.is_writing_file
-            && (commit_count >= FILE_COMMIT_COUNT || self.changed_quad_count >= quad_count)
+            && (commit_count >= FILE_COMMIT_COUNT_MIN.max(size / FILE_COMMIT_QUADS)
+                || self.changed_quad_count >= FILE_QUAD_COUNT_MIN.max(size / FILE_QUAD_PART))
         {
             self.write_file();
         }
