@@ -49,6 +49,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Connections that the callers share.
 const CONNECTION_COUNT: usize = 8;
 const CALLER_COUNTS: [usize; 3] = [1, 8, 64];
+/// Turns that calls and the echoes beside them take.
+const ROUND_COUNT: u32 = 8;
 const BATCH_ENTITY_COUNT: usize = 100;
 const SYNC_COUNT: usize = 500;
 
@@ -107,17 +109,11 @@ async fn run(
         "call", "callers", "calls/s", "p50 µs", "p99 µs"
     );
     for caller_count in CALLER_COUNTS {
-        let [echo, of_message] = echoes.measure(caller_count, time, entity).await?;
+        let get = move |channel, turn| get_entity(channel, entity(turn));
+        let echo = echoes
+            .measure_beside("GetEntity", &channels, caller_count, time, entity, get)
+            .await?;
         let against = &[echo];
-        measure(
-            "GetEntity",
-            &channels,
-            caller_count,
-            time,
-            &[echo, of_message],
-            move |channel, turn| get_entity(channel, entity(turn)),
-        )
-        .await?;
         measure(
             "BatchGetEntities(100)",
             &channels,
@@ -220,26 +216,35 @@ impl Echoes {
         })
     }
 
-    /// Returns the calls a second of both.
-    async fn measure(
+    /// Measures calls and both echoes in turn, a little of each at a time: a machine is not as fast from one second to the next. Returns the
+    /// echoes of bytes a second.
+    async fn measure_beside<F>(
         &self,
+        name: &str,
+        channels: &[Channel],
         caller_count: usize,
         time: Duration,
         entity: impl Fn(usize) -> String + Copy + Send + 'static,
-    ) -> Result<[f64; 2], Failure> {
+        call: impl Fn(Channel, usize) -> F + Clone + Send + 'static,
+    ) -> Result<f64, Failure>
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
         let of_bytes = move |channel, turn| echo::call::<Bytes>(channel, entity(turn));
-        let of_bytes = measure("echo", &self.of_bytes, caller_count, time, &[], of_bytes).await?;
         let of_message = move |channel, turn| echo::call::<GetEntityResponse>(channel, entity(turn));
-        let of_message = measure(
-            "echo of the message",
-            &self.of_message,
-            caller_count,
-            time,
-            &[of_bytes],
-            of_message,
-        )
-        .await?;
-        Ok([of_bytes, of_message])
+        let [mut bytes, mut messages, mut calls] = [(); 3].map(|()| Calls::default());
+        for _ in 0..ROUND_COUNT {
+            let time = time / ROUND_COUNT;
+            bytes.run(&self.of_bytes, caller_count, time, of_bytes).await?;
+            messages
+                .run(&self.of_message, caller_count, time, of_message)
+                .await?;
+            calls.run(channels, caller_count, time, call.clone()).await?;
+        }
+        let bytes = bytes.print("echo", caller_count, &[]);
+        let messages = messages.print("echo of the message", caller_count, &[bytes]);
+        calls.print(name, caller_count, &[bytes, messages]);
+        Ok(bytes)
     }
 }
 
@@ -253,7 +258,12 @@ async fn verdicts(
 ) -> Result<(), Failure> {
     let subject = move |number: u64| generate::entity_iri(number % entity_count);
     facts::load_statements(&channels[0], statement_count, subject).await?;
-    println!("\nwith {statement_count} statements:");
+    let start = Instant::now();
+    wait_until_idle().await?;
+    println!(
+        "\nwith {statement_count} statements, {:.0} s after they were loaded:",
+        start.elapsed().as_secs_f64()
+    );
     let entity = move |turn: usize| subject(turn as u64 * 7_919_333);
     let of_facts = Echoes::start(&channels[0], entity(1)).await?;
     println!(
@@ -261,36 +271,46 @@ async fn verdicts(
         of_facts.size
     );
     for caller_count in CALLER_COUNTS {
-        let against = of_facts.measure(caller_count, time, entity).await?;
         let get = move |channel, turn| get_entity(channel, entity(turn));
-        measure(
-            "GetEntity with facts",
-            channels,
-            caller_count,
-            time,
-            &against,
-            get,
-        )
-        .await?;
+        of_facts
+            .measure_beside("GetEntity with facts", channels, caller_count, time, entity, get)
+            .await?;
     }
     drop(of_facts);
     println!("and with the first echoes again:");
     for caller_count in CALLER_COUNTS {
-        let [echo, _] = echoes.measure(caller_count, time, entity).await?;
-        measure(
-            "CheckFact",
-            channels,
-            caller_count,
-            time,
-            &[echo],
-            move |channel, turn| {
-                let number = turn as u64 * 7_919_333 % statement_count;
-                facts::check(channel, number, subject(number))
-            },
-        )
-        .await?;
+        let check = move |channel, turn: usize| {
+            let number = turn as u64 * 7_919_333 % statement_count;
+            facts::check(channel, number, subject(number))
+        };
+        echoes
+            .measure_beside("CheckFact", channels, caller_count, time, entity, check)
+            .await?;
     }
     Ok(())
+}
+
+/// Waits until this process needs less than a tenth of a processor: what a load leaves to be done in the background is paid by
+/// whichever call is measured first.
+async fn wait_until_idle() -> Result<(), Failure> {
+    const TICKS_A_SECOND: u64 = 100;
+    let mut before = processor_ticks()?;
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = processor_ticks()?;
+        if now - before < TICKS_A_SECOND / 10 {
+            return Ok(());
+        }
+        before = now;
+    }
+}
+
+/// Returns the processor time of this process (`proc_pid_stat(5)`: utime and stime).
+fn processor_ticks() -> Result<u64, Failure> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    let times: Result<Vec<u64>, _> = after_name.split(' ').skip(11).take(2).map(str::parse).collect();
+    Ok(times?.iter().sum())
 }
 
 async fn connect(address: SocketAddr) -> Result<Vec<Channel>, Failure> {
@@ -405,40 +425,70 @@ async fn measure<C: Clone + Send + 'static, F>(
 where
     F: Future<Output = Result<(), Failure>> + Send + 'static,
 {
-    let turn = Arc::new(AtomicUsize::new(0));
-    let start = Instant::now();
-    let mut callers = JoinSet::new();
-    for caller in 0..caller_count {
-        let (channel, call, turn) = (
-            channels[caller % channels.len()].clone(),
-            call.clone(),
-            Arc::clone(&turn),
+    let mut calls = Calls::default();
+    calls.run(channels, caller_count, time, call).await?;
+    Ok(calls.print(name, caller_count, echoes))
+}
+
+/// What calls of a kind took.
+#[derive(Default)]
+struct Calls {
+    turn: Arc<AtomicUsize>,
+    latencies: Vec<Duration>,
+    time: Duration,
+}
+
+impl Calls {
+    /// Calls for some time from so many callers.
+    async fn run<C: Clone + Send + 'static, F>(
+        &mut self,
+        channels: &[C],
+        caller_count: usize,
+        time: Duration,
+        call: impl Fn(C, usize) -> F + Clone + Send + 'static,
+    ) -> Result<(), Failure>
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let start = Instant::now();
+        let mut callers = JoinSet::new();
+        for caller in 0..caller_count {
+            let (channel, call, turn) = (
+                channels[caller % channels.len()].clone(),
+                call.clone(),
+                Arc::clone(&self.turn),
+            );
+            callers.spawn(async move {
+                let mut latencies = Vec::new();
+                while start.elapsed() < time {
+                    let sent = Instant::now();
+                    call(channel.clone(), turn.fetch_add(1, Ordering::Relaxed)).await?;
+                    latencies.push(sent.elapsed());
+                }
+                Ok::<_, Failure>(latencies)
+            });
+        }
+        while let Some(caller) = callers.join_next().await {
+            self.latencies.append(&mut caller??);
+        }
+        self.time += start.elapsed();
+        Ok(())
+    }
+
+    /// Prints the line of the table, and returns the calls a second.
+    fn print(mut self, name: &str, caller_count: usize, echoes: &[f64]) -> f64 {
+        let rate = per_second(self.latencies.len() as u64, self.time.as_secs_f64());
+        self.latencies.sort_unstable();
+        let micros = |share: usize| self.latencies[(self.latencies.len() - 1) * share / 100].as_micros();
+        let ratios = echoes.iter().map(|echo| format!("{:.2}", rate / echo));
+        println!(
+            "{name:<24} {caller_count:>8} {rate:>12.0} {:>10} {:>10}  {}",
+            micros(50),
+            micros(99),
+            ratios.collect::<Vec<_>>().join(" ")
         );
-        callers.spawn(async move {
-            let mut latencies = Vec::new();
-            while start.elapsed() < time {
-                let sent = Instant::now();
-                call(channel.clone(), turn.fetch_add(1, Ordering::Relaxed)).await?;
-                latencies.push(sent.elapsed());
-            }
-            Ok::<_, Failure>(latencies)
-        });
+        rate
     }
-    let mut latencies = Vec::new();
-    while let Some(caller) = callers.join_next().await {
-        latencies.append(&mut caller??);
-    }
-    let rate = per_second(latencies.len() as u64, start.elapsed().as_secs_f64());
-    latencies.sort_unstable();
-    let micros = |share: usize| latencies[(latencies.len() - 1) * share / 100].as_micros();
-    let ratios = echoes.iter().map(|echo| format!("{:.2}", rate / echo));
-    println!(
-        "{name:<24} {caller_count:>8} {rate:>12.0} {:>10} {:>10}  {}",
-        micros(50),
-        micros(99),
-        ratios.collect::<Vec<_>>().join(" ")
-    );
-    Ok(rate)
 }
 
 async fn stream(channel: &Channel, encoding: RowEncoding) -> Result<(), Failure> {
