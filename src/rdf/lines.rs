@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, Read},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     thread,
 };
 
@@ -13,7 +13,8 @@ use oxigraph::io::{RdfFormat, RdfParser, RdfSyntaxError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    Document, DocumentError, ImportError, Memory, Place, blank::relabelled, guard, of_io, parser, place_of,
+    Document, DocumentError, ImportError, Memory, Place, Waker, blank::relabelled, guard, of_io, parser,
+    place_of,
 };
 use crate::graph::Batch;
 
@@ -48,11 +49,62 @@ pub(super) struct ParsedBlock {
 
 type Outcome = Result<ParsedBlock, ImportError>;
 
-/// Reads a document and hands on its blocks in order. A reader may say that it would block, once before it does. `salt` makes the labels of blank nodes; `line_count` lines came before.
+/// The threads that parse blocks, in turn.
+struct Workers {
+    threads: Vec<(SyncSender<Block>, Receiver<Outcome>)>,
+    /// Whose turn is next.
+    next: usize,
+    /// Blocks that were given and not taken.
+    given: usize,
+}
+
+impl Workers {
+    fn are_busy(&self) -> bool {
+        self.given == self.threads.len()
+    }
+
+    fn give(&mut self, block: Block) -> Result<(), ImportError> {
+        let (to_parse, _) = &self.threads[self.next];
+        to_parse.send(block).map_err(|_| ended_early())?;
+        self.next = (self.next + 1) % self.threads.len();
+        self.given += 1;
+        Ok(())
+    }
+
+    /// Waits for the first block that was given and not taken; nothing if there is none.
+    fn take(&mut self) -> Option<Outcome> {
+        let outcome = self.first()?.recv();
+        self.given -= 1;
+        Some(outcome.map_err(|_| ended_early()).flatten())
+    }
+
+    /// As [`Self::take`], but does not wait.
+    fn take_done(&mut self) -> Option<Outcome> {
+        let outcome = match self.first()?.try_recv() {
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => Err(ended_early()),
+            Ok(outcome) => outcome,
+        };
+        self.given -= 1;
+        Some(outcome)
+    }
+
+    fn first(&self) -> Option<&Receiver<Outcome>> {
+        let first = (self.next + self.threads.len() - self.given) % self.threads.len();
+        (self.given > 0).then(|| &self.threads[first].1)
+    }
+}
+
+fn ended_early() -> ImportError {
+    ImportError::Fault("a thread that parses lines ended early".to_owned())
+}
+
+/// Reads a document and hands on its blocks in order. `waker` wakes the reader when a block is parsed: where that says that it would
+/// block, what is parsed is handed on first. `salt` makes the labels of blank nodes; `line_count` lines came before.
 pub(super) fn read(
     document: &Document,
     format: RdfFormat,
-    bytes: impl Read,
+    (bytes, waker): (impl Read, &Waker),
     memory: &Memory,
     (salt, line_count): (u64, u64),
     mut take: impl FnMut(ParsedBlock) -> Result<(), ImportError>,
@@ -61,56 +113,57 @@ pub(super) fn read(
     let parser = parser(document, format)?;
     let parser_count = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        let mut workers = Vec::new();
+        let mut workers = Workers {
+            threads: Vec::new(),
+            next: 0,
+            given: 0,
+        };
         for _ in 0..parser_count.min(PARSER_COUNT_MAX) {
             let (to_parse, blocks) = sync_channel::<Block>(1);
             let (done, parsed) = sync_channel::<Outcome>(1);
             let parser = parser.clone();
+            let put = move |outcome| {
+                let is_wanted = done.send(outcome).is_ok();
+                waker.wake();
+                is_wanted
+            };
             thread::Builder::new()
                 .name("import-lines".to_owned())
                 .stack_size(super::STACK_BYTES)
-                .spawn_scoped(scope, move || work(&parser, salt, &blocks, &done))
+                .spawn_scoped(scope, move || work(&parser, salt, &blocks, put))
                 .map_err(|error| ImportError::Fault(error.to_string()))?;
-            workers.push((to_parse, parsed));
+            workers.threads.push((to_parse, parsed));
         }
-        let gone = || ImportError::Fault("a thread that parses lines ended early".to_owned());
-        let mut waiting = 0;
-        let mut next = 0;
-        let mut take_first = |waiting: &mut usize, next: usize| {
-            let first = (next + workers.len() - *waiting) % workers.len();
-            *waiting -= 1;
-            take(workers[first].1.recv().map_err(|_| gone())??)
-        };
         loop {
-            let block = match blocks.next(memory)? {
-                Next::Block(block) => block,
+            match blocks.next(memory)? {
+                Next::Block(block) => {
+                    if workers.are_busy()
+                        && let Some(parsed) = workers.take()
+                    {
+                        take(parsed?)?;
+                    }
+                    workers.give(block)?;
+                }
                 Next::Waits => {
                     // What is there is not held back.
-                    while waiting > 0 {
-                        take_first(&mut waiting, next)?;
+                    while let Some(parsed) = workers.take_done() {
+                        take(parsed?)?;
                     }
-                    continue;
                 }
                 Next::End => break,
-            };
-            if waiting == workers.len() {
-                take_first(&mut waiting, next)?;
             }
-            workers[next].0.send(block).map_err(|_| gone())?;
-            next = (next + 1) % workers.len();
-            waiting += 1;
         }
-        while waiting > 0 {
-            take_first(&mut waiting, next)?;
+        while let Some(parsed) = workers.take() {
+            take(parsed?)?;
         }
         Ok(())
     })
 }
 
-fn work(parser: &RdfParser, salt: u64, blocks: &Receiver<Block>, done: &SyncSender<Outcome>) {
+/// Parses blocks until `put` says that nobody wants more.
+fn work(parser: &RdfParser, salt: u64, blocks: &Receiver<Block>, put: impl Fn(Outcome) -> bool) {
     for block in blocks {
-        // An error says that the reading ended.
-        if done.send(parse(parser, salt, &block)).is_err() {
+        if !put(parse(parser, salt, &block)) {
             return;
         }
     }
@@ -166,7 +219,7 @@ struct Blocks<R> {
 /// What a look at the document came to.
 enum Next {
     Block(Block),
-    /// More is to come, and is not there yet.
+    /// More is to come, and is not there yet, or there is something to do first.
     Waits,
     End,
 }

@@ -26,7 +26,7 @@ use oxigraph::{
 };
 
 pub use self::{
-    chunks::{Chunk, ChunkReader},
+    chunks::{Chunk, ChunkReader, Waker},
     format::{DocumentWriter, Format},
     jelly::MEDIA_TYPE as JELLY_MEDIA_TYPE,
     pieces::{Cut, Piece, Position, read_pieces},
@@ -220,6 +220,7 @@ fn parse(
             })?;
         }
         Format::Text(format) => {
+            let bytes = (bytes, &Waker::default());
             let bytes = Guarded::new(bytes, format, Share::new(memory), graph_bytes);
             let parser = parser(document, format)?.rename_blank_nodes();
             let quads = parser.for_reader(bytes);

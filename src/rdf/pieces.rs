@@ -9,8 +9,8 @@ use std::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    CHECK_INTERVAL, Compression, Document, Format, ImportError, Memory, Progress, Share, Wanted, in_place,
-    jelly::JellyReader, lines, of_jelly, statements,
+    CHECK_INTERVAL, Compression, Document, Format, ImportError, Memory, Progress, Share, Waker, Wanted,
+    in_place, jelly::JellyReader, lines, of_jelly, statements,
 };
 use crate::graph::Batch;
 
@@ -77,12 +77,13 @@ impl Document {
 }
 
 /// Reads a document from [`Document::resumes_at`] on and hands on its pieces, which are the same however often it is begun
-/// anew; `take` says whether to go on. N-Triples and N-Quads may come of a reader that tells its waits. A piece does not end between two quads of one subject.
+/// anew; `take` says whether to go on. A piece does not end between two quads of one subject. N-Triples and N-Quads may come of a
+/// reader that `waker` wakes: then no piece is held back while more is waited for.
 ///
 /// Needs a stack of [`super::STACK_BYTES`]. `graph_bytes` and `progress` are as for [`super::read`].
 pub fn read_pieces(
     document: &Document,
-    bytes: impl Read,
+    (bytes, waker): (impl Read, &Waker),
     (memory, graph_bytes): (&Memory, u64),
     cut: Cut,
     progress: impl FnMut(u64) -> bool,
@@ -111,7 +112,7 @@ pub fn read_pieces(
             lines::read(
                 document,
                 format,
-                bytes,
+                (bytes, waker),
                 memory,
                 (cut.salt, cut.from.lines),
                 |block| {

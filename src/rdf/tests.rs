@@ -372,3 +372,46 @@ fn a_document_without_quads_is_left_once_nobody_wants_it() {
         assert_eq!(asked, 10);
     }
 }
+
+#[test]
+fn a_piece_is_handed_on_while_more_of_the_document_is_waited_for() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (to_reader, chunks) = tokio::sync::mpsc::channel(8);
+    let (put, pieces) = mpsc::channel();
+    let document = Document {
+        format: Format::named("nt").unwrap(),
+        compression: Compression::None,
+        base_iri: None,
+        default_graph: None,
+        is_one_graph: false,
+    };
+    let handle = runtime.handle().clone();
+    let reading = std::thread::spawn(move || {
+        let waker = Waker::default();
+        let chunks = ChunkReader::new(chunks).woken_by(&waker, handle);
+        let cut = Cut {
+            salt: 1,
+            from: Position::default(),
+            quads_min: 1_000,
+        };
+        let memory = Memory::new(u64::MAX);
+        let take = |piece: Piece| put.send(piece.end.quads).is_ok();
+        read_pieces(&document, (chunks, &waker), (&memory, 0), cut, |_| true, take)
+    });
+    let mut line_count = 0;
+    for _ in 0..3 {
+        // More than a block, so that one can be cut.
+        let mut text = String::new();
+        while text.len() < 600_000 {
+            line_count += 1;
+            text.push_str(&NT.replacen("/s>", &format!("/{line_count}>"), 1));
+        }
+        let chunk = Chunk::Bytes(text.into_bytes().into());
+        to_reader.blocking_send(chunk).unwrap();
+        let patience = std::time::Duration::from_mins(1);
+        assert!(pieces.recv_timeout(patience).unwrap() < line_count);
+    }
+    to_reader.blocking_send(Chunk::End).unwrap();
+    reading.join().unwrap().unwrap();
+    assert_eq!(pieces.iter().last(), Some(line_count));
+}

@@ -4,6 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc, sync::atomic::AtomicU64, sync::at
 
 use sha2::{Digest as _, Sha256};
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, oneshot},
     time::{Instant, timeout},
 };
@@ -19,7 +20,7 @@ use crate::{
     },
     knowledge::{CommitRequest, Committed, Mark, RequestId},
     proto::v1::{self, import_request, import_response::Part},
-    rdf::{self, Chunk, ChunkReader, Cut, Document, Format, ImportError, Piece, Position},
+    rdf::{self, Chunk, ChunkReader, Cut, Document, Format, ImportError, Piece, Position, Waker},
     request::on_thread,
 };
 
@@ -151,6 +152,7 @@ impl Import {
             let progress = |count| {
                 quads_read.store(count, Ordering::Relaxed);
                 !answers.is_closed()
+        let runtime = Handle::current();
             };
             let cut = Cut {
                 salt: chunked.token.salt,
@@ -160,11 +162,13 @@ impl Import {
             let graph_bytes = knowledge.graph_memory_bytes();
             let chunks = match document.format {
                 Format::Jelly => ChunkReader::new(chunks),
-                // What is read is committed before more is waited for.
-                Format::Text(_) => ChunkReader::new(chunks).telling_waits(),
+                // What is parsed is committed while more is waited for.
+                Format::Text(_) => ChunkReader::new(chunks).woken_by(&waker, runtime),
+            let waker = Waker::default();
             };
             let take = |piece| put.blocking_send(piece).is_ok();
-            let outcome = rdf::read_pieces(&document, chunks, (&memory, graph_bytes), cut, progress, take);
+            let memory = (&memory, graph_bytes);
+            let outcome = rdf::read_pieces(&document, (chunks, &waker), memory, cut, progress, take);
             // An error says that the caller has gone.
             let _ = done.send(outcome);
         };
@@ -301,3 +305,4 @@ mod tests {
         assert!(read(&memory).is_ok());
     }
 }
+            let text = (text, &Waker::default());
