@@ -13,6 +13,7 @@ pub mod intake;
 pub mod knowledge;
 pub mod log;
 pub mod model;
+pub mod places;
 pub mod proto;
 pub mod rdf;
 pub mod remote;

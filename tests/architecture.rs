@@ -8,7 +8,7 @@ use std::{
 };
 
 /// For each module, the modules of ours that it may name. The binary's root and `lib.rs` are free.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     // Where threads meet.
     ("sync", &[]),
     ("model", &[]),
@@ -22,6 +22,8 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("request", &[]),
     // What requests may take on their way in.
     ("intake", &[]),
+    // Who has one of few places.
+    ("places", &[]),
     ("telemetry", &["config", "request"]),
     ("graph", &["model"]),
     ("log", &["graph", "model", "sync"]),
@@ -37,7 +39,10 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ),
     ("knowledge", &["log", "graph", "facts", "model", "sync"]),
     // A watcher reads the log at its own pace, up to what the knowledge base has published.
-    ("feed", &["knowledge", "log", "graph", "facts", "model", "sync"]),
+    (
+        "feed",
+        &["knowledge", "log", "graph", "facts", "model", "sync", "places"],
+    ),
     // A backup is of records, and its hash of the graph.
     ("backup", &["knowledge", "log", "graph", "model"]),
     // Batches and drafts pass through from the parser to the commit.
@@ -56,6 +61,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
             "auth",
             "request",
             "intake",
+            "places",
         ],
     ),
     // Of `proto` the reasons of errors.
@@ -73,13 +79,14 @@ const ALLOWED: [(&str, &[&str]); 19] = [
             "auth",
             "request",
             "intake",
+            "places",
         ],
     ),
 ];
 /// Crates of the transport, which nothing below `grpc` and `http` names; but for Jelly, a format of documents that is made of
 /// Protocol Buffers.
 const TRANSPORT: [&str; 4] = ["tonic", "prost", "hyper", "http::"];
-const BELOW_GRPC: [&str; 14] = [
+const BELOW_GRPC: [&str; 15] = [
     "sync",
     "model",
     "graph",
@@ -94,6 +101,7 @@ const BELOW_GRPC: [&str; 14] = [
     "config",
     "request",
     "intake",
+    "places",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use self::filter::Sight;
 use self::{
@@ -54,11 +54,8 @@ use crate::{
     knowledge::{KnowledgeBase, Known, Mark, RevisionNotReached},
     log::LogReader,
     model::access::Access,
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering},
-        task,
-    },
+    places::{Full, Place, Places},
+    sync::{Mutex, MutexGuard, task},
 };
 
 /// Differences that are computed at once.
@@ -92,9 +89,7 @@ struct Inner {
     settings: FeedSettings,
     watchers: Arc<Semaphore>,
     standings: Arc<Standings>,
-    diffs: Arc<Semaphore>,
-    /// How many asked for a place for a difference and got none.
-    refused_diff_count: AtomicU64,
+    diffs: Places,
     ring: Mutex<Ring>,
     /// Held while the newest records are read, so that one reads them for all.
     filling: tokio::sync::Mutex<()>,
@@ -158,35 +153,6 @@ pub enum WatchError {
     Feed(#[from] FeedError),
 }
 
-/// There are as many watchers, or differences, as may be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("there are {count_max} already")]
-pub struct Full {
-    /// The limit.
-    pub count_max: usize,
-}
-
-/// A place for a difference, until it is dropped.
-pub struct DiffPlace {
-    feed: Feed,
-    /// Those who were refused before.
-    refused_count: u64,
-    _place: OwnedSemaphorePermit,
-}
-
-impl DiffPlace {
-    /// Returns how long its reader may leave a frame lying that has left some lying for so long: all of them together, once others
-    /// were refused.
-    pub fn stall_max(&self, held_up: Duration) -> Duration {
-        let stall_max = self.feed.settings().stall_max;
-        if self.feed.0.refused_diff_count.load(Ordering::Relaxed) == self.refused_count {
-            stall_max
-        } else {
-            stall_max.saturating_sub(held_up)
-        }
-    }
-}
-
 impl Feed {
     /// Returns the feed of a knowledge base.
     pub fn new(knowledge: KnowledgeBase, settings: FeedSettings) -> Self {
@@ -196,8 +162,7 @@ impl Feed {
             settings,
             watchers: Arc::new(Semaphore::new(settings.watcher_count_max)),
             standings: Arc::default(),
-            diffs: Arc::new(Semaphore::new(DIFF_COUNT_MAX)),
-            refused_diff_count: AtomicU64::new(0),
+            diffs: Places::new(DIFF_COUNT_MAX),
             ring: Mutex::new(Ring::new(next)),
             filling: tokio::sync::Mutex::default(),
             details: Mutex::default(),
@@ -269,24 +234,17 @@ impl Feed {
         wanted: (Filter, Output),
         checkpoint_interval: Duration,
     ) -> Result<Watcher, WatchError> {
-        let place = place(&self.0.watchers, self.0.settings.watcher_count_max)?;
+        let place = Arc::clone(&self.0.watchers)
+            .try_acquire_owned()
+            .map_err(|_| Full {
+                count_max: self.0.settings.watcher_count_max,
+            })?;
         Ok(Watcher::new(self.clone(), access, start, wanted, checkpoint_interval, place).await?)
     }
 
     /// Takes a place for a difference.
-    pub fn diff_place(&self) -> Result<DiffPlace, Full> {
-        let refused_count = self.0.refused_diff_count.load(Ordering::Relaxed);
-        match place(&self.0.diffs, DIFF_COUNT_MAX) {
-            Ok(place) => Ok(DiffPlace {
-                feed: self.clone(),
-                refused_count,
-                _place: place,
-            }),
-            Err(full) => {
-                self.0.refused_diff_count.fetch_add(1, Ordering::Relaxed);
-                Err(full)
-            }
-        }
+    pub fn diff_place(&self) -> Result<Place, Full> {
+        self.0.diffs.take()
     }
 
     /// Returns a number that goes up when something is erased: what was read before must not be told any more.
@@ -399,10 +357,4 @@ impl Feed {
         let log = self.log().clone();
         Ok(task::spawn_blocking(move || record::read_run(&log, from, to)).await??)
     }
-}
-
-fn place(places: &Arc<Semaphore>, count_max: usize) -> Result<OwnedSemaphorePermit, Full> {
-    Arc::clone(places)
-        .try_acquire_owned()
-        .map_err(|_| Full { count_max })
 }

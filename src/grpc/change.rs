@@ -32,11 +32,12 @@ use super::{
 use crate::{
     auth::Tenure,
     feed::{
-        Change, DiffError, DiffPlace, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, Waiting,
-        follow, fragments,
+        Change, DiffError, End, EndReason, Feed, FeedError, HeaderPage, Listing, Start, Waiting, follow,
+        fragments,
     },
     knowledge::Known,
     model::access::Access,
+    places::Place,
     proto::v1::{self, change_service_server::ChangeService},
     request::{on_task, on_thread},
 };
@@ -223,7 +224,7 @@ impl ChangeService for ChangeApi {
 
 /// A difference on its way to its reader.
 struct Difference {
-    place: DiffPlace,
+    place: Place,
     access: Access,
     feed: Feed,
     drain: CancellationToken,
@@ -260,7 +261,7 @@ impl Difference {
         let erasure_count = diff.erasure_count();
         for (changes, is_last) in fragments(diff.into_changes()) {
             let begun_at = Instant::now();
-            let stall_max = place.stall_max(held_up);
+            let stall_max = place.stall_max(feed.settings().stall_max, held_up);
             let room = tokio::select! {
                 () = drain.cancelled() => return Err(unavailable(SHUTTING_DOWN)),
                 room = timeout(stall_max, sender.reserve()) => room,

@@ -116,7 +116,7 @@ impl WriteService for WriteApi {
             .knowledge
             .read_at_least(&access, export.min_revision, deadline)
             .await?;
-        let stream = self.exports.place()?.start(export, view)?;
+        let stream = self.exports.start(export, view)?;
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 

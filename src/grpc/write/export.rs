@@ -3,20 +3,12 @@
 use std::{
     io::{self, Write},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use oxigraph::model::{GraphNameRef, QuadRef};
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
-};
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tonic::Status;
 
 use crate::{
@@ -29,6 +21,7 @@ use crate::{
     },
     knowledge::View,
     model::prefixes::PREFIXES,
+    places::{Place, Places},
     proto::v1::{self, export_request::Scope, export_response::Part},
     rdf::{Compression, DocumentWriter, Format},
     request::on_thread,
@@ -46,19 +39,9 @@ const WAITING_CHUNK_COUNT_MAX: usize = 4;
 pub(super) type Answer = Result<v1::ExportResponse, Status>;
 
 /// The exports under way.
-#[derive(Clone)]
 pub(super) struct Exports {
-    places: Arc<Semaphore>,
-    refused_count: Arc<AtomicU64>,
+    places: Places,
     stall_max: Duration,
-}
-
-/// The place of an export.
-pub(super) struct Place {
-    exports: Exports,
-    /// Those who were refused before.
-    refused_count: u64,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// What to export, and how.
@@ -75,46 +58,24 @@ impl Exports {
     /// A reader may let a chunk lie for `stall_max`, and all of them together once others were refused.
     pub(super) fn new(stall_max: Duration) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(EXPORT_COUNT_MAX)),
-            refused_count: Arc::default(),
+            places: Places::new(EXPORT_COUNT_MAX),
             stall_max,
         }
     }
 
-    pub(super) fn place(&self) -> Result<Place, Status> {
-        let refused_count = self.refused_count.load(Ordering::Relaxed);
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place {
-                exports: self.clone(),
-                refused_count,
-                _permit: permit,
-            });
-        }
-        self.refused_count.fetch_add(1, Ordering::Relaxed);
-        Err(overloaded("the server runs as many exports as it takes"))
-    }
-}
-
-impl Place {
-    /// Returns how long its reader may let a chunk lie that has let some lie for so long: all of them together, once others were
-    /// refused.
-    fn stall_max(&self, held_up: Duration) -> Duration {
-        let stall_max = self.exports.stall_max;
-        if self.exports.refused_count.load(Ordering::Relaxed) == self.refused_count {
-            stall_max
-        } else {
-            stall_max.saturating_sub(held_up)
-        }
-    }
-
     /// Begins to export a view.
-    pub(super) fn start(self, export: Export, view: View) -> Result<mpsc::Receiver<Answer>, Status> {
+    pub(super) fn start(&self, export: Export, view: View) -> Result<mpsc::Receiver<Answer>, Status> {
+        let place = self
+            .places
+            .take()
+            .map_err(|_| overloaded("the server runs as many exports as it takes"))?;
         let pattern = export.pattern(&view.snapshot)?;
         let (answers, stream) = mpsc::channel(WAITING_CHUNK_COUNT_MAX);
         let mut out = Out {
             answers,
             handle: Handle::current(),
-            place: self,
+            place,
+            stall_max: self.stall_max,
             held_up: Duration::ZERO,
             buffer: Vec::new(),
             byte_count: 0,
@@ -269,6 +230,7 @@ struct Out {
     answers: mpsc::Sender<Answer>,
     handle: Handle,
     place: Place,
+    stall_max: Duration,
     /// How long it waited for its reader, all in all.
     held_up: Duration,
     buffer: Vec<u8>,
@@ -281,11 +243,12 @@ impl Out {
     fn send(&mut self, part: Part) -> io::Result<()> {
         let answer = Ok(v1::ExportResponse { part: Some(part) });
         let began = Instant::now();
-        let (place, held_up) = (&self.place, self.held_up);
+        let (place, stall_max, held_up) = (&self.place, self.stall_max, self.held_up);
         let sending = async {
             let mut sending = pin!(self.answers.send(answer));
             loop {
-                let left = place.stall_max(held_up).saturating_sub(began.elapsed());
+                let left = place.stall_max(stall_max, held_up);
+                let left = left.saturating_sub(began.elapsed());
                 match timeout(left.min(PATIENCE), &mut sending).await {
                     Ok(sent) => return sent.map_err(|_| cancelled()),
                     Err(_) if left <= PATIENCE => return Err(reader_too_slow(None)),
@@ -322,7 +285,7 @@ impl Out {
             }))
         });
         let answer = last.map(|part| v1::ExportResponse { part: Some(part) });
-        let (answers, stall_max) = (self.answers, self.place.exports.stall_max);
+        let (answers, stall_max) = (self.answers, self.stall_max);
         // It is free before a slow reader has taken the last word.
         drop(self.place);
         // An error says that nobody listens any more.
@@ -345,30 +308,5 @@ impl Write for Out {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_reader_has_less_time_once_others_were_refused() {
-        let (some, rest, stall_max) = (4, 6, 10);
-        let [some, rest, stall_max] = [some, rest, stall_max].map(Duration::from_secs);
-        let exports = Exports::new(stall_max);
-        let mut places: Vec<_> = (0..EXPORT_COUNT_MAX)
-            .filter_map(|_| exports.place().ok())
-            .collect();
-        assert_eq!(places.len(), EXPORT_COUNT_MAX);
-        assert!(places.iter().all(|place| place.stall_max(some) == stall_max));
-        assert!(exports.place().is_err());
-        assert!(places.iter().all(|place| place.stall_max(some) == rest));
-        assert_eq!(places[0].stall_max(2 * stall_max), Duration::ZERO);
-        places.clear();
-        assert_eq!(
-            exports.place().map(|place| place.stall_max(some)).ok(),
-            Some(stall_max)
-        );
     }
 }
