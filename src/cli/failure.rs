@@ -241,6 +241,7 @@ fn hint(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::TooManyWatchers => Some("start the server with a larger --watchers-max"),
         ErrorReason::DiffTooLarge => Some("take the commits themselves: `dossier watch --after`"),
         ErrorReason::WatchOtherHistory => Some("begin anew with the whole graph: `dossier watch --snapshot`"),
+        ErrorReason::SenderTooSlow => Some("send it faster, or with `--chunked`, to go on with `--resume`"),
         ErrorReason::ImportOtherHistory => Some("begin anew, under the same request id"),
         ErrorReason::BackupOtherHistory => Some("start the server with another --backup-to"),
         ErrorReason::BackupOvertaken => Some("give each server a --backup-to of its own"),
