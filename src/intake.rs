@@ -1,6 +1,8 @@
 //! What requests may take on their way in: each caller has a time for each 16 KiB, so that who lets bytes trickle keeps nothing
 //! open, and all together take so much memory.
 
+mod document;
+
 use std::{
     cell::RefCell,
     sync::{
@@ -11,6 +13,8 @@ use std::{
 };
 
 use tokio::time::Instant;
+
+pub use self::document::{DocumentPace, SENDER_TOO_SLOW, TooSlow};
 
 /// What must come within the time, unless it is the rest.
 pub const BYTES_MIN: u64 = 16 << 10;
@@ -96,6 +100,11 @@ impl Intake {
     /// Returns the pace of one more caller.
     pub fn pace(&self) -> Pace {
         Pace::new(self.0.stall_max)
+    }
+
+    /// Returns the time that a document has, which takes a place from others: twice that of other requests.
+    pub fn document_time(&self) -> Duration {
+        self.0.stall_max.saturating_mul(2)
     }
 
     /// Returns what one more request holds, which is nothing yet.

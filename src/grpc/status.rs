@@ -20,7 +20,7 @@ pub use self::{
     backup::backup_not_configured,
     caller::{caller_limit_reached, credentials_reason, lapsed, unauthenticated},
     commit::of_model,
-    document::import_of_other_history,
+    document::{import_of_other_history, sender_too_slow},
     feed::{lapsed_after, reader_too_slow, revision_compacted, unavailable_after},
     sparql::{query_cancelled, query_not_found},
 };

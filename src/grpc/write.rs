@@ -7,12 +7,9 @@ mod facts;
 mod faults;
 mod import;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::{
-    sync::{Semaphore, mpsc},
-    time::Instant,
-};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -21,11 +18,13 @@ use export::{Export, Exports};
 use super::{
     call::{BrokenOff, access},
     read::deadline,
-    status::{cancelled, overloaded},
+    status::cancelled,
     validate::Violations,
 };
 use crate::{
+    intake::DocumentPace,
     knowledge::{CommitError, KnowledgeBase},
+    places::Places,
     proto::v1::{self, write_service_server::WriteService},
     rdf::{Compression, ImportError, Memory},
     request::on_task,
@@ -44,17 +43,25 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 1_024;
 pub struct WriteApi {
     knowledge: KnowledgeBase,
     memory: Memory,
-    imports: Arc<Semaphore>,
+    imports: Places,
+    document_time: Duration,
     exports: Exports,
 }
 
 impl WriteApi {
-    /// Writes to a knowledge base; imports take of `memory`; who reads an export may let a chunk lie for `stall_max`.
-    pub fn new(knowledge: KnowledgeBase, memory: Memory, stall_max: Duration) -> Self {
+    /// Writes to a knowledge base; imports take of `memory`, and their documents have `document_time` for each 16 KiB; who reads an
+    /// export may let a chunk lie for `stall_max`.
+    pub fn new(
+        knowledge: KnowledgeBase,
+        memory: Memory,
+        document_time: Duration,
+        stall_max: Duration,
+    ) -> Self {
         Self {
             knowledge,
             memory,
-            imports: Arc::new(Semaphore::new(IMPORT_COUNT_MAX)),
+            imports: Places::new(IMPORT_COUNT_MAX),
+            document_time,
             exports: Exports::new(stall_max),
         }
     }
@@ -71,9 +78,6 @@ impl WriteService for WriteApi {
     ) -> Result<Response<Self::ImportStream>, Status> {
         let access = access(request.extensions())?;
         CommitError::<ImportError>::unless_granted(&access, None)?;
-        let permit = Arc::clone(&self.imports)
-            .try_acquire_owned()
-            .map_err(|_| overloaded("the server runs as many imports as it takes"))?;
         let broken_off = request
             .extensions()
             .get::<BrokenOff>()
@@ -87,7 +91,10 @@ impl WriteService for WriteApi {
             chunks: request.into_inner(),
             broken_off,
             answers: answers.clone(),
-            heard_at: Instant::now(),
+            places: self.imports.clone(),
+            place: None,
+            pace: DocumentPace::new(self.document_time),
+            refused_count: self.memory.refused_count(),
         };
         tokio::spawn(on_task(async move {
             let gone = answers.clone();
@@ -96,9 +103,7 @@ impl WriteService for WriteApi {
                 () = gone.closed() => Err(cancelled()),
             };
             let answer = outcome.map(|part| v1::ImportResponse { part: Some(part) });
-            // The place is free before a slow reader has taken the last word.
-            drop(permit);
-            // An error says that nobody listens any more.
+            // Its place is free before a slow reader has taken the last word. An error says that nobody listens any more.
             let _ = answers.send(answer).await;
         }));
         Ok(Response::new(ReceiverStream::new(stream)))

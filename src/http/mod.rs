@@ -33,7 +33,6 @@ use http::{
 };
 use hyper::body::Incoming;
 use oxigraph::model::NamedNode;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use body::{Body, BrokenOff};
@@ -49,6 +48,7 @@ use crate::{
     intake::Intake,
     knowledge::{KnowledgeBase, Writes},
     model::access::Access,
+    places::Places,
     rdf::Memory,
     sparql::{Caller, CallerLimits, Interrupt, Queries, Ticket},
 };
@@ -75,7 +75,7 @@ struct Inner {
     memory: Memory,
     body_bytes_max: usize,
     intake: Intake,
-    uploads: Arc<Semaphore>,
+    uploads: Places,
     origins: Vec<String>,
 }
 
@@ -153,7 +153,7 @@ impl HttpApi {
             memory,
             body_bytes_max,
             intake,
-            uploads: Arc::new(Semaphore::new(UPLOAD_COUNT_MAX)),
+            uploads: Places::new(UPLOAD_COUNT_MAX),
             origins: origins.to_vec(),
         }))
     }

@@ -10,6 +10,7 @@ use crate::{
     auth::{AuthError, CallerLimitReached, Lapse},
     facts::ModelError,
     feed::{FeedError, LogError, WatchError},
+    intake::SENDER_TOO_SLOW,
     knowledge::{CommitError, RevisionNotReached, TERM_BYTES_MAX},
     proto::v1::ErrorReason,
     rdf::ImportError,
@@ -289,6 +290,15 @@ pub(super) fn body_timeout() -> Problem {
         StatusCode::REQUEST_TIMEOUT,
         ErrorReason::DeadlineExceeded,
         "the rest of the body did not come in time",
+    )
+}
+
+/// Returns 408 for a document that does not come in time.
+pub(super) fn sender_too_slow() -> Problem {
+    Problem::of(
+        StatusCode::REQUEST_TIMEOUT,
+        ErrorReason::SenderTooSlow,
+        SENDER_TOO_SLOW,
     )
 }
 

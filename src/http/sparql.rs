@@ -103,7 +103,11 @@ async fn receive(api: &Inner, mut body: Incoming) -> Result<Vec<u8>, Problem> {
     let mut pace = api.intake.pace();
     let bytes_expected = body.size_hint().exact().unwrap_or(u64::MAX);
     let mut whole = intake::Body::default();
-    while let Some(piece) = upload::next(&mut body, &mut pace).await? {
+    while let Some(piece) = timeout_at(pace.deadline(), upload::next(&mut body))
+        .await
+        .map_err(|_| body_timeout())??
+    {
+        pace.came(piece.len() as u64);
         if piece.len() > api.body_bytes_max - whole.bytes().len() {
             return Err(too_large(api.body_bytes_max));
         }

@@ -1,7 +1,5 @@
 //! Documents in bodies: one, or several as `multipart/form-data`, each read on a thread of its own while it arrives.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use http_body_util::BodyExt as _;
@@ -10,29 +8,25 @@ use oxigraph::{
     io::RdfFormat,
     model::{GraphNameRef, NamedNode},
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout_at,
-};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Inner, access,
     negotiate::media_type,
     parts::{self, Fed, Kept},
-    problem::{Problem, body_timeout, internal, invalid, overloaded, unsupported_media_type},
+    problem::{Problem, internal, invalid, overloaded, sender_too_slow, unsupported_media_type},
 };
 use crate::{
     auth::Tenure,
-    intake::Pace,
+    intake::{DocumentPace, TooSlow},
     knowledge::CommitError,
-    rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Parsed},
+    places::Place,
+    rdf::{self, Chunk, ChunkReader, Compression, Document, Format, ImportError, Memory, Parsed},
     request::on_thread,
 };
 
 /// Chunks that wait for the parser.
 const WAITING_CHUNK_COUNT_MAX: usize = 2;
-/// How long a document waits for its caller's next 16 KiB, or for the rest: its place is wanted by others.
-const SLOWNESS_MAX: Duration = Duration::from_mins(1);
 /// Documents in one body.
 const PART_COUNT_MAX: usize = 100;
 const MULTIPART: &str = "multipart/form-data";
@@ -79,19 +73,50 @@ async fn read_all(
     body: Incoming,
     target: &Target,
 ) -> Result<Vec<Parsed>, Problem> {
-    let _place = api
+    let place = api
         .uploads
-        .try_acquire()
+        .take()
         .map_err(|_| overloaded("the server reads as many documents as it takes"))?;
+    let mut arriving = Arriving {
+        place,
+        memory: &api.memory,
+        refused_count: api.memory.refused_count(),
+        pace: DocumentPace::new(api.intake.document_time()),
+    };
     let compression = compression(parts.headers.get(header::CONTENT_ENCODING))?;
     match format(&parts.headers)? {
-        Some(format) => read_whole(api, body, target.document(format, compression)?)
-            .await
-            .map(|parsed| vec![parsed]),
+        Some(format) => {
+            let document = target.document(format, compression)?;
+            let parsed = read_whole(api, body, &mut arriving, document).await?;
+            Ok(vec![parsed])
+        }
         None if compression != Compression::None => Err(unsupported_media_type(
             "parts must be sent without Content-Encoding",
         )),
-        None => read_parts(api, &parts.headers, body, target).await,
+        None => read_parts(api, &parts.headers, body, &mut arriving, target).await,
+    }
+}
+
+/// Documents that arrive, in a place that others may want.
+struct Arriving<'api> {
+    place: Place,
+    memory: &'api Memory,
+    /// Imports that had found no room in the memory before.
+    refused_count: u64,
+    pace: DocumentPace,
+}
+
+impl Arriving<'_> {
+    /// Waits for what comes next, as long as its caller may take.
+    async fn wait<T>(&mut self, next: impl Future<Output = T>) -> Result<T, Problem> {
+        let (place, memory, refused_count) = (&self.place, self.memory, self.refused_count);
+        let is_wanted = || place.is_wanted() || memory.refused_count() != refused_count;
+        let next = self.pace.wait(is_wanted, next).await;
+        next.map_err(|TooSlow| sender_too_slow())
+    }
+
+    const fn came(&mut self, bytes: &Bytes) {
+        self.pace.came(bytes.len() as u64);
     }
 }
 
@@ -132,10 +157,15 @@ fn compression(encoding: Option<&HeaderValue>) -> Result<Compression, Problem> {
     }
 }
 
-async fn read_whole(api: &Inner, mut body: Incoming, document: Document) -> Result<Parsed, Problem> {
+async fn read_whole(
+    api: &Inner,
+    mut body: Incoming,
+    arriving: &mut Arriving<'_>,
+    document: Document,
+) -> Result<Parsed, Problem> {
     let mut parsing = Parsing::start(api, document)?;
-    let mut pace = Pace::new(SLOWNESS_MAX);
-    while let Some(bytes) = next(&mut body, &mut pace).await? {
+    while let Some(bytes) = arriving.wait(next(&mut body)).await?? {
+        arriving.came(&bytes);
         if !parsing.feed(bytes).await {
             break;
         }
@@ -144,17 +174,14 @@ async fn read_whole(api: &Inner, mut body: Incoming, document: Document) -> Resu
 }
 
 /// Returns the next bytes of a body.
-pub(super) async fn next(body: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, Problem> {
+pub(super) async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
     loop {
-        let frame = timeout_at(pace.deadline(), body.frame())
-            .await
-            .map_err(|_| body_timeout())?;
+        let frame = body.frame().await;
         match frame.transpose().map_err(|_| ImportError::BrokenOff)? {
             None => return Ok(None),
             // A trailer is no data.
             Some(frame) => {
                 if let Ok(bytes) = frame.into_data() {
-                    pace.came(bytes.len() as u64);
                     return Ok(Some(bytes));
                 }
             }
@@ -167,6 +194,7 @@ async fn read_parts(
     api: &Inner,
     headers: &HeaderMap,
     body: Incoming,
+    arriving: &mut Arriving<'_>,
     target: &Target,
 ) -> Result<Vec<Parsed>, Problem> {
     let content_type = headers
@@ -181,8 +209,11 @@ async fn read_parts(
     };
     let mut parts = multer::Multipart::new(fed, boundary);
     let mut all = Vec::new();
-    let mut pace = Pace::new(SLOWNESS_MAX);
-    while let Some(mut field) = in_time(&mut pace, parts.next_field()).await? {
+    while let Some(mut field) = arriving
+        .wait(parts.next_field())
+        .await?
+        .map_err(|error| unreadable(&error))?
+    {
         kept.handed_on(0);
         if all.len() >= PART_COUNT_MAX {
             return Err(invalid(format!("more than {PART_COUNT_MAX} parts")));
@@ -190,9 +221,13 @@ async fn read_parts(
         let format =
             format(field.headers())?.ok_or_else(|| unsupported_media_type("a part cannot have parts"))?;
         let mut parsing = Parsing::start(api, target.document(format, Compression::None)?)?;
-        while let Some(bytes) = in_time(&mut pace, field.chunk()).await? {
+        while let Some(bytes) = arriving
+            .wait(field.chunk())
+            .await?
+            .map_err(|error| unreadable(&error))?
+        {
             kept.handed_on(bytes.len());
-            pace.came(bytes.len() as u64);
+            arriving.came(&bytes);
             if !parsing.feed(bytes).await {
                 break;
             }
@@ -202,14 +237,8 @@ async fn read_parts(
     Ok(all)
 }
 
-async fn in_time<T>(
-    pace: &mut Pace,
-    step: impl Future<Output = Result<T, multer::Error>>,
-) -> Result<T, Problem> {
-    timeout_at(pace.deadline(), step)
-        .await
-        .map_err(|_| body_timeout())?
-        .map_err(|error| invalid(format!("the parts cannot be read: {}", parts::why(&error))))
+fn unreadable(error: &multer::Error) -> Problem {
+    invalid(format!("the parts cannot be read: {}", parts::why(error)))
 }
 
 /// A document on a thread that parses it.

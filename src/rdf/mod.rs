@@ -88,6 +88,7 @@ pub struct Document {
 pub struct Memory {
     graph_memory_bytes_max: u64,
     taken: Arc<AtomicU64>,
+    refused_count: Arc<AtomicU64>,
 }
 
 impl Memory {
@@ -96,7 +97,13 @@ impl Memory {
         Self {
             graph_memory_bytes_max,
             taken: Arc::default(),
+            refused_count: Arc::default(),
         }
+    }
+
+    /// Returns how many imports found no room beside others.
+    pub fn refused_count(&self) -> u64 {
+        self.refused_count.load(Ordering::Relaxed)
     }
 }
 
@@ -213,6 +220,7 @@ fn parse(
     let salt = getrandom::u64().map_err(|error| ImportError::Fault(error.to_string()))?;
     match document.format {
         Format::Text(format) if lines::are_statements(format) => {
+            let bytes = (bytes, &Waker::default());
             lines::read(document, format, bytes, memory, (salt, 0), |block| {
                 batch.append(block.batch);
                 progress.count.set(progress.count.get() + block.quad_count);
@@ -220,7 +228,6 @@ fn parse(
             })?;
         }
         Format::Text(format) => {
-            let bytes = (bytes, &Waker::default());
             let bytes = Guarded::new(bytes, format, Share::new(memory), graph_bytes);
             let parser = parser(document, format)?.rename_blank_nodes();
             let quads = parser.for_reader(bytes);
@@ -342,6 +349,10 @@ impl Share {
         let others_and_this = self.memory.taken.fetch_add(added, Ordering::Relaxed) + added;
         let graph_memory_bytes_max = self.memory.graph_memory_bytes_max;
         if others_and_this.saturating_add(graph_bytes) > graph_memory_bytes_max {
+            let has_others = others_and_this > bytes;
+            self.memory
+                .refused_count
+                .fetch_add(u64::from(has_others), Ordering::Relaxed);
             return Err(ImportError::Full {
                 graph_memory_bytes_max,
             });

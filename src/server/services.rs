@@ -96,7 +96,12 @@ impl Services {
         );
         let change = ChangeApi::new(feed.clone(), drain.clone());
         let memory = Memory::new(settings.graph_memory_bytes_max);
-        let write = WriteApi::new(knowledge.clone(), memory.clone(), settings.watch_stall_max);
+        let write = WriteApi::new(
+            knowledge.clone(),
+            memory.clone(),
+            intake.document_time(),
+            settings.watch_stall_max,
+        );
         let http = HttpApi::new(
             feed.clone(),
             drain,

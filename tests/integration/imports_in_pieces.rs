@@ -15,10 +15,10 @@ use crate::{
     harness::{Server, check_error, check_fields, header},
 };
 
-const QUAD_COUNT: usize = 60_000;
+pub(crate) const QUAD_COUNT: usize = 60_000;
 
 /// A chain of blank nodes, three quads each.
-fn document() -> String {
+pub(crate) fn document() -> String {
     let mut text = String::new();
     for number in 0..QUAD_COUNT / 3 {
         let next = number + 1;
@@ -33,7 +33,7 @@ fn document() -> String {
     text
 }
 
-fn chunked(format: &str, resume_token: &str) -> ImportHeader {
+pub(crate) fn chunked(format: &str, resume_token: &str) -> ImportHeader {
     ImportHeader {
         mode: ImportMode::Chunked.into(),
         resume_token: resume_token.into(),
@@ -43,14 +43,14 @@ fn chunked(format: &str, resume_token: &str) -> ImportHeader {
 }
 
 /// An import under way.
-struct Import {
+pub(crate) struct Import {
     parts: Option<mpsc::Sender<v1::ImportRequest>>,
     answers: Streaming<v1::ImportResponse>,
-    accepted: v1::ImportAccepted,
+    pub(crate) accepted: v1::ImportAccepted,
 }
 
 impl Import {
-    async fn begin(server: &Server, header: ImportHeader) -> Result<Self, Status> {
+    pub(crate) async fn begin(server: &Server, header: ImportHeader) -> Result<Self, Status> {
         let (parts, received) = mpsc::channel(64);
         let part = Some(import_request::Part::Header(header));
         parts.send(v1::ImportRequest { part }).await.unwrap();
@@ -74,7 +74,7 @@ impl Import {
     }
 
     /// Sends from where the server wants it.
-    async fn send_from(&self, document: &[u8], until: usize) {
+    pub(crate) async fn send_from(&self, document: &[u8], until: usize) {
         let from = usize::try_from(self.accepted.send_from_byte).unwrap();
         for chunk in document[from..until].chunks(100_000) {
             self.send(import_request::Part::Chunk(chunk.to_vec().into()))
@@ -82,7 +82,7 @@ impl Import {
         }
     }
 
-    async fn next(&mut self) -> Result<Part, Status> {
+    pub(crate) async fn next(&mut self) -> Result<Part, Status> {
         loop {
             match self.answers.message().await?.unwrap().part.unwrap() {
                 Part::Progress(_) => {}
@@ -98,7 +98,7 @@ impl Import {
         }
     }
 
-    async fn complete(mut self) -> (Vec<v1::ImportAck>, v1::ImportComplete) {
+    pub(crate) async fn complete(mut self) -> (Vec<v1::ImportAck>, v1::ImportComplete) {
         self.parts = None;
         let mut acks = Vec::new();
         loop {

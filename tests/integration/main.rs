@@ -42,6 +42,7 @@ mod queries;
 mod questions;
 mod retention;
 mod schema;
+mod slow_senders;
 mod sparql;
 mod terms;
 mod time;

@@ -5,6 +5,7 @@ use tonic_types::StatusExt as _;
 
 use super::{cancelled, error_info, graph_full, internal, shortened, status};
 use crate::{
+    intake::SENDER_TOO_SLOW,
     proto::v1::ErrorReason,
     rdf::{DocumentError, ImportError},
 };
@@ -32,6 +33,20 @@ pub fn import_of_other_history(revision: u64) -> Status {
         ),
         [("revision", revision.to_string())],
     )
+}
+
+/// Returns `DEADLINE_EXCEEDED` for an import whose sender holds a place and brings little, with the token to go on with.
+pub fn sender_too_slow(resume_token: Option<&str>) -> Status {
+    let (code, reason) = (Code::DeadlineExceeded, ErrorReason::SenderTooSlow);
+    match resume_token {
+        None => status(code, reason, SENDER_TOO_SLOW, []),
+        Some(token) => status(
+            code,
+            reason,
+            SENDER_TOO_SLOW,
+            [("resume_token", token.to_owned())],
+        ),
+    }
 }
 
 fn document(error: &DocumentError) -> Status {

@@ -14,10 +14,7 @@ use std::{
 
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
-};
+use tokio::sync::{mpsc, oneshot};
 use tonic::{Status, Streaming};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -32,11 +29,13 @@ use crate::{
     grpc::{
         call::BrokenOff,
         convert::to_int64,
-        status::{cancelled, deadline_exceeded, internal, malformed, of_tonic},
+        status::{cancelled, internal, malformed, of_tonic, overloaded, sender_too_slow},
         validate::Violations,
     },
+    intake::{DocumentPace, TooSlow},
     knowledge::{CommitError, CommitRequest, KnowledgeBase, Mark, RequestId},
     model::access::Access,
+    places::{Place, Places},
     proto::v1::{self, import_request, import_response::Part},
     rdf::{self, Chunk, ChunkReader, Document, Format, ImportError, Memory, Parsed, Position},
     request::on_thread,
@@ -44,8 +43,8 @@ use crate::{
 
 /// Chunks that wait for the parser.
 const WAITING_CHUNK_COUNT_MAX: usize = 2;
-/// How long an import waits for its caller's next message: its place is wanted by others.
-const SILENCE_MAX: Duration = Duration::from_mins(1);
+/// How long an import waits for its caller to take what must be heard.
+const DEAFNESS_MAX: Duration = Duration::from_mins(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// Quads of a commit of an import in pieces, at least.
 const QUADS_PER_COMMIT_DEFAULT: u64 = 100_000;
@@ -62,8 +61,27 @@ pub(super) struct Import {
     pub(super) chunks: Streaming<v1::ImportRequest>,
     pub(super) broken_off: BrokenOff,
     pub(super) answers: mpsc::Sender<Answer>,
-    /// When the caller said something last, or was last kept waiting.
-    pub(super) heard_at: Instant,
+    pub(super) places: Places,
+    /// From when its header is there.
+    pub(super) place: Option<Place>,
+    pub(super) pace: DocumentPace,
+    /// Imports that had found no room in the memory before it began.
+    pub(super) refused_count: u64,
+}
+
+/// Why nothing more comes of a caller.
+enum End {
+    TooSlow,
+    Failed(Status),
+}
+
+impl From<End> for Status {
+    fn from(end: End) -> Self {
+        match end {
+            End::TooSlow => sender_too_slow(None),
+            End::Failed(status) => status,
+        }
+    }
 }
 
 struct Header {
@@ -86,6 +104,9 @@ impl Import {
         if let Some(graph) = &header.document.default_graph {
             CommitError::<ImportError>::unless_granted(&self.access, Some(graph.as_ref().into()))?;
         }
+        // Whoever says nothing takes no place.
+        let place = self.places.take();
+        self.place = Some(place.map_err(|_| overloaded("the server runs as many imports as it takes"))?);
         if let Some(chunked) = header.chunked {
             return self.run_chunked(header, chunked).await;
         }
@@ -133,22 +154,28 @@ impl Import {
         }))
     }
 
-    async fn next(&mut self) -> Result<Option<import_request::Part>, Status> {
-        // A point in time, not a span: callers drop this future and begin anew.
-        let message = timeout_at(self.heard_at + SILENCE_MAX, self.chunks.message()).await;
+    async fn next(&mut self) -> Result<Option<import_request::Part>, End> {
+        let (place, memory, refused_count) = (&self.place, &self.memory, self.refused_count);
+        let is_wanted =
+            || place.as_ref().is_some_and(Place::is_wanted) || memory.refused_count() != refused_count;
+        let message = self.pace.wait(is_wanted, self.chunks.message()).await;
         let message = message
-            .map_err(|_| deadline_exceeded())?
-            .map_err(|status| of_tonic(&status))?;
-        self.heard_at = Instant::now();
+            .map_err(|TooSlow| End::TooSlow)?
+            .map_err(|status| End::Failed(of_tonic(&status)))?;
         if self.broken_off.is_set() {
-            return Err(cancelled());
+            return Err(End::Failed(cancelled()));
         }
         match message {
             None => Ok(None),
-            Some(v1::ImportRequest { part: Some(part) }) => Ok(Some(part)),
-            Some(v1::ImportRequest { part: None }) => Err(malformed(
+            Some(v1::ImportRequest { part: Some(part) }) => {
+                if let import_request::Part::Chunk(chunk) = &part {
+                    self.pace.came(chunk.len() as u64);
+                }
+                Ok(Some(part))
+            }
+            Some(v1::ImportRequest { part: None }) => Err(End::Failed(malformed(
                 "a message of an import must be a header, a chunk or an abort",
-            )),
+            ))),
         }
     }
 
@@ -201,7 +228,6 @@ impl Import {
                         }
                         // An error says that the parser is done already: its outcome tells why.
                         let _ = to_parser.send(Chunk::Bytes(chunk)).await;
-                        self.heard_at = Instant::now();
                     }
                     (Some(import_request::Part::Header(_)), _) => {
                         return Err(malformed("an import has one header"));

@@ -6,17 +6,19 @@ use sha2::{Digest as _, Sha256};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tonic::Status;
 
-use super::{Header, Import, PROGRESS_INTERVAL, SILENCE_MAX, WAITING_CHUNK_COUNT_MAX, token::Token};
+use super::{DEAFNESS_MAX, End, Header, Import, PROGRESS_INTERVAL, WAITING_CHUNK_COUNT_MAX, token::Token};
 use crate::{
     feed::FeedError,
     graph::Draft,
     grpc::{
         convert::to_int64,
-        status::{cancelled, deadline_exceeded, import_of_other_history, internal, malformed},
+        status::{
+            cancelled, deadline_exceeded, import_of_other_history, internal, malformed, sender_too_slow,
+        },
     },
     knowledge::{CommitRequest, Committed, Mark, RequestId},
     proto::v1::{self, import_request, import_response::Part},
@@ -104,23 +106,25 @@ impl Import {
                     if is_end || !has_room {
                         sender = None;
                     }
-                    self.heard_at = Instant::now();
                 }
-                part = self.next(), if pending.is_none() && sender.is_some() => match part? {
-                    Some(import_request::Part::Chunk(chunk)) => {
+                part = self.next(), if pending.is_none() && sender.is_some() => match part {
+                    Ok(Some(import_request::Part::Chunk(chunk))) => {
                         bytes_received += chunk.len() as u64;
                         pending = Some(Chunk::Bytes(chunk));
                     }
-                    Some(import_request::Part::Header(_)) => {
+                    Ok(Some(import_request::Part::Header(_))) => {
                         return Err(malformed("an import has one header"));
                     }
-                    Some(import_request::Part::Abort(_)) => {
-                        if let Some(committing) = committing {
-                            self.acknowledge(&mut state, committing.await?, token).await?;
-                        }
+                    Ok(Some(import_request::Part::Abort(_))) => {
+                        self.finish(&mut state, committing, token).await?;
                         return Ok(aborted(&state, token));
                     }
-                    None => pending = Some(Chunk::End),
+                    Ok(None) => pending = Some(Chunk::End),
+                    Err(End::TooSlow) => {
+                        self.finish(&mut state, committing, token).await?;
+                        return Err(sender_too_slow(Some(&state.token(token).encode())));
+                    }
+                    Err(End::Failed(status)) => return Err(status),
                 },
                 _ = ticks.tick() => self.report(bytes_received, quads_read.load(Ordering::Relaxed)),
             }
@@ -148,11 +152,11 @@ impl Import {
         let (put, pieces) = mpsc::channel(1);
         let (memory, knowledge) = (self.memory.clone(), self.knowledge.clone());
         let answers = self.answers.clone();
+        let runtime = Handle::current();
         let work = move || {
             let progress = |count| {
                 quads_read.store(count, Ordering::Relaxed);
                 !answers.is_closed()
-        let runtime = Handle::current();
             };
             let cut = Cut {
                 salt: chunked.token.salt,
@@ -160,11 +164,11 @@ impl Import {
                 quads_min: chunked.quads_min,
             };
             let graph_bytes = knowledge.graph_memory_bytes();
+            let waker = Waker::default();
             let chunks = match document.format {
                 Format::Jelly => ChunkReader::new(chunks),
                 // What is parsed is committed while more is waited for.
                 Format::Text(_) => ChunkReader::new(chunks).woken_by(&waker, runtime),
-            let waker = Waker::default();
             };
             let take = |piece| put.blocking_send(piece).is_ok();
             let memory = (&memory, graph_bytes);
@@ -226,12 +230,23 @@ impl Import {
         .await
     }
 
+    /// Acknowledges the piece that is being committed.
+    async fn finish(
+        &mut self,
+        state: &mut State,
+        committing: Option<Committing>,
+        token: Token,
+    ) -> Result<(), Status> {
+        match committing {
+            Some(committing) => self.acknowledge(state, committing.await?, token).await,
+            None => Ok(()),
+        }
+    }
+
     /// Sends what must be heard. Who does not listen is cut off like who does not speak.
     async fn answer(&mut self, part: Part) -> Result<(), Status> {
         let answer = Ok(v1::ImportResponse { part: Some(part) });
-        let sent = timeout(SILENCE_MAX, self.answers.send(answer)).await;
-        self.heard_at = Instant::now();
-        match sent {
+        match timeout(DEAFNESS_MAX, self.answers.send(answer)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(cancelled()),
             Err(_) => Err(deadline_exceeded()),
@@ -291,6 +306,7 @@ mod tests {
         let read = |memory: &Memory| {
             let mut found = None;
             let text = b"<http://e.com/a> <http://e.com/p> \"one\" .\n".as_slice();
+            let text = (text, &Waker::default());
             let take = |piece| {
                 found = Some(piece);
                 true
@@ -305,4 +321,3 @@ mod tests {
         assert!(read(&memory).is_ok());
     }
 }
-            let text = (text, &Waker::default());
