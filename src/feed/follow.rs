@@ -44,18 +44,21 @@ async fn wait_for_room<'s, T>(
     watcher: &mut Watcher,
     sender: &'s mpsc::Sender<Vec<T>>,
 ) -> Result<mpsc::Permit<'s, Vec<T>>, EndReason> {
+    if watcher.gives_way() {
+        return Err(EndReason::TooSlow);
+    }
     let begun_at = Instant::now();
-    let stall_max = watcher.stall_max();
-    let mut room = timeout(stall_max.min(PATIENCE), sender.reserve()).await;
-    if room.is_err() {
-        watcher.give_way();
-        room = timeout(stall_max.saturating_sub(PATIENCE), sender.reserve()).await;
-    }
+    let mut left = watcher.stall_max();
+    let mut room = pin!(sender.reserve());
+    let room = loop {
+        match timeout(left.min(PATIENCE), &mut room).await {
+            Ok(room) => break room.map_err(|_| EndReason::Gone),
+            Err(_) if left <= PATIENCE || !watcher.give_way() => break Err(EndReason::TooSlow),
+            Err(_) => left -= PATIENCE,
+        }
+    };
     watcher.was_held_up(begun_at.elapsed());
-    match room {
-        Ok(room) => room.map_err(|_| EndReason::Gone),
-        Err(_) => Err(EndReason::TooSlow),
-    }
+    room
 }
 
 /// Sends what a watcher gets, several events at once where they are at hand, until the reader has gone, is too slow, or `stop` is

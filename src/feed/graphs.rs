@@ -61,10 +61,9 @@ impl Graphs {
     pub(super) fn limit(&self, newest: &Snapshot, bytes_max: u64) {
         let mut graphs = self.lock();
         graphs.retain(|_, graph| graph.users.strong_count() > 0 && graph.snapshot.epoch() == newest.epoch());
-        let bytes = |graphs: &BTreeMap<u64, Graph>| {
-            newest.memory_bytes_of(graphs.values().map(|graph| &graph.snapshot))
-        };
-        while bytes(&graphs) > bytes_max {
+        let newest_first = graphs.values().rev().map(|graph| &graph.snapshot);
+        let fitting_count = newest.fitting_count(newest_first, bytes_max);
+        while graphs.len() > fitting_count {
             graphs.pop_first();
         }
     }

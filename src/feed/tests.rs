@@ -5,6 +5,7 @@ mod headers;
 mod history;
 mod long;
 mod past;
+mod slow;
 
 use std::{cell::Cell, collections::HashSet, time::Duration};
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     facts::FactChange,
-    knowledge::Mark,
+    knowledge::{Mark, Streamed},
     log::{Change, Header},
     model::access::Access,
     sync::{task::spawn_blocking, time::sleep_until, watch},
@@ -141,6 +141,8 @@ pub struct Watcher {
     erasure_count: u64,
     ready: VecDeque<Event>,
     scan: Option<Scan>,
+    /// The graph that it begins with, as long as it is being told.
+    begins_with: Option<Streamed>,
     /// The graph at `position`, while the watcher is far behind, and its place.
     past: Option<(Past, OwnedSemaphorePermit)>,
     /// The graph where it had all there was, if it needs one: from there on nothing has to be taken back.
@@ -171,6 +173,7 @@ impl Watcher {
         let erasure_count = feed.log().erasure_count();
         let (sight, filter, output) = Sight::of(access, filter, output);
         let filter = Arc::new(filter);
+        let mut begins_with = None;
         let (position, scan) = match start {
             Start::After(revision) => {
                 feed.check_retained(revision)?;
@@ -182,6 +185,7 @@ impl Watcher {
                 let view = knowledge.read(access);
                 let mark = knowledge.mark_of(view.revision).await?;
                 let (snapshot, filter) = (view.snapshot.seen_by(&sight.0), Arc::clone(&filter));
+                begins_with = Some(knowledge.stream(view));
                 let scan = match output {
                     Output::Quads => Scan::Graph(Box::new(GraphScan::new(snapshot, filter))),
                     Output::Facts => Scan::Facts(Box::new(FactScan::of_graph(mark, snapshot, filter))),
@@ -201,6 +205,7 @@ impl Watcher {
             erasure_count,
             ready: VecDeque::new(),
             scan,
+            begins_with,
             past: None,
             turn: None,
             kept: None,
@@ -282,6 +287,9 @@ impl Watcher {
             }
             if let Some(scan) = self.scan.take() {
                 let event = self.go_on(scan).await;
+                if self.scan.is_none() {
+                    self.begins_with = None;
+                }
                 // It may have been erased while it was read.
                 if !matches!(event, Ok(None)) && self.is_outdated() {
                     return Err(FeedError::Erased);

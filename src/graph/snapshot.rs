@@ -6,6 +6,7 @@ use std::{
 };
 
 use oxigraph::model::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, TermRef, Triple};
+use rustc_hash::FxHashSet;
 
 use super::{
     dictionary::{Key, Segment, TERM_COUNT_MAX, TermKey},
@@ -117,6 +118,24 @@ impl Snapshot {
         layers.sort_unstable_by_key(|layer| Arc::as_ptr(layer));
         layers.dedup_by_key(|layer| Arc::as_ptr(layer));
         layers.iter().map(|layer| layer.memory_bytes() as u64).sum()
+    }
+
+    /// Returns how many of others, the first ones, take no more than so many bytes of memory beside this one, all together.
+    pub fn fitting_count<'a>(&self, others: impl IntoIterator<Item = &'a Self>, bytes_max: u64) -> usize {
+        let mut known: FxHashSet<_> = self.layers.iter().map(Arc::as_ptr).collect();
+        let (mut bytes, mut count) = (0, 0);
+        for other in others {
+            let new = other
+                .layers
+                .iter()
+                .filter(|layer| known.insert(Arc::as_ptr(layer)));
+            bytes += new.map(|layer| layer.memory_bytes() as u64).sum::<u64>();
+            if bytes > bytes_max {
+                break;
+            }
+            count += 1;
+        }
+        count
     }
 
     pub(super) fn has_layer(&self, layer: &Arc<Layer>) -> bool {

@@ -58,11 +58,11 @@ impl WriteApi {
         stall_max: Duration,
     ) -> Self {
         Self {
+            exports: Exports::new(knowledge.clone(), stall_max),
             knowledge,
             memory,
             imports: Places::new(IMPORT_COUNT_MAX),
             document_time,
-            exports: Exports::new(stall_max),
         }
     }
 }

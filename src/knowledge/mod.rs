@@ -19,6 +19,7 @@ mod rebuild;
 mod retention;
 mod rewrites;
 mod room;
+mod streamed;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -40,9 +41,11 @@ pub use self::mark::{Known, Mark, NoCommit};
 pub use self::past::PastError;
 pub use self::rebuild::{DIFFERENCE_COUNT_MAX, Difference, Layer, Rebuilt, rebuild, reindex};
 pub use self::retention::Retention;
+pub use self::streamed::Streamed;
 pub use self::view::View;
 use self::{
-    background::Finished, clock::Clock, member::Pending, past::Past, view::Published, writer::Message,
+    background::Finished, clock::Clock, member::Pending, past::Past, streamed::SlowReaders, view::Published,
+    writer::Message,
 };
 pub use crate::log::{LOG_FILE, RequestId, Rewritten};
 use crate::{
@@ -87,7 +90,8 @@ pub struct Settings {
     pub reference_date: ReferenceDate,
     /// Changes that a read of an earlier revision may take back; each commit counts as one more, and as many as its text is long.
     pub past_change_count_max: u64,
-    /// Bytes of memory that views of earlier revisions may take together, and again the way back to one that is being made.
+    /// Bytes of memory that views of earlier revisions may take together, again the way back to one that is being made, and again
+    /// what slow readers hold beside the newest view.
     pub past_memory_bytes_max: u64,
     /// How much of the log is kept.
     pub retention: Retention,
@@ -186,6 +190,7 @@ struct Inner {
     queue: SyncSender<Message>,
     log: LogReader,
     past: Arc<Past>,
+    slow: SlowReaders,
     /// Places of the reads that wait for their revision.
     waiting: Semaphore,
     finished: Arc<Finished>,
@@ -218,6 +223,8 @@ struct Shared {
     held: AtomicU64,
     /// Whether records that are beyond the retention's limits stay until they are backed up.
     waits_for_backup: AtomicBool,
+    /// Whether what the writer builds beside the index waits for room that readers have.
+    room_is_wanted: AtomicBool,
 }
 
 /// Has records stay, until it is dropped.

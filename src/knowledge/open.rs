@@ -13,6 +13,7 @@ use super::{
     past::Past,
     rewrites::Rewrites,
     room::Room,
+    streamed::SlowReaders,
     view::Published,
     writer::Writer,
 };
@@ -64,6 +65,7 @@ pub(super) fn open(
         backed_up: AtomicU64::new(0),
         held: AtomicU64::new(u64::MAX),
         waits_for_backup: AtomicBool::new(false),
+        room_is_wanted: AtomicBool::new(false),
     });
     let past = Past::new(past_change_count_max, past_memory_bytes_max);
     let (queue, messages) = mpsc::sync_channel(WAITING_COMMIT_COUNT_MAX);
@@ -109,6 +111,7 @@ pub(super) fn open(
             queue,
             log: reader,
             past,
+            slow: SlowReaders::new(past_memory_bytes_max),
             waiting: Semaphore::new(WAITING_READ_COUNT_MAX),
             finished,
             erasing: tokio::sync::Mutex::default(),

@@ -11,6 +11,7 @@ mod past;
 mod priority;
 mod replay;
 mod requests;
+mod streamed;
 
 use std::{
     fs,

@@ -306,7 +306,9 @@ impl Writer {
         if !self.room.is_merging() && !self.rewrites.has_waiting_erasure() {
             self.look_after_merges(index_bytes);
         }
-        if self.room.is_wanted() {
+        let is_wanted = self.room.is_wanted();
+        self.shared.room_is_wanted.store(is_wanted, Ordering::Relaxed);
+        if is_wanted {
             // What is kept for the next read of the past has layers that were merged.
             self.past.give_way();
         }

@@ -1,6 +1,6 @@
 //! `WriteService.Export`.
 
-use std::{collections::BTreeSet, io::Read as _, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, io::Read as _, time::Duration};
 
 use dossier::proto::v1::{
     self, Compression, ErrorReason, ExportRequest, ImportHeader, UpdateRequest, export_request::Scope,
@@ -13,6 +13,7 @@ use oxigraph::{
 use tonic::{Code, Status};
 
 use crate::{
+    changes::watch,
     harness::{Server, check_error, check_fields},
     updates::update,
 };
@@ -279,4 +280,64 @@ async fn readers_that_stop_reading_hold_up_nobody() {
         }
     };
     outcome.unwrap();
+}
+
+#[tokio::test]
+async fn slow_readers_of_an_old_graph_give_way() {
+    let server = Server::start_with(|settings| {
+        settings.watch_stall_max = Duration::from_hours(1);
+        settings.connections.answer_stall_max = Duration::from_hours(1);
+        settings.diff_memory_bytes_max = 1 << 20;
+        settings.watcher_count_max = 1;
+    })
+    .await;
+    let mut exports = Vec::new();
+    for _ in 0..2 {
+        let mut parts = server.writes().export(format("nq")).await.unwrap().into_inner();
+        parts.message().await.unwrap();
+        exports.push(parts);
+    }
+    let from_snapshot = || v1::WatchRequest {
+        start: Some(v1::watch_request::Start::Position(
+            v1::WatchStart::Snapshot.into(),
+        )),
+        ..Default::default()
+    };
+    let mut frames = watch(&server, from_snapshot()).await.unwrap();
+    frames.message().await.unwrap();
+    // As long as they read what is the newest graph, for the most part, they may.
+    let refused = |status| check_error::<()>(Err(status), Code::ResourceExhausted, ErrorReason::Overloaded);
+    refused(export(&server, format("nq")).await.unwrap_err());
+    // Layers of before become one with what comes now.
+    let mut text = String::new();
+    let (mut next, mut has_export, mut has_watch) = (0, false, false);
+    while !(has_export && has_watch) {
+        text.clear();
+        for _ in 0..20_000 {
+            next += 1;
+            writeln!(text, "<http://ex/{next}> <http://ex/p> <http://ex/o> .").unwrap();
+        }
+        server.import_text("nt", &text).await.unwrap();
+        has_export = has_export || export(&server, format("nq")).await.map_err(refused).is_ok();
+        has_watch = has_watch || watch(&server, from_snapshot()).await.is_ok();
+    }
+    let mut ended_count = 0;
+    for mut parts in exports {
+        while let Some(part) = parts.message().await.transpose() {
+            if let Err(status) = part {
+                check_error::<()>(Err(status), Code::ResourceExhausted, ErrorReason::ReaderTooSlow);
+                ended_count += 1;
+                break;
+            }
+        }
+    }
+    assert!(ended_count > 0);
+    let ended = loop {
+        match frames.message().await {
+            Ok(frame) => assert!(frame.is_some()),
+            Err(status) => break status,
+        }
+    };
+    let metadata = check_error::<()>(Err(ended), Code::ResourceExhausted, ErrorReason::ReaderTooSlow);
+    assert!(!metadata.contains_key("after_revision"));
 }

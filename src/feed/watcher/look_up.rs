@@ -15,7 +15,7 @@ use crate::{
         record::Record,
         scan::LargeCommit,
     },
-    knowledge::Mark,
+    knowledge::{Mark, Streamed},
     sync::{task::spawn_blocking, time::sleep_until},
 };
 
@@ -149,13 +149,19 @@ impl Watcher {
     }
 
     /// Lets others have its place, if they wait for one, and keeps no graph: the reader has had no room for some time. In the middle of
-    /// a commit the graph is still needed.
-    pub(in crate::feed) fn give_way(&mut self) {
+    /// a commit the graph is still needed. Tells whether it may go on: the graph that it begins with may take too much beside the newest.
+    pub(in crate::feed) fn give_way(&mut self) -> bool {
         self.kept = None;
         if self.scan.is_none() && self.others_wait() {
             self.past = None;
             self.turn = None;
         }
+        !self.begins_with.as_mut().is_some_and(Streamed::lingers)
+    }
+
+    /// Tells whether it has to give way to others: its reader was slow, and the graph that it begins with took too much since.
+    pub(in crate::feed) fn gives_way(&self) -> bool {
+        self.begins_with.as_ref().is_some_and(Streamed::gives_way)
     }
 
     /// Returns how long the reader may leave a frame lying; in the middle of a commit for which others wait, all of its frames.

@@ -19,7 +19,7 @@ use crate::{
         status::{cancelled, graph_not_found, internal, overloaded, reader_too_slow},
         validate::Violations,
     },
-    knowledge::View,
+    knowledge::{KnowledgeBase, Streamed, View},
     model::prefixes::PREFIXES,
     places::{Place, Places},
     proto::v1::{self, export_request::Scope, export_response::Part},
@@ -40,6 +40,7 @@ pub(super) type Answer = Result<v1::ExportResponse, Status>;
 
 /// The exports under way.
 pub(super) struct Exports {
+    knowledge: KnowledgeBase,
     places: Places,
     stall_max: Duration,
 }
@@ -55,9 +56,11 @@ pub(super) struct Export {
 }
 
 impl Exports {
-    /// A reader may let a chunk lie for `stall_max`, and all of them together once others were refused.
-    pub(super) fn new(stall_max: Duration) -> Self {
+    /// A reader may let a chunk lie for `stall_max`, and all of them together once others were refused; less if what it reads takes too
+    /// much memory beside the newest graph.
+    pub(super) fn new(knowledge: KnowledgeBase, stall_max: Duration) -> Self {
         Self {
+            knowledge,
             places: Places::new(EXPORT_COUNT_MAX),
             stall_max,
         }
@@ -76,6 +79,7 @@ impl Exports {
             handle: Handle::current(),
             place,
             stall_max: self.stall_max,
+            streamed: self.knowledge.stream(view.clone()),
             held_up: Duration::ZERO,
             buffer: Vec::new(),
             byte_count: 0,
@@ -231,6 +235,7 @@ struct Out {
     handle: Handle,
     place: Place,
     stall_max: Duration,
+    streamed: Streamed,
     /// How long it waited for its reader, all in all.
     held_up: Duration,
     buffer: Vec<u8>,
@@ -243,15 +248,24 @@ impl Out {
     fn send(&mut self, part: Part) -> io::Result<()> {
         let answer = Ok(v1::ExportResponse { part: Some(part) });
         let began = Instant::now();
-        let (place, stall_max, held_up) = (&self.place, self.stall_max, self.held_up);
+        let Self {
+            answers,
+            place,
+            streamed,
+            ..
+        } = self;
+        let (stall_max, held_up) = (self.stall_max, self.held_up);
         let sending = async {
-            let mut sending = pin!(self.answers.send(answer));
+            if streamed.gives_way() {
+                return Err(reader_too_slow(None));
+            }
+            let mut sending = pin!(answers.send(answer));
             loop {
                 let left = place.stall_max(stall_max, held_up);
                 let left = left.saturating_sub(began.elapsed());
                 match timeout(left.min(PATIENCE), &mut sending).await {
                     Ok(sent) => return sent.map_err(|_| cancelled()),
-                    Err(_) if left <= PATIENCE => return Err(reader_too_slow(None)),
+                    Err(_) if left <= PATIENCE || streamed.lingers() => return Err(reader_too_slow(None)),
                     Err(_) => {}
                 }
             }
@@ -286,8 +300,8 @@ impl Out {
         });
         let answer = last.map(|part| v1::ExportResponse { part: Some(part) });
         let (answers, stall_max) = (self.answers, self.stall_max);
-        // It is free before a slow reader has taken the last word.
-        drop(self.place);
+        // They are free before a slow reader has taken the last word.
+        drop((self.place, self.streamed));
         // An error says that nobody listens any more.
         let _ = self.handle.block_on(timeout(stall_max, answers.send(answer)));
     }
