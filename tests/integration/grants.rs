@@ -1,5 +1,7 @@
 //! What a caller may do by the policy: the right role for the wrong graph, in every method.
 
+mod commits;
+
 use dossier::{
     auth::Tokens,
     proto::v1::{
