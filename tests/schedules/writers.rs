@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use dossier::{
-    graph::{Batch, Draft, GraphPattern, Pattern},
-    knowledge::{CommitError, CommitRequest, Writes},
+    graph::{Batch, Draft, GraphPattern, Pattern, Snapshot},
+    knowledge::{CommitError, CommitRequest, RequestId, Writes},
     model::access::Access,
 };
 use futures::{FutureExt as _, future::join_all};
@@ -126,20 +126,7 @@ fn of_those_who_expect_a_revision_one_wins() {
 }
 
 fn counting(base: &Base, expected: u64) -> CommitRequest<Infallible> {
-    let of = |count: u64| {
-        Quad::new(
-            node("counter"),
-            node("p"),
-            Literal::from(count.to_string()),
-            GraphName::DefaultGraph,
-        )
-    };
-    let before = count(base);
-    let mut batch = Batch::default();
-    if before > 0 {
-        batch.remove(of(before).as_ref());
-    }
-    batch.insert(of(before + 1).as_ref());
+    let batch = one_more(count(base));
     let mut request = CommitRequest::new(Access::everything(), move |draft: &mut Draft| {
         draft.apply(&batch);
         Ok(())
@@ -148,11 +135,97 @@ fn counting(base: &Base, expected: u64) -> CommitRequest<Infallible> {
     request
 }
 
+fn one_more(before: u64) -> Batch {
+    let of = |count: u64| {
+        Quad::new(
+            node("counter"),
+            node("p"),
+            Literal::from(count.to_string()),
+            GraphName::DefaultGraph,
+        )
+    };
+    let mut batch = Batch::default();
+    if before > 0 {
+        batch.remove(of(before).as_ref());
+    }
+    batch.insert(of(before + 1).as_ref());
+    batch
+}
+
+/// All send the same requests at once, each of which adds one to a counter, and one under a name that others use for something else.
+#[test]
+fn a_request_that_several_send_at_once_is_committed_once() {
+    explore(|| async {
+        let base = Base::new();
+        let writers = (0..WRITER_COUNT).map(|writer| {
+            base.spawn(async move |base: Base| {
+                let mut answers = Vec::new();
+                for number in 1..=COMMIT_COUNT {
+                    answers.push(base.commit(naming(number, 0)).await.unwrap());
+                }
+                let contested = base.commit(naming(COMMIT_COUNT + 1, writer)).await;
+                (answers, contested)
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        let mut told = Vec::new();
+        for writer in writers {
+            told.push(writer.await.unwrap());
+        }
+        let revisions: Vec<_> = told[0].0.iter().map(|committed| committed.revision).collect();
+        assert!(revisions.is_sorted_by(|one, next| one < next));
+        let won: Vec<_> = told
+            .iter()
+            .filter_map(|(_, contested)| contested.as_ref().ok())
+            .collect();
+        assert_eq!(won.len(), 1);
+        for (answers, contested) in &told {
+            assert_eq!(*answers, told[0].0);
+            match contested {
+                Ok(_) => {}
+                Err(CommitError::RequestIdReused { revision, .. }) => assert_eq!(*revision, won[0].revision),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        assert_eq!(
+            (count(&base), base.revision()),
+            (COMMIT_COUNT + 1, COMMIT_COUNT + 1)
+        );
+        let base = base.open_again();
+        for (number, answer) in (1..).zip(&told[0].0) {
+            assert_eq!(base.commit(naming(number, 0)).await.unwrap(), *answer);
+        }
+        assert_eq!(
+            (count(&base), base.revision()),
+            (COMMIT_COUNT + 1, COMMIT_COUNT + 1)
+        );
+        base.close();
+    });
+}
+
+/// Adds one to what the draft has, under a name.
+fn naming(number: u64, body: u64) -> CommitRequest<Infallible> {
+    let mut request = CommitRequest::new(Access::everything(), |draft: &mut Draft| {
+        draft.apply(&one_more(count_in(draft.snapshot())));
+        Ok(())
+    });
+    let mut fingerprint = [0; 32];
+    fingerprint[..8].copy_from_slice(&body.to_le_bytes());
+    request.request_id = Some(RequestId {
+        id: format!("request {number}"),
+        fingerprint,
+    });
+    request
+}
+
 fn count(base: &Base) -> u64 {
-    let view = base.view();
-    let quads = view.snapshot.quads(Pattern::all(GraphPattern::Any));
+    count_in(&base.view().snapshot)
+}
+
+fn count_in(snapshot: &Snapshot) -> u64 {
+    let quads = snapshot.quads(Pattern::all(GraphPattern::Any));
     let counts: Vec<u64> = quads
-        .map(|quad| match view.snapshot.quad(quad).object {
+        .map(|quad| match snapshot.quad(quad).object {
             oxigraph::model::Term::Literal(count) => count.value().parse().unwrap(),
             other => panic!("{other}"),
         })
