@@ -1,6 +1,7 @@
 //! The log is written anew and put in the place of the old one, while it is written and read.
 
 use std::{
+    convert::Infallible,
     fmt::Write as _,
     sync::{
         Arc,
@@ -9,9 +10,10 @@ use std::{
 };
 
 use dossier::{
-    feed::{Event, Feed, FeedError, Output, Start},
-    knowledge::{EraseRequest, PastError, Retention, Settings},
-    log::LogError,
+    feed::{DiffError, Event, Feed, FeedError, Output, Start},
+    graph::Batch,
+    knowledge::{CommitRequest, EraseRequest, PastError, Retention, Settings},
+    log::{Change, LogError},
     model::access::Access,
 };
 
@@ -141,6 +143,76 @@ fn readers_see_no_hole_while_the_log_is_compacted() {
     COMPACTED.check("the log is compacted");
     WENT_ON.check("commits go on after that");
     TOO_SLOW.check("a watcher hears that what it wants is gone");
+}
+
+/// Each commit brings one quad and takes the one before it away: what differs between two revisions is the last quad of each, however
+/// many commits are in between.
+#[test]
+fn differences_are_those_of_two_revisions_while_the_log_is_compacted() {
+    static MEANWHILE: Count = Count::new();
+    static TOO_LATE: Count = Count::new();
+    static COMPARED: Count = Count::new();
+    explore(|| async {
+        let base = Base::with(|settings| Settings {
+            retention: Retention {
+                bytes_max: Some(1),
+                revision_count_min: KEPT_COUNT,
+                ..Retention::default()
+            },
+            ..settings
+        });
+        let feed = feed(&base);
+        let writing = base.spawn(async move |base: Base| {
+            for number in 1..=COMMIT_COUNT {
+                let mut batch = Batch::default();
+                batch.insert(quad(number).as_ref());
+                batch.remove(quad(number - 1).as_ref());
+                let request = CommitRequest::<Infallible>::new(Access::everything(), move |draft| {
+                    draft.apply(&batch);
+                    Ok(())
+                });
+                assert_eq!(base.commit(request).await.unwrap().revision, number);
+            }
+        });
+        let comparing = base.spawn(async move |base: Base| {
+            while base.revision() < COMMIT_COUNT {
+                let (from, to) = (base.earliest_revision(), base.revision());
+                pause();
+                for (from, to) in [(from, to), (to, from)] {
+                    let compared = feed.diff(&Access::everything(), from, to, || {
+                        pause();
+                        false
+                    });
+                    let was_compacted = base.earliest_revision() > from.min(to);
+                    match compared {
+                        Ok(diff) => {
+                            let found: Vec<_> = diff.into_changes().collect();
+                            let gone = (from > 0 && from != to).then(|| Change::Remove(quad(from)));
+                            let come = (to > 0 && from != to).then(|| Change::Insert(quad(to)));
+                            let expected: Vec<_> = gone.into_iter().chain(come).collect();
+                            assert_eq!(found.len(), expected.len(), "{from} to {to}: {found:?}");
+                            assert!(expected.iter().all(|change| found.contains(change)), "{found:?}");
+                            MEANWHILE.add(was_compacted);
+                            COMPARED.add(from.abs_diff(to) > 1);
+                        }
+                        Err(DiffError::Log(LogError::Compacted { earliest, .. })) => {
+                            assert!(earliest > from.min(to));
+                            TOO_LATE.add(true);
+                        }
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+                shuttle::future::yield_now().await;
+            }
+        });
+        for done in [writing, comparing] {
+            done.await.unwrap();
+        }
+        base.close();
+    });
+    COMPARED.check("revisions with others between them are compared");
+    MEANWHILE.check("the log is compacted while they are");
+    TOO_LATE.check("one of them is gone");
 }
 
 /// Takes what a watcher gets from the first revision to a last one; returns as text what it asked for after something was erased.
