@@ -80,7 +80,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the object that is asked about: itself if it is recorded of a subject and a predicate, else one that is, of the same value.
+    /// Returns the object that is asked about: itself if it is recorded of a subject and a predicate, else one that is, of the same value;
+    /// of those one that holds, if one does.
     fn recorded_as(
         &self,
         object: TermRef<'_>,
@@ -96,19 +97,25 @@ impl Reader<'_> {
         let Some(value) = Value::of(literal) else {
             return asked;
         };
-        let stated = groups.of(subject, predicate, budget).records.iter();
-        let stated = stated.map(|record| record.triple[2]);
-        let mut same = None;
+        if self.snapshot.contains(triple(subject, predicate, asked)) {
+            return asked;
+        }
+        let group = groups.of(subject, predicate, budget);
+        let stated = group.records.iter().map(|record| record.triple[2]);
+        let mut same: Option<(TermId, bool)> = None;
         for recorded in stated.chain(self.objects(subject, predicate)) {
             if recorded == asked || budget.is_overdue() {
                 return asked;
             }
             budget.step(1);
-            if same.is_none() && self.value(recorded) == Some(value) {
-                same = Some(recorded);
+            if same.is_none_or(|(_, holds)| !holds) && self.value(recorded) == Some(value) {
+                let holds = group.has(recorded) || self.is_plain(triple(subject, predicate, recorded));
+                if same.is_none() || holds {
+                    same = Some((recorded, holds));
+                }
             }
         }
-        same.unwrap_or(asked)
+        same.map_or(asked, |(recorded, _)| recorded)
     }
 
     /// Judges a triple by all that is known of its subject and predicate.

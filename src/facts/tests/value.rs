@@ -45,6 +45,12 @@ fn a_literal_is_found_by_its_value() {
     let both = stated("1", "d:p 59", "Accepted", "") + &stated("2", "d:p 59.0", "Rejected", "");
     check(&both, ("59.0", xsd::DECIMAL), Rule::Rejected, &["2"]);
     check(&both, ("59", xsd::INTEGER), Rule::Stated, &["1"]);
+    // Of several in other words it is one that holds.
+    for (first, second) in [("59.0", "5.9e1"), ("5.9e1", "59.0")] {
+        let past = stated("1", &format!("d:p {first}"), "Accepted", "; d:edtf '2000/2005'");
+        let now = stated("2", &format!("d:p {second}"), "Accepted", "; d:edtf '2010/..'");
+        check(&(past + &now), ("59", xsd::INTEGER), Rule::Stated, &["2"]);
+    }
     let of_node =
         "g:statements { e:s a <http://schema.org/Event> ; d:standing d:Unconfirmed ; d:stance d:Asserted ;
         d:basis d:Stated ; prov:wasDerivedFrom e:src ; d:p 59 }";
