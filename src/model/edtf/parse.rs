@@ -60,6 +60,19 @@ fn all_of(text: &str) -> Result<Bounds, EdtfError> {
         Ok(())
     })?;
     let [start, end] = whole.ok_or(error(1, Reason::Set))?;
+    // That one in the middle is not sure says nothing of the begin and the end: it would be lost.
+    let mut dates = Vec::new();
+    let mut column = 2;
+    for date in text.trim_matches(['{', '}']).split([',', '.']) {
+        if !date.is_empty() {
+            dates.push((column, date));
+        }
+        column += date.len() + 1;
+    }
+    let mut between = dates.iter().skip(1).take(dates.len().saturating_sub(2));
+    if let Some((column, _)) = between.find(|(_, date)| date.contains(['X', '?', '~', '%'])) {
+        return Err(error(column - 1, Reason::AllOf));
+    }
     Ok(Bounds {
         start: Edge::Date(start),
         end: Edge::Date(end),

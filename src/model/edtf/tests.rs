@@ -281,6 +281,9 @@ fn errors_say_what_and_where() {
     check_error("{2016,2017-02}", 7, Reason::AllOf);
     check_error("{2016,2016}", 7, Reason::AllOf);
     check_error("{2017,2016}", 7, Reason::AllOf);
+    check_error("{2016,2017?,2018}", 7, Reason::AllOf);
+    check_error("{2009,201X,2020}", 7, Reason::AllOf);
+    check_error("{2018..2019-XX,2020}", 8, Reason::AllOf);
     check_error("{2018..2016}", 8, Reason::EndBeforeStart);
     check_error("{2019,2020", 11, Reason::Set);
     check_error("{2019,2020]", 11, Reason::Set);
