@@ -130,9 +130,9 @@ impl Feed {
     ) -> Result<HeaderPage, FeedError> {
         let mut page = HeaderPage::default();
         let records = self.log().records()?;
-        // Others may have been compacted away just now.
+        // Others may have been compacted away just now, and of the earliest nobody knows any more what it changed.
         let earliest = records.earliest();
-        if listing.goes_on_upward() && low < earliest {
+        if listing.goes_on_upward() && earliest > 0 && low <= earliest {
             return Err(LogError::Compacted {
                 revision: low,
                 earliest,

@@ -79,9 +79,28 @@ fn a_page_that_goes_on_misses_no_commit_that_was_compacted_away_just_now() {
                 "{page:?}"
             );
         }
-        let last = |page: HeaderPage| page.headers.last().map(|header| header.revision);
-        assert_eq!(last(listed(Some(2), 3, 6).unwrap()), Some(6));
-        assert_eq!(last(listed(None, 2, 6).unwrap()), Some(6));
+        let revisions =
+            |page: HeaderPage| -> Vec<_> { page.headers.iter().map(|header| header.revision).collect() };
+        assert_eq!(revisions(listed(Some(3), 4, 6).unwrap()), [4, 5, 6]);
+        let rest = listed(Some(2), 3, 6);
+        let whole = revisions(listed(None, 2, 6).unwrap());
+        if access.reads().is_everything() {
+            assert_eq!(revisions(rest.unwrap()), [3, 4, 5, 6]);
+            assert_eq!(whole, [3, 4, 5, 6]);
+        } else {
+            // Nobody knows any more whether they could see what the third changed.
+            assert!(
+                matches!(
+                    rest,
+                    Err(FeedError::Log(LogError::Compacted {
+                        revision: 3,
+                        earliest: 3
+                    }))
+                ),
+                "{rest:?}"
+            );
+            assert_eq!(whole, [4, 5, 6]);
+        }
     }
 }
 
