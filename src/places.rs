@@ -10,6 +10,9 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Bytes a second that a reader takes who is not slow.
+const PACE_BYTES: u64 = 1 << 20;
+
 /// So many places. Clones are the same ones.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -68,8 +71,8 @@ impl Place {
         self.places.refused_count.load(Ordering::Relaxed) != self.refused_count
     }
 
-    /// Returns how long its reader may let something lie that has let some lie for `held_up`: `stall_max` for each, but for all of them
-    /// together once others were refused.
+    /// Returns how long its reader may let something lie that is `held_up` behind its pace: `stall_max` for each, but for all of them together
+    /// once others were refused.
     pub fn stall_max(&self, stall_max: Duration, held_up: Duration) -> Duration {
         if self.is_wanted() {
             stall_max.saturating_sub(held_up)
@@ -79,9 +82,29 @@ impl Place {
     }
 }
 
+/// Returns how far behind its pace, 1 MiB a second, a reader is that was so before it took some bytes after a while.
+pub fn held_up(before: Duration, waited: Duration, bytes: u64) -> Duration {
+    let time = Duration::from_micros(bytes.saturating_mul(1_000_000) / PACE_BYTES);
+    (before + waited).saturating_sub(time)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readers_that_keep_pace_are_not_held_up() {
+        let mut behind = Duration::ZERO;
+        for _ in 0..1_000 {
+            behind = held_up(behind, Duration::from_millis(200), 256 << 10);
+        }
+        assert_eq!(behind, Duration::ZERO);
+        for count in 1..=10 {
+            behind = held_up(behind, Duration::from_millis(350), 256 << 10);
+            assert_eq!(behind, count * Duration::from_millis(100));
+        }
+        assert_eq!(held_up(behind, Duration::ZERO, 1 << 20), Duration::ZERO);
+    }
 
     #[test]
     fn a_slow_reader_has_less_time_once_others_were_refused() {

@@ -6,6 +6,7 @@ mod stream;
 
 use std::time::{Duration, Instant};
 
+use prost::Message as _;
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
@@ -37,7 +38,7 @@ use crate::{
     },
     knowledge::Known,
     model::access::Access,
-    places::Place,
+    places::{self, Place},
     proto::v1::{self, change_service_server::ChangeService},
     request::{on_task, on_thread},
 };
@@ -266,7 +267,6 @@ impl Difference {
                 () = drain.cancelled() => return Err(unavailable(SHUTTING_DOWN)),
                 room = timeout(stall_max, sender.reserve()) => room,
             };
-            held_up += begun_at.elapsed();
             let changes: Vec<Change> = changes;
             if feed.erasure_count() != erasure_count {
                 return Err(DiffError::Erased.into());
@@ -274,7 +274,11 @@ impl Difference {
             match room {
                 Err(_) => return Err(reader_too_slow(None)),
                 Ok(Err(_)) => return Err(cancelled()),
-                Ok(Ok(room)) => room.send(vec![diff_fragment(changes, is_last)]),
+                Ok(Ok(room)) => {
+                    let fragment = diff_fragment(changes, is_last);
+                    held_up = places::held_up(held_up, begun_at.elapsed(), fragment.encoded_len() as u64);
+                    room.send(vec![fragment]);
+                }
             }
         }
         Ok(())

@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, fmt::Write as _, io::Read as _, time::Duration};
 
 use dossier::proto::v1::{
-    self, Compression, ErrorReason, ExportRequest, ImportHeader, UpdateRequest, export_request::Scope,
-    export_response::Part,
+    self, Compression, ErrorReason, ExportRequest, ImportHeader, UpdateRequest,
+    change_service_client::ChangeServiceClient, export_request::Scope, export_response::Part,
+    write_service_client::WriteServiceClient,
 };
 use oxigraph::{
     io::{RdfFormat, RdfParser},
@@ -14,7 +15,7 @@ use tonic::{Code, Status};
 
 use crate::{
     changes::watch,
-    harness::{Server, check_error, check_fields},
+    harness::{Server, check_error, check_fields, connect},
     updates::update,
 };
 
@@ -285,15 +286,30 @@ async fn readers_that_stop_reading_hold_up_nobody() {
 #[tokio::test]
 async fn slow_readers_of_an_old_graph_give_way() {
     let server = Server::start_with(|settings| {
+        settings.load_shipped_data = false;
         settings.watch_stall_max = Duration::from_hours(1);
         settings.connections.answer_stall_max = Duration::from_hours(1);
         settings.diff_memory_bytes_max = 1 << 20;
         settings.watcher_count_max = 1;
     })
     .await;
+    let import = async |name: &str, count: usize, word: &str| {
+        let mut text = String::new();
+        for number in 0..count {
+            writeln!(
+                text,
+                "<http://ex/{name}/{number}> <http://ex/p> \"{word}{number}\" ."
+            )
+            .unwrap();
+        }
+        server.import_text("nt", &text).await.unwrap();
+    };
+    // More than connections take that nobody reads.
+    import("old", 20_000, &"x".repeat(500)).await;
     let mut exports = Vec::new();
     for _ in 0..2 {
-        let mut parts = server.writes().export(format("nq")).await.unwrap().into_inner();
+        let mut writes = WriteServiceClient::new(connect(server.address).await);
+        let mut parts = writes.export(format("nq")).await.unwrap().into_inner();
         parts.message().await.unwrap();
         exports.push(parts);
     }
@@ -303,23 +319,18 @@ async fn slow_readers_of_an_old_graph_give_way() {
         )),
         ..Default::default()
     };
-    let mut frames = watch(&server, from_snapshot()).await.unwrap();
+    let mut alone = ChangeServiceClient::new(connect(server.address).await);
+    let mut frames = alone.watch(from_snapshot()).await.unwrap().into_inner();
     frames.message().await.unwrap();
-    // As long as they read what is the newest graph, for the most part, they may.
     let refused = |status| check_error::<()>(Err(status), Code::ResourceExhausted, ErrorReason::Overloaded);
     refused(export(&server, format("nq")).await.unwrap_err());
-    // Layers of before become one with what comes now.
-    let mut text = String::new();
-    let (mut next, mut has_export, mut has_watch) = (0, false, false);
-    while !(has_export && has_watch) {
-        text.clear();
-        for _ in 0..20_000 {
-            next += 1;
-            writeln!(text, "<http://ex/{next}> <http://ex/p> <http://ex/o> .").unwrap();
-        }
-        server.import_text("nt", &text).await.unwrap();
-        has_export = has_export || export(&server, format("nq")).await.map_err(refused).is_ok();
-        has_watch = has_watch || watch(&server, from_snapshot()).await.is_ok();
+    // What they read becomes one layer with what comes now.
+    import("new", 10_000, "").await;
+    while export(&server, format("nq")).await.map_err(refused).is_err() {
+        tokio::task::yield_now().await;
+    }
+    while watch(&server, from_snapshot()).await.is_err() {
+        tokio::task::yield_now().await;
     }
     let mut ended_count = 0;
     for mut parts in exports {

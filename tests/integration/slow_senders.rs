@@ -64,7 +64,7 @@ fn send(server: &Server, begins: bool, trickle: Option<(String, Duration)>) -> S
             }
             complete(answers).await
         };
-        let (_, ended) = tokio::join!(sending, answering);
+        let ((), ended) = tokio::join!(sending, answering);
         ended.unwrap_err()
     });
     Slow { has_place, ended }

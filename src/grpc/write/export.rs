@@ -21,7 +21,7 @@ use crate::{
     },
     knowledge::{KnowledgeBase, Streamed, View},
     model::prefixes::PREFIXES,
-    places::{Place, Places},
+    places::{Place, Places, held_up},
     proto::v1::{self, export_request::Scope, export_response::Part},
     rdf::{Compression, DocumentWriter, Format},
     request::on_thread,
@@ -236,7 +236,7 @@ struct Out {
     place: Place,
     stall_max: Duration,
     streamed: Streamed,
-    /// How long it waited for its reader, all in all.
+    /// How far its reader is behind its pace.
     held_up: Duration,
     buffer: Vec<u8>,
     byte_count: u64,
@@ -246,6 +246,10 @@ struct Out {
 
 impl Out {
     fn send(&mut self, part: Part) -> io::Result<()> {
+        let bytes = match &part {
+            Part::Chunk(chunk) => chunk.len() as u64,
+            _ => 0,
+        };
         let answer = Ok(v1::ExportResponse { part: Some(part) });
         let began = Instant::now();
         let Self {
@@ -254,14 +258,14 @@ impl Out {
             streamed,
             ..
         } = self;
-        let (stall_max, held_up) = (self.stall_max, self.held_up);
+        let (stall_max, behind) = (self.stall_max, self.held_up);
         let sending = async {
             if streamed.gives_way() {
                 return Err(reader_too_slow(None));
             }
             let mut sending = pin!(answers.send(answer));
             loop {
-                let left = place.stall_max(stall_max, held_up);
+                let left = place.stall_max(stall_max, behind);
                 let left = left.saturating_sub(began.elapsed());
                 match timeout(left.min(PATIENCE), &mut sending).await {
                     Ok(sent) => return sent.map_err(|_| cancelled()),
@@ -271,7 +275,7 @@ impl Out {
             }
         };
         let sent = self.handle.block_on(sending);
-        self.held_up += began.elapsed();
+        self.held_up = held_up(self.held_up, began.elapsed(), bytes);
         sent.map_err(|fault| {
             self.fault = Some(fault);
             io::ErrorKind::BrokenPipe.into()
