@@ -1,9 +1,10 @@
-//! Calls of strangers, who are told of health alone: there are so many at once, and one more ends the oldest.
+//! Calls of strangers, who are told of health alone: there are so many at once, and one more ends the oldest on the connection with most.
 //!
 //! Whoever asks and takes the answer is not the oldest for long. Whoever sends no message, takes no answer or watches gives way.
 
 use std::{
-    collections::BTreeMap,
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,15 +25,45 @@ pub(super) struct Strangers(Arc<Mutex<Calls>>);
 struct Calls {
     begun: u64,
     /// By when they began.
-    open: BTreeMap<u64, Ending>,
+    open: BTreeMap<u64, Call>,
+}
+
+#[derive(Debug)]
+struct Call {
+    ending: Ending,
+    let_in: LetIn,
+}
+
+impl Calls {
+    /// Takes out the call that gives way if there are too many: the oldest on the connection that has most of them. Those on connections
+    /// on which somebody was let in since are no strangers' any more.
+    fn give_way(&mut self) -> Option<Call> {
+        if self.open.len() <= CALL_COUNT_MAX {
+            return None;
+        }
+        self.open.retain(|_, call| !call.let_in.is_set());
+        if self.open.len() <= CALL_COUNT_MAX {
+            return None;
+        }
+        let mut counts: HashMap<usize, (usize, Reverse<u64>)> = HashMap::new();
+        for (&number, call) in &self.open {
+            counts
+                .entry(call.let_in.connection())
+                .or_insert((0, Reverse(number)))
+                .0 += 1;
+        }
+        let (_, Reverse(oldest)) = counts.into_values().max()?;
+        self.open.remove(&oldest)
+    }
 }
 
 impl Strangers {
     /// Begins a call if it is a stranger's: from now on its [`Ending`] comes also when it has to give way.
     pub(super) fn begin(&self, extensions: &mut Extensions) -> Option<StrangersCall> {
-        if extensions.get::<LetIn>().is_none_or(LetIn::is_set) {
-            return None;
-        }
+        let let_in = extensions
+            .get::<LetIn>()
+            .filter(|let_in| !let_in.is_set())?
+            .clone();
         let Ending { stream, call } = extensions.get()?;
         let ending = Ending {
             stream: stream.child_token(),
@@ -43,12 +74,12 @@ impl Strangers {
         let mut calls = self.calls();
         let number = calls.begun;
         calls.begun += 1;
-        calls.open.insert(number, ending);
-        let oldest = (calls.open.len() > CALL_COUNT_MAX).then(|| calls.open.pop_first());
+        calls.open.insert(number, Call { ending, let_in });
+        let given_up = calls.give_way();
         drop(calls);
-        if let Some((_, oldest)) = oldest.flatten() {
-            oldest.stream.cancel();
-            oldest.call.cancel();
+        if let Some(Call { ending, .. }) = given_up {
+            ending.stream.cancel();
+            ending.call.cancel();
         }
         Some(StrangersCall {
             strangers: self.clone(),
@@ -129,5 +160,33 @@ mod tests {
         assert!(!ending.stream.is_cancelled() && !has_ended(&open[3]));
         drop(open);
         assert!(strangers.calls().open.is_empty());
+    }
+
+    #[test]
+    fn connections_with_few_calls_and_those_with_callers_are_passed_over() {
+        let strangers = Strangers::default();
+        let begin = |let_in: &LetIn| {
+            let mut extensions = Extensions::new();
+            extensions.insert(Ending {
+                stream: CancellationToken::new(),
+                call: CancellationToken::new(),
+            });
+            extensions.insert(let_in.clone());
+            strangers.begin(&mut extensions).unwrap()
+        };
+        let [waits, calls_later, attacks] = [(); 3].map(|()| LetIn::of_nobody());
+        let [waiting, later] = [&waits, &calls_later].map(begin);
+        let attacking: Vec<_> = (0..CALL_COUNT_MAX).map(|_| begin(&attacks)).collect();
+        let has_ended = |call: &StrangersCall| call.gives_way().is_cancelled();
+        assert_eq!(attacking.iter().filter(|call| has_ended(call)).count(), 2);
+        assert!(has_ended(&attacking[0]) && has_ended(&attacking[1]));
+        // It takes no place of strangers any more.
+        calls_later.set();
+        let more = begin(&attacks);
+        assert_eq!(strangers.calls().open.len(), CALL_COUNT_MAX);
+        assert_eq!(attacking.iter().filter(|call| has_ended(call)).count(), 2);
+        let again = begin(&attacks);
+        assert_eq!(attacking.iter().filter(|call| has_ended(call)).count(), 3);
+        assert!(![&waiting, &later, &more, &again].into_iter().any(has_ended));
     }
 }

@@ -46,6 +46,11 @@ impl LetIn {
         self.0.is_set.load(Ordering::Relaxed)
     }
 
+    /// Returns what tells the connection from others, as long as this is there.
+    pub(in crate::server) fn connection(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     #[cfg(test)]
     pub(in crate::server) fn of_nobody() -> Self {
         let cut = tokio_util::sync::CancellationToken::new();
