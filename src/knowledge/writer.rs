@@ -302,8 +302,9 @@ impl Writer {
         if self.rewrites.look_after_log(log, clock, shared, has_room) {
             self.room.want();
         }
-        // An erasure that waits is next: merges would take its room again and again.
-        if !self.room.is_merging() && !self.rewrites.has_waiting_erasure() {
+        // An erasure that waits for room is next: merges would take it again and again.
+        let waits_for_room = self.rewrites.has_waiting_erasure() && !self.rewrites.is_running();
+        if !self.room.is_merging() && !waits_for_room {
             self.look_after_merges(index_bytes);
         }
         let is_wanted = self.room.is_wanted();
