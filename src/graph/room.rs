@@ -38,7 +38,8 @@ fn ask_for_large_pages<T>(room: &mut [MaybeUninit<T>]) {
 #[cfg(not(target_os = "linux"))]
 fn ask_for_large_pages<T>(_: &mut [MaybeUninit<T>]) {}
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::fs;
 

@@ -37,7 +37,7 @@ const SECONDS: [f64; 16] = [
 const ROUTES: [&str; 5] = ["sparql", "store", "changes", "healthz", "readyz"];
 
 /// Why callers are denied something, as far as it is told apart before it happens.
-const DENIALS: [&str; 9] = [
+const DENIALS: [&str; 12] = [
     "ADMIN_ONLY",
     "CALLER_LIMIT_REACHED",
     "CREDENTIALS_EXPIRED",
@@ -46,7 +46,10 @@ const DENIALS: [&str; 9] = [
     "CREDENTIALS_NOT_YET_VALID",
     "CREDENTIALS_UNVERIFIABLE",
     "GRAPH_NOT_GRANTED",
+    "HOST_NOT_ALLOWED",
+    "HTTP 403",
     "NO_ROLE",
+    "ORIGIN_NOT_ALLOWED",
 ];
 /// Why connections are cut.
 const CUTS: [&str; 3] = ["control_frames", "slow_reader", "stranger"];

@@ -34,7 +34,8 @@ impl Niceness {
     }
 }
 
-#[cfg(all(test, target_os = "linux", not(feature = "schedules")))]
+#[cfg(test)]
+#[cfg(all(target_os = "linux", not(feature = "schedules")))]
 mod tests {
     use super::*;
 

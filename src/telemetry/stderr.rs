@@ -20,7 +20,7 @@ const END_MAX: Duration = Duration::from_millis(100);
 
 static LOST_LINE_COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Returns how many lines of the log were lost, since nobody read those before them.
+/// Returns how many lines of the log were lost, since nobody read those before them or they could not be written.
 pub fn lost_line_count() -> u64 {
     LOST_LINE_COUNT.load(Ordering::Relaxed)
 }
@@ -59,8 +59,10 @@ fn write(lines: &Receiver<Message>, waiting_bytes: &AtomicUsize, mut out: impl W
     while let Ok(message) = lines.recv() {
         match message {
             Message::Line(line) => {
-                // There is nowhere to tell of it.
-                let _ = out.write_all(&line);
+                // There is nowhere to tell of it but the counts.
+                if out.write_all(&line).is_err() {
+                    LOST_LINE_COUNT.fetch_add(1, Ordering::Relaxed);
+                }
                 waiting_bytes.fetch_sub(line.len(), Ordering::Relaxed);
             }
             // An error says that it is no longer waited for.
@@ -140,6 +142,19 @@ mod tests {
         }
     }
 
+    /// Its reader has gone.
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn nobody_waits_for_a_reader_and_what_is_lost_is_counted() {
         const LINE: [u8; 1 << 10] = [b'x'; 1 << 10];
@@ -170,5 +185,14 @@ mod tests {
         assert_eq!(took.lock().unwrap().len(), line_count_max * LINE.len());
         (&lines).write_all(&LINE).unwrap();
         assert_eq!(lost_line_count(), before + 3);
+        // Nobody will ever read what goes to a broken pipe.
+        let lines = Lines::to(Broken).unwrap();
+        for _ in 0..2 {
+            (&lines).write_all(&LINE).unwrap();
+        }
+        let (end, written) = mpsc::sync_channel(1);
+        lines.queue.send(Message::End(end)).unwrap();
+        written.recv_timeout(Duration::from_mins(1)).unwrap();
+        assert_eq!(lost_line_count(), before + 5);
     }
 }

@@ -64,7 +64,14 @@ async fn what_alerts_look_for_is_there_from_the_start() {
         ),
         (
             "denials",
-            &["CREDENTIALS_INVALID", "NO_ROLE", "GRAPH_NOT_GRANTED"],
+            &[
+                "CREDENTIALS_INVALID",
+                "NO_ROLE",
+                "GRAPH_NOT_GRANTED",
+                "HOST_NOT_ALLOWED",
+                "ORIGIN_NOT_ALLOWED",
+                "HTTP 403",
+            ],
         ),
         ("cut_connections", &["control_frames", "slow_reader", "stranger"]),
     ] {
