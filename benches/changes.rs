@@ -1,4 +1,5 @@
-//! What watchers cost writers: single-fact updates by 64 callers, with 0 to 1,000 watchers of every commit beside them.
+//! What watchers cost writers: single-fact updates by 64 callers, with 0 to 1,000 watchers of every commit beside them; and by 8 callers,
+//! with up to 100 that begin to watch and then read nothing.
 //!
 //! ```text
 //! cargo bench --bench changes
@@ -22,12 +23,15 @@ use std::{
 use dossier::{
     config::ServeSettings,
     proto::v1::{
-        UpdateRequest, WatchRequest, change_service_client::ChangeServiceClient,
+        UpdateRequest, WatchRequest, WatchResponse, change_service_client::ChangeServiceClient,
         sparql_service_client::SparqlServiceClient, watch_request::Start, watch_response::Frame,
     },
 };
 use tokio::task::JoinSet;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -35,8 +39,17 @@ type Failure = Box<dyn Error + Send + Sync>;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const WRITER_COUNT: usize = 64;
+/// Who writes and watches.
+#[derive(Clone, Copy)]
+struct Load {
+    writer_count: usize,
+    watcher_count: usize,
+    /// Whether the watchers read nothing but what they begin with.
+    are_slow: bool,
+}
+
 const WATCHER_COUNTS: [usize; 4] = [0, 1, 100, 1_000];
+const SLOW_WATCHER_COUNTS: [usize; 3] = [0, 1, 100];
 /// A connection takes as many streams.
 const WATCHERS_PER_CONNECTION: usize = 100;
 const CONNECTION_COUNT: usize = 8;
@@ -66,7 +79,12 @@ async fn run(time: Duration) -> Result<(), Failure> {
     );
     let mut alone = None;
     for watcher_count in WATCHER_COUNTS {
-        let (commits, told, lag) = measure(watcher_count, time).await?;
+        let load = Load {
+            writer_count: 64,
+            watcher_count,
+            are_slow: false,
+        };
+        let (commits, told, lag) = measure(load, time).await?;
         let alone = *alone.get_or_insert(commits);
         println!(
             "{watcher_count:>8} {commits:>12.0} {:>12.2} {told:>16.0} {:>10.1}",
@@ -74,11 +92,29 @@ async fn run(time: Duration) -> Result<(), Failure> {
             lag.as_secs_f64() * 1e3
         );
     }
+    println!("\n{:>8} {:>12} {:>12}", "slow", "commits/s", "of none");
+    let mut alone = None;
+    for watcher_count in SLOW_WATCHER_COUNTS {
+        let load = Load {
+            writer_count: 8,
+            watcher_count,
+            are_slow: true,
+        };
+        let (commits, ..) = measure(load, time).await?;
+        let alone = *alone.get_or_insert(commits);
+        println!("{watcher_count:>8} {commits:>12.0} {:>12.2}", commits / alone);
+    }
     Ok(())
 }
 
-/// Returns commits a second, commits told a second, and how long the watchers took to get the last one.
-async fn measure(watcher_count: usize, time: Duration) -> Result<(f64, f64, Duration), Failure> {
+/// Returns commits a second, commits told a second, and how long the watchers took to get the last one; those that are slow are told of
+/// nothing and not waited for.
+async fn measure(load: Load, time: Duration) -> Result<(f64, f64, Duration), Failure> {
+    let Load {
+        writer_count,
+        watcher_count,
+        are_slow,
+    } = load;
     let folder = tempfile::tempdir()?;
     let settings = ServeSettings {
         data_dir: folder.path().join("data"),
@@ -93,15 +129,22 @@ async fn measure(watcher_count: usize, time: Duration) -> Result<(f64, f64, Dura
 
     let told_count = Arc::new(AtomicU64::new(0));
     let mut watchers = JoinSet::new();
+    let mut slow = Vec::new();
     let last = Arc::new(AtomicI64::new(i64::MAX));
     for first in (0..watcher_count).step_by(WATCHERS_PER_CONNECTION) {
         let channel = connect(address).await?;
         for _ in first..watcher_count.min(first + WATCHERS_PER_CONNECTION) {
-            let told = watch(channel.clone(), Arc::clone(&told_count), Arc::clone(&last));
-            watchers.spawn(told);
+            if are_slow {
+                let mut stream = begin(channel.clone()).await?;
+                stream.message().await?;
+                slow.push(stream);
+            } else {
+                let told = watch(channel.clone(), Arc::clone(&told_count), Arc::clone(&last));
+                watchers.spawn(told);
+            }
         }
     }
-    while told_count.load(Ordering::Relaxed) < watcher_count as u64 {
+    while told_count.load(Ordering::Relaxed) < watchers.len() as u64 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
@@ -112,7 +155,7 @@ async fn measure(watcher_count: usize, time: Duration) -> Result<(f64, f64, Dura
     for _ in 0..CONNECTION_COUNT {
         channels.push(connect(address).await?);
     }
-    for writer in 0..WRITER_COUNT {
+    for writer in 0..writer_count {
         let (channel, is_over) = (channels[writer % CONNECTION_COUNT].clone(), Arc::clone(&is_over));
         writers.spawn(async move {
             let mut revision = 0;
@@ -141,6 +184,7 @@ async fn measure(watcher_count: usize, time: Duration) -> Result<(f64, f64, Dura
         watcher??;
     }
     let lag = written_at.elapsed();
+    drop(slow);
     let _ = stop.send(());
     server.await??;
     let seconds = elapsed.as_secs_f64();
@@ -148,16 +192,20 @@ async fn measure(watcher_count: usize, time: Duration) -> Result<(f64, f64, Dura
     Ok((f64::from(commits) / seconds, f64::from(told) / seconds, lag))
 }
 
-/// Reads commits until the last one has come.
-async fn watch(channel: Channel, told_count: Arc<AtomicU64>, last: Arc<AtomicI64>) -> Result<(), Failure> {
+async fn begin(channel: Channel) -> Result<Streaming<WatchResponse>, Failure> {
     let request = WatchRequest {
         start: Some(Start::AfterRevision(0)),
         ..WatchRequest::default()
     };
-    let mut stream = ChangeServiceClient::new(channel)
+    Ok(ChangeServiceClient::new(channel)
         .watch(request)
         .await?
-        .into_inner();
+        .into_inner())
+}
+
+/// Reads commits until the last one has come.
+async fn watch(channel: Channel, told_count: Arc<AtomicU64>, last: Arc<AtomicI64>) -> Result<(), Failure> {
+    let mut stream = begin(channel).await?;
     while let Some(response) = stream.message().await? {
         if let Some(Frame::Commit(commit)) = response.frame {
             told_count.fetch_add(1, Ordering::Relaxed);

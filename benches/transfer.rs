@@ -1,4 +1,5 @@
-//! Documents in and out, end to end over gRPC and durable: quads a second, and how formats and modes compare.
+//! Documents in and out, end to end over gRPC and durable: quads a second, and how formats, packings and modes compare; and what reads
+//! take beside an import.
 //!
 //! ```text
 //! cargo bench --bench transfer
@@ -12,14 +13,23 @@
 mod generate;
 mod server;
 
-use std::{error::Error, time::Instant};
+use std::{
+    error::Error,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use dossier::{
     config::ServeSettings,
     proto::v1::{
-        ExportRequest, ImportHeader, ImportMode, ImportRequest, export_response, import_request,
-        import_response, write_service_client::WriteServiceClient,
+        Compression, ExportRequest, GetEntityRequest, ImportHeader, ImportMode, ImportRequest,
+        entity_service_client::EntityServiceClient, export_response, import_request, import_response,
+        write_service_client::WriteServiceClient,
     },
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -32,6 +42,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CHUNK_BYTES: usize = 1 << 18;
+/// How long is read beside nothing.
+const ALONE_TIME: Duration = Duration::from_secs(3);
 
 fn main() -> Result<(), Failure> {
     let mut quad_count = 1_000_000;
@@ -76,15 +88,20 @@ async fn run(quad_count: u64) -> Result<(), Failure> {
         server.import("nq", ImportMode::Unspecified, &n_quads).await?,
     )?;
     let mut jelly = Bytes::new();
-    for (name, format) in [
-        ("export N-Quads", "nq"),
-        ("export Jelly", "jelly"),
-        ("export TriG", "trig"),
+    let mut packed = Vec::new();
+    for (name, format, compression) in [
+        ("export N-Quads", "nq", Compression::Unspecified),
+        ("export Jelly", "jelly", Compression::Unspecified),
+        ("export TriG", "trig", Compression::Unspecified),
+        ("export N-Quads, gzip", "nq", Compression::Gzip),
+        ("export N-Quads, zstd", "nq", Compression::Zstd),
     ] {
-        let (document, seconds) = server.export(format).await?;
+        let (document, seconds) = server.export(format, compression).await?;
         print(name, document.len(), seconds)?;
         if format == "jelly" {
             jelly = document;
+        } else if compression != Compression::Unspecified {
+            packed.push((compression, document));
         }
     }
     server.stop().await?;
@@ -97,7 +114,83 @@ async fn run(quad_count: u64) -> Result<(), Failure> {
         print(name, document.len(), server.import(format, mode, document).await?)?;
         server.stop().await?;
     }
+    for (compression, document) in packed {
+        let server = Server::start().await?;
+        let header = ImportHeader {
+            format: "nq".to_owned(),
+            compression: compression.into(),
+            ..ImportHeader::default()
+        };
+        let name = match compression {
+            Compression::Gzip => "import N-Quads, gzip",
+            _ => "import N-Quads, zstd",
+        };
+        print(name, document.len(), server.import_as(header, &document).await?)?;
+        server.stop().await?;
+    }
+    reads_beside_imports(&n_quads, quad_count).await
+}
+
+/// Prints how long one caller's lookups take, one after the other: alone, and while another graph is imported.
+async fn reads_beside_imports(n_quads: &Bytes, quad_count: u64) -> Result<(), Failure> {
+    let mut other = Vec::new();
+    generate::write_graph(&mut other, quad_count, 2)?;
+    let other = Bytes::from(other);
+    println!(
+        "\n{:<28} {:>10} {:>10} {:>10} {:>10}",
+        "GetEntity", "calls", "p50 ms", "p99 ms", "worst ms"
+    );
+    for (name, mode) in [
+        ("alone", None),
+        ("beside an import", Some(ImportMode::Unspecified)),
+        ("beside an import in pieces", Some(ImportMode::Chunked)),
+    ] {
+        let server = Server::start().await?;
+        server.import("nq", ImportMode::Unspecified, n_quads).await?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let reading = {
+            // On a connection of its own.
+            let (channel, is_over) = (server.connect().await?, Arc::clone(&is_over));
+            tokio::spawn(read(channel, generate::entity_count(quad_count), is_over))
+        };
+        match mode {
+            None => tokio::time::sleep(ALONE_TIME).await,
+            Some(mode) => _ = server.import("nq", mode, &other).await?,
+        }
+        is_over.store(true, Ordering::Relaxed);
+        let mut times = reading.await??;
+        times.sort_unstable();
+        let at = |part: usize| times[(times.len() - 1) * part / 100].as_secs_f64() * 1e3;
+        println!(
+            "{name:<28} {:>10} {:>10.2} {:>10.2} {:>10.2}",
+            times.len(),
+            at(50),
+            at(99),
+            at(100)
+        );
+        server.stop().await?;
+    }
     Ok(())
+}
+
+/// Looks entities up until it is over; returns how long each took.
+async fn read(
+    channel: Channel,
+    entity_count: u64,
+    is_over: Arc<AtomicBool>,
+) -> Result<Vec<Duration>, Failure> {
+    let mut entities = EntityServiceClient::new(channel);
+    let mut times = Vec::new();
+    while !is_over.load(Ordering::Relaxed) || times.is_empty() {
+        let request = GetEntityRequest {
+            entity: generate::entity_iri(times.len() as u64 * 7_919_333 % entity_count),
+            ..GetEntityRequest::default()
+        };
+        let begun_at = Instant::now();
+        entities.get_entity(request).await?;
+        times.push(begun_at.elapsed());
+    }
+    Ok(times)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
@@ -113,7 +206,15 @@ fn memory_mb() -> Result<u64, Failure> {
     Ok(kilobytes.ok_or("no VmHWM")?.parse::<u64>()? / 1_000)
 }
 
+async fn connect(address: SocketAddr) -> Result<Channel, Failure> {
+    Ok(Endpoint::from_shared(format!("http://{address}"))?
+        .tcp_nodelay(true)
+        .connect()
+        .await?)
+}
+
 struct Server {
+    address: SocketAddr,
     channel: Channel,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), Failure>>,
@@ -129,11 +230,9 @@ impl Server {
             ..ServeSettings::default()
         };
         let (address, stop, task) = server::start(settings).await?;
-        let channel = Endpoint::from_shared(format!("http://{address}"))?
-            .connect()
-            .await?;
         let server = Self {
-            channel,
+            address,
+            channel: connect(address).await?,
             stop,
             task,
             _folder: folder,
@@ -155,6 +254,10 @@ impl Server {
         self.task.await?
     }
 
+    async fn connect(&self) -> Result<Channel, Failure> {
+        connect(self.address).await
+    }
+
     fn client(&self) -> WriteServiceClient<Channel> {
         WriteServiceClient::new(self.channel.clone()).max_decoding_message_size(16 << 20)
     }
@@ -166,6 +269,11 @@ impl Server {
             mode: mode.into(),
             ..ImportHeader::default()
         };
+        self.import_as(header, document).await
+    }
+
+    /// As [`Self::import`], by a header.
+    async fn import_as(&self, header: ImportHeader, document: &Bytes) -> Result<f64, Failure> {
         let document = document.clone();
         let chunks = (0..document.len()).step_by(CHUNK_BYTES).map(move |start| {
             let end = document.len().min(start + CHUNK_BYTES);
@@ -184,9 +292,10 @@ impl Server {
     }
 
     /// Exports everything; returns the document and the seconds that it took.
-    async fn export(&self, format: &str) -> Result<(Bytes, f64), Failure> {
+    async fn export(&self, format: &str, compression: Compression) -> Result<(Bytes, f64), Failure> {
         let request = ExportRequest {
             format: format.to_owned(),
+            compression: compression.into(),
             ..ExportRequest::default()
         };
         let start = Instant::now();
