@@ -35,6 +35,8 @@ pub struct Place {
     places: Places,
     /// Those who were refused before.
     refused_count: u64,
+    /// How far its reader is behind its pace.
+    behind: Duration,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -55,6 +57,7 @@ impl Places {
             return Ok(Place {
                 places: self.clone(),
                 refused_count,
+                behind: Duration::ZERO,
                 _permit: permit,
             });
         }
@@ -71,21 +74,20 @@ impl Place {
         self.places.refused_count.load(Ordering::Relaxed) != self.refused_count
     }
 
-    /// Returns how long its reader may let something lie that is `held_up` behind its pace: `stall_max` for each, but for all of them together
-    /// once others were refused.
-    pub fn stall_max(&self, stall_max: Duration, held_up: Duration) -> Duration {
+    /// Notes that its reader took some bytes after a while: its pace is 1 MiB a second.
+    pub fn took(&mut self, waited: Duration, bytes: u64) {
+        let time = Duration::from_micros(bytes.saturating_mul(1_000_000) / PACE_BYTES);
+        self.behind = (self.behind + waited).saturating_sub(time);
+    }
+
+    /// Returns how long its reader may let something lie: `stall_max`, less how far it is behind its pace once others were refused.
+    pub fn stall_max(&self, stall_max: Duration) -> Duration {
         if self.is_wanted() {
-            stall_max.saturating_sub(held_up)
+            stall_max.saturating_sub(self.behind)
         } else {
             stall_max
         }
     }
-}
-
-/// Returns how far behind its pace, 1 MiB a second, a reader is that was so before it took some bytes after a while.
-pub fn held_up(before: Duration, waited: Duration, bytes: u64) -> Duration {
-    let time = Duration::from_micros(bytes.saturating_mul(1_000_000) / PACE_BYTES);
-    (before + waited).saturating_sub(time)
 }
 
 #[cfg(test)]
@@ -93,33 +95,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readers_that_keep_pace_are_not_held_up() {
-        let mut behind = Duration::ZERO;
+    fn readers_that_keep_pace_are_not_behind() {
+        let mut place = Places::new(1).take().unwrap();
         for _ in 0..1_000 {
-            behind = held_up(behind, Duration::from_millis(200), 256 << 10);
+            place.took(Duration::from_millis(200), 256 << 10);
         }
-        assert_eq!(behind, Duration::ZERO);
+        assert_eq!(place.behind, Duration::ZERO);
         for count in 1..=10 {
-            behind = held_up(behind, Duration::from_millis(350), 256 << 10);
-            assert_eq!(behind, count * Duration::from_millis(100));
+            place.took(Duration::from_millis(350), 256 << 10);
+            assert_eq!(place.behind, count * Duration::from_millis(100));
         }
-        assert_eq!(held_up(behind, Duration::ZERO, 1 << 20), Duration::ZERO);
+        place.took(Duration::ZERO, 1 << 20);
+        assert_eq!(place.behind, Duration::ZERO);
     }
 
     #[test]
     fn a_slow_reader_has_less_time_once_others_were_refused() {
         let [some, rest, stall_max] = [4, 6, 10].map(Duration::from_secs);
         let places = Places::new(2);
-        let taken = [places.take().unwrap(), places.take().unwrap()];
+        let take = || {
+            let mut place = places.take()?;
+            place.took(some, 0);
+            Ok(place)
+        };
+        let mut taken = [take().unwrap(), take().unwrap()];
         for place in &taken {
-            assert_eq!(place.stall_max(stall_max, some), stall_max);
+            assert_eq!(place.stall_max(stall_max), stall_max);
         }
         assert_eq!(places.take().err(), Some(Full { count_max: 2 }));
         for place in &taken {
-            assert_eq!(place.stall_max(stall_max, some), rest);
+            assert_eq!(place.stall_max(stall_max), rest);
         }
-        assert_eq!(taken[0].stall_max(stall_max, 2 * stall_max), Duration::ZERO);
+        taken[0].took(stall_max + rest, 0);
+        assert_eq!(taken[0].stall_max(stall_max), Duration::ZERO);
         drop(taken);
-        assert_eq!(places.take().unwrap().stall_max(stall_max, some), stall_max);
+        let place: Result<Place, Full> = take();
+        assert_eq!(place.unwrap().stall_max(stall_max), stall_max);
     }
 }

@@ -4,7 +4,7 @@ mod convert;
 mod request;
 mod stream;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prost::Message as _;
 use tokio::{
@@ -38,7 +38,7 @@ use crate::{
     },
     knowledge::Known,
     model::access::Access,
-    places::{self, Place},
+    places::Place,
     proto::v1::{self, change_service_server::ChangeService},
     request::{on_task, on_thread},
 };
@@ -236,7 +236,7 @@ struct Difference {
 impl Difference {
     async fn send(self, from: u64, to: u64) -> Result<(), Status> {
         let Self {
-            place,
+            mut place,
             access,
             feed,
             drain,
@@ -258,11 +258,10 @@ impl Difference {
             Err(DiffError::Over) => return Err(unavailable(SHUTTING_DOWN)),
             Err(error) => return Err(error.into()),
         };
-        let mut held_up = Duration::ZERO;
         let erasure_count = diff.erasure_count();
         for (changes, is_last) in fragments(diff.into_changes()) {
             let begun_at = Instant::now();
-            let stall_max = place.stall_max(feed.settings().stall_max, held_up);
+            let stall_max = place.stall_max(feed.settings().stall_max);
             let room = tokio::select! {
                 () = drain.cancelled() => return Err(unavailable(SHUTTING_DOWN)),
                 room = timeout(stall_max, sender.reserve()) => room,
@@ -276,7 +275,7 @@ impl Difference {
                 Ok(Err(_)) => return Err(cancelled()),
                 Ok(Ok(room)) => {
                     let fragment = diff_fragment(changes, is_last);
-                    held_up = places::held_up(held_up, begun_at.elapsed(), fragment.encoded_len() as u64);
+                    place.took(begun_at.elapsed(), fragment.encoded_len() as u64);
                     room.send(vec![fragment]);
                 }
             }

@@ -21,7 +21,7 @@ use crate::{
     },
     knowledge::{KnowledgeBase, Streamed, View},
     model::prefixes::PREFIXES,
-    places::{Place, Places, held_up},
+    places::{Place, Places},
     proto::v1::{self, export_request::Scope, export_response::Part},
     rdf::{Compression, DocumentWriter, Format},
     request::on_thread,
@@ -56,7 +56,7 @@ pub(super) struct Export {
 }
 
 impl Exports {
-    /// A reader may let a chunk lie for `stall_max`, and all of them together once others were refused; less if what it reads takes too
+    /// A reader may let a chunk lie for `stall_max`, and be that far behind its pace once others were refused; less if what it reads takes too
     /// much memory beside the newest graph.
     pub(super) fn new(knowledge: KnowledgeBase, stall_max: Duration) -> Self {
         Self {
@@ -80,7 +80,6 @@ impl Exports {
             place,
             stall_max: self.stall_max,
             streamed: self.knowledge.stream(view.clone()),
-            held_up: Duration::ZERO,
             buffer: Vec::new(),
             byte_count: 0,
             fault: None,
@@ -236,8 +235,6 @@ struct Out {
     place: Place,
     stall_max: Duration,
     streamed: Streamed,
-    /// How far its reader is behind its pace.
-    held_up: Duration,
     buffer: Vec<u8>,
     byte_count: u64,
     /// Why nothing more is sent.
@@ -258,14 +255,14 @@ impl Out {
             streamed,
             ..
         } = self;
-        let (stall_max, behind) = (self.stall_max, self.held_up);
+        let stall_max = self.stall_max;
         let sending = async {
             if streamed.gives_way() {
                 return Err(reader_too_slow(None));
             }
             let mut sending = pin!(answers.send(answer));
             loop {
-                let left = place.stall_max(stall_max, behind);
+                let left = place.stall_max(stall_max);
                 let left = left.saturating_sub(began.elapsed());
                 match timeout(left.min(PATIENCE), &mut sending).await {
                     Ok(sent) => return sent.map_err(|_| cancelled()),
@@ -275,7 +272,7 @@ impl Out {
             }
         };
         let sent = self.handle.block_on(sending);
-        self.held_up = held_up(self.held_up, began.elapsed(), bytes);
+        self.place.took(began.elapsed(), bytes);
         sent.map_err(|fault| {
             self.fault = Some(fault);
             io::ErrorKind::BrokenPipe.into()
