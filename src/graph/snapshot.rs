@@ -113,29 +113,27 @@ impl Snapshot {
 
     /// Returns the bytes that others take in memory beside this one, all together: those of the layers that only they have.
     pub fn memory_bytes_of<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> u64 {
-        let layers = others.into_iter().flat_map(|other| other.layers.iter());
-        let mut layers: Vec<_> = layers.filter(|layer| !self.has_layer(layer)).collect();
-        layers.sort_unstable_by_key(|layer| Arc::as_ptr(layer));
-        layers.dedup_by_key(|layer| Arc::as_ptr(layer));
-        layers.iter().map(|layer| layer.memory_bytes() as u64).sum()
+        self.added_memory_bytes(others).sum()
     }
 
     /// Returns how many of others, the first ones, take no more than so many bytes of memory beside this one, all together.
     pub fn fitting_count<'a>(&self, others: impl IntoIterator<Item = &'a Self>, bytes_max: u64) -> usize {
+        let mut left = bytes_max;
+        let fits = |bytes: u64| left.checked_sub(bytes).map(|rest| left = rest);
+        self.added_memory_bytes(others).map_while(fits).count()
+    }
+
+    /// Returns of each of others the bytes of the layers that neither this one has nor those before it.
+    fn added_memory_bytes<'a>(
+        &self,
+        others: impl IntoIterator<Item = &'a Self>,
+    ) -> impl Iterator<Item = u64> {
         let mut known: FxHashSet<_> = self.layers.iter().map(Arc::as_ptr).collect();
-        let (mut bytes, mut count) = (0, 0);
-        for other in others {
-            let new = other
-                .layers
-                .iter()
-                .filter(|layer| known.insert(Arc::as_ptr(layer)));
-            bytes += new.map(|layer| layer.memory_bytes() as u64).sum::<u64>();
-            if bytes > bytes_max {
-                break;
-            }
-            count += 1;
-        }
-        count
+        others.into_iter().map(move |other| {
+            let layers = other.layers.iter();
+            let new = layers.filter(|layer| known.insert(Arc::as_ptr(layer)));
+            new.map(|layer| layer.memory_bytes() as u64).sum()
+        })
     }
 
     pub(super) fn has_layer(&self, layer: &Arc<Layer>) -> bool {
