@@ -4,11 +4,12 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use http::Extensions;
+use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::LetIn;
@@ -38,14 +39,13 @@ impl Calls {
     /// Takes out the call that gives way if there are too many: the oldest on the connection that has most of them. Those on connections
     /// on which somebody was let in since are no strangers' any more.
     fn give_way(&mut self) -> Option<Call> {
+        if self.open.len() > CALL_COUNT_MAX {
+            self.open.retain(|_, call| !call.let_in.is_set());
+        }
         if self.open.len() <= CALL_COUNT_MAX {
             return None;
         }
-        self.open.retain(|_, call| !call.let_in.is_set());
-        if self.open.len() <= CALL_COUNT_MAX {
-            return None;
-        }
-        let mut counts: HashMap<usize, (usize, Reverse<u64>)> = HashMap::new();
+        let mut counts: FxHashMap<usize, (usize, Reverse<u64>)> = FxHashMap::default();
         for (&number, call) in &self.open {
             counts
                 .entry(call.let_in.connection())

@@ -62,7 +62,7 @@ fn all_of(text: &str) -> Result<Bounds, EdtfError> {
     let [start, end] = whole.ok_or(error(1, Reason::Set))?;
     // That one in the middle is not sure says nothing of the begin and the end: it would be lost.
     let mut dates = Vec::new();
-    let mut column = 2;
+    let mut column = 1;
     for date in text.trim_matches(['{', '}']).split([',', '.']) {
         if !date.is_empty() {
             dates.push((column, date));
@@ -71,7 +71,7 @@ fn all_of(text: &str) -> Result<Bounds, EdtfError> {
     }
     let mut between = dates.iter().skip(1).take(dates.len().saturating_sub(2));
     if let Some((column, _)) = between.find(|(_, date)| date.contains(['X', '?', '~', '%'])) {
-        return Err(error(column - 1, Reason::AllOf));
+        return Err(error(*column, Reason::AllOf));
     }
     Ok(Bounds {
         start: Edge::Date(start),
