@@ -49,6 +49,18 @@ fn pause() {
     shuttle::thread::sleep(std::time::Duration::ZERO);
 }
 
+/// Opens one whose log is compacted again and again.
+fn compacting() -> Base {
+    Base::with(|settings| Settings {
+        retention: Retention {
+            bytes_max: Some(1),
+            revision_count_min: KEPT_COUNT,
+            ..Retention::default()
+        },
+        ..settings
+    })
+}
+
 /// Reads all records of one state of the log; returns the revisions.
 fn read_all(base: &Base) -> Vec<u64> {
     let published = base.revision();
@@ -73,14 +85,7 @@ fn readers_see_no_hole_while_the_log_is_compacted() {
     static WENT_ON: Count = Count::new();
     static TOO_SLOW: Count = Count::new();
     explore(|| async {
-        let base = Base::with(|settings| Settings {
-            retention: Retention {
-                bytes_max: Some(1),
-                revision_count_min: KEPT_COUNT,
-                ..Retention::default()
-            },
-            ..settings
-        });
+        let base = compacting();
         let feed = feed(&base);
         let writing = base.spawn(async move |base: Base| {
             for number in 1..=COMMIT_COUNT {
@@ -153,14 +158,7 @@ fn differences_are_those_of_two_revisions_while_the_log_is_compacted() {
     static TOO_LATE: Count = Count::new();
     static COMPARED: Count = Count::new();
     explore(|| async {
-        let base = Base::with(|settings| Settings {
-            retention: Retention {
-                bytes_max: Some(1),
-                revision_count_min: KEPT_COUNT,
-                ..Retention::default()
-            },
-            ..settings
-        });
+        let base = compacting();
         let feed = feed(&base);
         let writing = base.spawn(async move |base: Base| {
             for number in 1..=COMMIT_COUNT {
